@@ -1,0 +1,44 @@
+# Two commands work alone on a fresh clone with Python 3.11+ and make: `make demo` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+PROTOS := $(wildcard protos/kessai/v1/*.proto)
+
+.PHONY: demo test check protos bench crash clean
+
+demo: $(READY)  ## A phone pays at a register, from the radio to the ledger; ends by itself.
+	@$(BIN)/kessai demo
+
+test: $(READY)  ## Every test that this machine can run, in less than eight minutes.
+	@$(BIN)/python -m pytest -q
+
+check: $(READY)  ## Style, types, walls between the rooms, protos and generated code.
+	@$(BIN)/ruff format --check -q .
+	@$(BIN)/ruff check -q .
+	@$(BIN)/mypy
+	@$(BIN)/buf lint protos
+	@$(BIN)/python -m tests.generate --check
+	@$(BIN)/python -m pytest -q tests/house
+	@echo "check: clean"
+
+protos: $(READY)  ## Generate the Python code of the protos again.
+	@$(BIN)/python -m tests.generate
+
+bench: $(READY)  ## Print the figures: settlements a second over the wire, and the time of a tap.
+	@$(BIN)/kessai bench wire
+	@$(BIN)/kessai bench tap
+
+crash: $(READY)  ## SIGKILL of server, register and phone at 200 random moments of a payment.
+	@KESSAI_KILLS=200 $(BIN)/python -m pytest -q tests/invariants/test_kill_anywhere.py
+
+clean:
+	@rm -rf $(VENV)
+
+# The environment is made once, and again only when pyproject.toml changes.
+$(READY): pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Setting up $(VENV) (once) ..."
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[dev]' 2>&1 | grep -v '^WARNING: Location' || true
+	@$(BIN)/kessai --version >/dev/null
+	@touch $(READY)

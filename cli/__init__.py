@@ -1,0 +1,1 @@
+"""The `kessai` command: finds the room that a subcommand belongs to."""

@@ -1,0 +1,67 @@
+"""The `kessai` command. Each room brings its own commands; this file only says where they are.
+
+A room is imported when one of its commands is called, so an agent on a small machine does not load
+the switch.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import sys
+
+from rich.console import Console
+from rich.table import Table
+
+from kessai.complaint import Complaint
+
+# Command -> (where its typer app is, what it does). The order is that of the help.
+ROOMS: dict[str, tuple[str, str]] = {
+    "demo": ("simulators.cli:demo", "Watch a phone pay at a register, from radio to ledger."),
+    "init": ("server.cli:init", "Make a data folder: certificates, keys, shards and a config."),
+    "serve": ("server.cli:serve", "Run the switch on a data folder."),
+    "account": ("server.cli:account", "Open accounts, take cash in and out, read statements."),
+    "merchant": ("server.cli:merchant", "Enter merchants."),
+    "device": ("server.cli:device", "Pair, list and revoke devices."),
+    "ledger": ("server.cli:ledger", "Verify the books; print the trial balance."),
+    "agent": ("edge_agents.cli:agent", "Pair and run the agent of a terminal."),
+    "phone": ("simulators.cli:phone", "Pair and run a simulated phone."),
+    "simulate": ("simulators.cli:simulate", "Run simulated devices on serial lines."),
+    "bench": ("simulators.cli:bench", "Measure, and print the figures."),
+}
+
+
+def main() -> None:
+    """Run a command; a Complaint becomes one line and exit code 1, Ctrl-C exit code 130."""
+    words = sys.argv[1:]
+    if words[:1] == ["--version"]:
+        print(f"kessai {importlib.metadata.version('kessai')}")  # noqa: T201
+        return
+    if not words or words[0] in ("-h", "--help"):
+        _print_help(Console())
+        return
+    errors = Console(stderr=True, soft_wrap=True, highlight=False)
+    if words[0] not in ROOMS:
+        errors.print(f'[bold red]kessai:[/] there is no command "{words[0]}"; try kessai --help')
+        sys.exit(2)
+    try:
+        _run(words[0], words[1:])
+    except Complaint as complaint:
+        errors.print("[bold red]kessai:[/]", str(complaint), markup=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _run(name: str, words: list[str]) -> None:
+    module, _, app = ROOMS[name][0].partition(":")
+    getattr(importlib.import_module(module), app)(args=words, prog_name=f"kessai {name}")
+
+
+def _print_help(console: Console) -> None:
+    console.print("[bold]kessai[/] COMMAND, a payment switch: phones pay at terminals.\n")
+    table = Table.grid(padding=(0, 3))
+    for name, (_, does) in ROOMS.items():
+        table.add_row(f"  [bold cyan]{name}[/]", does)
+    console.print(table)
+    console.print("\n  kessai COMMAND --help tells more.")

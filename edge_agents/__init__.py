@@ -1,0 +1,1 @@
+"""Daemons on the machines where people pay; the links to phones and the devices they drive."""

@@ -1,0 +1,64 @@
+"""Account numbers: branch, number and check digits, and the slot that they fall into (row B11).
+
+Fourteen digits: branch (4), number (8), check digits (2, ISO 7064 MOD 97-10, as IBAN has them),
+shown as "0001-00000042-17". Inside the switch an account is the integer branch * 10^8 + number.
+Where it is kept is computed, never looked up: slot = CRC-16 (XMODEM) of the twelve digits, modulo
+1024; a small map of slot ranges then gives the shard.
+"""
+
+from __future__ import annotations
+
+import binascii
+
+SLOT_COUNT = 1024
+HOUSE_BRANCH = 0
+
+_NUMBERS_PER_BRANCH = 10**8
+_BRANCHES = 10**4
+
+
+class AccountNumberError(ValueError):
+    """Not an account number; the message is for people."""
+
+
+def make_account(branch: int, number: int) -> int:
+    """Make an account of a branch (0 to 9999; 0 is the house) and a number (to 99,999,999)."""
+    if not 0 <= branch < _BRANCHES or not 0 <= number < _NUMBERS_PER_BRANCH:
+        raise AccountNumberError("branch or number is out of range")
+    return branch * _NUMBERS_PER_BRANCH + number
+
+
+def branch_of(account: int) -> int:
+    """Tell the branch of an account."""
+    return account // _NUMBERS_PER_BRANCH
+
+
+def slot_of(account: int) -> int:
+    """Compute the slot of an account, 0 to 1023."""
+    return binascii.crc_hqx(b"%012d" % account, 0) % SLOT_COUNT
+
+
+def format_account(account: int) -> str:
+    """Write an account as its fourteen digits, as it goes over the wire."""
+    return f"{account:012d}{_check_digits(account):02d}"
+
+
+def pretty_account(account: int) -> str:
+    """Write an account as people read it: "0001-00000042-17"."""
+    digits = format_account(account)
+    return f"{digits[:4]}-{digits[4:12]}-{digits[12:]}"
+
+
+def parse_account(text: str) -> int:
+    """Read fourteen digits, with or without hyphens; AccountNumberError if they do not check."""
+    digits = text.replace("-", "")
+    if len(digits) != 14 or not digits.isascii() or not digits.isdigit():
+        raise AccountNumberError("an account number has 14 digits: branch 4, number 8, check 2")
+    account = int(digits[:12])
+    if _check_digits(account) != int(digits[12:]):
+        raise AccountNumberError("the check digits of the account number are wrong")
+    return account
+
+
+def _check_digits(account: int) -> int:
+    return 98 - account * 100 % 97

@@ -1,0 +1,106 @@
+"""The one registry of decline reasons: what each means for people and for the money.
+
+A decline is a result (design rule 6). The enum is on the wire (`kessai/v1/decline.proto`); what a
+customer and a cashier read, and whether trying again can help, stands here and nowhere else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kessai.v1 import decline_pb2
+from kessai.v1.decline_pb2 import DeclineReason
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What a decline says to the customer and to the cashier, and whether it may pass later."""
+
+    customer: str
+    cashier: str
+    transient: bool
+
+
+_FORGED = "This payment could not be trusted. No money was moved."
+
+MEANINGS: dict[DeclineReason.ValueType, Meaning] = {
+    decline_pb2.DECLINE_REASON_REQUEST_SIGNATURE_INVALID: Meaning(
+        _FORGED, "The register's own signature is wrong: pair it again.", False
+    ),
+    decline_pb2.DECLINE_REASON_REQUEST_MALFORMED: Meaning(
+        _FORGED, "The register's request was not understood: update it.", False
+    ),
+    decline_pb2.DECLINE_REASON_REQUEST_NOT_FROM_CALLER: Meaning(
+        _FORGED, "The request belongs to another register or shop.", False
+    ),
+    decline_pb2.DECLINE_REASON_AUTHORIZATION_UNREADABLE: Meaning(
+        _FORGED, "The phone's answer was damaged or is for another purchase. Start again.", False
+    ),
+    decline_pb2.DECLINE_REASON_AUTHORIZATION_SIGNATURE_INVALID: Meaning(
+        _FORGED, "The phone's signature is wrong. Ask for another way to pay.", False
+    ),
+    decline_pb2.DECLINE_REASON_AUTHORIZATION_MALFORMED: Meaning(
+        _FORGED, "The phone's answer was not understood. Ask for another way to pay.", False
+    ),
+    decline_pb2.DECLINE_REASON_AUTHORIZATION_MISMATCH: Meaning(
+        "The shop asked for something else than you agreed to. No money was moved.",
+        "The customer agreed to something else. Start again.",
+        False,
+    ),
+    decline_pb2.DECLINE_REASON_CUSTOMER_NOT_VERIFIED: Meaning(
+        "Enter your PIN for this amount.", "The customer must enter the PIN. Start again.", False
+    ),
+    decline_pb2.DECLINE_REASON_WALLET_UNKNOWN: Meaning(
+        "This phone is not enrolled here.", "The phone is not enrolled here.", False
+    ),
+    decline_pb2.DECLINE_REASON_WALLET_REVOKED: Meaning(
+        "This phone was blocked. Call your bank.", "The phone was blocked.", False
+    ),
+    decline_pb2.DECLINE_REASON_PAYER_ACCOUNT_UNKNOWN: Meaning(
+        "That account is not yours, or does not exist.", "The customer's account is unknown.", False
+    ),
+    decline_pb2.DECLINE_REASON_PAYEE_ACCOUNT_UNKNOWN: Meaning(
+        "The shop cannot be paid now. No money was moved.",
+        "Your shop's account is unknown: call the operator.",
+        False,
+    ),
+    decline_pb2.DECLINE_REASON_PAYER_IS_PAYEE: Meaning(
+        "You cannot pay yourself.", "Payer and shop are the same account.", False
+    ),
+    decline_pb2.DECLINE_REASON_AMOUNT_NOT_POSITIVE: Meaning(
+        "There is nothing to pay.", "The amount must be more than zero.", False
+    ),
+    decline_pb2.DECLINE_REASON_AMOUNT_TOO_LARGE: Meaning(
+        "The amount is too large.", "The amount is too large.", False
+    ),
+    decline_pb2.DECLINE_REASON_CURRENCY_MISMATCH: Meaning(
+        "Your account is kept in another currency.",
+        "The account is kept in another currency.",
+        False,
+    ),
+    decline_pb2.DECLINE_REASON_INSUFFICIENT_FUNDS: Meaning(
+        "Not enough money in the account.", "Declined: not enough money.", True
+    ),
+    decline_pb2.DECLINE_REASON_HOLD_NOT_PENDING: Meaning(
+        "The reservation is over.", "The hold was captured, voided or timed out.", False
+    ),
+    decline_pb2.DECLINE_REASON_EXPIRED: Meaning(
+        "That took too long. No money was moved.", "The request expired. Start again.", True
+    ),
+    decline_pb2.DECLINE_REASON_CLOCK_AHEAD: Meaning(
+        "The shop's clock is wrong. No money was moved.",
+        "This register's clock is ahead: set it, then start again.",
+        True,
+    ),
+}
+
+
+def name_of(reason: DeclineReason.ValueType) -> str:
+    """Name a reason as logs and screens show it: "INSUFFICIENT_FUNDS"."""
+    return DeclineReason.Name(reason).removeprefix("DECLINE_REASON_")
+
+
+def meaning_of(reason: DeclineReason.ValueType) -> Meaning:
+    """Tell what a reason means; a reason of a newer switch reads as a plain refusal."""
+    unknown = Meaning("The payment was declined.", "The payment was declined.", False)
+    return MEANINGS.get(reason, unknown)

@@ -1,0 +1,1 @@
+"""The switch: rpc, switch, identity, domain, ledger and shards (docs/architecture.md)."""

@@ -1,0 +1,1 @@
+"""Tests: unit mirrors the tree, scenarios the rows of the mission, invariants the rules."""
