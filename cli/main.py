@@ -10,9 +10,10 @@ import importlib
 import importlib.metadata
 import sys
 
-from kessai.complaint import Complaint
 from rich.console import Console
 from rich.table import Table
+
+from kessai.complaint import Complaint
 
 # Command -> (where its typer app is, what it does). The order is that of the help.
 ROOMS: dict[str, tuple[str, str]] = {
