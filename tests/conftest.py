@@ -1,0 +1,45 @@
+"""What every test shares: the seed that repeats a random run, and the switch for real hardware."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Generator
+
+import pytest
+
+Report = pytest.TestReport
+_SEED = pytest.StashKey[int]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add --hardware."""
+    parser.addoption(
+        "--hardware", action="store_true", help="also run the tests that need a real device"
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip tests marked `hardware` unless they were asked for."""
+    if config.getoption("--hardware"):
+        return
+    for item in items:
+        if item.get_closest_marker("hardware"):
+            item.add_marker(pytest.mark.skip(reason="needs a real device: run with --hardware"))
+
+
+@pytest.fixture
+def random_seed(request: pytest.FixtureRequest) -> int:
+    """Give the seed of this test: KESSAI_SEED, or a new one; a failing test prints it."""
+    seed = int(os.environ.get("KESSAI_SEED") or random.SystemRandom().randrange(2**32))
+    request.node.stash[_SEED] = seed
+    return seed
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Report, Report]:
+    """Print the seed of a failing random test, so that the same run can be had again."""
+    report = yield
+    if report.failed and _SEED in item.stash:
+        report.sections.append(("seed", f"repeat it with KESSAI_SEED={item.stash[_SEED]}"))
+    return report
