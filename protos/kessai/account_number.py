@@ -1,7 +1,7 @@
 """Account numbers: branch, number and check digits, and the slot that they fall into (row B11).
 
 Fourteen digits: branch (4), number (8), check digits (2, ISO 7064 MOD 97-10, as IBAN has them),
-shown as "0001-00000042-17". Inside the switch an account is the integer branch * 10^8 + number.
+shown as "0001-00000042-20". Inside the switch an account is the integer branch * 10^8 + number.
 Where it is kept is computed, never looked up: slot = CRC-16 (XMODEM) of the twelve digits, modulo
 1024; a small map of slot ranges then gives the shard.
 """
@@ -9,12 +9,14 @@ Where it is kept is computed, never looked up: slot = CRC-16 (XMODEM) of the twe
 from __future__ import annotations
 
 import binascii
+import re
 
 SLOT_COUNT = 1024
 HOUSE_BRANCH = 0
 
 _NUMBERS_PER_BRANCH = 10**8
 _BRANCHES = 10**4
+_WRITTEN = re.compile(r"([0-9]{4})(-?)([0-9]{8})\2([0-9]{2})")
 
 
 class AccountNumberError(ValueError):
@@ -44,18 +46,18 @@ def format_account(account: int) -> str:
 
 
 def pretty_account(account: int) -> str:
-    """Write an account as people read it: "0001-00000042-17"."""
+    """Write an account as people read it: "0001-00000042-20"."""
     digits = format_account(account)
     return f"{digits[:4]}-{digits[4:12]}-{digits[12:]}"
 
 
 def parse_account(text: str) -> int:
-    """Read fourteen digits, with or without hyphens; AccountNumberError if they do not check."""
-    digits = text.replace("-", "")
-    if len(digits) != 14 or not digits.isascii() or not digits.isdigit():
+    """Read fourteen digits, plain or as `pretty_account` has them; AccountNumberError if not good."""
+    match = _WRITTEN.fullmatch(text)
+    if match is None:
         raise AccountNumberError("an account number has 14 digits: branch 4, number 8, check 2")
-    account = int(digits[:12])
-    if _check_digits(account) != int(digits[12:]):
+    account = int(match[1] + match[3])
+    if _check_digits(account) != int(match[4]):
         raise AccountNumberError("the check digits of the account number are wrong")
     return account
 

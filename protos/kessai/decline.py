@@ -67,6 +67,9 @@ MEANINGS: dict[DeclineReason.ValueType, Meaning] = {
     decline_pb2.DECLINE_REASON_PAYER_IS_PAYEE: Meaning(
         "You cannot pay yourself.", "Payer and shop are the same account.", False
     ),
+    decline_pb2.DECLINE_REASON_ACCOUNT_EXISTS: Meaning(
+        "That account number is taken.", "That account number is taken.", False
+    ),
     decline_pb2.DECLINE_REASON_AMOUNT_NOT_POSITIVE: Meaning(
         "There is nothing to pay.", "The amount must be more than zero.", False
     ),

@@ -80,6 +80,8 @@ def open_signed(
     expected = _ED25519 if isinstance(key, Ed25519PublicKey) else _P256
     if signed.algorithm != expected:
         raise SignatureInvalid("signed with another algorithm than the key's")
+    if signed.key_id != key_id_of(key):
+        raise SignatureInvalid("names another key than the one it is verified with")
     verify_bytes(signing_input(document_type, signed.payload), signed.signature, key)
     return parse_strictly(signed.payload, parse)
 

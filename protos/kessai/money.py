@@ -14,7 +14,7 @@ from kessai.v1 import money_pb2
 
 MAX_AMOUNT = 2**63 - 1
 
-_DECIMAL = re.compile(r"(-?)(\d+)(?:\.(\d+))?")
+_DECIMAL = re.compile(r"(-?)([0-9]{1,19})(?:\.([0-9]{1,4}))?")
 
 
 class MoneyError(ValueError):
@@ -48,7 +48,7 @@ class Money:
         digits = currency_of(currency).digits
         match = _DECIMAL.fullmatch(text.strip())
         if match is None or len(match[3] or "") > digits:
-            raise MoneyError(f'"{text}" is not an amount of {currency} with {digits} decimals')
+            raise MoneyError(f'"{text[:40]}" is not an amount of {currency} with {digits} decimals')
         fraction = (match[3] or "").ljust(digits, "0")
         return cls(int(match[1] + match[2] + fraction), currency)
 

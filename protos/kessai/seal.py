@@ -31,6 +31,8 @@ def unseal(sealed: Sealed, key: X25519PrivateKey, info: bytes) -> bytes:
     """Open what was sealed to this key for this document; SealBroken otherwise."""
     if len(sealed.ciphertext) > MAX_PAYLOAD_BYTES:
         raise SealBroken("too large")
+    if sealed.key_id != sealing_key_id(key.public_key()):
+        raise SealBroken("sealed to another key")
     try:
         return _SUITE.decrypt(sealed.ciphertext, key, info)
     except (InvalidTag, ValueError):

@@ -520,3 +520,29 @@ class TrialBalanceLine(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TrialBalanceLine: _TypeAlias = TrialBalanceLine  # noqa: Y015
+
+@_typing.final
+class OperatorEvidence(_message.Message):
+    """What the settlement log keeps of an operator's command."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OPERATOR_FIELD_NUMBER: _builtins.int
+    REQUEST_FIELD_NUMBER: _builtins.int
+    operator: _builtins.str
+    """The operator, by the certificate of the line; 1 to 40 characters."""
+    request: _builtins.bytes
+    """The request, serialised: OpenAccountRequest, DepositCashRequest or WithdrawCashRequest."""
+    def __init__(
+        self,
+        *,
+        operator: _builtins.str = ...,
+        request: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["operator", b"operator", "request", b"request"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OperatorEvidence: _TypeAlias = OperatorEvidence  # noqa: Y015

@@ -50,6 +50,8 @@ class _DeclineReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Decline
     """The payee's account does not exist."""
     DECLINE_REASON_PAYER_IS_PAYEE: _DeclineReason.ValueType  # 24
     """Payer and payee are the same account."""
+    DECLINE_REASON_ACCOUNT_EXISTS: _DeclineReason.ValueType  # 25
+    """The account number is taken."""
     DECLINE_REASON_AMOUNT_NOT_POSITIVE: _DeclineReason.ValueType  # 40
     """The amount is zero or negative."""
     DECLINE_REASON_AMOUNT_TOO_LARGE: _DeclineReason.ValueType  # 41
@@ -99,6 +101,8 @@ DECLINE_REASON_PAYEE_ACCOUNT_UNKNOWN: DeclineReason.ValueType  # 23
 """The payee's account does not exist."""
 DECLINE_REASON_PAYER_IS_PAYEE: DeclineReason.ValueType  # 24
 """Payer and payee are the same account."""
+DECLINE_REASON_ACCOUNT_EXISTS: DeclineReason.ValueType  # 25
+"""The account number is taken."""
 DECLINE_REASON_AMOUNT_NOT_POSITIVE: DeclineReason.ValueType  # 40
 """The amount is zero or negative."""
 DECLINE_REASON_AMOUNT_TOO_LARGE: DeclineReason.ValueType  # 41

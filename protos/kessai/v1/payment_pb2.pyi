@@ -477,12 +477,22 @@ Global___GetPaymentResponse: _TypeAlias = GetPaymentResponse  # noqa: Y015
 
 @_typing.final
 class PaymentEvidence(_message.Message):
-    """What the settlement log keeps of a payment: the signed documents as they came."""
+    """What the settlement log keeps of a payment: the signed documents as they came, and what the switch
+    knew when it decided. Deciding again from it gives the same movements.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
     PAYMENT_REQUEST_FIELD_NUMBER: _builtins.int
     AUTHORIZATION_FIELD_NUMBER: _builtins.int
+    WALLET_ID_FIELD_NUMBER: _builtins.int
+    REFUSAL_FIELD_NUMBER: _builtins.int
+    wallet_id: _builtins.str
+    """The wallet whose key signed the authorisation."""
+    refusal: _decline_pb2.DeclineReason.ValueType
+    """Why the switch refused before it looked at the money (a revoked wallet, an unknown payee);
+    else UNSPECIFIED.
+    """
     @_builtins.property
     def payment_request(self) -> _envelope_pb2.Signed:
         """The terminal's payment request."""
@@ -496,10 +506,12 @@ class PaymentEvidence(_message.Message):
         *,
         payment_request: _envelope_pb2.Signed | None = ...,
         authorization: _envelope_pb2.Signed | None = ...,
+        wallet_id: _builtins.str = ...,
+        refusal: _decline_pb2.DeclineReason.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["authorization", b"authorization", "payment_request", b"payment_request"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["authorization", b"authorization", "payment_request", b"payment_request"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["authorization", b"authorization", "payment_request", b"payment_request", "refusal", b"refusal", "wallet_id", b"wallet_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,82 @@
+"""Money arriving from another shard: what is in transit becomes the payee's (row B13).
+
+Built by `server/switch/depositor.py` from an outbox row, and from the log.
+
+    movement                          debit         credit
+    the payee can take it             in transit    payee
+    the payee cannot (account gone,   in transit    suspense      an operator finds its owner
+    other currency, balance full)
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+from kessai.money import MAX_AMOUNT
+from kessai.v1 import account_pb2
+from server.domain.command import Command, CommandKind, Decision, Needs, Place, State
+from server.ledger.chart import AccountKind, house_account_id, house_accounts
+from server.ledger.transfer import Transfer
+
+_ORIGIN = struct.Struct(">HQ")
+
+
+@dataclass(frozen=True, slots=True)
+class Arrive(Command):
+    """The arrival of what an outbox owes; never declined. `body` names shard and log sequence."""
+
+    kind = CommandKind.ARRIVE
+
+    def home(self) -> int:
+        """An arrival is decided where the payee is."""
+        return self.payee
+
+    def needs(self, place: Place) -> Needs:
+        """The payee's account and the shard's own in that currency."""
+        kinds = (AccountKind.IN_TRANSIT, AccountKind.SUSPENSE)
+        house = tuple(house_account_id(kind, place.shard, self.ledger) for kind in kinds)
+        return Needs((self.payee, *house))
+
+    def decide(self, state: State, now_us: int) -> Decision:
+        """Credit the payee, or the suspense account if the payee cannot take it."""
+        payee = state.account(self.payee)
+        in_transit = state.house(AccountKind.IN_TRANSIT, self.ledger)
+        opens = () if state.account(in_transit) else house_accounts(
+            state.place.shard, self.ledger, now_us
+        )  # fmt: skip
+        can_take = (
+            payee is not None
+            and payee.ledger == self.ledger
+            and payee.credits_pending + payee.credits_posted + self.amount <= MAX_AMOUNT
+        )
+        credit = self.payee if can_take else state.house(AccountKind.SUSPENSE, self.ledger)
+        transfer = Transfer(
+            id=self.transfer_id,
+            debit_account_id=in_transit,
+            credit_account_id=credit,
+            amount=self.amount,
+            ledger=self.ledger,
+            code=account_pb2.ENTRY_KIND_PAYMENT,
+            far_account=self.payer,
+        )
+        return Decision(transfers=(transfer,), opens=tuple(opens))
+
+
+def arrival_id(request_id: bytes) -> bytes:
+    """Give the id under which a payment arrives: its own, as a UUIDv8 instead of a UUIDv7.
+
+    So one payment arrives once, its id still sorts by time, and it is never taken for a request's.
+    """
+    return request_id[:6] + bytes((request_id[6] & 0x0F | 0x80,)) + request_id[7:]
+
+
+def origin(shard: int, log_sequence: int) -> bytes:
+    """Write where an arrival comes from: 2 bytes of shard, 8 of log sequence, big-endian."""
+    return _ORIGIN.pack(shard, log_sequence)
+
+
+def read_origin(body: bytes) -> tuple[int, int]:
+    """Read shard and log sequence of an arrival's body."""
+    shard, log_sequence = _ORIGIN.unpack(body)
+    return shard, log_sequence

@@ -1,0 +1,135 @@
+"""What a feature is to the rest of the house: a command that names its needs and decides.
+
+`server/shards/shard.py` takes commands in groups, loads what they need in one read, lets one after
+another decide, and commits once. A command does no I/O and knows no SQL, so the books can be
+rebuilt from the settlement log by deciding again.
+"""
+
+from __future__ import annotations
+
+import abc
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import ClassVar, Protocol
+
+from kessai.v1 import decline_pb2
+from kessai.v1.decline_pb2 import DeclineReason
+from server.ledger.account import Account
+from server.ledger.books import Books
+from server.ledger.chart import AccountKind, house_account_id
+from server.ledger.transfer import Transfer
+
+ACCEPTED = decline_pb2.DECLINE_REASON_UNSPECIFIED
+
+
+class CommandKind(IntEnum):
+    """Names a command in the settlement log. Numbers are never reused."""
+
+    OPEN_ACCOUNT = 1
+    DEPOSIT_CASH = 2
+    WITHDRAW_CASH = 3
+    SETTLE_PAYMENT = 4
+    ARRIVE = 5
+    PLACE_HOLD = 6
+    CAPTURE_HOLD = 7
+    VOID_HOLD = 8
+    EXPIRE_HOLD = 9
+
+
+class Place(Protocol):
+    """Where a command is decided: one shard among others."""
+
+    @property
+    def shard(self) -> int:
+        """Number of the shard, from 0."""
+        ...
+
+    def is_here(self, account: int) -> bool:
+        """Tell whether this shard keeps an account."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What a command reads: accounts, and holds, by id."""
+
+    accounts: tuple[int, ...]
+    holds: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What was loaded for a command, and the place where it is decided."""
+
+    books: Books
+    place: Place
+
+    def account(self, account_id: int) -> Account | None:
+        """Give an account, if the shard keeps it."""
+        return self.books.accounts.get(account_id)
+
+    def house(self, kind: AccountKind, ledger: int) -> int:
+        """Give the id of this shard's house account of a kind and currency."""
+        return house_account_id(kind, self.place.shard, ledger)
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """Money that left its payer here and is owed to a payee on another shard (an outbox row)."""
+
+    payer: int
+    payee: int
+    amount: int
+    ledger: int
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a command does: nothing but a reason why not, or movements, new accounts and debts.
+
+    The transfers are one linked chain: if the ledger refuses one, `refusal.decline_for` names the
+    reason and nothing of the decision is done.
+    """
+
+    decline: DeclineReason.ValueType = ACCEPTED
+    transfers: tuple[Transfer, ...] = ()
+    opens: tuple[Account, ...] = ()
+    owes: tuple[Owed, ...] = ()
+    expires: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Command(abc.ABC):
+    """What every command says, and the settlement log keeps (row B13).
+
+    `request_id`: 16 bytes, unique in the log for ever. `input_hash`: SHA-256 over the content, so
+    that the same id with other content is noticed. `payer`, `payee`: accounts, 0 where there is
+    none. `amount`: minor units of `ledger` (ISO 4217 number). `body`: the documents as they came.
+    """
+
+    kind: ClassVar[CommandKind]
+
+    request_id: bytes
+    input_hash: bytes
+    payer: int
+    payee: int
+    amount: int
+    ledger: int
+    body: bytes
+
+    @property
+    def transfer_id(self) -> int:
+        """The id of the command's first transfer; the ones after it count up."""
+        return int.from_bytes(self.request_id, "big")
+
+    @abc.abstractmethod
+    def home(self) -> int:
+        """Name the account in whose shard the command is decided."""
+
+    @abc.abstractmethod
+    def needs(self, place: Place) -> Needs:
+        """Name what the command reads in a place."""
+
+    @abc.abstractmethod
+    def decide(self, state: State, now_us: int) -> Decision:
+        """Decide, from what was loaded and the time (microseconds since 1970) alone."""

@@ -1,0 +1,113 @@
+"""Holds: money that is reserved, then captured, voided, or released when its time is over.
+
+Vending, reservations and card authorisations stand on it. Decided where the payer is.
+
+    movement    debit    credit                 effect
+    place       payer    payee or in transit    pending
+    capture     payer    payee or in transit    posted, up to the amount held; the rest is released
+    void        payer    payee or in transit    released
+    expire      payer    payee or in transit    released, by the shard itself
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kessai.v1 import account_pb2
+from kessai.v1 import decline_pb2 as d
+from server.domain.command import Command, CommandKind, Decision, Needs, Place, State
+from server.domain.payment import landing, owed
+from server.ledger.transfer import HoldState, Transfer, TransferFlag
+
+
+@dataclass(frozen=True, slots=True)
+class _OfHold(Command):
+    def home(self) -> int:
+        """A hold is decided where its payer is."""
+        return self.payer
+
+    @property
+    def hold_id(self) -> int:
+        """The id of the hold: its PlaceHold's request id, first 16 bytes of the body."""
+        return int.from_bytes(self.body[:16], "big")
+
+    def needs(self, place: Place) -> Needs:
+        """Both accounts and the hold."""
+        return Needs((self.payer, landing(self.payee, self.ledger, place)), (self.hold_id,))
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceHold(_OfHold):
+    """Reserve `amount`. Body: own request id (16 bytes), time-out in seconds (4 bytes; 0: never).
+
+    Declines: PAYER_ACCOUNT_UNKNOWN, PAYEE_ACCOUNT_UNKNOWN, CURRENCY_MISMATCH, PAYER_IS_PAYEE,
+    INSUFFICIENT_FUNDS, AMOUNT_NOT_POSITIVE, AMOUNT_TOO_LARGE.
+    """
+
+    kind = CommandKind.PLACE_HOLD
+
+    def decide(self, state: State, now_us: int) -> Decision:
+        """Make the payment as a pending transfer."""
+        return Decision(
+            transfers=(
+                Transfer(
+                    id=self.hold_id,
+                    debit_account_id=self.payer,
+                    credit_account_id=landing(self.payee, self.ledger, state.place),
+                    amount=self.amount,
+                    ledger=self.ledger,
+                    code=account_pb2.ENTRY_KIND_CAPTURE,
+                    flags=TransferFlag.PENDING,
+                    timeout=int.from_bytes(self.body[16:20], "big"),
+                ),
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureHold(_OfHold):
+    """Take `amount` of a hold (body: its id). Declines: HOLD_NOT_PENDING, AMOUNT_TOO_LARGE."""
+
+    kind = CommandKind.CAPTURE_HOLD
+
+    def decide(self, state: State, now_us: int) -> Decision:
+        """Post the pending transfer."""
+        transfer = Transfer(
+            id=self.transfer_id,
+            amount=self.amount,
+            flags=TransferFlag.POST_PENDING_TRANSFER,
+            pending_id=self.hold_id,
+            far_account=0 if state.place.is_here(self.payee) else self.payee,
+        )
+        return Decision(transfers=(transfer,), owes=owed(self, state.place))
+
+
+@dataclass(frozen=True, slots=True)
+class VoidHold(_OfHold):
+    """Give a hold up. Body: the hold's id. Declines: HOLD_NOT_PENDING."""
+
+    kind = CommandKind.VOID_HOLD
+
+    def decide(self, state: State, now_us: int) -> Decision:
+        """Void the pending transfer."""
+        transfer = Transfer(
+            id=self.transfer_id,
+            flags=TransferFlag.VOID_PENDING_TRANSFER,
+            pending_id=self.hold_id,
+        )
+        return Decision(transfers=(transfer,))
+
+
+@dataclass(frozen=True, slots=True)
+class ExpireHold(_OfHold):
+    """Release a hold whose time is over. Body: the hold's id. Declines: HOLD_NOT_PENDING."""
+
+    kind = CommandKind.EXPIRE_HOLD
+
+    def decide(self, state: State, now_us: int) -> Decision:
+        """Release it, if it is pending and its time is over."""
+        hold = state.books.holds.get(self.hold_id)
+        due = hold is not None and hold.state is HoldState.PENDING and hold.expire_us <= now_us
+        if hold is None or not due or hold.expire_us == 0:
+            return Decision(d.DECLINE_REASON_HOLD_NOT_PENDING)
+        return Decision(expires=(self.hold_id,))
