@@ -52,7 +52,7 @@ def pretty_account(account: int) -> str:
 
 
 def parse_account(text: str) -> int:
-    """Read fourteen digits, plain or as `pretty_account` has them; AccountNumberError if not good."""
+    """Read fourteen digits, plain or in pretty form; AccountNumberError if they do not check."""
     match = _WRITTEN.fullmatch(text)
     if match is None:
         raise AccountNumberError("an account number has 14 digits: branch 4, number 8, check 2")
