@@ -1,0 +1,112 @@
+"""What the directory knows: merchants, devices, their keys and certificates (design section 5).
+
+These belong to nobody's money. They are kept by `server.shards.directory`, written by
+`server.identity`, and read by the switch when it verifies documents. Times are microseconds since
+1970; a device is written as the path of its identity, "agent/<merchant>/<terminal>".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from kessai.envelope import PublicKey
+from kessai.money import Money
+
+
+@dataclass(frozen=True, slots=True)
+class Merchant:
+    """Who is paid at its terminals, and on which account (branch * 10^8 + number)."""
+
+    merchant_id: str
+    display_name: str
+    category_code: str
+    account: int
+    unverified_limit: Money | None
+
+
+@dataclass(frozen=True, slots=True)
+class WalletKey:
+    """The key that a phone signs with. A revoked one is known, but good for nothing."""
+
+    wallet_id: str
+    device_id: str
+    public_key: PublicKey
+    revoked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    """The key that a device, terminal or phone, signs its documents with; raw public key."""
+
+    device: str
+    public_key: bytes
+    revoked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A device of the fleet. `certificate_expire_us` is that of its newest certificate."""
+
+    device: str
+    software_version: str
+    enroll_us: int
+    certificate_expire_us: int
+    revoke_us: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedCertificate:
+    """A certificate, and all that answers the request that it was issued for.
+
+    `keys_hash` is the SHA-256 over the keys of the request, so that a repeated request is told from
+    another one under the same id. `chain` is PEM, leaf and issuer; `merchant_certificate` is a
+    serialised Signed, empty for all but terminals.
+    """
+
+    serial: int
+    device: str
+    request_id: bytes
+    keys_hash: bytes
+    chain: bytes
+    merchant_certificate: bytes
+    expire_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceEntry:
+    """A device as it is enrolled. An operator signs no documents: its key and key id are empty."""
+
+    certificate: IssuedCertificate
+    key_id: bytes
+    public_key: bytes
+    software_version: str
+    enroll_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class PairingGrant:
+    """The right to become a device, for whoever has the code.
+
+    The code itself is not kept: `handle` (its first 4 bytes) finds the grant, `code_hash` (SHA-256)
+    proves the rest.
+    """
+
+    request_id: bytes
+    handle: bytes
+    code_hash: bytes
+    device: str
+    accounts: tuple[int, ...]
+    expire_us: int
+    wrong_tries: int = 0
+
+
+class RevocationList(Protocol):
+    """Which certificates are revoked; asked at every call."""
+
+    def is_revoked(self, serial: int) -> bool:
+        """Tell whether the certificate of this serial number was revoked."""
+
+    def on_revoke(self, listener: Callable[[int], None]) -> None:
+        """Have every serial number told as it is revoked; from any thread."""

@@ -1,0 +1,296 @@
+"""The directory: merchants, devices, keys and certificates, in one small SQLite database.
+
+What belongs to nobody's money lives here (design section 5). Written by `server.identity`; read by
+the switch at every payment, from memory. All SQL of the directory is in this file and its schema.
+Every method may be called from any thread; what it wrote is durable when it returns.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from kessai.envelope import PublicKey, key_id_of, load_public_key
+from kessai.identity_path import AGENT, PHONE, parse_device
+from kessai.money import Money
+from server.domain.directory import (
+    Device,
+    DeviceEntry,
+    IssuedCertificate,
+    Merchant,
+    PairingGrant,
+    SigningKey,
+    WalletKey,
+)
+from server.shards.directory_schema import open_database
+from server.shards.lru import LruCache
+
+CACHED_ENTRIES = 65_536
+
+_SERIAL_BYTES = 20
+
+_SELECT_DEVICE = """
+SELECT device, software_version, enroll_us,
+       (SELECT max(expire_us) FROM certificate WHERE certificate.device = device.device),
+       revoke_us
+FROM device"""
+
+
+class Directory:
+    """The open directory. One connection under a lock; a bounded cache before it."""
+
+    def __init__(self, path: Path, now_us: Callable[[], int]) -> None:
+        """Open or make `directory.db`; Complaint if it cannot be used."""
+        self._connection = open_database(path)
+        self._lock = threading.RLock()
+        self._merchants = LruCache[str, Merchant](CACHED_ENTRIES)
+        self._terminal_keys = LruCache[str, PublicKey](CACHED_ENTRIES)
+        self._wallet_keys = LruCache[bytes, WalletKey](CACHED_ENTRIES)
+        self._listeners: list[Callable[[int], None]] = []
+        rows = self._rows(
+            "SELECT serial FROM certificate WHERE revoked AND expire_us > ?", now_us()
+        )
+        self._revoked = {int.from_bytes(serial, "big") for (serial,) in rows}
+
+    def close(self) -> None:
+        """Close the file; the directory can be opened again."""
+        with self._lock:
+            self._connection.close()
+
+    # What the switch asks at every payment.
+
+    def merchant(self, merchant_id: str) -> Merchant | None:
+        """Find a merchant."""
+        found = self._merchants.get(merchant_id)
+        if found is not None:
+            return found
+        with self._lock:
+            rows = self._rows("SELECT * FROM merchant WHERE merchant_id = ?", merchant_id)
+            return self._merchants.put(merchant_id, _merchant(*rows[0])) if rows else None
+
+    def terminal_key(self, merchant_id: str, terminal_id: str) -> PublicKey | None:
+        """Find the key that a terminal signs with now; None if unknown or revoked."""
+        device = f"{AGENT}/{merchant_id}/{terminal_id}"
+        found = self._terminal_keys.get(device)
+        if found is not None:
+            return found
+        with self._lock:
+            keys = [key for key in self.signing_keys(device) if not key.revoked]
+            if not keys:
+                return None
+            return self._terminal_keys.put(device, load_public_key(keys[0].public_key))
+
+    def wallet_key(self, key_id: bytes) -> WalletKey | None:
+        """Find the key of a phone by its id, also a revoked one; None if it was never enrolled."""
+        found = self._wallet_keys.get(key_id)
+        if found is not None:
+            return found
+        with self._lock:
+            key = self.signing_key(key_id)
+            kind, names = parse_device(key.device) if key else ("", ())
+            if key is None or kind != PHONE:
+                return None
+            loaded = WalletKey(*names, load_public_key(key.public_key), key.revoked)
+            return self._wallet_keys.put(key_id, loaded)
+
+    def is_revoked(self, serial: int) -> bool:
+        """Tell whether the certificate of this serial number was revoked; from memory."""
+        return serial in self._revoked
+
+    def on_revoke(self, listener: Callable[[int], None]) -> None:
+        """Have every serial number told as it is revoked; from the revoking thread."""
+        self._listeners.append(listener)
+
+    # Merchants and settings.
+
+    def add_merchant(self, merchant: Merchant) -> Merchant:
+        """Enter a merchant; gives back what stands there, the older one if the id was taken."""
+        limit = merchant.unverified_limit
+        with self._lock:
+            self._rows(
+                "INSERT INTO merchant VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                merchant.merchant_id,
+                merchant.display_name,
+                merchant.category_code,
+                merchant.account,
+                limit.minor if limit else None,
+                limit.currency if limit else None,
+            )
+            stored = self.merchant(merchant.merchant_id)
+        return stored or merchant
+
+    def setting(self, key: str) -> str | None:
+        """Read a setting."""
+        rows = self._rows("SELECT value FROM setting WHERE key = ?", key)
+        return str(rows[0][0]) if rows else None
+
+    def put_setting(self, key: str, value: str) -> None:
+        """Write a setting."""
+        self._rows("INSERT OR REPLACE INTO setting VALUES (?, ?)", key, value)
+
+    # Pairing codes.
+
+    def add_pairing(self, grant: PairingGrant) -> PairingGrant:
+        """Keep a grant; gives back the one under this request_id, the older one if there is one."""
+        self._rows(
+            "INSERT INTO pairing_code VALUES (?, ?, ?, ?, ?, ?, 0) ON CONFLICT DO NOTHING",
+            grant.request_id,
+            grant.handle,
+            grant.code_hash,
+            grant.device,
+            ",".join(map(str, grant.accounts)),
+            grant.expire_us,
+        )
+        rows = self._rows("SELECT * FROM pairing_code WHERE request_id = ?", grant.request_id)
+        return _grant(*rows[0])
+
+    def pairings(self, handle: bytes) -> list[PairingGrant]:
+        """Find the grants whose code begins so: one, but for a rare chance."""
+        rows = self._rows("SELECT * FROM pairing_code WHERE handle = ?", handle)
+        return [_grant(*row) for row in rows]
+
+    def count_wrong_try(self, handle: bytes) -> None:
+        """Count a wrong try against the codes that begin so; durable before it is answered."""
+        self._rows("UPDATE pairing_code SET wrong_tries = wrong_tries + 1 WHERE handle = ?", handle)
+
+    # Devices, their keys and certificates.
+
+    def signing_key(self, key_id: bytes) -> SigningKey | None:
+        """Find any device's signing key by its id, also a revoked one."""
+        rows = self._rows(
+            "SELECT device, public_key, revoked FROM signing_key WHERE key_id = ?", key_id
+        )
+        return SigningKey(rows[0][0], rows[0][1], bool(rows[0][2])) if rows else None
+
+    def signing_keys(self, device: str) -> list[SigningKey]:
+        """List the keys that a device signs or signed with; at most one is not revoked."""
+        rows = self._rows(
+            "SELECT device, public_key, revoked FROM signing_key WHERE device = ?", device
+        )
+        return [SigningKey(row[0], row[1], bool(row[2])) for row in rows]
+
+    def certificate(self, request_id: bytes) -> IssuedCertificate | None:
+        """Find the certificate that was issued for a request."""
+        rows = self._rows(
+            "SELECT serial, device, request_id, keys_hash, chain, merchant_certificate, expire_us"
+            " FROM certificate WHERE request_id = ?",
+            request_id,
+        )
+        return _certificate(*rows[0]) if rows else None
+
+    def add_certificate(self, certificate: IssuedCertificate) -> None:
+        """Keep a further certificate of a device: a renewal."""
+        self._rows(
+            "INSERT INTO certificate VALUES (?, ?, ?, ?, ?, ?, ?, 0)",
+            certificate.serial.to_bytes(_SERIAL_BYTES, "big"),
+            certificate.device,
+            certificate.request_id,
+            certificate.keys_hash,
+            certificate.chain,
+            certificate.merchant_certificate,
+            certificate.expire_us,
+        )
+
+    def enroll(self, entry: DeviceEntry) -> None:
+        """Enter a device in one commit; certificates and keys it had before are revoked."""
+        device, certificate = entry.certificate.device, entry.certificate
+        with self._lock:
+            with self._connection:
+                revoked = self._revoke_certificates(device)
+                self._rows(
+                    "UPDATE signing_key SET revoked = 1 WHERE device = ? AND key_id <> ?",
+                    device,
+                    entry.key_id,
+                )
+                if entry.public_key:
+                    self._rows(
+                        "INSERT INTO signing_key VALUES (?, ?, ?, 0) ON CONFLICT DO NOTHING",
+                        entry.key_id,
+                        device,
+                        entry.public_key,
+                    )
+                self._rows(
+                    "INSERT OR REPLACE INTO device VALUES (?, ?, ?, NULL)",
+                    device,
+                    entry.software_version,
+                    entry.enroll_us,
+                )
+                self.add_certificate(certificate)
+            self._forget(device)
+            self._revoked.update(revoked)
+        self._tell(revoked)
+
+    def revoke(self, device: str, now_us: int) -> bool:
+        """Revoke a device, its certificates, keys and unused codes; False if it is unknown."""
+        with self._lock:
+            with self._connection:
+                known = self._rows(
+                    "UPDATE device SET revoke_us = coalesce(revoke_us, ?) WHERE device = ?"
+                    " RETURNING device",
+                    now_us,
+                    device,
+                )
+                revoked = self._revoke_certificates(device)
+                self._rows("UPDATE signing_key SET revoked = 1 WHERE device = ?", device)
+                self._rows("UPDATE pairing_code SET expire_us = 0 WHERE device = ?", device)
+            self._forget(device)
+            self._revoked.update(revoked)
+        self._tell(revoked)
+        return bool(known)
+
+    def device(self, device: str) -> Device | None:
+        """Find a device by its path."""
+        rows = self._rows(f"{_SELECT_DEVICE} WHERE device = ?", device)
+        return Device(*rows[0]) if rows else None
+
+    def devices(self, after: str, limit: int) -> list[Device]:
+        """List devices in the order of their paths, from the one after a path; "" for all."""
+        query = f"{_SELECT_DEVICE} WHERE device > ? ORDER BY device LIMIT ?"
+        return [Device(*row) for row in self._rows(query, after, limit)]
+
+    def _revoke_certificates(self, device: str) -> list[int]:
+        rows = self._rows(
+            "UPDATE certificate SET revoked = 1 WHERE device = ? AND NOT revoked RETURNING serial",
+            device,
+        )
+        return [int.from_bytes(serial, "big") for (serial,) in rows]
+
+    def _forget(self, device: str) -> None:
+        self._terminal_keys.remove(device)
+        for key in self.signing_keys(device):
+            self._wallet_keys.remove(key_id_of(load_public_key(key.public_key)))
+
+    def _tell(self, serials: list[int]) -> None:
+        for listener in self._listeners:
+            for serial in serials:
+                listener(serial)
+
+    def _rows(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+        with self._lock:
+            return list(self._connection.execute(statement, values))
+
+
+def _merchant(
+    merchant_id: str, name: str, category: str, account: int, minor: int | None, code: str | None
+) -> Merchant:
+    limit = Money(minor, code) if minor is not None and code is not None else None
+    return Merchant(merchant_id, name, category, account, limit)
+
+
+def _grant(
+    request_id: bytes,
+    handle: bytes,
+    code_hash: bytes,
+    device: str,
+    accounts: str,
+    expire_us: int,
+    wrong_tries: int,
+) -> PairingGrant:
+    numbers = tuple(map(int, accounts.split(","))) if accounts else ()
+    return PairingGrant(request_id, handle, code_hash, device, numbers, expire_us, wrong_tries)
+
+
+def _certificate(serial: bytes, *columns: Any) -> IssuedCertificate:
+    return IssuedCertificate(int.from_bytes(serial, "big"), *columns)

@@ -1,0 +1,104 @@
+"""The tables of `directory.db`, and how the file is opened. Used by `directory` alone.
+
+WAL with synchronous=FULL, so that what was answered is on the disk (design rule 3). The lock is
+exclusive: the switch keeps revocations and keys in memory, so no second process may write here.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import apsw
+
+from kessai.complaint import Complaint
+
+VERSION = 1
+
+_TABLES = """
+CREATE TABLE merchant (
+    merchant_id TEXT PRIMARY KEY,
+    display_name TEXT NOT NULL,
+    category_code TEXT NOT NULL,
+    account INTEGER NOT NULL,
+    limit_minor INTEGER,
+    limit_currency TEXT
+) STRICT, WITHOUT ROWID;
+
+-- A device is the path of its identity: "agent/shop-7/till-2", "phone/ann/pixel", "operator/joe".
+CREATE TABLE device (
+    device TEXT PRIMARY KEY,
+    software_version TEXT NOT NULL,
+    enroll_us INTEGER NOT NULL,
+    revoke_us INTEGER
+) STRICT, WITHOUT ROWID;
+
+-- Keys are kept for ever: what a lost phone signed must stay verifiable.
+CREATE TABLE signing_key (
+    key_id BLOB PRIMARY KEY,
+    device TEXT NOT NULL,
+    public_key BLOB NOT NULL,
+    revoked INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
+CREATE INDEX signing_key_by_device ON signing_key (device);
+
+CREATE TABLE certificate (
+    serial BLOB PRIMARY KEY,
+    device TEXT NOT NULL,
+    request_id BLOB NOT NULL UNIQUE,
+    keys_hash BLOB NOT NULL,
+    chain BLOB NOT NULL,
+    merchant_certificate BLOB NOT NULL,
+    expire_us INTEGER NOT NULL,
+    revoked INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE INDEX certificate_by_device ON certificate (device, expire_us);
+CREATE INDEX certificate_revoked ON certificate (expire_us) WHERE revoked;
+
+-- A used code is one whose request_id has a certificate.
+CREATE TABLE pairing_code (
+    request_id BLOB PRIMARY KEY,
+    handle BLOB NOT NULL,
+    code_hash BLOB NOT NULL,
+    device TEXT NOT NULL,
+    accounts TEXT NOT NULL,
+    expire_us INTEGER NOT NULL,
+    wrong_tries INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX pairing_code_by_handle ON pairing_code (handle);
+CREATE INDEX pairing_code_by_device ON pairing_code (device);
+
+CREATE TABLE setting (
+    key TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+"""
+
+
+def open_database(path: Path) -> apsw.Connection:
+    """Open the directory's file, making the tables in a new one.
+
+    Complaint if it cannot be opened, is damaged, is in use, or is of a newer version.
+    """
+    try:
+        connection = apsw.Connection(str(path))
+        connection.set_busy_timeout(0)
+        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        _make_tables(connection, path)
+    except apsw.BusyError:
+        raise Complaint(f"{path} is in use: another kessai runs on this data folder.") from None
+    except apsw.Error as error:
+        raise Complaint(f"The directory {path} cannot be opened: {error}.") from None
+    return connection
+
+
+def _make_tables(connection: apsw.Connection, path: Path) -> None:
+    version = connection.pragma("user_version")
+    if version == VERSION:
+        return
+    if version != 0:
+        raise Complaint(f"{path} was written by a newer kessai (version {version}): update this.")
+    with connection:
+        connection.execute(_TABLES)
+        connection.pragma("user_version", VERSION)
