@@ -1,0 +1,1 @@
+"""Bytes to and from a phone, over whatever radio the terminal has."""

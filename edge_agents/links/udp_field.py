@@ -1,0 +1,50 @@
+"""nfcpy's simulated field over UDP, at the speed of a real one.
+
+The phone listens on the port, the terminal's reader calls it. The stock driver waits a whole second
+for a phone, takes a late answer for the next one, and passes on whatever a broken datagram raises;
+this one does none of it.
+"""
+
+from __future__ import annotations
+
+import select
+
+import nfc.clf
+import nfc.clf.udp
+from nfc.clf import RemoteTarget
+
+# How long a phone in the field has to answer the first call.
+POLL_S = 0.02
+
+_DATAGRAM_BYTES = 2048
+
+
+class UdpField(nfc.clf.udp.Device):  # type: ignore[misc]  # nfcpy has no types
+    """The reader's end of nfcpy's UDP field."""
+
+    def __init__(self, host: str, port: int) -> None:
+        super().__init__(host, port)
+        self._path = f"udp:{host}:{port}"
+        self._vendor_name, self._device_name, self._chipset_name = "nfcpy", "UDP field", "UDP"
+        self._calling = False
+
+    def sense_tta(self, target: RemoteTarget) -> RemoteTarget | None:
+        """Call for a phone, and give it the time of one poll to answer the first call."""
+        self._calling = True
+        return super().sense_tta(target)
+
+    def send_cmd_recv_rsp(self, target: RemoteTarget, data: bytes, timeout: float) -> bytearray:
+        """Exchange a frame, after throwing away what came too late for the one before."""
+        while select.select([self.socket], [], [], 0)[0]:
+            self.socket.recv(_DATAGRAM_BYTES)
+        answer: bytearray = super().send_cmd_recv_rsp(target, data, timeout)
+        return answer
+
+    def _recv_data(self, timeout: float, *brty_list: str) -> tuple[str, bytearray, object]:
+        if self._calling:
+            timeout, self._calling = POLL_S, False
+        try:
+            received: tuple[str, bytearray, object] = super()._recv_data(timeout, *brty_list)
+        except ValueError as error:
+            raise nfc.clf.TransmissionError("not a datagram of the field") from error
+        return received

@@ -1,0 +1,41 @@
+"""Fields by moniker: where the simulated phone can be held to a reader.
+
+udp:127.0.0.1:54321   nfcpy's simulated field; the phone listens on that port
+pn532:/tmp/reader     a simulated PN532 chip, offered to the terminal as that serial path
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from kessai.complaint import Complaint
+from simulators.phone.iso_dep import Card
+from simulators.phone.pn532_chip import Pn532Chip
+from simulators.phone.udp_field import UdpField
+
+
+class Field(Protocol):
+    """The field of one reader."""
+
+    def bring(self, card: Card) -> None:
+        """Hold a card into the field; Complaint if another phone is in it."""
+        ...
+
+    def take_away(self) -> None:
+        """Take the card out of the field; nothing if there is none."""
+        ...
+
+    def close(self) -> None:
+        """Take the card away and let go of the line."""
+        ...
+
+
+def open_field(moniker: str) -> Field:
+    """Open the field that a moniker names; Complaint if it names none."""
+    kind, _, where = moniker.partition(":")
+    host, _, port = where.rpartition(":")
+    if kind == "udp" and host and port.isdecimal() and int(port) < 2**16:
+        return UdpField(host, int(port))
+    if kind == "pn532" and where:
+        return Pn532Chip(where)
+    raise Complaint(f'"{moniker}" is no field: write udp:HOST:PORT or pn532:PATH.')

@@ -1,0 +1,72 @@
+"""Both simulated fields with a card that echoes, for the tests of the terminal's radio."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from edge_agents.links.message_link import MessageLink, Radio
+from edge_agents.links.radio import open_radio
+from simulators.phone.field import Field, open_field
+from simulators.phone.hce import WalletService
+from simulators.phone.iso_dep import Card, IsoDepCard
+
+PATIENCE_S = 10.0
+
+
+def reversed_bytes(message: bytes) -> bytes:
+    """Answer a message so that the answer is not the message."""
+    return message[::-1]
+
+
+def free_udp_port() -> int:
+    """Find a port on which nobody listens."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Ground:
+    """One field, the terminal's radio at one side of it and phones at the other."""
+
+    def __init__(self, moniker: str) -> None:
+        self.field: Field = open_field(moniker)
+        self.radio: Radio = open_radio(moniker)
+        self._cards: list[IsoDepCard] = []
+
+    def phone(self, answer: Callable[[bytes], bytes] = reversed_bytes) -> IsoDepCard:
+        """Make a phone whose app answers so; it is not in the field yet."""
+        card = IsoDepCard(WalletService(answer))
+        self._cards.append(card)
+        return card
+
+    async def tap(self, card: Card | None = None) -> MessageLink:
+        """Hold a phone into the field and wait until the terminal has found it."""
+        self.field.bring(card or self.phone())
+        link = await self.radio.wait_for_phone(PATIENCE_S)
+        assert link is not None
+        return link
+
+    async def close(self) -> None:
+        """Put everything away, and see that no thread of it stays."""
+        await self.radio.close()
+        self.field.close()
+        for card in self._cards:
+            card.close()
+        names = {thread.name.split("_")[0] for thread in threading.enumerate()}
+        assert not names & {"nfc-reader", "phone-app", "udp-field", "pn532-chip"}
+
+
+@asynccontextmanager
+async def ground(kind: str, folder: Path) -> AsyncIterator[Ground]:
+    """Make a field of a kind, "udp" or "pn532"."""
+    where = f"udp:127.0.0.1:{free_udp_port()}" if kind == "udp" else f"pn532:{folder / 'reader'}"
+    made = Ground(where)
+    try:
+        yield made
+    finally:
+        await made.close()
