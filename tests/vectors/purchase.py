@@ -1,0 +1,140 @@
+"""One purchase, whole: the four documents of the vectors fit together, as they do at a counter."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from kessai import envelope
+from kessai.account_number import format_account, make_account
+from kessai.envelope import raw_public_key
+from kessai.request_id import new_request_id
+from kessai.v1 import decline_pb2, payment_pb2
+from kessai.v1.money_pb2 import Money
+from tests.vectors.keys import KEYS, secret
+
+CREATED_MS = 1_767_268_800_000  # 2026-01-01T12:00:00Z
+
+
+@dataclass(frozen=True)
+class Case:
+    """A document of the vectors, and who signs it."""
+
+    name: str
+    type: str
+    key: str
+    document: Message
+
+
+def request_id() -> bytes:
+    """Give the purchase's request id."""
+    return new_request_id(CREATED_MS, lambda count: secret("request id")[:count])
+
+
+def request_hash() -> bytes:
+    """Give SHA-256 over the payload of the payment request."""
+    payload = payment_request().SerializeToString(deterministic=True)
+    return hashlib.sha256(payload).digest()
+
+
+def payment_request() -> payment_pb2.PaymentRequest:
+    """What the register asks for: two articles and a discount, 7.48 EUR."""
+    line = payment_pb2.LineItem
+    return payment_pb2.PaymentRequest(
+        request_id=request_id(),
+        merchant_id="corner-shop",
+        terminal_id="register-1",
+        order_id="2026-000017",
+        items=[
+            line(gtin="04012345678901", description="Milk 1 l", quantity=2, unit_price_minor=149),
+            line(description="Bröd, rågbröd 決済", quantity=1, unit_price_minor=550),
+            line(description="Discount", quantity=1, unit_price_minor=-100),
+        ],
+        total=_euro(748),
+        create_time=_time(0),
+        expire_time=_time(120),
+    )
+
+
+def authorization() -> payment_pb2.PaymentAuthorization:
+    """What the customer agrees to."""
+    return payment_pb2.PaymentAuthorization(
+        request_hash=request_hash(),
+        merchant_id="corner-shop",
+        terminal_id="register-1",
+        amount=_euro(748),
+        account_number=format_account(make_account(1, 42)),
+        customer_verification=payment_pb2.CUSTOMER_VERIFICATION_DEVICE_PIN,
+        expire_time=_time(120),
+    )
+
+
+def merchant_certificate(unverified_limit: Money | None = None) -> payment_pb2.MerchantCertificate:
+    """Who asks."""
+    return payment_pb2.MerchantCertificate(
+        merchant_id="corner-shop",
+        terminal_id="register-1",
+        display_name="Corner Shop",
+        category_code="5411",
+        terminal_public_key=raw_public_key(KEYS["terminal"].public_key()),
+        unverified_limit=unverified_limit,
+        issue_time=_time(-86_400),
+        expire_time=_time(29 * 86_400),
+    )
+
+
+def settled_receipt() -> payment_pb2.Receipt:
+    """It was paid."""
+    return payment_pb2.Receipt(
+        request_id=request_id(),
+        request_hash=request_hash(),
+        outcome=payment_pb2.PAYMENT_OUTCOME_SETTLED,
+        amount=_euro(748),
+        log_position=payment_pb2.LogPosition(
+            shard=3, sequence=1_000_000, chain_hash=secret("chain")
+        ),
+        settle_time=_time(9, 123_456_000),
+    )
+
+
+def declined_receipt() -> payment_pb2.Receipt:
+    """It was not paid."""
+    return payment_pb2.Receipt(
+        request_id=request_id(),
+        request_hash=request_hash(),
+        outcome=payment_pb2.PAYMENT_OUTCOME_DECLINED,
+        decline_reason=decline_pb2.DECLINE_REASON_AUTHORIZATION_MISMATCH,
+        decline_detail="amount",
+        amount=_euro(748),
+        settle_time=_time(9),
+    )
+
+
+def cases() -> dict[str, list[Case]]:
+    """Give the documents by the vector file that they stand in; the first is the one damaged."""
+    limit = _euro(500)
+    request, agreed = envelope.PAYMENT_REQUEST, envelope.PAYMENT_AUTHORIZATION
+    certificate, receipt = envelope.MERCHANT_CERTIFICATE, envelope.RECEIPT
+    return {
+        "payment_request": [Case("three lines", request, "terminal", payment_request())],
+        "authorization": [Case("by PIN", agreed, "phone", authorization())],
+        "merchant_certificate": [
+            Case("always verified", certificate, "switch", merchant_certificate()),
+            Case("unverified to 5.00", certificate, "switch", merchant_certificate(limit)),
+        ],
+        "receipt": [
+            Case("settled", receipt, "switch", settled_receipt()),
+            Case("declined", receipt, "switch", declined_receipt()),
+        ],
+    }
+
+
+def _euro(minor: int) -> Money:
+    return Money(amount_minor=minor, currency_code="EUR")
+
+
+def _time(seconds: int, nanos: int = 0) -> Timestamp:
+    return Timestamp(seconds=CREATED_MS // 1000 + seconds, nanos=nanos)
