@@ -7,6 +7,11 @@ import random
 from collections.abc import Generator
 
 import pytest
+from hypothesis import settings
+
+# A loaded machine is no failure; a failing example is printed so that it can be had again.
+settings.register_profile("kessai", deadline=None, print_blob=True)
+settings.load_profile("kessai")
 
 Report = pytest.TestReport
 _SEED = pytest.StashKey[int]()
