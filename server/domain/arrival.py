@@ -10,6 +10,7 @@ Built by `server/switch/depositor.py` from an outbox row, and from the log.
 
 from __future__ import annotations
 
+import hashlib
 import struct
 from dataclasses import dataclass
 
@@ -63,6 +64,21 @@ class Arrive(Command):
         return Decision(transfers=(transfer,), opens=tuple(opens))
 
 
+def arrival(
+    shard: int,
+    log_sequence: int,
+    request_id: bytes,
+    payer: int,
+    payee: int,
+    amount: int,
+    ledger: int,
+) -> Arrive:
+    """Make the arrival of what a shard's log row owes; `request_id` is the payment's."""
+    body = _ORIGIN.pack(shard, log_sequence)
+    content = hashlib.sha256(body + struct.pack(">QQqH", payer, payee, amount, ledger)).digest()
+    return Arrive(arrival_id(request_id), content, payer, payee, amount, ledger, body)
+
+
 def arrival_id(request_id: bytes) -> bytes:
     """Give the id under which a payment arrives: its own, as a UUIDv8 instead of a UUIDv7.
 
@@ -71,9 +87,9 @@ def arrival_id(request_id: bytes) -> bytes:
     return request_id[:6] + bytes((request_id[6] & 0x0F | 0x80,)) + request_id[7:]
 
 
-def origin(shard: int, log_sequence: int) -> bytes:
-    """Write where an arrival comes from: 2 bytes of shard, 8 of log sequence, big-endian."""
-    return _ORIGIN.pack(shard, log_sequence)
+def payment_id(arrival: bytes) -> bytes:
+    """Give the id of the payment that arrived under an id."""
+    return arrival[:6] + bytes((arrival[6] & 0x0F | 0x70,)) + arrival[7:]
 
 
 def read_origin(body: bytes) -> tuple[int, int]:

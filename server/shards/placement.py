@@ -1,0 +1,63 @@
+"""Where an account is kept: account -> slot (computed) -> shard (a small map of slot ranges).
+
+Row B11. The map has at most 1024 entries, however many accounts there are. Used by `router.py`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from kessai.account_number import SLOT_COUNT, slot_of
+
+
+@dataclass(frozen=True, slots=True)
+class SlotMap:
+    """The shard of each slot: 1024 shard numbers."""
+
+    shard_of_slot: tuple[int, ...]
+
+    @classmethod
+    def even(cls, shards: int) -> SlotMap:
+        """Spread all slots evenly over `shards` shards, in ranges."""
+        return cls(tuple(slot * shards // SLOT_COUNT for slot in range(SLOT_COUNT)))
+
+    def shard_of(self, account: int) -> int:
+        """Tell which shard keeps an account."""
+        return self.shard_of_slot[slot_of(account)]
+
+    def to_json(self) -> str:
+        """Write the map as ranges: [[first slot, last slot, shard], ...]."""
+        ranges: list[list[int]] = []
+        for slot, shard in enumerate(self.shard_of_slot):
+            if ranges and ranges[-1][2] == shard:
+                ranges[-1][1] = slot
+            else:
+                ranges.append([slot, slot, shard])
+        return json.dumps(ranges)
+
+    @classmethod
+    def from_json(cls, text: str) -> SlotMap:
+        """Read ranges; ValueError if they do not cover every slot once."""
+        shards: list[int] = []
+        ranges: Sequence[Sequence[int]] = json.loads(text)
+        for first, last, shard in ranges:
+            if first != len(shards) or last < first:
+                raise ValueError("the slot ranges have gaps or overlap")
+            shards += [shard] * (last - first + 1)
+        if len(shards) != SLOT_COUNT:
+            raise ValueError(f"the slot ranges cover {len(shards)} of {SLOT_COUNT} slots")
+        return cls(tuple(shards))
+
+
+@dataclass(frozen=True, slots=True)
+class ShardPlace:
+    """One shard among others, as commands see it."""
+
+    shard: int
+    slots: SlotMap
+
+    def is_here(self, account: int) -> bool:
+        """Tell whether this shard keeps an account."""
+        return self.slots.shard_of(account) == self.shard

@@ -1,0 +1,111 @@
+"""All shards of a switch: finds the one that a command or an account belongs to.
+
+The way into the store for `server/switch`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from server.domain.command import Command
+from server.ledger.account import Account
+from server.shards.placement import ShardPlace, SlotMap
+from server.shards.settlement_log import LogRow
+from server.shards.shard import Shard
+from server.shards.sqlite_reader import SqliteReader
+from server.shards.sqlite_store import SqliteStore
+from server.shards.store import BookedEntry, OutboxRow, Total
+
+
+class Shards:
+    """The shards, and the map from slots to them."""
+
+    def __init__(self, slots: SlotMap, shards: Sequence[Shard]) -> None:
+        self._slots = slots
+        self._shards = shards
+
+    def __len__(self) -> int:
+        return len(self._shards)
+
+    def home_of(self, account: int) -> Shard:
+        """Give the shard that keeps an account."""
+        return self._shards[self._slots.shard_of(account)]
+
+    async def submit(self, command: Command) -> LogRow:
+        """Have a command decided and made durable in its home shard; its log row comes back.
+
+        Raises RequestIdReused, StoreUnavailable, LaneFull, LaneClosed.
+        """
+        row = await self.home_of(command.home()).submit(command)
+        assert row is not None  # only Delivered has no row  # noqa: S101
+        return row
+
+    async def account(self, account_id: int) -> Account | None:
+        """Give an account as it is committed, or None."""
+        return await self.home_of(account_id).read(lambda reader: reader.account(account_id))
+
+    async def statement(
+        self, account_id: int, before: int, limit: int
+    ) -> tuple[Account | None, list[BookedEntry]]:
+        """Give an account and its newest entries below sequence `before` (0: all), in one read."""
+        shard = self.home_of(account_id)
+        return await shard.read(lambda reader: reader.statement(account_id, before, limit))
+
+    async def find(self, request_id: bytes) -> tuple[int, LogRow] | None:
+        """Find a request in the logs of all shards: shard and row, or None."""
+        rows = await asyncio.gather(
+            *(shard.read(lambda reader: reader.row(request_id)) for shard in self._shards)
+        )
+        found = [(shard, row) for shard, row in enumerate(rows) if row is not None]
+        return found[0] if found else None
+
+    async def recent_request_ids(self, since_us: int) -> list[list[bytes]]:
+        """List, for each shard, the request ids booked since a time."""
+        return await asyncio.gather(
+            *(shard.read(lambda reader: reader.recent_request_ids(since_us))
+              for shard in self._shards)
+        )  # fmt: skip
+
+    async def outbox(self, shard: int, limit: int) -> list[OutboxRow]:
+        """List what a shard owes to others, oldest first."""
+        return await self._shards[shard].read(lambda reader: reader.outbox(limit))
+
+    def shard(self, shard: int) -> Shard:
+        """Give a shard by its number, from 0."""
+        return self._shards[shard]
+
+    async def totals(self) -> list[list[Total]]:
+        """Add up, for each shard, the accounts by kind and currency."""
+        return await asyncio.gather(
+            *(shard.read(lambda reader: reader.totals()) for shard in self._shards)
+        )
+
+    def close(self) -> None:
+        """Work what has queued up, then close every shard."""
+        for shard in self._shards:
+            shard.close()
+
+
+def shard_path(folder: Path, shard: int) -> Path:
+    """Name the file of a shard in the data folder."""
+    return folder / "shards" / f"{shard:04d}.db"
+
+
+def open_sqlite_shards(
+    folder: Path,
+    slots: SlotMap,
+    count: int,
+    books_id: str,
+    now_us: Callable[[], int],
+    on_owed: Callable[[int], None],
+) -> Shards:
+    """Open all shard files of a data folder; Complaint if one is missing or another's."""
+    shards = []
+    for number in range(count):
+        path = shard_path(folder, number)
+        store = SqliteStore(path, number, books_id)
+        reader = SqliteReader(path, number, books_id)
+        shards.append(Shard(ShardPlace(number, slots), store, reader, now_us, on_owed))
+    return Shards(slots, shards)

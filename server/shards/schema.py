@@ -1,0 +1,118 @@
+"""The tables of a shard on SQLite, and how a shard file is made and opened.
+
+All rows of an account lie together: `entry` is clustered by (account, sequence), so a statement is
+one range read (row B11). `log` is the settlement log; its UNIQUE request_id is the promise that the
+same request has one effect for ever.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import apsw
+
+from kessai.complaint import Complaint
+
+SCHEMA_VERSION = 1
+
+_TABLES = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+
+CREATE TABLE account (
+    id INTEGER PRIMARY KEY,
+    ledger INTEGER NOT NULL,
+    code INTEGER NOT NULL,
+    flags INTEGER NOT NULL,
+    owner TEXT NOT NULL,
+    open_us INTEGER NOT NULL,
+    debits_pending INTEGER NOT NULL,
+    debits_posted INTEGER NOT NULL,
+    credits_pending INTEGER NOT NULL,
+    credits_posted INTEGER NOT NULL,
+    sequence INTEGER NOT NULL
+);
+
+CREATE TABLE entry (
+    account INTEGER NOT NULL,
+    sequence INTEGER NOT NULL,
+    amount INTEGER NOT NULL,
+    balance INTEGER NOT NULL,
+    counterparty INTEGER NOT NULL,
+    code INTEGER NOT NULL,
+    book_us INTEGER NOT NULL,
+    request_id BLOB NOT NULL,
+    log_sequence INTEGER NOT NULL,
+    PRIMARY KEY (account, sequence)
+) WITHOUT ROWID;
+
+CREATE TABLE log (
+    sequence INTEGER PRIMARY KEY,
+    request_id BLOB NOT NULL UNIQUE,
+    kind INTEGER NOT NULL,
+    input_hash BLOB NOT NULL,
+    payer INTEGER NOT NULL,
+    payee INTEGER NOT NULL,
+    amount INTEGER NOT NULL,
+    ledger INTEGER NOT NULL,
+    book_us INTEGER NOT NULL,
+    decline INTEGER NOT NULL,
+    body BLOB NOT NULL,
+    chain_hash BLOB NOT NULL
+);
+
+CREATE TABLE outbox (
+    log_sequence INTEGER PRIMARY KEY,
+    request_id BLOB NOT NULL,
+    payer INTEGER NOT NULL,
+    payee INTEGER NOT NULL,
+    amount INTEGER NOT NULL,
+    ledger INTEGER NOT NULL
+);
+
+CREATE TABLE hold (
+    id BLOB PRIMARY KEY,
+    debit_account_id INTEGER NOT NULL,
+    credit_account_id INTEGER NOT NULL,
+    amount INTEGER NOT NULL,
+    ledger INTEGER NOT NULL,
+    code INTEGER NOT NULL,
+    expire_us INTEGER NOT NULL,
+    state INTEGER NOT NULL
+) WITHOUT ROWID;
+
+CREATE INDEX hold_due ON hold (expire_us) WHERE state = 1 AND expire_us > 0;
+"""
+
+
+def create_shard(path: Path, shard: int, books_id: str) -> None:
+    """Make a shard file; `books_id` names the books that all shards of a switch belong to."""
+    db = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute("PRAGMA synchronous = FULL")
+    with db:
+        db.execute(_TABLES)
+        meta = (("version", str(SCHEMA_VERSION)), ("shard", str(shard)), ("books", books_id))
+        db.executemany("INSERT INTO meta VALUES (?, ?)", meta)
+    db.close()
+
+
+def open_shard(path: Path, shard: int, books_id: str, *, read_only: bool) -> apsw.Connection:
+    """Open a shard file; Complaint if it is missing, unreadable, or another shard's."""
+    mode = apsw.SQLITE_OPEN_READONLY if read_only else apsw.SQLITE_OPEN_READWRITE
+    try:
+        db = apsw.Connection(str(path), flags=mode)
+        db.set_busy_timeout(5000)
+        meta = {str(key): value for key, value in db.execute("SELECT key, value FROM meta")}
+    except apsw.Error as error:
+        raise Complaint(
+            f"the shard file {path} cannot be read ({error}). No money was moved. "
+            "Bring the file back, from a backup if need be, and start again."
+        ) from None
+    expected = {"version": str(SCHEMA_VERSION), "shard": str(shard), "books": books_id}
+    for key, value in expected.items():
+        if meta.get(key) != value:
+            raise Complaint(
+                f"{path} is not the shard file that belongs here: its {key} is "
+                f'"{meta.get(key)}", expected "{value}". No money was moved.'
+            )
+    return db

@@ -1,0 +1,74 @@
+"""The settlement log: every command that reached a shard, chained by hashes (row B13).
+
+A row is written in the same commit as what it did, and never changed or deleted. It keeps the
+command with the documents as they came, when and how it was decided, and
+chain_hash = SHA-256(chain_hash of the row before + everything in this row).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from typing import NamedTuple
+
+from kessai.v1.decline_pb2 import DeclineReason
+from server.domain.command import Command
+from server.domain.history import Parts, read_command
+
+CHAIN_START = bytes(32)
+
+_NUMBERS = struct.Struct(">QHQQqHQHI")
+
+
+class RequestIdReused(Exception):
+    """The request id is in the log already, with other content. Nothing was done."""
+
+
+class LogRow(NamedTuple):
+    """One row of the log. `book_us` is microseconds since 1970; `decline` 0 if it was done."""
+
+    sequence: int
+    request_id: bytes
+    kind: int
+    input_hash: bytes
+    payer: int
+    payee: int
+    amount: int
+    ledger: int
+    book_us: int
+    decline: DeclineReason.ValueType
+    body: bytes
+    chain_hash: bytes
+
+    def command(self) -> Command:
+        """Make the command again; ValueError if the row does not hold together."""
+        parts: Parts = (
+            self.request_id, self.input_hash, self.payer, self.payee,
+            self.amount, self.ledger, self.body,
+        )  # fmt: skip
+        return read_command(self.kind, parts)
+
+
+def log_row(
+    sequence: int, command: Command, book_us: int, decline: DeclineReason.ValueType, before: bytes
+) -> LogRow:
+    """Write a command's row; `before` is the chain hash of the row before it."""
+    chain_hash = chain(
+        before, sequence, command.request_id, command.kind, command.input_hash, command.payer,
+        command.payee, command.amount, command.ledger, book_us, decline, command.body,
+    )  # fmt: skip
+    return LogRow(
+        sequence, command.request_id, command.kind, command.input_hash, command.payer,
+        command.payee, command.amount, command.ledger, book_us, decline, command.body, chain_hash,
+    )  # fmt: skip
+
+
+def chain(
+    before: bytes, sequence: int, request_id: bytes, kind: int, input_hash: bytes, payer: int,
+    payee: int, amount: int, ledger: int, book_us: int, decline: int, body: bytes,
+) -> bytes:  # fmt: skip
+    """Compute a row's chain hash, 32 bytes, from the one before and all its columns."""
+    numbers = _NUMBERS.pack(
+        sequence, kind, payer, payee, amount, ledger, book_us, decline, len(body)
+    )
+    return hashlib.sha256(b"%b%b%b%b%b" % (before, numbers, request_id, input_hash, body)).digest()

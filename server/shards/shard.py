@@ -1,0 +1,179 @@
+"""One shard at work: takes commands in groups, decides one after another, commits once.
+
+Design section 5. One fsync, many answers: what is read for the whole group is read at once, every
+command is decided in memory on the books as the ones before it left them, and everything is written
+in one commit. Used by `router.py`; the only caller of a `Store`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from server.domain.command import ACCEPTED, Command, Decision, Place, State
+from server.domain.refusal import decline_for
+from server.ledger.books import Books
+from server.ledger.result import TransferResult
+from server.shards.lane import Lane
+from server.shards.settlement_log import LogRow, RequestIdReused, log_row
+from server.shards.store import Batch, BookedEntry, OutboxRow, Reader, Store, unique
+
+ACCOUNTS_IN_MEMORY = 25_000
+
+Found = TypeVar("Found")
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """All outbox rows up to a log sequence have arrived; they can go."""
+
+    log_sequence: int
+
+
+Job = Command | Delivered
+
+
+class Shard:
+    """A shard's writer and reader, each on a lane of its own.
+
+    `now_us` gives microseconds since 1970; booking times never go back, whatever it does.
+    `on_owed` is called on the writing thread after a commit that owes money to other shards.
+    """
+
+    def __init__(
+        self,
+        place: Place,
+        store: Store,
+        reader: Reader,
+        now_us: Callable[[], int],
+        on_owed: Callable[[int], None],
+    ) -> None:
+        self.place = place
+        self._store = store
+        self._reader = reader
+        self._now_us = now_us
+        self._on_owed = on_owed
+        self._books = Books()
+        self._sequence, self._chain_hash, self._book_us = store.tail()
+        self._writing = Lane[Job, LogRow | None](f"shard-{place.shard}", self._work)
+        self._reading = Lane[Callable[[Reader], object], object](f"reads-{place.shard}", self._look)
+
+    def submit(self, job: Job) -> asyncio.Future[LogRow | None]:
+        """Queue a command; its log row comes back once it is durable, declined or done.
+
+        Raises RequestIdReused, StoreUnavailable, LaneFull, LaneClosed. A command that was done
+        before gets the row of the first time.
+        """
+        return self._writing.submit(job)
+
+    async def read(self, look: Callable[[Reader], Found]) -> Found:
+        """Look into what is committed; StoreUnavailable if the database cannot."""
+        return await self._reading.submit(look)  # type: ignore[return-value]
+
+    def close(self) -> None:
+        """Work what has queued up, then close the database."""
+        self._writing.close()
+        self._reading.close()
+        self._reader.close()
+        self._store.close()
+
+    def _look(self, looks: list[Callable[[Reader], object]]) -> list[object | Exception]:
+        answers: list[object | Exception] = []
+        for look in looks:
+            try:
+                answers.append(look(self._reader))
+            except Exception as error:
+                answers.append(error)
+        return answers
+
+    def _work(self, group: list[Job]) -> Sequence[LogRow | Exception | None]:
+        before = self._sequence, self._chain_hash, self._book_us
+        commands = [job for job in group if isinstance(job, Command)]
+        self._book_us = max(self._book_us, self._now_us())
+        batch = Batch()
+        try:
+            known = self._load(commands)
+            answers = [self._take(job, known, batch) for job in group]
+            if batch.rows or batch.delivered_to:
+                self._store.commit(batch)
+        except BaseException:
+            self._sequence, self._chain_hash, self._book_us = before
+            self._books = Books()
+            raise
+        if batch.outbox:
+            self._on_owed(self.place.shard)
+        return answers
+
+    def _load(self, commands: Sequence[Command]) -> dict[bytes, LogRow]:
+        if not commands:
+            return {}
+        needs = [command.needs(self.place) for command in commands]
+        if len(self._books.accounts) > ACCOUNTS_IN_MEMORY:
+            self._books.accounts.clear()
+        in_memory = self._books.accounts.keys()
+        missing = unique(i for need in needs for i in need.accounts if i not in in_memory)
+        if missing:
+            self._books.accounts.update((a.id, a) for a in self._store.accounts(missing))
+        hold_ids = unique(i for need in needs for i in need.holds)
+        self._books.holds = {h.id: h for h in self._store.holds(hold_ids)} if hold_ids else {}
+        self._books.entries.clear()
+        return self._store.rows([command.request_id for command in commands])
+
+    def _take(
+        self, job: Job, known: dict[bytes, LogRow], batch: Batch
+    ) -> LogRow | Exception | None:
+        if isinstance(job, Delivered):
+            batch.delivered_to = max(batch.delivered_to, job.log_sequence)
+            return None
+        first = known.get(job.request_id)
+        if first is not None:
+            same = first.input_hash == job.input_hash and first.kind == job.kind
+            return first if same else RequestIdReused()
+        known[job.request_id] = row = self._decide(job, batch)
+        return row
+
+    def _decide(self, command: Command, batch: Batch) -> LogRow:
+        books = self._books
+        state = State(books, self.place)
+        decision = command.decide(state, self._book_us)
+        decline = decision.decline
+        written = len(books.entries)
+        if decline == ACCEPTED:
+            books.accounts.update((account.id, account) for account in decision.opens)
+            result = books.apply(decision.transfers, self._book_us)
+            if result is not TransferResult.OK:
+                decline = decline_for(result)
+                for account in decision.opens:
+                    del books.accounts[account.id]
+        self._sequence += 1
+        row = log_row(self._sequence, command, self._book_us, decline, self._chain_hash)
+        self._chain_hash = row.chain_hash
+        batch.rows.append(row)
+        if decline == ACCEPTED:
+            self._record(command, decision, row, written, batch)
+        return row
+
+    def _record(
+        self, command: Command, decision: Decision, row: LogRow, written: int, batch: Batch
+    ) -> None:
+        books = self._books
+        for hold_id in decision.expires:
+            books.expire(books.holds[hold_id])
+        needs = command.needs(self.place)
+        touched = {*needs.accounts, *(account.id for account in decision.opens)}
+        batch.accounts.update((i, books.accounts[i]) for i in touched if i in books.accounts)
+        hold_ids = {*needs.holds, command.transfer_id}
+        batch.holds.update((i, books.holds[i]) for i in hold_ids if i in books.holds)
+        batch.entries += [
+            BookedEntry(
+                e.account, e.sequence, e.amount, e.balance, e.counterparty, e.code,
+                row.book_us, command.request_id, row.sequence,
+            )
+            for e in books.entries[written:]
+        ]  # fmt: skip
+        batch.outbox += [
+            OutboxRow(row.sequence, command.request_id, o.payer, o.payee, o.amount, o.ledger)
+            for o in decision.owes
+        ]

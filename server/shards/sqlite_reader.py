@@ -1,0 +1,131 @@
+"""A shard's reads on SQLite: a connection of its own that sees what is committed, never more.
+
+It never writes and never checkpoints. Used on the shard's reading thread by `shard.py`, and by
+`verify.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from server.ledger.account import Account
+from server.ledger.transfer import Hold
+from server.shards.schema import open_shard
+from server.shards.settlement_log import LogRow
+from server.shards.sqlite_store import (
+    ACCOUNT_COLUMNS,
+    HOLD_COLUMNS,
+    LOG_COLUMNS,
+    read_account,
+    read_hold,
+)
+from server.shards.store import BookedEntry, OutboxRow, Total
+
+_NEWEST = 2**63 - 1
+
+
+class SqliteReader:
+    """The `Reader` of one shard file."""
+
+    def __init__(self, path: Path, shard: int, books_id: str) -> None:
+        self._db = open_shard(path, shard, books_id, read_only=True)
+
+    def account(self, account_id: int) -> Account | None:
+        """Give an account, or None."""
+        sql = f"SELECT {ACCOUNT_COLUMNS} FROM account WHERE id = ?"
+        row = self._db.execute(sql, (account_id,)).fetchone()
+        return read_account(row) if row else None
+
+    def statement(
+        self, account_id: int, before: int, limit: int
+    ) -> tuple[Account | None, list[BookedEntry]]:
+        """Give an account and its newest entries below sequence `before` (0: all), in one read."""
+        sql = (
+            "SELECT * FROM entry WHERE account = ? AND sequence < ? ORDER BY sequence DESC LIMIT ?"
+        )
+        self._db.execute("BEGIN")
+        try:
+            account = self.account(account_id)
+            rows = self._db.execute(sql, (account_id, before or _NEWEST, limit)).fetchall()
+        finally:
+            self._db.execute("COMMIT")
+        return account, [_entry(row) for row in rows]
+
+    def row(self, request_id: bytes) -> LogRow | None:
+        """Find the log row of a request id."""
+        sql = f"SELECT {LOG_COLUMNS} FROM log WHERE request_id = ?"
+        row = self._db.execute(sql, (request_id,)).fetchone()
+        return LogRow(*row) if row else None
+
+    def recent_request_ids(self, since_us: int) -> list[bytes]:
+        """List the request ids booked since a time, microseconds since 1970."""
+        ids = []
+        newest_first = "SELECT book_us, request_id FROM log ORDER BY sequence DESC"
+        for book_us, request_id in self._db.execute(newest_first):
+            if book_us < since_us:
+                break
+            ids.append(request_id)
+        return ids
+
+    def outbox(self, limit: int) -> list[OutboxRow]:
+        """List what is owed, oldest first."""
+        sql = "SELECT * FROM outbox ORDER BY log_sequence LIMIT ?"
+        return [OutboxRow(*row) for row in self._db.execute(sql, (limit,))]
+
+    def due_holds(self, now_us: int, limit: int) -> list[Hold]:
+        """List pending holds whose time is over."""
+        sql = (
+            f"SELECT {HOLD_COLUMNS} FROM hold "
+            "WHERE state = 1 AND expire_us > 0 AND expire_us <= ? ORDER BY expire_us LIMIT ?"
+        )
+        return [read_hold(row) for row in self._db.execute(sql, (now_us, limit))]
+
+    def totals(self) -> list[Total]:
+        """Add up the accounts by kind and currency."""
+        # In two halves, because SQLite's sum() of integers fails beyond 63 bits.
+        rows = self._db.execute(
+            "SELECT code, ledger, count(*), "
+            "sum(debits_posted >> 32), sum(debits_posted & 0xffffffff), "
+            "sum(credits_posted >> 32), sum(credits_posted & 0xffffffff) "
+            "FROM account GROUP BY code, ledger ORDER BY ledger, code"
+        )
+        return [
+            Total(code, ledger, count, (dh << 32) + dl, (ch << 32) + cl)
+            for code, ledger, count, dh, dl, ch, cl in rows
+        ]
+
+    def log(self) -> Iterator[LogRow]:
+        """Walk the whole log in order."""
+        sql = f"SELECT {LOG_COLUMNS} FROM log ORDER BY sequence"
+        return (LogRow(*row) for row in self._db.execute(sql))
+
+    def all_accounts(self) -> Iterator[Account]:
+        """Walk all accounts in order of their ids."""
+        sql = f"SELECT {ACCOUNT_COLUMNS} FROM account ORDER BY id"
+        return (read_account(row) for row in self._db.execute(sql))
+
+    def all_entries(self) -> Iterator[BookedEntry]:
+        """Walk all entries in order of account and sequence."""
+        sql = "SELECT * FROM entry ORDER BY account, sequence"
+        return map(_entry, self._db.execute(sql))
+
+    def all_holds(self) -> Iterator[Hold]:
+        """Walk all holds in order of their ids."""
+        sql = f"SELECT {HOLD_COLUMNS} FROM hold ORDER BY id"
+        return (read_hold(row) for row in self._db.execute(sql))
+
+    def snapshot(self) -> None:
+        """Let every read from here on see the same moment, until `close`."""
+        self._db.execute("BEGIN")
+        self._db.execute("SELECT count(*) FROM meta").fetchall()
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._db.in_transaction:
+            self._db.execute("ROLLBACK")
+        self._db.close()
+
+
+def _entry(row: Sequence[object]) -> BookedEntry:
+    return BookedEntry(*row)  # type: ignore[arg-type]

@@ -1,0 +1,157 @@
+"""What a shard needs of its database: the port that SQLite (and another engine) fills.
+
+One writer a shard uses `Store`: one read and one commit for a whole group. Reads of people go
+through `Reader`, which sees only what is committed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from server.ledger.account import Account
+from server.ledger.transfer import Hold
+from server.shards.settlement_log import LogRow
+
+
+class StoreUnavailable(Exception):
+    """The database cannot take or give anything now; the message says why."""
+
+
+class BookedEntry(NamedTuple):
+    """An entry as it is kept: one side of a movement, with when and by which request."""
+
+    account: int
+    sequence: int
+    amount: int
+    balance: int
+    counterparty: int
+    code: int
+    book_us: int
+    request_id: bytes
+    log_sequence: int
+
+
+class OutboxRow(NamedTuple):
+    """Money owed to a payee on another shard, by the log row that took it from its payer."""
+
+    log_sequence: int
+    request_id: bytes
+    payer: int
+    payee: int
+    amount: int
+    ledger: int
+
+
+@dataclass(slots=True)
+class Batch:
+    """What a group of commands changes; written in one commit or not at all."""
+
+    rows: list[LogRow] = field(default_factory=list)
+    entries: list[BookedEntry] = field(default_factory=list)
+    accounts: dict[int, Account] = field(default_factory=dict)
+    holds: dict[int, Hold] = field(default_factory=dict)
+    outbox: list[OutboxRow] = field(default_factory=list)
+    delivered_to: int = 0
+
+
+class Total(NamedTuple):
+    """The sum over all accounts of a kind (`code`) and currency (`ledger`) in a shard."""
+
+    code: int
+    ledger: int
+    accounts: int
+    debits_posted: int
+    credits_posted: int
+
+
+class Store(Protocol):
+    """The writer's side. Every call may raise StoreUnavailable."""
+
+    def tail(self) -> tuple[int, bytes, int]:
+        """Give sequence, chain hash and booking time of the log's last row; (0, zeros, 0)."""
+        ...
+
+    def rows(self, request_ids: Sequence[bytes]) -> dict[bytes, LogRow]:
+        """Find the log rows of request ids."""
+        ...
+
+    def accounts(self, ids: Sequence[int]) -> list[Account]:
+        """Load accounts; those that do not exist are left out."""
+        ...
+
+    def holds(self, ids: Sequence[int]) -> list[Hold]:
+        """Load holds; those that do not exist are left out."""
+        ...
+
+    def commit(self, batch: Batch) -> None:
+        """Write a batch durably, or nothing of it. A failed fsync ends the process."""
+        ...
+
+    def close(self) -> None:
+        """Close the database."""
+        ...
+
+
+class Reader(Protocol):
+    """The side of people who look. Every call may raise StoreUnavailable."""
+
+    def account(self, account_id: int) -> Account | None:
+        """Give an account, or None."""
+        ...
+
+    def statement(
+        self, account_id: int, before: int, limit: int
+    ) -> tuple[Account | None, list[BookedEntry]]:
+        """Give an account and its newest entries below sequence `before` (0: all), in one read."""
+        ...
+
+    def row(self, request_id: bytes) -> LogRow | None:
+        """Find the log row of a request id."""
+        ...
+
+    def recent_request_ids(self, since_us: int) -> list[bytes]:
+        """List the request ids booked since a time, microseconds since 1970."""
+        ...
+
+    def outbox(self, limit: int) -> list[OutboxRow]:
+        """List what is owed, oldest first."""
+        ...
+
+    def due_holds(self, now_us: int, limit: int) -> list[Hold]:
+        """List pending holds whose time is over."""
+        ...
+
+    def totals(self) -> list[Total]:
+        """Add up the accounts by kind and currency."""
+        ...
+
+    def log(self) -> Iterator[LogRow]:
+        """Walk the whole log in order."""
+        ...
+
+    def all_accounts(self) -> Iterator[Account]:
+        """Walk all accounts in order of their ids."""
+        ...
+
+    def all_entries(self) -> Iterator[BookedEntry]:
+        """Walk all entries in order of account and sequence."""
+        ...
+
+    def all_holds(self) -> Iterator[Hold]:
+        """Walk all holds in order of their ids."""
+        ...
+
+    def snapshot(self) -> None:
+        """Let every read from here on see the same moment, until `close`."""
+        ...
+
+    def close(self) -> None:
+        """Close the connection."""
+        ...
+
+
+def unique(ids: Iterable[int]) -> list[int]:
+    """Give ids once each, in order, without the 0 that stands for none."""
+    return [i for i in dict.fromkeys(ids) if i]

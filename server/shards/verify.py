@@ -1,0 +1,129 @@
+"""Verifying the books: the settlement log is decided again, and must give what is stored.
+
+Checks, shard by shard: the hash chain; every row's documents against its input hash; every
+decision; every balance, entry and hold against the replayed ones; debits against credits. And over
+all shards: everything owed is either in an outbox or has arrived, and nothing arrives that was not
+owed. So what is in transit equals what the outboxes still owe (design rule 2).
+
+Works beside a running switch too: each shard is read at one moment, and what moved between those
+moments is looked at again. Called by `kessai ledger verify`, the demo and the tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import zip_longest
+
+from server.domain.arrival import payment_id, read_origin
+from server.shards.placement import ShardPlace, SlotMap
+from server.shards.replay import Digest, Replay, add_entry
+from server.shards.store import Reader
+
+_PROGRESS_ROWS = 1000
+
+
+@dataclass(slots=True)
+class Report:
+    """What was looked at, and what is wrong: one line a fault."""
+
+    rows: int = 0
+    accounts: int = 0
+    entries: int = 0
+    in_transit: int = 0
+    faults: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Suspect:
+    """A fault, unless by now `shard` has the row of `request_id`."""
+
+    fault: str
+    shard: int
+    request_id: bytes
+
+
+def verify(
+    open_readers: Callable[[], Sequence[Reader]],
+    slots: SlotMap,
+    on_progress: Callable[[int], None] = lambda rows: None,
+) -> Report:
+    """Verify all shards; `open_readers` opens a reader for each, anew at every call."""
+    report = Report()
+    readers = open_readers()
+    for reader in readers:
+        reader.snapshot()
+    replays = []
+    for shard, reader in enumerate(readers):
+        replay = Replay(ShardPlace(shard, slots))
+        for row in reader.log():
+            report.faults += replay.feed(row)
+            report.rows += 1
+            if report.rows % _PROGRESS_ROWS == 0:
+                on_progress(report.rows)
+        report.faults += (f"shard {shard}: {fault}" for fault in _differences(reader, replay))
+        report.accounts += len(replay.books.accounts)
+        report.entries += sum(account.sequence for account in replay.books.accounts.values())
+        replays.append(replay)
+    suspects = _cross_check(readers, replays, report)
+    _close(readers)
+    if suspects:
+        readers = open_readers()
+        report.faults += (s.fault for s in suspects if readers[s.shard].row(s.request_id) is None)
+        _close(readers)
+    return report
+
+
+def _differences(reader: Reader, replay: Replay) -> Iterable[str]:
+    accounts = sorted(replay.books.accounts.values(), key=lambda account: account.id)
+    for stored, account in zip_longest(reader.all_accounts(), accounts):
+        if stored != account:
+            yield f"stored {stored}, the log gives {account}"
+    digests: dict[int, Digest] = {}
+    for entry in reader.all_entries():
+        add_entry(digests, entry)
+    for account_id in digests.keys() | replay.digests.keys():
+        if digests.get(account_id) != replay.digests.get(account_id):
+            yield f"the entries of account {account_id} are not those that the log gives"
+    holds = sorted(replay.books.holds.values(), key=lambda hold: hold.id)
+    for kept, hold in zip_longest(reader.all_holds(), holds):
+        if kept != hold:
+            yield f"stored {kept}, the log gives {hold}"
+    for ledger in {account.ledger for account in accounts}:
+        difference = sum(account.balance for account in accounts if account.ledger == ledger)
+        if difference:
+            yield f"currency {ledger}: credits exceed debits by {difference}"
+
+
+def _cross_check(
+    readers: Sequence[Reader], replays: Sequence[Replay], report: Report
+) -> list[_Suspect]:
+    suspects: list[_Suspect] = []
+    arrived = {key: row for replay in replays for key, row in replay.arrived.items()}
+    owed = {key: row for replay in replays for key, row in replay.owed.items()}
+    for shard, (reader, replay) in enumerate(zip(readers, replays, strict=True)):
+        outbox = {row.request_id: row for row in reader.outbox(limit=2**62)}
+        for key, debt in replay.owed.items():
+            in_outbox = outbox.pop(debt.request_id, None)
+            if in_outbox not in (None, debt):
+                report.faults.append(f"shard {shard}: the outbox owes {in_outbox}, not {debt}")
+            if key not in arrived:
+                report.in_transit += 1
+            if key not in arrived and in_outbox is None:
+                target = replay.place.slots.shard_of(debt.payee)
+                suspects.append(_Suspect(f"shard {shard}: {debt} never arrived", target, key))
+        report.faults += (f"shard {shard}: {row} was never owed" for row in outbox.values())
+        for key, row in replay.arrived.items():
+            debt_of = owed.get(key)
+            source, _ = read_origin(row.body)
+            if debt_of is None:
+                fault = f"shard {shard}: log row {row.sequence} arrived and was never owed"
+                suspects.append(_Suspect(fault, source, payment_id(key)))
+            elif debt_of[2:] != (row.payer, row.payee, row.amount, row.ledger):
+                report.faults.append(f"shard {shard}: log row {row.sequence} is not {debt_of}")
+    return suspects
+
+
+def _close(readers: Iterable[Reader]) -> None:
+    for reader in readers:
+        reader.close()

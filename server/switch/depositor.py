@@ -1,0 +1,83 @@
+"""The depositor: brings what the outboxes owe to the payees' shards (row B13).
+
+One task a shard reads the outbox in order, submits an arrival for each row to the payee's shard, and
+deletes the rows once all have arrived durably. An arrival has its payment's id, so one that is
+brought again after a crash changes nothing. With `settle.py` the only code that spans shards.
+Started by `server/bootstrap.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+
+from server.domain.arrival import arrival
+from server.shards.lane import LaneClosed, LaneFull
+from server.shards.router import Shards
+from server.shards.shard import Delivered
+from server.shards.store import OutboxRow, StoreUnavailable
+
+_BATCH = 512
+_RETRY_S = 0.5
+
+log = structlog.get_logger("depositor")
+
+
+class Depositor:
+    """Delivers every outbox until closed; takes up at start where it stopped."""
+
+    def __init__(self, shards: Shards) -> None:
+        self._shards = shards
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._owed = [asyncio.Event() for _ in range(len(shards))]
+        self._empty = [asyncio.Event() for _ in range(len(shards))]
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Begin, in the running event loop, with what is owed from before."""
+        self._loop = asyncio.get_running_loop()
+        for shard in range(len(self._shards)):
+            self._owed[shard].set()
+            self._tasks.append(asyncio.create_task(self._deliver_for_ever(shard)))
+
+    def wake(self, shard: int) -> None:
+        """Say, from any thread, that a shard owes something new."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._note_owed, shard)
+
+    async def idle(self, timeout_s: float) -> None:
+        """Wait until nothing is owed; TimeoutError if that takes too long."""
+        async with asyncio.timeout(timeout_s):
+            await asyncio.gather(*(empty.wait() for empty in self._empty))
+
+    async def close(self) -> None:
+        """Stop; what is still owed stays in the outboxes."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _note_owed(self, shard: int) -> None:
+        self._empty[shard].clear()
+        self._owed[shard].set()
+
+    async def _deliver_for_ever(self, shard: int) -> None:
+        while True:
+            await self._owed[shard].wait()
+            self._owed[shard].clear()
+            try:
+                while rows := await self._shards.outbox(shard, _BATCH):
+                    await self._deliver(shard, rows)
+            except (StoreUnavailable, LaneFull) as error:
+                log.warning("deposits wait", shard=shard, why=str(error) or "the store is busy")
+                await asyncio.sleep(_RETRY_S)
+                self._owed[shard].set()
+                continue
+            except LaneClosed:
+                return
+            if not self._owed[shard].is_set():
+                self._empty[shard].set()
+
+    async def _deliver(self, shard: int, rows: list[OutboxRow]) -> None:
+        await asyncio.gather(*(self._shards.submit(arrival(shard, *row)) for row in rows))
+        await self._shards.shard(shard).submit(Delivered(rows[-1].log_sequence))
