@@ -12,6 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import apsw
+
 from kessai.envelope import PublicKey, key_id_of, load_public_key
 from kessai.identity_path import AGENT, PHONE, parse_device
 from kessai.money import Money
@@ -89,10 +91,11 @@ class Directory:
             return found
         with self._lock:
             key = self.signing_key(key_id)
-            kind, names = parse_device(key.device) if key else ("", ())
-            if key is None or kind != PHONE:
+            if key is None or not key.device.startswith(f"{PHONE}/"):
                 return None
-            loaded = WalletKey(*names, load_public_key(key.public_key), key.revoked)
+            _, (wallet_id, device_id) = parse_device(key.device)
+            public_key = load_public_key(key.public_key)
+            loaded = WalletKey(wallet_id, device_id, public_key, key.revoked)
             return self._wallet_keys.put(key_id, loaded)
 
     def is_revoked(self, serial: int) -> bool:
@@ -173,12 +176,8 @@ class Directory:
 
     def certificate(self, request_id: bytes) -> IssuedCertificate | None:
         """Find the certificate that was issued for a request."""
-        rows = self._rows(
-            "SELECT serial, device, request_id, keys_hash, chain, merchant_certificate, expire_us"
-            " FROM certificate WHERE request_id = ?",
-            request_id,
-        )
-        return _certificate(*rows[0]) if rows else None
+        rows = self._rows("SELECT * FROM certificate WHERE request_id = ?", request_id)
+        return _certificate(rows[0]) if rows else None
 
     def add_certificate(self, certificate: IssuedCertificate) -> None:
         """Keep a further certificate of a device: a renewal."""
@@ -267,7 +266,7 @@ class Directory:
             for serial in serials:
                 listener(serial)
 
-    def _rows(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+    def _rows(self, statement: str, *values: apsw.SQLiteValue) -> list[tuple[Any, ...]]:
         with self._lock:
             return list(self._connection.execute(statement, values))
 
@@ -292,5 +291,6 @@ def _grant(
     return PairingGrant(request_id, handle, code_hash, device, numbers, expire_us, wrong_tries)
 
 
-def _certificate(serial: bytes, *columns: Any) -> IssuedCertificate:
+def _certificate(row: tuple[Any, ...]) -> IssuedCertificate:
+    serial, *columns, _revoked = row
     return IssuedCertificate(int.from_bytes(serial, "big"), *columns)

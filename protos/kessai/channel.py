@@ -1,0 +1,63 @@
+"""The line to the switch: mutual TLS, keepalive and size limits that both ends must set alike.
+
+Devices and the operator's commands open it with `open_channel`; the server takes SERVER_OPTIONS.
+Every call on it needs a deadline: `timeout=CALL_TIMEOUT_S`.
+"""
+
+from __future__ import annotations
+
+import grpc
+import grpc.aio
+
+from kessai.device_identity import DeviceIdentity
+
+# A deadline for every call, and how a caller that must know the outcome asks again.
+CALL_TIMEOUT_S = 5.0
+RETRY_FIRST_S = 0.2
+RETRY_LONGEST_S = 5.0
+RETRY_FACTOR = 2.0
+RETRY_CODES = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED})
+
+# What a switch takes and what a device takes in one message, bytes.
+MAX_REQUEST_BYTES = 64 * 1024
+MAX_RESPONSE_BYTES = 1024 * 1024
+
+# A dead line is noticed within 20 s. The server must allow pings this often, or it ends the line
+# with "too_many_pings".
+_KEEPALIVE_MS = 15_000
+_KEEPALIVE_TIMEOUT_MS = 5_000
+
+CHANNEL_OPTIONS: tuple[tuple[str, int], ...] = (
+    ("grpc.keepalive_time_ms", _KEEPALIVE_MS),
+    ("grpc.keepalive_timeout_ms", _KEEPALIVE_TIMEOUT_MS),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.max_pings_without_data", 0),
+    ("grpc.max_send_message_length", MAX_REQUEST_BYTES),
+    ("grpc.max_receive_message_length", MAX_RESPONSE_BYTES),
+    ("grpc.max_reconnect_backoff_ms", int(RETRY_LONGEST_S * 1000)),
+    ("grpc.initial_reconnect_backoff_ms", int(RETRY_FIRST_S * 1000)),
+    ("grpc.min_reconnect_backoff_ms", 1000),
+)
+SERVER_OPTIONS: tuple[tuple[str, int], ...] = (
+    ("grpc.keepalive_time_ms", _KEEPALIVE_MS),
+    ("grpc.keepalive_timeout_ms", _KEEPALIVE_TIMEOUT_MS),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.min_ping_interval_without_data_ms", _KEEPALIVE_MS // 2),
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", _KEEPALIVE_MS // 2),
+    ("grpc.max_receive_message_length", MAX_REQUEST_BYTES),
+    ("grpc.max_send_message_length", MAX_RESPONSE_BYTES),
+    ("grpc.max_concurrent_streams", 256),
+    ("grpc.so_reuseport", 0),
+)
+
+
+def open_channel(identity: DeviceIdentity) -> grpc.aio.Channel:
+    """Open the line of a device. It connects by itself, and again after every loss.
+
+    The switch is accepted only with a server certificate below the identity's root and for its
+    address. The certificate is read here: open a new channel after a renewal.
+    """
+    credentials = grpc.ssl_channel_credentials(
+        identity.root_pem, identity.key_pem, identity.chain_pem
+    )
+    return grpc.aio.secure_channel(identity.server_address, credentials, CHANNEL_OPTIONS)

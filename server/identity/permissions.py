@@ -1,0 +1,38 @@
+"""Which kind of caller may make which call. What is not listed here is refused.
+
+Whose account or payment it is, the switch decides; here stands only who may ask at all. Read by the
+guard of the main port.
+"""
+
+from __future__ import annotations
+
+from server.identity.callers import CallerKind
+
+AGENT, PHONE, OPERATOR = CallerKind.AGENT, CallerKind.PHONE, CallerKind.OPERATOR
+_ANYONE = frozenset({AGENT, PHONE, OPERATOR})
+
+PERMISSIONS: dict[str, frozenset[CallerKind]] = {
+    "/kessai.v1.PaymentService/SettlePayment": frozenset({AGENT}),
+    "/kessai.v1.PaymentService/GetPayment": frozenset({AGENT}),
+    "/kessai.v1.AccountService/OpenAccount": frozenset({OPERATOR}),
+    "/kessai.v1.AccountService/GetAccount": frozenset({PHONE, OPERATOR}),
+    "/kessai.v1.AccountService/ListEntries": frozenset({PHONE, OPERATOR}),
+    "/kessai.v1.AccountService/DepositCash": frozenset({OPERATOR}),
+    "/kessai.v1.AccountService/WithdrawCash": frozenset({OPERATOR}),
+    "/kessai.v1.AccountService/GetTrialBalance": frozenset({OPERATOR}),
+    "/kessai.v1.DeviceService/CreateMerchant": frozenset({OPERATOR}),
+    "/kessai.v1.DeviceService/CreatePairingCode": frozenset({OPERATOR}),
+    "/kessai.v1.DeviceService/RenewCertificate": frozenset({AGENT, PHONE}),
+    "/kessai.v1.DeviceService/RevokeDevice": frozenset({OPERATOR}),
+    "/kessai.v1.DeviceService/ListDevices": frozenset({OPERATOR}),
+    "/grpc.health.v1.Health/Check": _ANYONE,
+    "/grpc.health.v1.Health/List": _ANYONE,
+    "/grpc.health.v1.Health/Watch": _ANYONE,
+    "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo": _ANYONE,
+    "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": _ANYONE,
+}
+
+
+def is_permitted(method: str, kind: CallerKind) -> bool:
+    """Tell whether a kind of caller may call a method, "/package.Service/Method"."""
+    return kind in PERMISSIONS.get(method, ())

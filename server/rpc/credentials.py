@@ -1,0 +1,63 @@
+"""TLS of the two ports: the main one asks for a certificate of ours, the pairing one for none.
+
+gRPC for Python cannot ask for a certificate without requiring it, hence two ports. The switch's own
+key and certificate live in memory only: new at every start, and renewed while it runs, without
+cutting a line.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import grpc
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from kessai.identity_path import SERVER
+from server.identity.authority import LIFETIME_DAYS, Authority, renewal_us
+
+
+class ServerCertificate:
+    """The switch's certificate under its host names and addresses, always in date."""
+
+    def __init__(
+        self, authority: Authority, hosts: tuple[str, ...], now_us: Callable[[], int]
+    ) -> None:
+        self._authority = authority
+        self._hosts = hosts
+        self._now_us = now_us
+        self._lock = threading.Lock()
+        self._renew()
+
+    def main_port(self) -> grpc.ServerCredentials:
+        """Mutual TLS: only certificates below our root get in."""
+        return self._credentials(require_client_certificate=True)
+
+    def pairing_port(self) -> grpc.ServerCredentials:
+        """TLS where the caller shows nothing; for EnrollmentService alone."""
+        return self._credentials(require_client_certificate=False)
+
+    def _credentials(self, require_client_certificate: bool) -> grpc.ServerCredentials:
+        roots = self._authority.root_pem if require_client_certificate else None
+
+        def configuration() -> grpc.ServerCertificateConfiguration:
+            return grpc.ssl_server_certificate_configuration([self._current()], roots)
+
+        return grpc.dynamic_ssl_server_credentials(
+            configuration(), configuration, require_client_certificate
+        )
+
+    def _current(self) -> tuple[bytes, bytes]:
+        # gRPC asks at every handshake, from its own threads.
+        with self._lock:
+            if self._now_us() >= self._renew_us:
+                self._renew()
+            return self._pair
+
+    def _renew(self) -> None:
+        key = ec.generate_private_key(ec.SECP256R1())
+        leaf = self._authority.issue_server(key.public_key(), self._hosts)
+        pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        self._pair = (pem, leaf.chain)
+        self._renew_us = renewal_us(leaf.expire_us, LIFETIME_DAYS[SERVER])
