@@ -242,6 +242,7 @@ def _bad_signatures(good: Signed, key: str) -> list[Vectors]:
         der = encode_dss_signature(int.from_bytes(r, "big"), int.from_bytes(s, "big"))
         bad["s in the upper half"] = {"signature": with_high_s(good.signature)}
         bad["the signature in DER"] = {"signature": der}
+        bad["s with a zero byte before it"] = {"signature": r + b"\x00" + s}
     found = []
     for name, changes in bad.items():
         signed = Signed()
