@@ -52,7 +52,7 @@ def test_what_is_withdrawn_or_no_money_is_not_there(code: str) -> None:
 
 
 def test_the_table_is_the_one_that_was_compared_with_iso() -> None:
-    """Compared row by row with list one of 2024-06-25 and its amendments up to the euro in Bulgaria.
+    """Compared row by row with list one of 2024-06-25, and with the amendments since then.
 
     After an amendment, compare again and write the new digest here.
     """
