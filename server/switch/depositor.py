@@ -1,7 +1,7 @@
 """The depositor: brings what the outboxes owe to the payees' shards (row B13).
 
-One task a shard reads the outbox in order, submits an arrival for each row to the payee's shard, and
-deletes the rows once all have arrived durably. An arrival has its payment's id, so one that is
+One task a shard reads the outbox in order, submits an arrival for each row to the payee's shard,
+and deletes the rows once all have arrived durably. An arrival has its payment's id, so one that is
 brought again after a crash changes nothing. With `settle.py` the only code that spans shards.
 Started by `server/bootstrap.py`.
 """

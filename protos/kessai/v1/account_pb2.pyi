@@ -174,8 +174,8 @@ class OpenAccountRequest(_message.Message):
     branch: _builtins.int
     """The branch that keeps it, 1 to 9999."""
     number: _builtins.int
-    """The account number that the operator wants within the branch, 1 to 99,999,999; 0: the next free
-    number is given.
+    """The account number that the operator wants within the branch, 1 to 99,999,999; 0: a free
+    number is given: computed from the request_id, so that it cannot be guessed from others.
     """
     def __init__(
         self,
@@ -462,9 +462,7 @@ class GetTrialBalanceResponse(_message.Message):
     LINES_FIELD_NUMBER: _builtins.int
     BALANCED_FIELD_NUMBER: _builtins.int
     balanced: _builtins.bool
-    """Whether debits equal credits in every shard and currency, and what is in transit equals what
-    the outboxes still owe.
-    """
+    """Whether debits equal credits in every shard and currency."""
     @_builtins.property
     def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___TrialBalanceLine]:
         """A line for each kind of account and currency."""
@@ -495,7 +493,7 @@ class TrialBalanceLine(_message.Message):
     DEBITS_MINOR_FIELD_NUMBER: _builtins.int
     CREDITS_MINOR_FIELD_NUMBER: _builtins.int
     account_kind: _builtins.str
-    """The kind of account, by its name in the chart, such as "customer" or "in transit"."""
+    """The kind of account, by its name in the chart, such as "customer" or "in_transit"."""
     currency_code: _builtins.str
     """ISO 4217 code."""
     account_count: _builtins.int

@@ -1,0 +1,146 @@
+"""AccountService on the wire: translates, decides nothing.
+
+What is decided is decided in `server/switch/accounts.py`.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import grpc.aio
+
+from kessai.account_number import format_account
+from kessai.currency import BY_NUMBER
+from kessai.request_id import format_request_id
+from kessai.v1 import account_pb2 as pb
+from kessai.v1.account_pb2_grpc import AccountServiceServicer
+from kessai.v1.money_pb2 import Money
+from server.identity.callers import CallerKind, current_caller
+from server.rpc import fields
+from server.rpc.errors import field_invalid
+from server.switch import accounts as use_case
+
+DEFAULT_PAGE = 50
+LARGEST_PAGE = 500
+
+_OWNER = re.compile(r"(wallet|merchant)/[a-z0-9-]{1,40}")
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class AccountServicer(AccountServiceServicer):
+    """Serves phones, for their wallet's own accounts, and operators."""
+
+    def __init__(self, accounts: use_case.Accounts) -> None:
+        self._accounts = accounts
+
+    async def OpenAccount(
+        self, request: pb.OpenAccountRequest, context: Context
+    ) -> pb.OpenAccountResponse:
+        """Open an account for a wallet or a merchant."""
+        request_id = fields.request_id(request.request_id)
+        if not _OWNER.fullmatch(request.owner):
+            raise field_invalid("owner", 'must be "wallet/<id>" or "merchant/<id>"')
+        fields.currency(request.currency_code)
+        if not 1 <= request.branch <= 9999:
+            raise field_invalid("branch", "must be 1 to 9999")
+        if not 0 <= request.number <= 99_999_999:
+            raise field_invalid("number", "must be 1 to 99,999,999, or 0 for any free one")
+        account = await self._accounts.open(request, request_id, _operator())
+        return pb.OpenAccountResponse(account=_account(account))
+
+    async def GetAccount(
+        self, request: pb.GetAccountRequest, context: Context
+    ) -> pb.GetAccountResponse:
+        """Tell balance and properties of an account."""
+        account_id = fields.account(request.account_number)
+        account = await self._accounts.find(account_id, _owner())
+        return pb.GetAccountResponse(account=_account(account))
+
+    async def ListEntries(
+        self, request: pb.ListEntriesRequest, context: Context
+    ) -> pb.ListEntriesResponse:
+        """List the entries of an account, newest first."""
+        account_id = fields.account(request.account_number)
+        limit = fields.page_size(request.page_size, DEFAULT_PAGE, LARGEST_PAGE)
+        before = _page_token(request.page_token)
+        statement = await self._accounts.statement(account_id, _owner(), before, limit)
+        currency = BY_NUMBER[statement.account.ledger].code
+        response = pb.ListEntriesResponse(account=_account(statement.account))
+        for entry in statement.entries:
+            line = response.entries.add(
+                sequence=entry.sequence,
+                amount=Money(amount_minor=entry.amount, currency_code=currency),
+                balance=Money(amount_minor=entry.balance, currency_code=currency),
+                counterparty=format_account(entry.counterparty),
+                kind=pb.EntryKind.ValueType(entry.code),
+                request_id=format_request_id(entry.request_id),
+            )
+            line.book_time.FromMicroseconds(entry.book_us)
+        if statement.entries and statement.entries[-1].sequence > 1:
+            response.next_page_token = str(statement.entries[-1].sequence)
+        return response
+
+    async def DepositCash(
+        self, request: pb.DepositCashRequest, context: Context
+    ) -> pb.DepositCashResponse:
+        """Book cash that came in."""
+        request_id = fields.request_id(request.request_id)
+        account_id = fields.account(request.account_number)
+        fields.positive_money(request.amount)
+        decline = await self._accounts.deposit(request, request_id, account_id, _operator())
+        return pb.DepositCashResponse(decline_reason=decline)
+
+    async def WithdrawCash(
+        self, request: pb.WithdrawCashRequest, context: Context
+    ) -> pb.WithdrawCashResponse:
+        """Book cash that went out."""
+        request_id = fields.request_id(request.request_id)
+        account_id = fields.account(request.account_number)
+        fields.positive_money(request.amount)
+        decline = await self._accounts.withdraw(request, request_id, account_id, _operator())
+        return pb.WithdrawCashResponse(decline_reason=decline)
+
+    async def GetTrialBalance(
+        self, request: pb.GetTrialBalanceRequest, context: Context
+    ) -> pb.GetTrialBalanceResponse:
+        """Add up all accounts by kind and currency."""
+        trial = await self._accounts.trial_balance()
+        response = pb.GetTrialBalanceResponse(balanced=trial.balanced)
+        for line in trial.lines:
+            response.lines.add(
+                account_kind=line.kind,
+                currency_code=BY_NUMBER[line.ledger].code,
+                account_count=line.accounts,
+                debits_minor=line.debits,
+                credits_minor=line.credits,
+            )
+        return response
+
+
+def _operator() -> str:
+    return current_caller().path[0]
+
+
+def _owner() -> str | None:
+    caller = current_caller()
+    return None if caller.kind is CallerKind.OPERATOR else f"wallet/{caller.path[0]}"
+
+
+def _page_token(token: str) -> int:
+    if token and not (token.isascii() and token.isdigit() and len(token) <= 18):
+        raise field_invalid("page_token", "is not one that this service gave")
+    return int(token or 0)
+
+
+def _account(account: use_case.Account) -> pb.Account:
+    currency = BY_NUMBER[account.ledger].code
+    message = pb.Account(
+        account_number=format_account(account.id),
+        owner=account.owner,
+        balance=Money(amount_minor=account.balance, currency_code=currency),
+        available=Money(amount_minor=account.available, currency_code=currency),
+    )
+    message.open_time.FromMicroseconds(account.open_us)
+    return message

@@ -1,0 +1,55 @@
+"""Claims: which shard each recent request id went to, so that one id never works on two shards.
+
+A shard's log refuses a request id that it has seen with other content, for ever. What it cannot see
+is the same id with another payer, whose account another shard keeps. So a *new* request is taken
+only while its id is young (a UUIDv7 tells its time), and for as long as it could be new again its
+shard is remembered here: a bounded memory, filled again from the logs at start. Used by
+`settle.py`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+
+from kessai.request_id import time_of
+
+AGE_LIMIT_US = 150_000_000
+CLOCK_TOLERANCE_US = 30_000_000
+MEMORY_US = AGE_LIMIT_US + CLOCK_TOLERANCE_US
+
+_GENERATION_US = MEMORY_US // 3
+
+
+class Claims:
+    """The shard of each request id that was seen in the last three to four minutes."""
+
+    def __init__(self, now_us: int) -> None:
+        self._generations: deque[dict[bytes, int]] = deque([{}], maxlen=4)
+        self._begin_us = now_us
+
+    def restore(self, ids_by_shard: Iterable[Iterable[bytes]]) -> None:
+        """Remember what the logs say about the time before the start."""
+        for shard, request_ids in enumerate(ids_by_shard):
+            self._generations[-1].update(dict.fromkeys(request_ids, shard))
+
+    def claim(self, request_id: bytes, shard: int, now_us: int) -> bool:
+        """Claim an id for a shard; False if another shard has it."""
+        self._turn(now_us)
+        for generation in self._generations:
+            claimed = generation.get(request_id)
+            if claimed is not None:
+                return claimed == shard
+        self._generations[-1][request_id] = shard
+        return True
+
+    def _turn(self, now_us: int) -> None:
+        if now_us - self._begin_us >= _GENERATION_US:
+            self._begin_us = now_us
+            self._generations.append({})
+
+
+def is_young(request_id: bytes, now_us: int) -> bool:
+    """Tell whether a request with this id may be new: neither too old nor from the future."""
+    age_us = now_us - time_of(request_id) * 1000
+    return -CLOCK_TOLERANCE_US <= age_us <= AGE_LIMIT_US

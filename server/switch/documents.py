@@ -1,0 +1,194 @@
+"""The documents of a payment: authentic, and in agreement with each other.
+
+Two-sided: the terminal's request and the phone's authorisation must name the same merchant,
+terminal, amount and currency, and the authorisation must be for exactly that request. One flat
+ladder; the first rung that does not hold is the decline reason. Runs on a thread of its own, before
+a command enters a shard's queue. Used by `register_purchase.py`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Protocol
+
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+from kessai.account_number import AccountNumberError, parse_account
+from kessai.currency import BY_CODE
+from kessai.envelope import (
+    PAYMENT_AUTHORIZATION,
+    PAYMENT_REQUEST,
+    DocumentMalformed,
+    PublicKey,
+    SignatureInvalid,
+    open_signed,
+    parse_strictly,
+)
+from kessai.seal import SealBroken, unseal
+from kessai.v1 import decline_pb2 as d
+from kessai.v1 import payment_pb2
+from kessai.v1.decline_pb2 import DeclineReason
+from kessai.v1.envelope_pb2 import Signed
+from kessai.v1.payment_pb2 import PaymentAuthorization, PaymentRequest, SettlePaymentRequest
+from server.domain.command import ACCEPTED
+from server.domain.directory import Merchant, WalletKey
+
+LIFETIME_LIMIT_US = 120_000_000
+ITEMS_LIMIT = 200
+
+
+class Declined(Exception):
+    """The documents do not hold: the reason, and for a mismatch the field that differs."""
+
+    def __init__(self, reason: DeclineReason.ValueType, detail: str = "") -> None:
+        super().__init__(DeclineReason.Name(reason))
+        self.reason = reason
+        self.detail = detail
+
+
+class KeyDirectory(Protocol):
+    """What the directory must know to verify documents."""
+
+    def terminal_key(self, merchant_id: str, terminal_id: str) -> PublicKey | None:
+        """Give the key of a terminal that is not revoked."""
+        ...
+
+    def wallet_key(self, key_id: bytes) -> WalletKey | None:
+        """Give a wallet's key, revoked or not."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """What came in, and from which terminal's line."""
+
+    message: SettlePaymentRequest
+    request_id: bytes
+    merchant: Merchant
+    terminal_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Purchase:
+    """Authentic documents that agree. `refusal` is what is known against it all the same."""
+
+    request: PaymentRequest
+    authorization: PaymentAuthorization
+    signed_authorization: Signed
+    payer: int
+    wallet_id: str
+    refusal: DeclineReason.ValueType
+
+
+def open_purchase(
+    submission: Submission, directory: KeyDirectory, sealing_key: X25519PrivateKey
+) -> Purchase:
+    """Verify a submission from end to end; Declined with the first reason found."""
+    request = _open_request(submission, directory)
+    signed = _unseal(submission.message, sealing_key)
+    wallet = directory.wallet_key(signed.key_id)
+    if wallet is None:
+        raise Declined(d.DECLINE_REASON_WALLET_UNKNOWN)
+    try:
+        authorization = open_signed(
+            signed, PAYMENT_AUTHORIZATION, wallet.public_key, PaymentAuthorization.FromString
+        )
+    except SignatureInvalid:
+        raise Declined(d.DECLINE_REASON_AUTHORIZATION_SIGNATURE_INVALID) from None
+    except DocumentMalformed:
+        raise Declined(d.DECLINE_REASON_AUTHORIZATION_MALFORMED) from None
+    differing = _difference(submission.message, request, authorization)
+    if differing:
+        raise Declined(d.DECLINE_REASON_AUTHORIZATION_MISMATCH, differing)
+    try:
+        payer = parse_account(authorization.account_number)
+    except AccountNumberError:
+        raise Declined(d.DECLINE_REASON_PAYER_ACCOUNT_UNKNOWN) from None
+    refusal = _refusal(authorization, submission.merchant, wallet)
+    return Purchase(request, authorization, signed, payer, wallet.wallet_id, refusal)
+
+
+def _open_request(submission: Submission, directory: KeyDirectory) -> PaymentRequest:
+    merchant_id, terminal_id = submission.merchant.merchant_id, submission.terminal_id
+    key = directory.terminal_key(merchant_id, terminal_id)
+    signed = submission.message.payment_request
+    if key is None:
+        raise Declined(d.DECLINE_REASON_REQUEST_SIGNATURE_INVALID)
+    try:
+        request = open_signed(signed, PAYMENT_REQUEST, key, PaymentRequest.FromString)
+    except SignatureInvalid:
+        raise Declined(d.DECLINE_REASON_REQUEST_SIGNATURE_INVALID) from None
+    except DocumentMalformed:
+        raise Declined(d.DECLINE_REASON_REQUEST_MALFORMED) from None
+    if (request.merchant_id, request.terminal_id) != (merchant_id, terminal_id):
+        raise Declined(d.DECLINE_REASON_REQUEST_NOT_FROM_CALLER)
+    if request.total.amount_minor <= 0:
+        raise Declined(d.DECLINE_REASON_AMOUNT_NOT_POSITIVE)
+    if not _is_consistent(request, submission.request_id):
+        raise Declined(d.DECLINE_REASON_REQUEST_MALFORMED)
+    return request
+
+
+def _is_consistent(request: PaymentRequest, request_id: bytes) -> bool:
+    lifetime_us = request.expire_time.ToMicroseconds() - request.create_time.ToMicroseconds()
+    items_total = sum(item.quantity * item.unit_price_minor for item in request.items)
+    return (
+        request.request_id == request_id
+        and 0 < lifetime_us <= LIFETIME_LIMIT_US
+        and len(request.items) <= ITEMS_LIMIT
+        and all(item.quantity > 0 for item in request.items)
+        and items_total == request.total.amount_minor
+        and request.total.currency_code in BY_CODE
+    )
+
+
+def _unseal(message: SettlePaymentRequest, sealing_key: X25519PrivateKey) -> Signed:
+    request_hash = hashlib.sha256(message.payment_request.payload).digest()
+    try:
+        opened = unseal(message.sealed_authorization, sealing_key, request_hash)
+    except SealBroken:
+        raise Declined(d.DECLINE_REASON_AUTHORIZATION_UNREADABLE) from None
+    try:
+        return parse_strictly(opened, Signed.FromString)
+    except DocumentMalformed:
+        raise Declined(d.DECLINE_REASON_AUTHORIZATION_MALFORMED) from None
+
+
+def _difference(
+    message: SettlePaymentRequest, request: PaymentRequest, authorization: PaymentAuthorization
+) -> str:
+    if authorization.request_hash != hashlib.sha256(message.payment_request.payload).digest():
+        return "request_hash"
+    if authorization.merchant_id != request.merchant_id:
+        return "merchant_id"
+    if authorization.terminal_id != request.terminal_id:
+        return "terminal_id"
+    if authorization.amount != request.total:
+        return "amount"
+    if authorization.expire_time.ToMicroseconds() > request.expire_time.ToMicroseconds():
+        return "expire_time"
+    return ""
+
+
+def _refusal(
+    authorization: PaymentAuthorization, merchant: Merchant, wallet: WalletKey
+) -> DeclineReason.ValueType:
+    if wallet.revoked:
+        return d.DECLINE_REASON_WALLET_REVOKED
+    limit = merchant.unverified_limit
+    verification = authorization.customer_verification
+    if verification in (
+        payment_pb2.CUSTOMER_VERIFICATION_DEVICE_PIN,
+        payment_pb2.CUSTOMER_VERIFICATION_BIOMETRIC,
+    ):
+        return ACCEPTED
+    amount = authorization.amount
+    if (
+        verification == payment_pb2.CUSTOMER_VERIFICATION_NONE
+        and limit is not None
+        and limit.currency == amount.currency_code
+        and amount.amount_minor <= limit.minor
+    ):
+        return ACCEPTED
+    return d.DECLINE_REASON_CUSTOMER_NOT_VERIFIED

@@ -1,0 +1,45 @@
+"""Why the switch fails a call, beside what identity refuses (`server/identity/refusals.py`).
+
+Refusal
+├── RequestIdStale      REQUEST_ID_STALE: a new request under an old or a future id
+├── Unavailable         STORE_UNAVAILABLE: a shard cannot take or give anything now
+└── Overloaded          OVERLOADED: too many requests are waiting
+"""
+
+from __future__ import annotations
+
+from kessai.v1 import error_pb2
+from server.identity.refusals import Refusal
+
+
+class RequestIdStale(Refusal):
+    """A request that the log does not know came under an id that is too old, or in the future."""
+
+    reason = error_pb2.ERROR_REASON_REQUEST_ID_STALE
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this request_id is not known, and was made more than 150 s ago or in the future; "
+            "nothing was done: check the clock and make a new one"
+        )
+
+
+class Unavailable(Refusal):
+    """The account store cannot do it now."""
+
+    reason = error_pb2.ERROR_REASON_STORE_UNAVAILABLE
+
+    def __init__(self, why: str) -> None:
+        super().__init__(
+            f"the account store is not available ({why}); "
+            "the outcome is unknown: ask again with the same request_id"
+        )
+
+
+class Overloaded(Refusal):
+    """Too many requests are waiting for a shard."""
+
+    reason = error_pb2.ERROR_REASON_OVERLOADED
+
+    def __init__(self) -> None:
+        super().__init__("too many requests are waiting; nothing was done: try again later")
