@@ -1,4 +1,7 @@
-"""Words that have no place here: promises, paths of one machine, sleeping, floats for money."""
+"""Words that have no place here: promises, paths of one machine, sleeping, floats for money.
+
+And clocks and dice: they are arguments, given by the files that wire a program together.
+"""
 
 from __future__ import annotations
 
@@ -31,6 +34,8 @@ TEXT = {
     "",
 }
 SLEEP = re.compile(r"\btime\.sleep\(")
+OWN_CLOCK = re.compile(r"\btime\.time(_ns)?\(|\bdatetime\.(now|utcnow|today)\(|\bos\.urandom\b")
+WIRING = ("main.py", "cli.py", "bootstrap.py")
 NO_SLEEP = ("server", "edge_agents")
 NO_FLOAT = ("kessai.money", "server.ledger")
 NO_RANDOM = ("kessai", "cli", "server", "edge_agents")
@@ -47,6 +52,7 @@ def violations(root: Path) -> list[str]:
             found += _floats(root, path)
         if any(within(name, room) for room in NO_RANDOM):
             found += _random(root, name, path)
+            found += _clocks(root, path)
     return found
 
 
@@ -77,6 +83,14 @@ def _random(root: Path, name: str, path: Path) -> Iterator[str]:
             yield f"{where}: take random_bytes as an argument, so that a run can be repeated"
 
 
+def _clocks(root: Path, path: Path) -> Iterator[str]:
+    if path.name in WIRING:
+        return
+    for number, line in enumerate(path.read_text().splitlines(), start=1):
+        if OWN_CLOCK.search(line):
+            yield f"{place(root, path, number)}: take now_us or random_bytes as an argument"
+
+
 def test_no_forbidden_word() -> None:
     """The tracked text files and the modules keep to the tables above."""
     found = violations(ROOT)
@@ -91,6 +105,8 @@ def test_forbidden_words_are_found(tmp_path: Path) -> None:
     plant(tmp_path, "simulators/loop.py", "import random, time\ntime.sleep(1)\n")
     plant(tmp_path, "server/ledger/sum.py", "a = 1.5\nb = float(2)\nc = 3 / 2\nd = 3 // 2\n")
     plant(tmp_path, "edge_agents/ids.py", "from random import randbytes\n")
+    plant(tmp_path, "server/switch/now.py", "import time\nnow = time.time_ns()\n")
+    plant(tmp_path, "server/main.py", "import time\nnow = time.time_ns()\n")
     starts = [line.split(": ")[0] for line in violations(tmp_path)]
     assert sorted(starts) == [
         "README.md:2",
@@ -100,4 +116,5 @@ def test_forbidden_words_are_found(tmp_path: Path) -> None:
         "server/ledger/sum.py:2",
         "server/ledger/sum.py:3",
         "server/loop.py:2",
+        "server/switch/now.py:2",
     ]
