@@ -1,0 +1,157 @@
+"""A whole phone, put together from its folder: vault, store, wallet, app and card.
+
+Used by `cli` in a process of its own, and by demonstrations, load and tests that want phones within
+theirs. The folder is what pairing made: `trust.bin`, `accounts.json` and the vault.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from google.protobuf.message import DecodeError
+
+from kessai.account_number import AccountNumberError, format_account, parse_account
+from kessai.complaint import Complaint
+from kessai.v1.device_pb2 import TrustBundle
+from simulators.phone import screen
+from simulators.phone.consent import Consent
+from simulators.phone.customer import Customer
+from simulators.phone.field import Field
+from simulators.phone.hce import WalletService
+from simulators.phone.iso_dep import IsoDepCard, LeftTheField
+from simulators.phone.misbehaviour import (
+    HONEST,
+    MisbehavingCard,
+    MisbehavingWallet,
+    Misbehaviour,
+)
+from simulators.phone.screen import Screen, View
+from simulators.phone.store import Store
+from simulators.phone.trust import Trust
+from simulators.phone.vault import Vault
+from simulators.phone.wallet import PATIENCE_S, Wallet
+
+# After the last page the phone stays until the terminal has surely heard its last answer.
+LINGER_S = 0.4
+
+
+class Phone:
+    """A phone in the customer's hand. One at a time may use a folder for taps."""
+
+    def __init__(
+        self,
+        folder: Path,
+        customer: Customer,
+        show: Callable[[Screen], None],
+        misbehaviour: Misbehaviour = HONEST,
+        account_number: str = "",
+        now_us: Callable[[], int] = lambda: time.time_ns() // 1_000,
+        patience_s: float = PATIENCE_S,
+    ) -> None:
+        """Open a paired phone that pays from one of its accounts, by default the first.
+
+        Complaint if the folder holds no paired phone, or the account is not one of its own.
+        """
+        trust, account = read_trust(folder), _choose(read_accounts(folder), account_number)
+        self._show, self._done = show, threading.Event()
+        self._last = screen.idle()
+        self._failure: BaseException | None = None
+        self._store = Store(folder)
+        consent = Consent(
+            account,
+            trust,
+            Vault(folder),
+            self._store,
+            customer,
+            self._turn_page,
+            now_us,
+            misbehaviour.amend,
+        )
+        wallet = Wallet(trust, self._store, consent, self._turn_page, now_us, patience_s)
+        self._wallet = MisbehavingWallet(wallet.answer, self._store, misbehaviour)
+        self._card = IsoDepCard(WalletService(self._answer))
+        self._in_hand = MisbehavingCard(self._card, misbehaviour)
+
+    def tap(self, field: Field, stay_s: float) -> Screen:
+        """Hold the phone into a field until its purchase is over; give the last page it showed.
+
+        It leaves after `stay_s` seconds whatever happens. Complaint if another phone is in the
+        field; what the disk raised, if the phone could not keep what it had to.
+        """
+        self._done.clear()
+        self._wallet.start_tap()
+        self._turn_page(screen.idle())
+        field.bring(self._in_hand)
+        try:
+            self._stay(time.monotonic() + stay_s)
+        finally:
+            field.take_away()
+        if self._failure is not None:
+            raise self._failure
+        return self._last
+
+    def close(self) -> None:
+        """Switch it off."""
+        self._card.close()
+        self._store.close()
+
+    def _stay(self, until: float) -> None:
+        while self._done.wait(max(0.0, until - time.monotonic())):
+            time.sleep(LINGER_S)
+            if self._done.is_set():  # and no other purchase has begun meanwhile
+                return
+
+    def _answer(self, message: bytes) -> bytes:
+        try:
+            return self._wallet.answer(message)
+        except LeftTheField:
+            self._done.set()
+            raise
+        except Exception as error:
+            # What could not be kept must not be said: the phone falls silent and ends.
+            self._failure = error
+            self._done.set()
+            raise LeftTheField from error
+
+    def _turn_page(self, page: Screen) -> None:
+        self._last = page
+        self._show(page)
+        if page.view.is_final:
+            self._done.set()
+        elif page.view is not View.IDLE:
+            self._done.clear()
+
+
+def read_trust(folder: Path) -> Trust:
+    """Read the switch's keys from a phone's folder; Complaint if it holds none."""
+    try:
+        return Trust.from_bundle(TrustBundle.FromString((folder / "trust.bin").read_bytes()))
+    except (OSError, DecodeError, ValueError) as error:
+        raise Complaint(f"There is no paired phone in {folder}: {error}. Pair it first.") from error
+
+
+def read_accounts(folder: Path) -> list[str]:
+    """Read the wallet's account numbers from a phone's folder; Complaint if it holds none."""
+    try:
+        accounts = json.loads((folder / "accounts.json").read_bytes())
+        if accounts:
+            return [str(number) for number in accounts]
+    except (OSError, ValueError, TypeError):
+        pass
+    raise Complaint(f"The phone in {folder} has no account. Let the bank pair it with one.")
+
+
+def _choose(accounts: list[str], wanted: str) -> str:
+    if not wanted:
+        return accounts[0]
+    try:
+        number = format_account(parse_account(wanted))
+    except AccountNumberError as error:
+        raise Complaint(f"{wanted}: {error}.") from error
+    if number not in accounts:
+        raise Complaint(f"{wanted} is none of this phone's accounts: {', '.join(accounts)}.")
+    return number

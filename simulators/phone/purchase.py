@@ -1,0 +1,166 @@
+"""What the phone checks before the customer sees a purchase (mission row B1).
+
+A purchase is what a terminal presented: its payment request and the merchant certificate that says
+who it is. Each check is one line of a ladder; what does not pass has a reason from the registry of
+`kessai.decline`, and the customer is not asked. Called by `wallet`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from kessai.envelope import (
+    MERCHANT_CERTIFICATE,
+    PAYMENT_REQUEST,
+    DocumentMalformed,
+    SignatureInvalid,
+    load_public_key,
+    open_signed,
+)
+from kessai.identity_path import is_name
+from kessai.money import Money, MoneyError
+from kessai.request_id import RequestIdError, check_request_id
+from kessai.v1 import decline_pb2
+from kessai.v1.decline_pb2 import DeclineReason
+from kessai.v1.payment_pb2 import LineItem, MerchantCertificate, PaymentRequest
+from kessai.v1.tap_pb2 import PresentPayment
+from simulators.phone.trust import Trust
+
+MAX_LIFETIME_US = 120_000_000
+CLOCK_TOLERANCE_US = 5_000_000
+MAX_ITEMS = 200
+
+_GTIN = re.compile(r"([0-9]{14})?")
+_UNSPECIFIED = decline_pb2.DECLINE_REASON_UNSPECIFIED
+_FORGED = decline_pb2.DECLINE_REASON_REQUEST_SIGNATURE_INVALID
+_MALFORMED = decline_pb2.DECLINE_REASON_REQUEST_MALFORMED
+
+
+class Refused(Exception):
+    """The purchase is not shown to the customer; `reason` says why."""
+
+    def __init__(self, reason: DeclineReason.ValueType) -> None:
+        super().__init__(DeclineReason.Name(reason))
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Purchase:
+    """What the customer is asked to pay, with all signatures verified."""
+
+    request_hash: bytes
+    signed_request: bytes
+    request: PaymentRequest
+    certificate: MerchantCertificate
+
+    @property
+    def shop(self) -> str:
+        """The name to show: from the certificate, never from the terminal."""
+        return self.certificate.display_name
+
+    @property
+    def total(self) -> Money:
+        """What is to be paid."""
+        return Money.from_proto(self.request.total)
+
+
+def open_purchase(present: PresentPayment, trust: Trust) -> Purchase:
+    """Verify what a terminal presents; Refused if it is forged, or makes no sense."""
+    try:
+        certificate = open_signed(
+            present.merchant_certificate,
+            MERCHANT_CERTIFICATE,
+            trust.switch_key,
+            MerchantCertificate.FromString,
+        )
+        terminal_key = load_public_key(certificate.terminal_public_key)
+        signed = present.payment_request
+        request = open_signed(signed, PAYMENT_REQUEST, terminal_key, PaymentRequest.FromString)
+    except SignatureInvalid:
+        raise Refused(_FORGED) from None
+    except DocumentMalformed:
+        raise Refused(_MALFORMED) from None
+    reason = _certificate_refusal(certificate) or _request_refusal(request, certificate)
+    if reason != _UNSPECIFIED:
+        raise Refused(reason)
+    request_hash = hashlib.sha256(signed.payload).digest()
+    return Purchase(request_hash, signed.SerializeToString(), request, certificate)
+
+
+def time_refusal(purchase: Purchase, now_us: int) -> DeclineReason.ValueType:
+    """Tell whether it is too late or too early for a purchase; UNSPECIFIED if it is in time."""
+    certificate, request = purchase.certificate, purchase.request
+    if _us(certificate.expire_time) <= now_us:
+        return decline_pb2.DECLINE_REASON_EXPIRED
+    if _us(certificate.issue_time) > now_us + CLOCK_TOLERANCE_US:
+        return decline_pb2.DECLINE_REASON_CLOCK_AHEAD
+    if _us(request.expire_time) + CLOCK_TOLERANCE_US <= now_us:
+        return decline_pb2.DECLINE_REASON_EXPIRED
+    if _us(request.create_time) > now_us + CLOCK_TOLERANCE_US:
+        return decline_pb2.DECLINE_REASON_CLOCK_AHEAD
+    return _UNSPECIFIED
+
+
+def _certificate_refusal(certificate: MerchantCertificate) -> DeclineReason.ValueType:
+    if not _is_shown(certificate.display_name, 40):
+        return _MALFORMED
+    if not is_name(certificate.merchant_id) or not is_name(certificate.terminal_id):
+        return _MALFORMED
+    return _UNSPECIFIED
+
+
+def _request_refusal(
+    request: PaymentRequest, certificate: MerchantCertificate
+) -> DeclineReason.ValueType:
+    if request.merchant_id != certificate.merchant_id:
+        return decline_pb2.DECLINE_REASON_REQUEST_NOT_FROM_CALLER
+    if request.terminal_id != certificate.terminal_id:
+        return decline_pb2.DECLINE_REASON_REQUEST_NOT_FROM_CALLER
+    if not _is_request_id(request.request_id) or not _is_shown(request.order_id, 40):
+        return _MALFORMED
+    if not 0 < _us(request.expire_time) - _us(request.create_time) <= MAX_LIFETIME_US:
+        return _MALFORMED
+    return _amount_refusal(request)
+
+
+def _amount_refusal(request: PaymentRequest) -> DeclineReason.ValueType:
+    if len(request.items) > MAX_ITEMS or not all(map(_is_item, request.items)):
+        return _MALFORMED
+    try:
+        total = Money.from_proto(request.total)
+    except MoneyError:
+        return _MALFORMED
+    if total.minor <= 0:
+        return decline_pb2.DECLINE_REASON_AMOUNT_NOT_POSITIVE
+    if sum(item.quantity * item.unit_price_minor for item in request.items) != total.minor:
+        return _MALFORMED
+    return _UNSPECIFIED
+
+
+def _is_item(item: LineItem) -> bool:
+    return (
+        _is_shown(item.description, 60)
+        and 1 <= item.quantity <= 9_999
+        and _GTIN.fullmatch(item.gtin) is not None
+    )
+
+
+def _is_shown(text: str, longest: int) -> bool:
+    """Tell whether a text can be shown: no control characters, which could repaint the screen."""
+    return 1 <= len(text) <= longest and text.isprintable()
+
+
+def _is_request_id(raw: bytes) -> bool:
+    try:
+        check_request_id(raw)
+    except RequestIdError:
+        return False
+    return True
+
+
+def _us(time: Timestamp) -> int:
+    return time.seconds * 1_000_000 + time.nanos // 1_000

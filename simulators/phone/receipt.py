@@ -1,0 +1,45 @@
+"""The receipts that a phone believes: signed by the switch, for a payment that it authorised.
+
+Called by `wallet`; the outcome on the screen comes from here and from nothing that a terminal says.
+"""
+
+from __future__ import annotations
+
+from kessai.envelope import RECEIPT, EnvelopeError, PublicKey, open_signed
+from kessai.v1 import payment_pb2, tap_pb2
+from kessai.v1.envelope_pb2 import Signed
+from kessai.v1.payment_pb2 import Receipt
+from simulators.phone import screen
+from simulators.phone.screen import Screen
+from simulators.phone.store import Store
+
+_OUTCOMES = (payment_pb2.PAYMENT_OUTCOME_SETTLED, payment_pb2.PAYMENT_OUTCOME_DECLINED)
+
+
+class ReceiptRefused(Exception):
+    """The receipt does not verify, or is for no payment of this phone."""
+
+
+def accept_receipt(raw: bytes, switch_key: PublicKey, store: Store) -> Screen:
+    """Verify and keep a serialised `Signed` receipt; give the page that tells the outcome.
+
+    ReceiptRefused if it is not the switch's, if it is not for a request that was authorised here,
+    or if it contradicts the receipt that came before.
+    """
+    signed = Signed.FromString(raw)
+    try:
+        receipt = open_signed(signed, RECEIPT, switch_key, Receipt.FromString)
+    except EnvelopeError as error:
+        raise ReceiptRefused(str(error)) from None
+    decision = store.find(receipt.request_hash)
+    if decision is None or decision.status != tap_pb2.TAP_STATUS_AUTHORIZED:
+        raise ReceiptRefused("for no payment that was authorised here")
+    request = decision.read_request()
+    if receipt.request_id != request.request_id or receipt.amount != request.total:
+        raise ReceiptRefused("for another payment")
+    if receipt.outcome not in _OUTCOMES:
+        raise ReceiptRefused("it tells no outcome")
+    kept = Signed.FromString(store.keep_receipt(receipt.request_hash, raw))
+    if kept.payload != signed.payload:
+        raise ReceiptRefused("it contradicts the receipt that came before")
+    return screen.outcome(decision.shop, receipt)

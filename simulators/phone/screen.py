@@ -1,0 +1,153 @@
+"""What the phone shows, as data: one `Screen` for each change, which can travel as a line of JSON.
+
+`wallet` makes them, `screen_view` draws them; with `kessai phone tap --events` another process can.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+
+from kessai.decline import meaning_of, name_of
+from kessai.money import Money, format_minor
+from kessai.v1 import payment_pb2, tap_pb2
+from kessai.v1.decline_pb2 import DeclineReason
+from kessai.v1.payment_pb2 import Receipt
+from simulators.phone.purchase import Purchase
+from simulators.phone.store import Decision
+
+
+class View(StrEnum):
+    """Which page the phone shows."""
+
+    IDLE = "idle"
+    PURCHASE = "purchase"
+    ENTER_PIN = "enter-pin"
+    AUTHORIZED = "authorized"
+    PAID = "paid"
+    NOT_PAID = "not-paid"
+    REFUSED = "refused"
+    CANCELLED = "cancelled"
+    LOCKED = "locked"
+
+    @property
+    def is_final(self) -> bool:
+        """Tell whether this is the last page of a purchase."""
+        return self in _FINAL
+
+
+_FINAL = {View.PAID, View.NOT_PAID, View.REFUSED, View.CANCELLED, View.LOCKED}
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One line of a purchase as the customer reads it; `amount` in the currency's decimals."""
+
+    description: str
+    quantity: int
+    amount: str
+
+
+@dataclass(frozen=True, slots=True)
+class Screen:
+    """What the phone shows now; what a view does not need is empty.
+
+    `total` is what is to be paid, such as "12.34 EUR"; `reason` names a decline, `message` says it
+    for people; `receipt_number` is shard and row of the settlement log; `tries_left` is 0 to 5.
+    """
+
+    view: View
+    shop: str = ""
+    items: tuple[Item, ...] = ()
+    total: str = ""
+    reason: str = ""
+    message: str = ""
+    receipt_number: str = ""
+    tries_left: int = 0
+
+    def to_json(self) -> str:
+        """Write it as one line of JSON."""
+        return json.dumps(asdict(self), ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, line: str) -> Screen:
+        """Read what `to_json` wrote."""
+        content = json.loads(line)
+        content["view"] = View(content["view"])
+        content["items"] = tuple(Item(**item) for item in content["items"])
+        return cls(**content)
+
+
+def idle() -> Screen:
+    """Show that the wallet is ready."""
+    return Screen(View.IDLE, message="Hold your phone to the terminal.")
+
+
+def ask(purchase: Purchase) -> Screen:
+    """Show what is bought, from whom, for how much."""
+    return _about(View.PURCHASE, purchase, "Pay?")
+
+
+def ask_for_pin(purchase: Purchase, tries_left: int, was_wrong: bool) -> Screen:
+    """Show the PIN pad."""
+    message = "Wrong PIN. Try again." if was_wrong else "Enter your PIN."
+    return _about(View.ENTER_PIN, purchase, message, tries_left=tries_left)
+
+
+def authorized(purchase: Purchase) -> Screen:
+    """Show that the customer agreed and the phone waits for the outcome."""
+    return _about(View.AUTHORIZED, purchase, "Agreed. Hold your phone to the terminal.")
+
+
+def cancelled(purchase: Purchase) -> Screen:
+    """Show that the customer said no."""
+    return _about(View.CANCELLED, purchase, "You said no. No money was moved.")
+
+
+def decided(purchase: Purchase, decision: Decision) -> Screen:
+    """Show again how a purchase stands that was decided before."""
+    receipt = decision.read_receipt()
+    if receipt is not None:
+        return outcome(purchase.shop, receipt)
+    is_authorized = decision.status == tap_pb2.TAP_STATUS_AUTHORIZED
+    return authorized(purchase) if is_authorized else cancelled(purchase)
+
+
+def refused(shop: str, reason: DeclineReason.ValueType) -> Screen:
+    """Show that the phone does not go along with what the terminal presented."""
+    return Screen(
+        View.REFUSED, shop=shop, reason=name_of(reason), message=meaning_of(reason).customer
+    )
+
+
+def locked() -> Screen:
+    """Show that the PIN was wrong too often."""
+    return Screen(View.LOCKED, message="The PIN was wrong too often. Call your bank.")
+
+
+def outcome(shop: str, receipt: Receipt) -> Screen:
+    """Show what became of a payment, from a verified receipt."""
+    total = str(Money.from_proto(receipt.amount))
+    if receipt.outcome == payment_pb2.PAYMENT_OUTCOME_SETTLED:
+        at = receipt.log_position
+        number = f"{at.shard}-{at.sequence}"
+        return Screen(View.PAID, shop, total=total, message="Paid", receipt_number=number)
+    reason = receipt.decline_reason
+    message = meaning_of(reason).customer
+    return Screen(View.NOT_PAID, shop, total=total, reason=name_of(reason), message=message)
+
+
+def _about(view: View, purchase: Purchase, message: str, tries_left: int = 0) -> Screen:
+    currency = purchase.total.currency
+    items = tuple(
+        Item(
+            item.description,
+            item.quantity,
+            format_minor(item.quantity * item.unit_price_minor, currency),
+        )
+        for item in purchase.request.items
+    )
+    return Screen(
+        view, purchase.shop, items, str(purchase.total), message=message, tries_left=tries_left
+    )

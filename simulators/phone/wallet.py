@@ -1,0 +1,172 @@
+"""The wallet: what the phone answers to a terminal, over whatever radio (mission rows B1, B15).
+
+Bytes of a `TapRequest` in, bytes of a `TapResponse` out. The wallet verifies what is presented,
+lets the customer decide in a thread of its own, and answers the same question always the same: a
+repeated exchange with the same bytes, a request that was decided with what was decided then. What
+it gives a terminal is on the disk before. Other radios' fields are in `udp_field`, `pn532_chip`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as StillDeciding
+
+from google.protobuf.message import DecodeError
+
+from kessai.v1 import decline_pb2, tap_pb2
+from kessai.v1.envelope_pb2 import Sealed
+from kessai.v1.tap_pb2 import InquirePayment, PresentPayment, TapRequest, TapResponse, TapStatus
+from simulators.phone import screen
+from simulators.phone.consent import Consent
+from simulators.phone.purchase import Purchase, Refused, open_purchase, time_refusal
+from simulators.phone.receipt import ReceiptRefused, accept_receipt
+from simulators.phone.screen import Screen
+from simulators.phone.store import Decision, Store
+from simulators.phone.trust import Trust
+
+SESSION_ID_BYTES = 16
+# How long a terminal waits for an answer in which the customer may already have decided.
+PATIENCE_S = 0.2
+
+_REMEMBERED_ANSWERS = 64
+_MAX_UNDECIDED = 4
+_UNSPECIFIED = decline_pb2.DECLINE_REASON_UNSPECIFIED
+
+Exchange = tuple[bytes, int]
+
+
+class Wallet:
+    """The wallet of one phone. `show` is called with every change of the screen."""
+
+    def __init__(
+        self,
+        trust: Trust,
+        store: Store,
+        consent: Consent,
+        show: Callable[[Screen], None],
+        now_us: Callable[[], int],
+        patience_s: float = PATIENCE_S,
+    ) -> None:
+        self._trust, self._store, self._consent = trust, store, consent
+        self._show, self._now_us, self._patience_s = show, now_us, patience_s
+        self._answers: OrderedDict[Exchange, tuple[bytes, bytes]] = OrderedDict()
+        self._undecided: dict[bytes, Future[TapStatus.ValueType]] = {}
+        self._one_at_a_time = threading.Lock()
+
+    def answer(self, message: bytes) -> bytes:
+        """Answer a terminal. Raises only what the disk raises: then the phone must stay silent."""
+        try:
+            request = TapRequest.FromString(message)
+        except DecodeError:
+            return TapResponse(status=tap_pb2.TAP_STATUS_NOT_UNDERSTOOD).SerializeToString()
+        exchange = (request.session_id, request.sequence)
+        fingerprint = hashlib.sha256(message).digest()
+        if exchange in self._answers:
+            known, answer = self._answers[exchange]
+            return answer if known == fingerprint else _not_understood(request)
+        if len(request.session_id) != SESSION_ID_BYTES or request.sequence < 1:
+            return _not_understood(request)
+        response = self._respond(request)
+        response.session_id, response.sequence = exchange
+        return self._remember(exchange, fingerprint, response.SerializeToString())
+
+    def _remember(self, exchange: Exchange, fingerprint: bytes, answer: bytes) -> bytes:
+        self._answers[exchange] = (fingerprint, answer)
+        if len(self._answers) > _REMEMBERED_ANSWERS:
+            self._answers.popitem(last=False)
+        return answer
+
+    def _respond(self, request: TapRequest) -> TapResponse:
+        body = request.WhichOneof("body")
+        if body == "present_payment":
+            return self._present(request.present_payment)
+        if body == "inquire_payment":
+            return self._inquire(request.inquire_payment)
+        if body == "deliver_receipt":
+            return self._deliver(request.deliver_receipt.receipt.SerializeToString())
+        return TapResponse(status=tap_pb2.TAP_STATUS_NOT_UNDERSTOOD)
+
+    def _present(self, present: PresentPayment) -> TapResponse:
+        try:
+            purchase = open_purchase(present, self._trust)
+        except Refused as refusal:
+            self._show(screen.refused("", refusal.reason))
+            return TapResponse(status=tap_pb2.TAP_STATUS_REQUEST_REFUSED)
+        decided = self._store.find(purchase.request_hash)
+        if decided is not None:
+            self._show(screen.decided(purchase, decided))
+            return _tell(decided)
+        reason = time_refusal(purchase, self._now_us())
+        if reason != _UNSPECIFIED:
+            self._show(screen.refused(purchase.shop, reason))
+            return TapResponse(status=tap_pb2.TAP_STATUS_REQUEST_REFUSED)
+        return self._wait_for_customer(purchase.request_hash, self._ask(purchase))
+
+    def _ask(self, purchase: Purchase) -> Future[TapStatus.ValueType] | None:
+        asked = self._undecided.get(purchase.request_hash)
+        if asked is not None and not asked.done():
+            return asked
+        self._undecided = {key: ask for key, ask in self._undecided.items() if not ask.done()}
+        if len(self._undecided) >= _MAX_UNDECIDED:
+            return None
+        asked = self._undecided[purchase.request_hash] = Future()
+        threading.Thread(
+            target=self._consult, args=(purchase, asked), name="customer", daemon=True
+        ).start()
+        return asked
+
+    def _consult(self, purchase: Purchase, asked: Future[TapStatus.ValueType]) -> None:
+        with self._one_at_a_time:
+            try:
+                asked.set_result(self._consent.ask(purchase))
+            except Exception as error:
+                asked.set_exception(error)
+
+    def _inquire(self, inquire: InquirePayment) -> TapResponse:
+        decided = self._store.find(inquire.request_hash)
+        if decided is not None:
+            return _tell(decided)
+        asked = self._undecided.get(inquire.request_hash)
+        if asked is None:
+            return TapResponse(status=tap_pb2.TAP_STATUS_REQUEST_UNKNOWN)
+        return self._wait_for_customer(inquire.request_hash, asked)
+
+    def _wait_for_customer(
+        self, request_hash: bytes, asked: Future[TapStatus.ValueType] | None
+    ) -> TapResponse:
+        if asked is None:
+            return TapResponse(status=tap_pb2.TAP_STATUS_REQUEST_REFUSED)
+        try:
+            status = asked.result(timeout=self._patience_s)
+        except StillDeciding:
+            return TapResponse(status=tap_pb2.TAP_STATUS_CUSTOMER_DECIDING)
+        decided = self._store.find(request_hash)
+        return TapResponse(status=status) if decided is None else _tell(decided)
+
+    def _deliver(self, receipt: bytes) -> TapResponse:
+        try:
+            shown = accept_receipt(receipt, self._trust.switch_key, self._store)
+        except ReceiptRefused:
+            return TapResponse(status=tap_pb2.TAP_STATUS_RECEIPT_REFUSED)
+        self._show(shown)
+        return TapResponse(status=tap_pb2.TAP_STATUS_RECEIPT_ACCEPTED)
+
+
+def _not_understood(request: TapRequest) -> bytes:
+    response = TapResponse(
+        session_id=request.session_id,
+        sequence=request.sequence,
+        status=tap_pb2.TAP_STATUS_NOT_UNDERSTOOD,
+    )
+    return response.SerializeToString()
+
+
+def _tell(decision: Decision) -> TapResponse:
+    if decision.status != tap_pb2.TAP_STATUS_AUTHORIZED:
+        return TapResponse(status=decision.status)
+    sealed = Sealed.FromString(decision.sealed)
+    return TapResponse(status=decision.status, sealed_authorization=sealed)

@@ -1,0 +1,72 @@
+"""A phone's wallet in a folder, for the tests of this room."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from simulators.phone.consent import Amend, Consent
+from simulators.phone.customer import Approving, Customer
+from simulators.phone.phone import read_trust
+from simulators.phone.screen import Screen
+from simulators.phone.store import Store
+from simulators.phone.vault import Vault
+from simulators.phone.wallet import Wallet
+from tests.unit.simulators.phone.counter import ACCOUNT, PIN, Counter
+
+
+@dataclass
+class Pocket:
+    """A wallet, what is behind it, and the pages that it showed."""
+
+    wallet: Wallet
+    store: Store
+    vault: Vault
+    pages: list[Screen] = field(default_factory=list)
+
+
+PocketMaker = Callable[..., Pocket]
+
+
+@pytest.fixture
+def counter() -> Counter:
+    """Give the counter of a shop."""
+    return Counter()
+
+
+@pytest.fixture
+def folder(counter: Counter, tmp_path: Path) -> Path:
+    """Give the folder of a phone that is paired with the counter's switch."""
+    return counter.pair(tmp_path / "phone")
+
+
+@pytest.fixture
+def make_pocket(counter: Counter, folder: Path) -> Iterator[PocketMaker]:
+    """Give a maker of wallets over the one folder: the second is the phone after a restart."""
+    stores: list[Store] = []
+
+    def make(
+        customer: Customer | None = None, patience_s: float = 10.0, amend: Amend | None = None
+    ) -> Pocket:
+        pages: list[Screen] = []
+        trust, store, vault = read_trust(folder), Store(folder), Vault(folder)
+        stores.append(store)
+        consent = Consent(
+            ACCOUNT,
+            trust,
+            vault,
+            store,
+            customer or Approving(PIN),
+            pages.append,
+            counter.clock,
+            amend or (lambda authorization: None),
+        )
+        wallet = Wallet(trust, store, consent, pages.append, counter.clock, patience_s)
+        return Pocket(wallet, store, vault, pages)
+
+    yield make
+    for store in stores:
+        store.close()
