@@ -34,7 +34,7 @@ TEXT = {
     "",
 }
 SLEEP = re.compile(r"\btime\.sleep\(")
-OWN_CLOCK = re.compile(r"\btime\.time(_ns)?\(|\bdatetime\.(now|utcnow|today)\(|\bos\.urandom\b")
+OWN_CLOCK = re.compile(r"\btime\.time(_ns)?\(|\bdatetime\.(now|utcnow|today)\(|\bos\.urandom\(")
 WIRING = ("main.py", "cli.py", "bootstrap.py")
 NO_SLEEP = ("server", "edge_agents")
 NO_FLOAT = ("kessai.money", "server.ledger")
