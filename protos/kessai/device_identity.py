@@ -86,14 +86,18 @@ class DeviceIdentity:
         return x509.load_pem_x509_certificate(self.chain_pem)
 
     @property
+    def begin_us(self) -> int:
+        """When the certificate begins, microseconds since 1970."""
+        return int(self.certificate.not_valid_before_utc.timestamp()) * 1_000_000
+
+    @property
     def expire_us(self) -> int:
         """When the certificate ends, microseconds since 1970."""
         return int(self.certificate.not_valid_after_utc.timestamp()) * 1_000_000
 
     def is_renewal_due(self, now_us: int) -> bool:
         """Tell whether two thirds of the certificate's life are over."""
-        begin_us = int(self.certificate.not_valid_before_utc.timestamp()) * 1_000_000
-        return now_us >= begin_us + (self.expire_us - begin_us) * 2 // 3
+        return now_us >= self.begin_us + (self.expire_us - self.begin_us) * 2 // 3
 
     def require_in_date(self, now_us: int) -> None:
         """Complaint if the certificate has ended: the switch would not even answer."""
@@ -126,7 +130,9 @@ def write_identity(folder: Path, identity: DeviceIdentity) -> None:
     remove_durably(folder / DEVICE_FILE)
     write_durably(folder / _ROOT_FILE, identity.root_pem)
     write_durably(folder / _TRUST_FILE, identity.trust_bundle.SerializeToString())
-    if identity.merchant_certificate is not None:
+    if identity.merchant_certificate is None:
+        remove_durably(folder / MERCHANT_FILE)
+    else:
         write_durably(folder / MERCHANT_FILE, identity.merchant_certificate.SerializeToString())
     numbers = [format_account(account) for account in identity.accounts]
     write_durably(folder / _ACCOUNTS_FILE, json.dumps(numbers).encode())

@@ -1,8 +1,8 @@
 """Pairing codes: 128 bits that an operator can read out, and the address that goes into a QR code.
 
 26 characters of Crockford base 32, written in groups: "0ABC-DEFG-HJKM-NPQR-STVW-XYZ0-12". Reading
-forgives case, "I" and "L" for 1, "O" for 0, hyphens and blanks. The first four bytes are the handle,
-by which the switch finds the code and counts wrong tries against it; the other twelve are the secret.
+forgives case, "I" and "L" for 1, "O" for 0, hyphens and blanks. The first four bytes are the
+handle, by which the switch finds the code and counts wrong tries against it; the others prove it.
 """
 
 from __future__ import annotations

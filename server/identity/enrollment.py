@@ -1,0 +1,172 @@
+"""Enrolment and renewal: how a key becomes the key of a device (design section 3).
+
+A device shows a pairing code, a signing request for its TLS key, and proof that it holds its
+signing key. The same code with the same keys gets the first answer again, as long as the code
+lasts; with other keys it is refused. A device that is paired anew replaces its former self.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from kessai.envelope import (
+    DocumentMalformed,
+    SignatureInvalid,
+    key_id_of,
+    load_public_key,
+    raw_public_key,
+    verify_bytes,
+)
+from kessai.identity_path import AGENT, parse_device
+from server.domain.directory import DeviceEntry, IssuedCertificate
+from server.identity.authority import Authority
+from server.identity.certificates import public_key_of_request
+from server.identity.merchants import Merchants
+from server.identity.pairing import PairingDesk
+from server.identity.refusals import (
+    CertificateRefused,
+    FieldRefused,
+    PairingRefused,
+    RequestIdReused,
+)
+from server.shards.directory import Directory
+
+MAX_SOFTWARE_VERSION = 80
+
+_PROOF_CONTEXT = b"kessai/enroll/v1\0"
+_KEY_BYTES = {AGENT: 32}
+_PHONE_KEY_BYTES = 65
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """What a device sends to be enrolled; the fields of EnrollDeviceRequest."""
+
+    pairing_code: str
+    signing_request: bytes
+    signing_key: bytes
+    signing_key_proof: bytes
+    software_version: str
+
+
+class Enrollment:
+    """Issues certificates to devices that may have them. Its methods may run in any thread."""
+
+    def __init__(
+        self,
+        directory: Directory,
+        authority: Authority,
+        merchants: Merchants,
+        desk: PairingDesk,
+        now_us: Callable[[], int],
+    ) -> None:
+        self._directory = directory
+        self._authority = authority
+        self._merchants = merchants
+        self._desk = desk
+        self._now_us = now_us
+        # One after another: a code must not be used twice in the same moment.
+        self._lock = threading.Lock()
+
+    def enroll(self, application: Application) -> tuple[IssuedCertificate, tuple[int, ...]]:
+        """Make a device of whoever has the code; gives its certificate and its wallet's accounts.
+
+        PairingRefused, TooManyGuesses, FieldRefused.
+        """
+        version = application.software_version
+        if len(version) > MAX_SOFTWARE_VERSION or not version.isprintable():
+            raise FieldRefused("software_version", f"not {MAX_SOFTWARE_VERSION} characters at most")
+        with self._lock:
+            grant = self._desk.take_in(application.pairing_code)
+            tls_key = public_key_of_request(application.signing_request)
+            key_id = _check_signing_key(application, grant.device)
+            keys_hash = _keys_hash(tls_key, application.signing_key)
+            issued = self._directory.certificate(grant.request_id)
+            if issued is not None:
+                if issued.keys_hash != keys_hash:
+                    raise PairingRefused
+                return issued, grant.accounts
+            self._require_fresh(key_id, grant.device)
+            issued = self._issue(
+                grant.request_id, grant.device, tls_key, application.signing_key, keys_hash
+            )
+            self._directory.enroll(
+                DeviceEntry(issued, key_id, application.signing_key, version, self._now_us())
+            )
+            return issued, grant.accounts
+
+    def renew(self, device: str, request_id: bytes, signing_request: bytes) -> IssuedCertificate:
+        """Issue a further certificate to a device that has one. The identity stays.
+
+        FieldRefused, RequestIdReused, CertificateRefused (the device was revoked meanwhile).
+        """
+        tls_key = public_key_of_request(signing_request)
+        keys_hash = _keys_hash(tls_key, b"")
+        with self._lock:
+            issued = self._directory.certificate(request_id)
+            if issued is not None:
+                if (issued.device, issued.keys_hash) != (device, keys_hash):
+                    raise RequestIdReused
+                return issued
+            signing_key = self._signing_key_of(device)
+            issued = self._issue(request_id, device, tls_key, signing_key, keys_hash)
+            self._directory.add_certificate(issued)
+            return issued
+
+    def _issue(
+        self,
+        request_id: bytes,
+        device: str,
+        tls_key: ec.EllipticCurvePublicKey,
+        signing_key: bytes,
+        keys_hash: bytes,
+    ) -> IssuedCertificate:
+        leaf = self._authority.issue(device, tls_key)
+        kind, names = parse_device(device)
+        certificate = b""
+        if kind == AGENT:
+            now_us = self._now_us()
+            certificate = self._merchants.certify(names, signing_key, now_us, leaf.expire_us)
+        return IssuedCertificate(
+            leaf.serial, device, request_id, keys_hash, leaf.chain, certificate, leaf.expire_us
+        )
+
+    def _signing_key_of(self, device: str) -> bytes:
+        for key in self._directory.signing_keys(device):
+            if not key.revoked:
+                return key.public_key
+        raise CertificateRefused("this device was revoked; ask the operator")
+
+    def _require_fresh(self, key_id: bytes, device: str) -> None:
+        known = self._directory.signing_key(key_id)
+        if known is not None and (known.revoked or known.device != device):
+            raise FieldRefused("signing_public_key", "this key was used before; make a new one")
+
+
+def _check_signing_key(application: Application, device: str) -> bytes:
+    kind, _ = parse_device(device)
+    raw = application.signing_key
+    if len(raw) != _KEY_BYTES.get(kind, _PHONE_KEY_BYTES):
+        raise FieldRefused("signing_public_key", "a terminal has Ed25519, a phone has P-256")
+    try:
+        key = load_public_key(raw)
+        proven = _PROOF_CONTEXT + application.signing_request
+        verify_bytes(proven, application.signing_key_proof, key)
+    except DocumentMalformed as error:
+        raise FieldRefused("signing_public_key", str(error)) from None
+    except SignatureInvalid as error:
+        raise FieldRefused("signing_key_proof", str(error)) from None
+    if raw_public_key(key) != raw:
+        raise FieldRefused("signing_public_key", "not an uncompressed point")
+    return key_id_of(key)
+
+
+def _keys_hash(tls_key: ec.EllipticCurvePublicKey, signing_key: bytes) -> bytes:
+    tls = tls_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return hashlib.sha256(tls + signing_key).digest()

@@ -1,0 +1,161 @@
+"""DeviceService: the fleet, for operators; and renewal, for devices."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, TypeAlias
+
+import grpc.aio
+
+from kessai.account_number import AccountNumberError, parse_account
+from kessai.identity_path import AGENT, PHONE, IdentityError, parse_device
+from kessai.money import Money, MoneyError
+from kessai.pairing_code import PairingCode, format_pairing_uri
+from kessai.request_id import RequestIdError, parse_request_id
+from kessai.v1 import device_pb2 as pb
+from kessai.v1.device_pb2_grpc import DeviceServiceServicer
+from kessai.v1.envelope_pb2 import Signed
+from server.domain.directory import Device, Merchant
+from server.identity.callers import current_caller
+from server.identity.enrollment import Enrollment
+from server.identity.fleet import Fleet
+from server.identity.merchants import Merchants
+from server.identity.pairing import PairingDesk
+from server.rpc.errors import field_invalid
+
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+
+
+class DeviceServicer(DeviceServiceServicer):
+    """Translates; merchants, desk, enrollment and fleet decide.
+
+    `pairing_address` is the host:port of the pairing port, as devices reach it.
+    """
+
+    def __init__(
+        self,
+        merchants: Merchants,
+        desk: PairingDesk,
+        enrollment: Enrollment,
+        fleet: Fleet,
+        pairing_address: str,
+        root_fingerprint: bytes,
+    ) -> None:
+        self._merchants = merchants
+        self._desk = desk
+        self._enrollment = enrollment
+        self._fleet = fleet
+        self._pairing_address = pairing_address
+        self._root_fingerprint = root_fingerprint
+
+    async def CreateMerchant(
+        self, request: pb.CreateMerchantRequest, context: Context
+    ) -> pb.CreateMerchantResponse:
+        """Enter a merchant: FIELD_INVALID, RESOURCE_EXISTS."""
+        _request_id(request.request_id)
+        merchant = Merchant(
+            request.merchant_id,
+            request.display_name,
+            request.category_code,
+            _account("account_number", request.account_number),
+            _unverified_limit(request),
+        )
+        await asyncio.to_thread(self._merchants.add, merchant)
+        return pb.CreateMerchantResponse()
+
+    async def CreatePairingCode(
+        self, request: pb.CreatePairingCodeRequest, context: Context
+    ) -> pb.CreatePairingCodeResponse:
+        """Make a one-time code: FIELD_INVALID, RESOURCE_UNKNOWN, REQUEST_ID_REUSED."""
+        request_id = _request_id(request.request_id)
+        device, accounts = _device_to_pair(request)
+        code, expire_us = await asyncio.to_thread(self._desk.hand_out, request_id, device, accounts)
+        pairing = PairingCode(self._pairing_address, code, self._root_fingerprint)
+        response = pb.CreatePairingCodeResponse(
+            pairing_code=code, pairing_uri=format_pairing_uri(pairing)
+        )
+        response.expire_time.FromMicroseconds(expire_us)
+        return response
+
+    async def RenewCertificate(
+        self, request: pb.RenewCertificateRequest, context: Context
+    ) -> pb.RenewCertificateResponse:
+        """Renew the caller's certificate: FIELD_INVALID, REQUEST_ID_REUSED, CERTIFICATE_REFUSED."""
+        issued = await asyncio.to_thread(
+            self._enrollment.renew,
+            current_caller().device,
+            _request_id(request.request_id),
+            request.certificate_signing_request,
+        )
+        response = pb.RenewCertificateResponse(certificate_chain=issued.chain)
+        if issued.merchant_certificate:
+            response.merchant_certificate.CopyFrom(Signed.FromString(issued.merchant_certificate))
+        return response
+
+    async def RevokeDevice(
+        self, request: pb.RevokeDeviceRequest, context: Context
+    ) -> pb.RevokeDeviceResponse:
+        """Revoke a device: FIELD_INVALID, RESOURCE_UNKNOWN."""
+        _request_id(request.request_id)
+        await asyncio.to_thread(self._fleet.revoke, request.device)
+        return pb.RevokeDeviceResponse()
+
+    async def ListDevices(
+        self, request: pb.ListDevicesRequest, context: Context
+    ) -> pb.ListDevicesResponse:
+        """List the devices by path: FIELD_INVALID."""
+        devices, following = await asyncio.to_thread(
+            self._fleet.page, request.page_token, request.page_size
+        )
+        return pb.ListDevicesResponse(
+            devices=[_device_message(device) for device in devices], next_page_token=following
+        )
+
+
+def _request_id(text: str) -> bytes:
+    try:
+        return parse_request_id(text)
+    except RequestIdError as error:
+        raise field_invalid("request_id", str(error)) from None
+
+
+def _account(field: str, text: str) -> int:
+    try:
+        return parse_account(text)
+    except AccountNumberError as error:
+        raise field_invalid(field, str(error)) from None
+
+
+def _unverified_limit(request: pb.CreateMerchantRequest) -> Money | None:
+    if not request.HasField("unverified_limit"):
+        return None
+    try:
+        return Money.from_proto(request.unverified_limit)
+    except MoneyError as error:
+        raise field_invalid("unverified_limit", str(error)) from None
+
+
+def _device_to_pair(request: pb.CreatePairingCodeRequest) -> tuple[str, tuple[int, ...]]:
+    terminal, phone, numbers = request.terminal, request.phone, list[str]()
+    match request.WhichOneof("device"):
+        case "terminal":
+            device = f"{AGENT}/{terminal.merchant_id}/{terminal.terminal_id}"
+        case "phone":
+            device = f"{PHONE}/{phone.wallet_id}/{phone.device_id}"
+            numbers = list(phone.account_numbers)
+        case _:
+            raise field_invalid("device", "a terminal or a phone")
+    try:
+        parse_device(device)
+    except IdentityError as error:
+        raise field_invalid("device", str(error)) from None
+    return device, tuple(_account("phone.account_numbers", number) for number in numbers)
+
+
+def _device_message(device: Device) -> pb.Device:
+    message = pb.Device(device=device.device, software_version=device.software_version)
+    message.enroll_time.FromMicroseconds(device.enroll_us)
+    message.certificate_expire_time.FromMicroseconds(device.certificate_expire_us)
+    if device.revoke_us is not None:
+        message.revoke_time.FromMicroseconds(device.revoke_us)
+    return message
