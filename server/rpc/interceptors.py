@@ -67,12 +67,12 @@ class Concerns(grpc.aio.ServerInterceptor):
         return make_handler(behavior, handler.request_deserializer, handler.response_serializer)
 
 
-def main_port(errors: ErrorTranslation, telemetry: Telemetry, guard: Guard) -> Concerns:
+def main_port(telemetry: Telemetry, errors: ErrorTranslation, guard: Guard) -> Concerns:
     """Make the interceptor of the main port, where callers have certificates."""
     return Concerns(errors, telemetry, guard)
 
 
-def pairing_port(errors: ErrorTranslation, telemetry: Telemetry) -> Concerns:
+def pairing_port(telemetry: Telemetry, errors: ErrorTranslation) -> Concerns:
     """Make the interceptor of the pairing port, where callers have none yet."""
     return Concerns(errors, telemetry)
 
