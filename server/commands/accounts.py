@@ -1,0 +1,175 @@
+"""`kessai account`: what an operator does with accounts."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from kessai.account_number import AccountNumberError, format_account, pretty_account
+from kessai.account_number import parse_account as parse
+from kessai.complaint import Complaint
+from kessai.decline import meaning_of, name_of
+from kessai.money import Money, MoneyError
+from kessai.v1 import account_pb2 as pb
+from kessai.v1.account_pb2_grpc import AccountServiceStub
+from kessai.v1.decline_pb2 import DeclineReason
+from server.commands.operator_line import DEADLINE_S, call, fresh_request_id
+from server.commands.options import Data, Identity
+
+account = typer.Typer(
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    no_args_is_help=True,
+    help="Open accounts, take cash in and out, read statements.",
+)
+
+_out = Console(highlight=False)
+
+AccountNumber = Annotated[str, typer.Argument(help="14 digits, with or without hyphens.")]
+Currency = Annotated[str, typer.Option(help="ISO 4217 code.")]
+
+
+@account.command("open")
+def open_account(
+    owner: Annotated[str, typer.Argument(help='"wallet/<id>" or "merchant/<id>".')],
+    currency: Currency = "EUR",
+    branch: Annotated[int, typer.Option(help="1 to 9999.")] = 1,
+    number: Annotated[int, typer.Option(help="A number of your choice; 0: any.")] = 0,
+    data: Data = None,
+    identity: Identity = None,
+) -> None:
+    """Open an account for a wallet or a merchant."""
+    request = pb.OpenAccountRequest(
+        request_id=fresh_request_id(),
+        owner=owner,
+        currency_code=currency,
+        branch=branch,
+        number=number,
+    )
+    response = call(
+        data, identity, lambda ch: AccountServiceStub(ch).OpenAccount(request, timeout=DEADLINE_S)
+    )
+    _out.print(f"{pretty_account(parse(response.account.account_number))} is open for {owner}")
+
+
+@account.command("show")
+def show_account(number: AccountNumber, data: Data = None, identity: Identity = None) -> None:
+    """Show an account's balance."""
+    request = pb.GetAccountRequest(account_number=_number(number))
+    response = call(
+        data, identity, lambda ch: AccountServiceStub(ch).GetAccount(request, timeout=DEADLINE_S)
+    )
+    _out.print(_summary(response.account))
+
+
+@account.command("statement")
+def show_statement(
+    number: AccountNumber,
+    size: Annotated[int, typer.Option("--size", help="Entries, newest first.")] = 20,
+    page_token: Annotated[str, typer.Option(help="Where to go on.")] = "",
+    data: Data = None,
+    identity: Identity = None,
+) -> None:
+    """List an account's entries, newest first."""
+    request = pb.ListEntriesRequest(
+        account_number=_number(number), page_size=size, page_token=page_token
+    )
+    response = call(
+        data, identity, lambda ch: AccountServiceStub(ch).ListEntries(request, timeout=DEADLINE_S)
+    )
+    table = Table(title=_summary(response.account), title_justify="left", box=None)
+    table.add_column("#", justify="right")
+    table.add_column("booked")
+    table.add_column("what")
+    table.add_column("amount", justify="right")
+    table.add_column("balance", justify="right")
+    table.add_column("with")
+    for entry in response.entries:
+        amount = Money.from_proto(entry.amount)
+        table.add_row(
+            str(entry.sequence),
+            _time(entry.book_time.ToMicroseconds()),
+            pb.EntryKind.Name(entry.kind).removeprefix("ENTRY_KIND_").replace("_", " ").lower(),
+            f"[{'green' if amount.minor > 0 else 'red'}]{amount.decimal()}[/]",
+            Money.from_proto(entry.balance).decimal(),
+            pretty_account(parse(entry.counterparty)),
+        )
+    _out.print(table)
+    if response.next_page_token:
+        _out.print(f"[dim]older entries: --page-token {response.next_page_token}[/]")
+
+
+@account.command("deposit")
+def deposit_cash(
+    number: AccountNumber,
+    amount: Annotated[str, typer.Argument(help='Such as "12.34".')],
+    currency: Currency = "EUR",
+    data: Data = None,
+    identity: Identity = None,
+) -> None:
+    """Book cash that was paid in."""
+    request = pb.DepositCashRequest(
+        request_id=fresh_request_id(),
+        account_number=_number(number),
+        amount=_money(amount, currency).to_proto(),
+    )
+    response = call(
+        data, identity, lambda ch: AccountServiceStub(ch).DepositCash(request, timeout=DEADLINE_S)
+    )
+    _outcome(response.decline_reason, f"{_money(amount, currency)} paid into {number}")
+
+
+@account.command("withdraw")
+def withdraw_cash(
+    number: AccountNumber,
+    amount: Annotated[str, typer.Argument(help='Such as "12.34".')],
+    currency: Currency = "EUR",
+    data: Data = None,
+    identity: Identity = None,
+) -> None:
+    """Book cash that was paid out."""
+    request = pb.WithdrawCashRequest(
+        request_id=fresh_request_id(),
+        account_number=_number(number),
+        amount=_money(amount, currency).to_proto(),
+    )
+    response = call(
+        data, identity, lambda ch: AccountServiceStub(ch).WithdrawCash(request, timeout=DEADLINE_S)
+    )
+    _outcome(response.decline_reason, f"{_money(amount, currency)} paid out of {number}")
+
+
+def _outcome(reason: DeclineReason.ValueType, done: str) -> None:
+    if reason:
+        raise Complaint(f"{name_of(reason)}: {meaning_of(reason).cashier} No money was moved.")
+    _out.print(f"[green]{done}[/]")
+
+
+def _number(text: str) -> str:
+    try:
+        return format_account(parse(text))
+    except AccountNumberError as error:
+        raise Complaint(f'"{text}": {error}') from None
+
+
+def _money(amount: str, currency: str) -> Money:
+    try:
+        return Money.parse(amount, currency)
+    except MoneyError as error:
+        raise Complaint(f"{error}. No money was moved.") from None
+
+
+def _summary(a: pb.Account) -> str:
+    balance, available = Money.from_proto(a.balance), Money.from_proto(a.available)
+    held = "" if balance == available else f", {available} available"
+    return (
+        f"[bold]{pretty_account(parse(a.account_number))}[/]  {a.owner}  [bold]{balance}[/]{held}"
+    )
+
+
+def _time(micros: int) -> str:
+    return datetime.fromtimestamp(micros / 1_000_000, UTC).strftime("%Y-%m-%d %H:%M:%S")

@@ -1,0 +1,125 @@
+"""`kessai device`: pairing, listing and revoking devices."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Annotated
+
+import grpc.aio
+import segno
+import typer
+from google.protobuf.timestamp_pb2 import Timestamp
+from rich.console import Console
+from rich.table import Table
+
+from kessai.complaint import Complaint
+from kessai.v1 import device_pb2 as pb
+from kessai.v1.device_pb2_grpc import DeviceServiceStub
+from server.commands.operator_line import DEADLINE_S, call, fresh_request_id
+from server.commands.options import Data, Identity
+
+device = typer.Typer(
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    no_args_is_help=True,
+    help="Pair, list and revoke devices.",
+)
+
+_out = Console(highlight=False)
+
+
+@device.command("pair")
+def pair_device(
+    path: Annotated[
+        str, typer.Argument(help='"agent/<merchant>/<terminal>" or "phone/<wallet>/<phone>".')
+    ],
+    accounts: Annotated[
+        list[str] | None,
+        typer.Option("--account", help="An account of the phone's wallet; may be repeated."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    data: Data = None,
+    identity: Identity = None,
+) -> None:
+    """Make a one-time pairing code, as text and as a QR code."""
+    request = pb.CreatePairingCodeRequest(request_id=fresh_request_id())
+    match path.split("/"):
+        case ["agent", merchant, terminal]:
+            request.terminal.CopyFrom(
+                pb.TerminalPairing(merchant_id=merchant, terminal_id=terminal)
+            )
+        case ["phone", wallet, phone]:
+            numbers = [number.replace("-", "") for number in accounts or []]
+            request.phone.CopyFrom(
+                pb.PhonePairing(wallet_id=wallet, device_id=phone, account_numbers=numbers)
+            )
+        case _:
+            raise Complaint(
+                f'"{path}" is no device: say agent/<merchant>/<terminal> or phone/<wallet>/<phone>'
+            )
+    response = call(
+        data,
+        identity,
+        lambda ch: DeviceServiceStub(ch).CreatePairingCode(request, timeout=DEADLINE_S),
+    )
+    if as_json:
+        print(  # noqa: T201
+            json.dumps({"pairing_code": response.pairing_code, "uri": response.pairing_uri})
+        )
+        return
+    segno.make(response.pairing_uri, error="l").terminal(compact=True)
+    _out.print(f"Code for {path}: [bold]{response.pairing_code}[/]")
+    _out.print(response.pairing_uri, soft_wrap=True)
+    _out.print(f"[dim]good for one device until {_time(response.expire_time)}, five tries[/]")
+
+
+@device.command("list")
+def list_devices(data: Data = None, identity: Identity = None) -> None:
+    """List all devices."""
+
+    async def all_devices(channel: grpc.aio.Channel) -> list[pb.Device]:
+        devices: list[pb.Device] = []
+        stub, token = DeviceServiceStub(channel), ""
+        while True:
+            request = pb.ListDevicesRequest(page_size=500, page_token=token)
+            page = await stub.ListDevices(request, timeout=DEADLINE_S)
+            devices += page.devices
+            token = page.next_page_token
+            if not token:
+                return devices
+
+    table = Table(box=None)
+    for column in ("device", "paired", "certificate until", "software", "state"):
+        table.add_column(column)
+    for entry in call(data, identity, all_devices):
+        revoked = entry.HasField("revoke_time")
+        table.add_row(
+            entry.device,
+            _time(entry.enroll_time),
+            _time(entry.certificate_expire_time),
+            entry.software_version,
+            f"[red]revoked {_time(entry.revoke_time)}[/]" if revoked else "[green]good[/]",
+        )
+    _out.print(table)
+
+
+@device.command("revoke")
+def revoke_device(
+    path: Annotated[str, typer.Argument(help="The device, as kessai device list shows it.")],
+    data: Data = None,
+    identity: Identity = None,
+) -> None:
+    """Revoke a device; it bites on its next call."""
+    request = pb.RevokeDeviceRequest(request_id=fresh_request_id(), device=path)
+    call(
+        data,
+        identity,
+        lambda ch: DeviceServiceStub(ch).RevokeDevice(request, timeout=DEADLINE_S),
+    )
+    _out.print(f"[green]{path} is revoked[/]")
+
+
+def _time(moment: Timestamp) -> str:
+    seconds = moment.ToMicroseconds() / 1_000_000
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M")

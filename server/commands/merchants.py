@@ -1,0 +1,59 @@
+"""`kessai merchant`: entering merchants."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from kessai.money import Money
+from kessai.v1.device_pb2 import CreateMerchantRequest
+from kessai.v1.device_pb2_grpc import DeviceServiceStub
+from server.commands.operator_line import DEADLINE_S, call, fresh_request_id
+from server.commands.options import Data, Identity
+
+merchant = typer.Typer(
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    no_args_is_help=True,
+    help="Enter merchants.",
+)
+
+_out = Console(highlight=False)
+
+
+@merchant.callback()
+def _merchant() -> None:
+    """Enter merchants."""
+
+
+@merchant.command("create")
+def create_merchant(
+    merchant_id: Annotated[str, typer.Argument(help='a-z, 0-9 and "-", at most 40.')],
+    name: Annotated[str, typer.Option(help="The name that customers see.")],
+    account: Annotated[str, typer.Option(help="The account it is paid on, 14 digits.")],
+    category: Annotated[str, typer.Option(help="ISO 18245 category, four digits.")] = "5411",
+    unverified_limit: Annotated[
+        str, typer.Option(help='Up to which amount no PIN is needed, such as "5.00 EUR".')
+    ] = "",
+    data: Data = None,
+    identity: Identity = None,
+) -> None:
+    """Enter a merchant in the directory."""
+    request = CreateMerchantRequest(
+        request_id=fresh_request_id(),
+        merchant_id=merchant_id,
+        display_name=name,
+        category_code=category,
+        account_number=account.replace("-", ""),
+    )
+    if unverified_limit:
+        amount, _, currency = unverified_limit.partition(" ")
+        request.unverified_limit.CopyFrom(Money.parse(amount, currency).to_proto())
+    call(
+        data,
+        identity,
+        lambda ch: DeviceServiceStub(ch).CreateMerchant(request, timeout=DEADLINE_S),
+    )
+    _out.print(f"[green]{name}[/] ({merchant_id}) is paid on {account}")

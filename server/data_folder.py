@@ -1,0 +1,156 @@
+"""A data folder: made by `kessai init`, locked by whoever writes in it, described while it runs.
+
+kessai.toml      the configuration
+directory.db     merchants, devices, certificates, settings
+shards/          the account stores, a file a shard
+identity/        the switch's keys and issuing authorities
+offline-root/    the root key; to be moved off the machine
+operator/        the identity of the operator who works on this machine
+running.json     where the running switch listens
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from kessai.complaint import Complaint
+from kessai.durable_file import write_durably
+from server.config import CONFIG_FILE, SAMPLE, ServerConfig
+from server.identity.authority import Authority
+from server.identity.keyring import Keyring
+from server.identity.operators import Operators
+from server.ledger.chart import MAX_SHARDS
+from server.shards.directory import Directory
+from server.shards.placement import SlotMap
+from server.shards.router import shard_path
+from server.shards.schema import create_shard
+
+BOOKS, SHARDS, SLOTS = "books", "shards", "slots"
+OPERATOR_NAME = "operator"
+
+_LOCK_FILE = "kessai.lock"
+_RUNNING_FILE = "running.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """Where a running switch listens: host:port each, and its process id."""
+
+    pid: int
+    address: str
+    pairing_address: str
+    metrics_address: str
+
+
+def create(
+    folder: Path,
+    domain: str,
+    shards: int,
+    config: ServerConfig,
+    now_us: Callable[[], int],
+    random_bytes: Callable[[int], bytes],
+) -> None:
+    """Make a data folder, all of it or none; Complaint if there is something already."""
+    if not 1 <= shards <= MAX_SHARDS:
+        raise Complaint(f"a switch has 1 to {MAX_SHARDS} shards, not {shards}")
+    if folder.exists() and any(folder.iterdir()):
+        raise Complaint(f"{folder} is not empty; nothing was changed. Choose another folder.")
+    partial = folder.with_name(folder.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        (partial / "shards").mkdir(parents=True)
+        books = random_bytes(8).hex()
+        for shard in range(shards):
+            create_shard(shard_path(partial, shard), shard, books)
+        authority = Authority.create(partial / "identity", partial / "offline-root", domain, now_us)
+        keyring = Keyring.create(partial / "identity", random_bytes)
+        directory = Directory(partial / "directory.db", now_us)
+        directory.put_setting(BOOKS, books)
+        directory.put_setting(SHARDS, str(shards))
+        directory.put_setting(SLOTS, SlotMap.even(shards).to_json())
+        operators = Operators(directory, authority, keyring, now_us, random_bytes)
+        operators.add(OPERATOR_NAME, partial / "operator", _public_address(config))
+        directory.close()
+        write_durably(partial / CONFIG_FILE, SAMPLE.format(**config.model_dump()).encode())
+        if folder.exists():
+            folder.rmdir()
+        partial.rename(folder)
+    except OSError as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise Complaint(f"{folder} cannot be made: {error}. Nothing was left behind.") from None
+
+
+class Lock:
+    """The right to write in a data folder; it ends with the process at the latest."""
+
+    def __init__(self, folder: Path) -> None:
+        """Take the lock; Complaint if another process has it, or there is no such folder."""
+        try:
+            self._file = open(folder / _LOCK_FILE, "w")  # noqa: SIM115
+        except OSError as error:
+            raise Complaint(
+                f"{folder} is not a data folder that can be used ({error.strerror}). "
+                f"Make one with: kessai init --data {folder}"
+            ) from None
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self._file.close()
+            raise Complaint(
+                f"a switch is already running on {folder}. Only one may; nothing was changed."
+            ) from None
+
+    def release(self) -> None:
+        """Give the lock back."""
+        self._file.close()
+
+
+def read_books(directory: Directory) -> tuple[str, int, SlotMap]:
+    """Give the id of the books, the number of shards, and the slot map; Complaint if damaged."""
+    try:
+        count = int(directory.setting(SHARDS) or "")
+        return (
+            directory.setting(BOOKS) or "",
+            count,
+            SlotMap.from_json(directory.setting(SLOTS) or ""),
+        )
+    except ValueError as error:
+        raise Complaint(
+            f"directory.db does not say where the accounts are ({error}). No money was moved. "
+            "Bring it back from a backup."
+        ) from None
+
+
+def running_here(address: str, pairing_address: str, metrics_address: str) -> Running:
+    """Describe this process."""
+    return Running(os.getpid(), address, pairing_address, metrics_address)
+
+
+def announce(folder: Path, running: Running) -> None:
+    """Say where the switch listens, once it does."""
+    write_durably(folder / _RUNNING_FILE, json.dumps(asdict(running)).encode())
+
+
+def withdraw(folder: Path) -> None:
+    """Say that the switch no longer listens."""
+    (folder / _RUNNING_FILE).unlink(missing_ok=True)
+
+
+def read_running(folder: Path) -> Running | None:
+    """Tell where a switch listens, if one runs on a data folder."""
+    try:
+        running = Running(**json.loads((folder / _RUNNING_FILE).read_text()))
+        os.kill(running.pid, 0)
+    except (OSError, ValueError, TypeError):
+        return None
+    return running
+
+
+def _public_address(config: ServerConfig) -> str:
+    return f"{config.public_host}:{config.listen.rpartition(':')[2]}"
