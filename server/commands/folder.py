@@ -1,4 +1,4 @@
-"""`kessai init`, `kessai serve` and `kessai ledger`: commands that work on a data folder."""
+"""`kessai init` and `kessai serve`: a data folder is made, a switch runs on it."""
 
 from __future__ import annotations
 
@@ -7,24 +7,14 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn
 
 from kessai.complaint import Complaint
 from server import data_folder, main
 from server.commands.options import DataFolder
 from server.config import ServerConfig, load_config
-from server.shards.directory import Directory
-from server.shards.router import shard_path
-from server.shards.sqlite_reader import SqliteReader
-from server.shards.verify import Report, verify
-
-FAULTS_SHOWN = 20
 
 init = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
 serve = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
-ledger = typer.Typer(
-    pretty_exceptions_enable=False, add_completion=False, no_args_is_help=True, help="The books."
-)
 
 _out = Console(highlight=False)
 
@@ -70,45 +60,3 @@ def make_folder(
 def serve_folder(data: DataFolder) -> None:
     """Run the switch on a data folder until SIGTERM or Ctrl-C."""
     main.run(data, load_config(data))
-
-
-@ledger.command("verify")
-def verify_folder(data: DataFolder) -> None:
-    """Decide the whole log again and compare: chain, balances, entries, in-transit, outboxes.
-
-    Works beside a running switch. Exits with 1 if anything is wrong.
-    """
-    load_config(data)
-    directory = Directory(data / "directory.db", main.now_us)
-    books, count, slots = data_folder.read_books(directory)
-    directory.close()
-
-    def open_readers() -> list[SqliteReader]:
-        return [SqliteReader(shard_path(data, shard), shard, books) for shard in range(count)]
-
-    columns = (SpinnerColumn(), TextColumn("{task.description}"))
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("verifying")
-        report = verify(
-            open_readers,
-            slots,
-            lambda rows: progress.update(task, description=f"verified {rows:,} log rows"),
-        )
-    _show(report, count)
-
-
-def _show(report: Report, shards: int) -> None:
-    for fault in report.faults[:FAULTS_SHOWN]:
-        _out.print(f"[red]fault:[/] {fault}", soft_wrap=True)
-    if len(report.faults) > FAULTS_SHOWN:
-        _out.print(f"[red]and {len(report.faults) - FAULTS_SHOWN} more[/]")
-    looked_at = (
-        f"{report.rows:,} log rows, {report.accounts:,} accounts, {report.entries:,} entries "
-        f"in {shards} shards, {report.in_transit:,} payments in transit"
-    )
-    if report.faults:
-        raise Complaint(
-            f"the books do NOT verify: {len(report.faults)} faults in {looked_at}. "
-            "Stop the switch, keep the data folder as it is, and compare it with a backup."
-        )
-    _out.print(f"[bold green]The books verify:[/] {looked_at}.")

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from kessai.v1 import account_pb2
 from kessai.v1 import decline_pb2 as d
 from server.domain.command import Command, CommandKind, Decision, Needs, Place, State
-from server.domain.payment import landing, owed
+from server.domain.payment import far_account, landing, owed
 from server.ledger.transfer import HoldState, Transfer, TransferFlag
 
 
@@ -59,6 +59,7 @@ class PlaceHold(_OfHold):
                     code=account_pb2.ENTRY_KIND_CAPTURE,
                     flags=TransferFlag.PENDING,
                     timeout=int.from_bytes(self.body[16:20], "big"),
+                    far_account=far_account(self.payee, state.place),
                 ),
             )
         )
@@ -72,12 +73,14 @@ class CaptureHold(_OfHold):
 
     def decide(self, state: State, now_us: int) -> Decision:
         """Post the pending transfer."""
+        hold = state.books.holds.get(self.hold_id)
+        if hold is None or self.payee != (hold.far_account or hold.credit_account_id):
+            return Decision(d.DECLINE_REASON_HOLD_NOT_PENDING)
         transfer = Transfer(
             id=self.transfer_id,
             amount=self.amount,
             flags=TransferFlag.POST_PENDING_TRANSFER,
             pending_id=self.hold_id,
-            far_account=0 if state.place.is_here(self.payee) else self.payee,
         )
         return Decision(transfers=(transfer,), owes=owed(self, state.place))
 

@@ -76,7 +76,7 @@ class SettlePayment(Command):
             amount=self.amount,
             ledger=self.ledger,
             code=account_pb2.ENTRY_KIND_PAYMENT,
-            far_account=0 if state.place.is_here(self.payee) else self.payee,
+            far_account=far_account(self.payee, state.place),
         )
         return Decision(transfers=(transfer,), owes=owed(self, state.place))
 
@@ -86,6 +86,11 @@ def landing(payee: int, ledger: int, place: Place) -> int:
     if place.is_here(payee):
         return payee
     return house_account_id(AccountKind.IN_TRANSIT, place.shard, ledger)
+
+
+def far_account(payee: int, place: Place) -> int:
+    """Name the payee, if the credited account is the one in transit; else 0."""
+    return 0 if place.is_here(payee) else payee
 
 
 def owed(command: Command, place: Place) -> tuple[Owed, ...]:

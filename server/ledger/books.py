@@ -107,7 +107,7 @@ class Books:
         if limit is not R.OK:
             return limit
         if not t.flags & TransferFlag.PENDING:
-            self._post(t, debit, credit, t.amount, t.code)
+            self._post(t, debit, credit, t.code, t.far_account)
             return R.OK
         if not 0 <= t.timeout <= _MAX_TIMEOUT:
             return R.OVERFLOWS_TIMEOUT
@@ -116,7 +116,9 @@ class Books:
         debit.debits_pending += t.amount
         credit.credits_pending += t.amount
         expire_us = now_us + t.timeout * _MICROSECONDS if t.timeout else 0
-        self.holds[t.id] = Hold(t.id, debit.id, credit.id, t.amount, t.ledger, t.code, expire_us)
+        self.holds[t.id] = Hold(
+            t.id, debit.id, credit.id, t.amount, t.ledger, t.code, expire_us, t.far_account
+        )
         return R.OK
 
     def _finish_pending(self, t: Transfer, now_us: int) -> R:
@@ -147,16 +149,16 @@ class Books:
             return R.PENDING_TRANSFER_EXPIRED
         debit, credit = self._release(hold)
         if post:
-            self._post(t, debit, credit, t.amount, t.code or hold.code)
+            self._post(t, debit, credit, hold.code, hold.far_account)
         hold.state = HoldState.POSTED if post else HoldState.VOIDED
         return R.OK
 
-    def _post(self, t: Transfer, debit: Account, credit: Account, amount: int, code: int) -> None:
+    def _post(self, t: Transfer, debit: Account, credit: Account, code: int, far: int) -> None:
+        amount = t.amount
         debit.debits_posted += amount
         credit.credits_posted += amount
         debit.sequence += 1
         credit.sequence += 1
-        far = t.far_account
         self.entries += (
             Entry(debit.id, debit.sequence, -amount, debit.balance, far or credit.id, code, t.id),
             Entry(credit.id, credit.sequence, amount, credit.balance, far or debit.id, code, t.id),

@@ -67,7 +67,10 @@ class HoldState(IntEnum):
 
 @dataclass(slots=True)
 class Hold:
-    """A pending transfer and its fate. `expire_us` is microseconds since 1970; 0: never."""
+    """A pending transfer and its fate. `expire_us` is microseconds since 1970; 0: never.
+
+    `far_account` is the payee on another shard, when the credit account is the one in transit.
+    """
 
     id: int
     debit_account_id: int
@@ -76,4 +79,5 @@ class Hold:
     ledger: int
     code: int
     expire_us: int
+    far_account: int
     state: HoldState = HoldState.PENDING

@@ -77,6 +77,7 @@ CREATE TABLE hold (
     ledger INTEGER NOT NULL,
     code INTEGER NOT NULL,
     expire_us INTEGER NOT NULL,
+    far_account INTEGER NOT NULL,
     state INTEGER NOT NULL
 ) WITHOUT ROWID;
 

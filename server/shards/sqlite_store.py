@@ -29,7 +29,9 @@ LOG_COLUMNS = (
     "sequence, request_id, kind, input_hash, payer, payee, amount, ledger, "
     "book_us, decline, body, chain_hash"
 )
-HOLD_COLUMNS = "id, debit_account_id, credit_account_id, amount, ledger, code, expire_us, state"
+HOLD_COLUMNS = (
+    "id, debit_account_id, credit_account_id, amount, ledger, code, expire_us, far_account, state"
+)
 
 
 class SqliteStore:
@@ -101,7 +103,7 @@ class SqliteStore:
             many("INSERT OR REPLACE INTO account VALUES (?,?,?,?,?,?,?,?,?,?,?)", accounts)
         if batch.holds:
             holds = map(_hold_values, batch.holds.values())
-            many("INSERT OR REPLACE INTO hold VALUES (?,?,?,?,?,?,?,?)", holds)
+            many("INSERT OR REPLACE INTO hold VALUES (?,?,?,?,?,?,?,?,?)", holds)
         if batch.outbox:
             many("INSERT INTO outbox VALUES (?,?,?,?,?,?)", batch.outbox)
         if batch.delivered_to:
@@ -133,7 +135,7 @@ def _account_values(a: Account) -> tuple[object, ...]:
 def _hold_values(h: Hold) -> tuple[object, ...]:
     return (
         h.id.to_bytes(16, "big"), h.debit_account_id, h.credit_account_id,
-        h.amount, h.ledger, h.code, h.expire_us, int(h.state),
+        h.amount, h.ledger, h.code, h.expire_us, h.far_account, int(h.state),
     )  # fmt: skip
 
 

@@ -1,0 +1,216 @@
+"""The composition root: puts a switch together from its data folder, and starts and stops it.
+
+What it is made of can be read here from top to bottom; nothing else wires anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from wsgiref.simple_server import WSGIServer
+
+import grpc
+import grpc.aio
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+from prometheus_client import GC_COLLECTOR, PROCESS_COLLECTOR, CollectorRegistry, start_http_server
+
+from kessai.channel import SERVER_OPTIONS
+from kessai.complaint import Complaint
+from kessai.v1 import account_pb2, device_pb2, payment_pb2
+from kessai.v1.account_pb2_grpc import add_AccountServiceServicer_to_server
+from kessai.v1.device_pb2_grpc import (
+    add_DeviceServiceServicer_to_server,
+    add_EnrollmentServiceServicer_to_server,
+)
+from kessai.v1.payment_pb2_grpc import add_PaymentServiceServicer_to_server
+from server import data_folder
+from server.config import ServerConfig
+from server.identity.authority import Authority
+from server.identity.callers import Callers
+from server.identity.enrollment import Enrollment
+from server.identity.fleet import Fleet
+from server.identity.keyring import Keyring
+from server.identity.merchants import Merchants
+from server.identity.pairing import PairingDesk
+from server.identity.trust import trust_bundle
+from server.rpc.account_servicer import AccountServicer
+from server.rpc.credentials import ServerCertificate
+from server.rpc.device_servicer import DeviceServicer
+from server.rpc.enrollment_servicer import EnrollmentServicer
+from server.rpc.errors import ErrorTranslation
+from server.rpc.guard import Guard
+from server.rpc.interceptors import main_port, pairing_port
+from server.rpc.payment_servicer import PaymentServicer
+from server.rpc.telemetry import Telemetry
+from server.shards.directory import Directory
+from server.shards.placement import SlotMap
+from server.shards.router import Shards, open_sqlite_shards
+from server.switch.accounts import Accounts
+from server.switch.depositor import Depositor
+from server.switch.hold_expiry import HoldExpiry
+from server.switch.receipts import Receipts
+from server.switch.register_purchase import RegisterPurchase
+from server.switch.settle import Settle
+
+MAIN_SERVICES = tuple(
+    module.DESCRIPTOR.services_by_name[name].full_name
+    for module, name in (
+        (payment_pb2, "PaymentService"),
+        (account_pb2, "AccountService"),
+        (device_pb2, "DeviceService"),
+    )
+)
+PAIRING_SERVICE = device_pb2.DESCRIPTOR.services_by_name["EnrollmentService"].full_name
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """What a switch keeps on disk, opened."""
+
+    directory: Directory
+    slots: SlotMap
+    shards: Shards
+
+
+class Switch:
+    """A switch on a data folder. `start` serves, `stop` drains; in between it runs by itself."""
+
+    def __init__(
+        self,
+        folder: Path,
+        config: ServerConfig,
+        now_us: Callable[[], int],
+        random_bytes: Callable[[int], bytes],
+    ) -> None:
+        """Open everything; Complaint if a file is missing, damaged, or another switch runs."""
+        self._folder, self._config = folder, config
+        self._now_us, self._random_bytes = now_us, random_bytes
+        self._lock = data_folder.Lock(folder)
+        self._authority = Authority.load(folder / "identity", now_us)
+        self._keyring = Keyring.load(folder / "identity")
+        self._stores = self._open_stores()
+        self._depositor = Depositor(self._stores.shards)
+        self._holds = HoldExpiry(self._stores.shards, now_us)
+        self._settle = Settle(self._stores.shards, now_us)
+        self._purchases = RegisterPurchase(
+            self._stores.shards,
+            self._settle,
+            Receipts(self._keyring.signing_key),
+            self._stores.directory,
+            self._keyring.sealing_key,
+        )
+        self._health = health.aio.HealthServicer()
+        self._registry = CollectorRegistry()
+        self._metrics: WSGIServer | None = None
+        self._servers: list[grpc.aio.Server] = []
+
+    async def start(self) -> data_folder.Running:
+        """Serve on all ports; Complaint if one is in use. Where they are comes back."""
+        await self._settle.restore()
+        self._depositor.start()
+        self._holds.start()
+        telemetry, errors = Telemetry(self._registry), ErrorTranslation(self._random_bytes)
+        guard = Guard(Callers(self._authority, self._now_us), self._stores.directory)
+        certificate = ServerCertificate(self._authority, self._config.hosts, self._now_us)
+        options = list(SERVER_OPTIONS)
+        main = grpc.aio.server(interceptors=[main_port(telemetry, errors, guard)], options=options)
+        pairing = grpc.aio.server(interceptors=[pairing_port(telemetry, errors)], options=options)
+        self._servers = [main, pairing]
+        address = self._bind(main, self._config.listen, certificate.main_port())
+        pairing_address = self._bind(
+            pairing, self._config.pairing_listen, certificate.pairing_port()
+        )
+        self._add_services(main, pairing, address, pairing_address)
+        metrics_address = self._serve_metrics()
+        for server in self._servers:
+            await server.start()
+        for service in ("", *MAIN_SERVICES):
+            await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
+        running = data_folder.running_here(address, pairing_address, metrics_address)
+        data_folder.announce(self._folder, running)
+        return running
+
+    async def stop(self) -> None:
+        """Say so to health watchers, finish calls under way, deliver what is queued, close."""
+        data_folder.withdraw(self._folder)
+        await self._health.enter_graceful_shutdown()
+        for server in self._servers:
+            await server.stop(self._config.drain_s)
+        await self._holds.close()
+        await self._depositor.close()
+        self._purchases.close()
+        self._stores.shards.close()
+        self._stores.directory.close()
+        if self._metrics is not None:
+            self._metrics.shutdown()
+            self._metrics.server_close()
+        self._lock.release()
+
+    def _open_stores(self) -> Stores:
+        directory = Directory(self._folder / "directory.db", self._now_us)
+        books, count, slots = data_folder.read_books(directory)
+        shards = open_sqlite_shards(
+            self._folder,
+            slots,
+            count,
+            books,
+            self._now_us,
+            self._on_owed,
+        )
+        return Stores(directory, slots, shards)
+
+    def _on_owed(self, shard: int) -> None:
+        self._depositor.wake(shard)
+
+    def _add_services(
+        self, main: grpc.aio.Server, pairing: grpc.aio.Server, address: str, pairing_address: str
+    ) -> None:
+        directory, authority, keyring = self._stores.directory, self._authority, self._keyring
+        merchants = Merchants(directory, keyring)
+        desk = PairingDesk(directory, keyring, self._now_us)
+        enrollment = Enrollment(directory, authority, merchants, desk, self._now_us)
+        fleet = Fleet(directory, self._now_us)
+        add_PaymentServiceServicer_to_server(PaymentServicer(self._purchases), main)
+        accounts = Accounts(self._stores.shards, self._settle)
+        add_AccountServiceServicer_to_server(AccountServicer(accounts), main)
+        devices = DeviceServicer(
+            merchants, desk, enrollment, fleet, pairing_address, authority.root_fingerprint
+        )
+        add_DeviceServiceServicer_to_server(devices, main)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, main)
+        reflection.enable_server_reflection(
+            (*MAIN_SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), main
+        )
+        enroll = EnrollmentServicer(
+            enrollment, trust_bundle(authority, keyring), authority.domain, address
+        )
+        add_EnrollmentServiceServicer_to_server(enroll, pairing)
+
+    def _bind(
+        self, server: grpc.aio.Server, listen: str, credentials: grpc.ServerCredentials
+    ) -> str:
+        try:
+            port = server.add_secure_port(listen, credentials)
+        except RuntimeError:
+            raise Complaint(
+                f"{listen} cannot be listened on: another program may have it, or the address is "
+                "not this machine's. No money was moved. Change kessai.toml or stop the other one."
+            ) from None
+        return f"{self._config.public_host}:{port}"
+
+    def _serve_metrics(self) -> str:
+        if not self._config.metrics_listen:
+            return ""
+        for collector in (PROCESS_COLLECTOR, GC_COLLECTOR):
+            self._registry.register(collector)
+        host, _, port = self._config.metrics_listen.rpartition(":")
+        try:
+            self._metrics, _ = start_http_server(int(port), host, self._registry)
+        except OSError as error:
+            raise Complaint(
+                f"the metrics port {self._config.metrics_listen} cannot be listened on "
+                f"({error.strerror}). Change metrics_listen in kessai.toml."
+            ) from None
+        return f"{host}:{self._metrics.server_port}"

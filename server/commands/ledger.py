@@ -1,0 +1,98 @@
+"""`kessai ledger`: are the books right, and what is in them."""
+
+from __future__ import annotations
+
+import typer
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn
+from rich.table import Table
+
+from kessai.complaint import Complaint
+from kessai.money import format_minor
+from kessai.v1.account_pb2 import GetTrialBalanceRequest
+from kessai.v1.account_pb2_grpc import AccountServiceStub
+from server import data_folder, main
+from server.commands.operator_line import DEADLINE_S, call
+from server.commands.options import Data, DataFolder, Identity
+from server.config import load_config
+from server.shards.directory import Directory
+from server.shards.router import shard_path
+from server.shards.sqlite_reader import SqliteReader
+from server.shards.verify import Report, verify
+
+FAULTS_SHOWN = 20
+
+ledger = typer.Typer(
+    pretty_exceptions_enable=False, add_completion=False, no_args_is_help=True, help="The books."
+)
+
+_out = Console(highlight=False)
+
+
+@ledger.command("trial-balance")
+def show_trial_balance(data: Data = None, identity: Identity = None) -> None:
+    """Add up all accounts of a running switch; exits with 1 if they do not balance."""
+    trial = call(
+        data,
+        identity,
+        lambda ch: AccountServiceStub(ch).GetTrialBalance(
+            GetTrialBalanceRequest(), timeout=DEADLINE_S
+        ),
+    )
+    table = Table(box=None)
+    for column in ("kind", "currency", "accounts", "debits", "credits", "balance"):
+        table.add_column(column, justify="left" if column in ("kind", "currency") else "right")
+    for line in trial.lines:
+        amounts = (line.debits_minor, line.credits_minor, line.credits_minor - line.debits_minor)
+        table.add_row(
+            line.account_kind.replace("_", " "),
+            line.currency_code,
+            f"{line.account_count:,}",
+            *(format_minor(amount, line.currency_code) for amount in amounts),
+        )
+    _out.print(table)
+    if not trial.balanced:
+        raise Complaint("debits and credits differ: run kessai ledger verify")
+    _out.print("[bold green]Debits equal credits.[/]")
+
+
+@ledger.command("verify")
+def verify_folder(data: DataFolder) -> None:
+    """Decide the whole log again and compare: chain, balances, entries, in-transit, outboxes.
+
+    Works beside a running switch. Exits with 1 if anything is wrong.
+    """
+    load_config(data)
+    directory = Directory(data / "directory.db", main.now_us)
+    books, count, slots = data_folder.read_books(directory)
+    directory.close()
+
+    def open_readers() -> list[SqliteReader]:
+        return [SqliteReader(shard_path(data, shard), shard, books) for shard in range(count)]
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"))
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("verifying")
+        report = verify(
+            open_readers,
+            slots,
+            lambda rows: progress.update(task, description=f"verified {rows:,} log rows"),
+        )
+    _show(report, count)
+
+
+def _show(report: Report, shards: int) -> None:
+    for fault in report.faults[:FAULTS_SHOWN]:
+        _out.print(f"[red]fault:[/] {fault}", soft_wrap=True)
+    if len(report.faults) > FAULTS_SHOWN:
+        _out.print(f"[red]and {len(report.faults) - FAULTS_SHOWN} more[/]")
+    looked_at = (
+        f"{report.rows:,} log rows, {report.accounts:,} accounts, {report.entries:,} entries "
+        f"in {shards} shards, {report.in_transit:,} payments in transit"
+    )
+    if report.faults:
+        raise Complaint(
+            f"the books do NOT verify: {len(report.faults)} faults in {looked_at}. "
+            "Stop the switch, keep the data folder as it is, and compare it with a backup."
+        )
+    _out.print(f"[bold green]The books verify:[/] {looked_at}.")

@@ -1,0 +1,106 @@
+"""The switch's configuration: flag > KESSAI_* in the environment > kessai.toml > default.
+
+`kessai init` writes the file with every key and its meaning. What is wrong in it becomes one line.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from kessai.complaint import Complaint
+
+CONFIG_FILE = "kessai.toml"
+
+SAMPLE = """\
+# Configuration of a Kessai switch. Every key may also be set in the environment as KESSAI_<KEY>.
+# Addresses are host:port; port 0 takes a free port (kessai prints which).
+
+# Where terminals and phones call, over mutual TLS.
+listen = "{listen}"
+
+# Where devices are paired: TLS, but the device has no certificate yet.
+pairing_listen = "{pairing_listen}"
+
+# Where Prometheus reads /metrics, in plain HTTP. "" turns it off. Keep it inside your own network.
+metrics_listen = "{metrics_listen}"
+
+# The name or address by which devices reach this switch; it is put into pairing codes.
+public_host = "{public_host}"
+
+# Further names and addresses that the server's certificate is to carry.
+other_hosts = []
+
+# How long a stopping switch waits for calls under way, in seconds.
+drain_s = 10
+
+# What is logged: "debug" (every call), "info" or "warning".
+log_level = "info"
+"""
+
+
+class ServerConfig(BaseSettings):
+    """The keys of kessai.toml."""
+
+    model_config = SettingsConfigDict(env_prefix="KESSAI_", extra="forbid", frozen=True)
+
+    listen: str = "127.0.0.1:7443"
+    pairing_listen: str = "127.0.0.1:7444"
+    metrics_listen: str = "127.0.0.1:7445"
+    public_host: str = Field(default="127.0.0.1", min_length=1, max_length=253)
+    other_hosts: tuple[str, ...] = ()
+    drain_s: int = Field(default=10, ge=0, le=600)
+    log_level: Literal["debug", "info", "warning"] = "info"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let the environment go before the file, whose values come as arguments."""
+        return env_settings, init_settings
+
+    @field_validator("listen", "pairing_listen", "metrics_listen")
+    @classmethod
+    def _is_address(cls, value: str) -> str:
+        host, _, port = value.rpartition(":")
+        if value and not (host and port.isascii() and port.isdigit() and int(port) < 65536):
+            raise ValueError('an address is "host:port", with a port from 0 to 65535')
+        return value
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The names and addresses of the server's certificate."""
+        return tuple(dict.fromkeys((self.public_host, *self.other_hosts, "localhost", "127.0.0.1")))
+
+
+def load_config(folder: Path) -> ServerConfig:
+    """Read a data folder's configuration; Complaint that names file, key and what is allowed."""
+    path = folder / CONFIG_FILE
+    try:
+        values: dict[str, Any] = tomllib.loads(path.read_text())
+    except FileNotFoundError:
+        raise Complaint(
+            f"there is no {path}. Make a data folder with: kessai init --data {folder}"
+        ) from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise Complaint(f"{path} cannot be read: {error}. Nothing was started.") from None
+    try:
+        return ServerConfig(**values)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        key = ".".join(str(part) for part in problem["loc"]) or "the file"
+        reason = problem["msg"].removeprefix("Value error, ")
+        raise Complaint(f"{path}: {key}: {reason}. Nothing was started.") from None

@@ -1,0 +1,84 @@
+"""Holds whose time is over are released by the shard itself, also after a stop over that time.
+
+Started by `server/bootstrap.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable
+
+import structlog
+
+from server.domain.hold import ExpireHold
+from server.ledger.transfer import Hold
+from server.shards.lane import LaneClosed, LaneFull
+from server.shards.router import Shards
+from server.shards.store import Reader, StoreUnavailable
+
+_EVERY_S = 1.0
+_AT_ONCE = 512
+
+log = structlog.get_logger("holds")
+
+
+class HoldExpiry:
+    """Looks every second for pending holds that are due, and releases them."""
+
+    def __init__(self, shards: Shards, now_us: Callable[[], int]) -> None:
+        self._shards = shards
+        self._now_us = now_us
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin, in the running event loop."""
+        self._task = asyncio.create_task(self._run())
+
+    async def close(self) -> None:
+        """Stop looking."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def release_due(self) -> int:
+        """Release what is due now in every shard; how many holds were looked at."""
+        count = 0
+        for number in range(len(self._shards)):
+            shard = self._shards.shard(number)
+            due = await shard.read(self._due)
+            await asyncio.gather(*(shard.submit(_expiry(hold)) for hold in due))
+            count += len(due)
+        return count
+
+    def _due(self, reader: Reader) -> list[Hold]:
+        return reader.due_holds(self._now_us(), _AT_ONCE)
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                await self.release_due()
+            except (StoreUnavailable, LaneFull) as error:
+                log.warning("holds wait", why=str(error) or "the store is busy")
+            except LaneClosed:
+                return
+            await asyncio.sleep(_EVERY_S)
+
+
+def expiry_id(hold_id: int) -> bytes:
+    """Give the id under which a hold expires: its own with version 9, so that it is once."""
+    raw = hold_id.to_bytes(16, "big")
+    return raw[:6] + bytes((raw[6] & 0x0F | 0x90,)) + raw[7:]
+
+
+def _expiry(hold: Hold) -> ExpireHold:
+    body = hold.id.to_bytes(16, "big")
+    return ExpireHold(
+        request_id=expiry_id(hold.id),
+        input_hash=hashlib.sha256(body).digest(),
+        payer=hold.debit_account_id,
+        payee=hold.credit_account_id,
+        amount=hold.amount,
+        ledger=hold.ledger,
+        body=body,
+    )
