@@ -6,7 +6,6 @@ What it is made of can be read here from top to bottom; nothing else wires anyth
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from wsgiref.simple_server import WSGIServer
 
@@ -45,7 +44,6 @@ from server.rpc.interceptors import main_port, pairing_port
 from server.rpc.payment_servicer import PaymentServicer
 from server.rpc.telemetry import Telemetry
 from server.shards.directory import Directory
-from server.shards.placement import SlotMap
 from server.shards.router import Shards, open_sqlite_shards
 from server.switch.accounts import Accounts
 from server.switch.depositor import Depositor
@@ -65,15 +63,6 @@ MAIN_SERVICES = tuple(
 PAIRING_SERVICE = device_pb2.DESCRIPTOR.services_by_name["EnrollmentService"].full_name
 
 
-@dataclass(frozen=True, slots=True)
-class Stores:
-    """What a switch keeps on disk, opened."""
-
-    directory: Directory
-    slots: SlotMap
-    shards: Shards
-
-
 class Switch:
     """A switch on a data folder. `start` serves, `stop` drains; in between it runs by itself."""
 
@@ -90,15 +79,16 @@ class Switch:
         self._lock = data_folder.Lock(folder)
         self._authority = Authority.load(folder / "identity", now_us)
         self._keyring = Keyring.load(folder / "identity")
-        self._stores = self._open_stores()
-        self._depositor = Depositor(self._stores.shards)
-        self._holds = HoldExpiry(self._stores.shards, now_us)
-        self._settle = Settle(self._stores.shards, now_us)
+        self._directory = Directory(folder / "directory.db", now_us)
+        self._shards = self._open_shards()
+        self._depositor = Depositor(self._shards)
+        self._holds = HoldExpiry(self._shards, now_us)
+        self._settle = Settle(self._shards, now_us)
         self._purchases = RegisterPurchase(
-            self._stores.shards,
+            self._shards,
             self._settle,
             Receipts(self._keyring.signing_key),
-            self._stores.directory,
+            self._directory,
             self._keyring.sealing_key,
         )
         self._health = health.aio.HealthServicer()
@@ -112,7 +102,7 @@ class Switch:
         self._depositor.start()
         self._holds.start()
         telemetry, errors = Telemetry(self._registry), ErrorTranslation(self._random_bytes)
-        guard = Guard(Callers(self._authority, self._now_us), self._stores.directory)
+        guard = Guard(Callers(self._authority, self._now_us), self._directory)
         certificate = ServerCertificate(self._authority, self._config.hosts, self._now_us)
         options = list(SERVER_OPTIONS)
         main = grpc.aio.server(interceptors=[main_port(telemetry, errors, guard)], options=options)
@@ -141,25 +131,18 @@ class Switch:
         await self._holds.close()
         await self._depositor.close()
         self._purchases.close()
-        self._stores.shards.close()
-        self._stores.directory.close()
+        self._shards.close()
+        self._directory.close()
         if self._metrics is not None:
             self._metrics.shutdown()
             self._metrics.server_close()
         self._lock.release()
 
-    def _open_stores(self) -> Stores:
-        directory = Directory(self._folder / "directory.db", self._now_us)
-        books, count, slots = data_folder.read_books(directory)
-        shards = open_sqlite_shards(
-            self._folder,
-            slots,
-            count,
-            books,
-            self._now_us,
-            self._on_owed,
+    def _open_shards(self) -> Shards:
+        books = data_folder.read_books(self._folder)
+        return open_sqlite_shards(
+            self._folder, books.slots, books.shards, books.id, self._now_us, self._on_owed
         )
-        return Stores(directory, slots, shards)
 
     def _on_owed(self, shard: int) -> None:
         self._depositor.wake(shard)
@@ -167,13 +150,13 @@ class Switch:
     def _add_services(
         self, main: grpc.aio.Server, pairing: grpc.aio.Server, address: str, pairing_address: str
     ) -> None:
-        directory, authority, keyring = self._stores.directory, self._authority, self._keyring
+        directory, authority, keyring = self._directory, self._authority, self._keyring
         merchants = Merchants(directory, keyring)
         desk = PairingDesk(directory, keyring, self._now_us)
         enrollment = Enrollment(directory, authority, merchants, desk, self._now_us)
         fleet = Fleet(directory, self._now_us)
         add_PaymentServiceServicer_to_server(PaymentServicer(self._purchases), main)
-        accounts = Accounts(self._stores.shards, self._settle)
+        accounts = Accounts(self._shards, self._settle)
         add_AccountServiceServicer_to_server(AccountServicer(accounts), main)
         devices = DeviceServicer(
             merchants, desk, enrollment, fleet, pairing_address, authority.root_fingerprint

@@ -31,11 +31,20 @@ from server.shards.placement import SlotMap
 from server.shards.router import shard_path
 from server.shards.schema import create_shard
 
-BOOKS, SHARDS, SLOTS = "books", "shards", "slots"
 OPERATOR_NAME = "operator"
 
+_BOOKS_FILE = "books.json"
 _LOCK_FILE = "kessai.lock"
 _RUNNING_FILE = "running.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """The id that all shards of these books carry, how many they are, and who keeps which slot."""
+
+    id: str
+    shards: int
+    slots: SlotMap
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +74,13 @@ def create(
     shutil.rmtree(partial, ignore_errors=True)
     try:
         (partial / "shards").mkdir(parents=True)
-        books = random_bytes(8).hex()
+        books = Books(random_bytes(8).hex(), shards, SlotMap.even(shards))
         for shard in range(shards):
-            create_shard(shard_path(partial, shard), shard, books)
+            create_shard(shard_path(partial, shard), shard, books.id)
+        _write_books(partial, books)
         authority = Authority.create(partial / "identity", partial / "offline-root", domain, now_us)
         keyring = Keyring.create(partial / "identity", random_bytes)
         directory = Directory(partial / "directory.db", now_us)
-        directory.put_setting(BOOKS, books)
-        directory.put_setting(SHARDS, str(shards))
-        directory.put_setting(SLOTS, SlotMap.even(shards).to_json())
         operators = Operators(directory, authority, keyring, now_us, random_bytes)
         operators.add(OPERATOR_NAME, partial / "operator", _public_address(config))
         directory.close()
@@ -111,18 +118,15 @@ class Lock:
         self._file.close()
 
 
-def read_books(directory: Directory) -> tuple[str, int, SlotMap]:
-    """Give the id of the books, the number of shards, and the slot map; Complaint if damaged."""
+def read_books(folder: Path) -> Books:
+    """Tell where the accounts of a data folder are; Complaint if that cannot be read."""
+    path = folder / _BOOKS_FILE
     try:
-        count = int(directory.setting(SHARDS) or "")
-        return (
-            directory.setting(BOOKS) or "",
-            count,
-            SlotMap.from_json(directory.setting(SLOTS) or ""),
-        )
-    except ValueError as error:
+        values = json.loads(path.read_text())
+        return Books(values["id"], values["shards"], SlotMap.from_ranges(values["slots"]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise Complaint(
-            f"directory.db does not say where the accounts are ({error}). No money was moved. "
+            f"{path} does not say where the accounts are ({error}). No money was moved. "
             "Bring it back from a backup."
         ) from None
 
@@ -150,6 +154,11 @@ def read_running(folder: Path) -> Running | None:
     except (OSError, ValueError, TypeError):
         return None
     return running
+
+
+def _write_books(folder: Path, books: Books) -> None:
+    values = {"id": books.id, "shards": books.shards, "slots": books.slots.to_ranges()}
+    write_durably(folder / _BOOKS_FILE, json.dumps(values).encode())
 
 
 def _public_address(config: ServerConfig) -> str:

@@ -11,11 +11,10 @@ from kessai.complaint import Complaint
 from kessai.money import format_minor
 from kessai.v1.account_pb2 import GetTrialBalanceRequest
 from kessai.v1.account_pb2_grpc import AccountServiceStub
-from server import data_folder, main
+from server import data_folder
 from server.commands.operator_line import DEADLINE_S, call
 from server.commands.options import Data, DataFolder, Identity
 from server.config import load_config
-from server.shards.directory import Directory
 from server.shards.router import shard_path
 from server.shards.sqlite_reader import SqliteReader
 from server.shards.verify import Report, verify
@@ -26,7 +25,7 @@ ledger = typer.Typer(
     pretty_exceptions_enable=False, add_completion=False, no_args_is_help=True, help="The books."
 )
 
-_out = Console(highlight=False)
+_out = Console(highlight=False, soft_wrap=True)
 
 
 @ledger.command("trial-balance")
@@ -63,22 +62,22 @@ def verify_folder(data: DataFolder) -> None:
     Works beside a running switch. Exits with 1 if anything is wrong.
     """
     load_config(data)
-    directory = Directory(data / "directory.db", main.now_us)
-    books, count, slots = data_folder.read_books(directory)
-    directory.close()
+    books = data_folder.read_books(data)
 
     def open_readers() -> list[SqliteReader]:
-        return [SqliteReader(shard_path(data, shard), shard, books) for shard in range(count)]
+        return [
+            SqliteReader(shard_path(data, shard), shard, books.id) for shard in range(books.shards)
+        ]
 
     columns = (SpinnerColumn(), TextColumn("{task.description}"))
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("verifying")
         report = verify(
             open_readers,
-            slots,
+            books.slots,
             lambda rows: progress.update(task, description=f"verified {rows:,} log rows"),
         )
-    _show(report, count)
+    _show(report, books.shards)
 
 
 def _show(report: Report, shards: int) -> None:

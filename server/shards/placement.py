@@ -5,7 +5,6 @@ Row B11. The map has at most 1024 entries, however many accounts there are. Used
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -27,7 +26,7 @@ class SlotMap:
         """Tell which shard keeps an account."""
         return self.shard_of_slot[slot_of(account)]
 
-    def to_json(self) -> str:
+    def to_ranges(self) -> list[list[int]]:
         """Write the map as ranges: [[first slot, last slot, shard], ...]."""
         ranges: list[list[int]] = []
         for slot, shard in enumerate(self.shard_of_slot):
@@ -35,13 +34,12 @@ class SlotMap:
                 ranges[-1][1] = slot
             else:
                 ranges.append([slot, slot, shard])
-        return json.dumps(ranges)
+        return ranges
 
     @classmethod
-    def from_json(cls, text: str) -> SlotMap:
+    def from_ranges(cls, ranges: Sequence[Sequence[int]]) -> SlotMap:
         """Read ranges; ValueError if they do not cover every slot once."""
         shards: list[int] = []
-        ranges: Sequence[Sequence[int]] = json.loads(text)
         for first, last, shard in ranges:
             if first != len(shards) or last < first:
                 raise ValueError("the slot ranges have gaps or overlap")

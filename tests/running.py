@@ -1,0 +1,165 @@
+"""A real switch for tests: `kessai init` and `kessai serve` in a folder of their own, as a process.
+
+`RunningSwitch.start(folder)` gives it; the operator's calls that tests need are its methods. Ports
+are free ones on 127.0.0.1.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import grpc
+
+from kessai.account_number import format_account, make_account
+from kessai.channel import CHANNEL_OPTIONS
+from kessai.device_identity import DeviceIdentity, load_identity
+from kessai.money import Money
+from kessai.request_id import format_request_id, new_request_id
+from kessai.v1 import account_pb2, device_pb2
+from kessai.v1.account_pb2_grpc import AccountServiceStub
+from kessai.v1.device_pb2_grpc import DeviceServiceStub
+
+KESSAI = str(Path(sys.executable).with_name("kessai"))
+START_LIMIT_S = 20.0
+CALL_LIMIT_S = 10.0
+
+
+def kessai(*words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """Run a kessai command to its end."""
+    return subprocess.run([KESSAI, *words], check=check, capture_output=True, text=True, timeout=60)
+
+
+def fresh_id() -> str:
+    """Make a request id as text."""
+    return format_request_id(new_request_id(time.time_ns() // 1_000_000, os.urandom))
+
+
+@dataclass
+class RunningSwitch:
+    """A switch process and its operator."""
+
+    folder: Path
+    process: subprocess.Popen[bytes]
+    address: str
+    pairing_address: str
+    metrics_address: str
+
+    @classmethod
+    def start(cls, folder: Path, shards: int = 4) -> RunningSwitch:
+        """Make a data folder if there is none, and serve on it."""
+        if not folder.exists():
+            free = "127.0.0.1:0"
+            kessai(
+                "init", "--data", str(folder), "--shards", str(shards), "--listen", free,
+                "--pairing-listen", free, "--metrics-listen", free,
+            )  # fmt: skip
+        running_file = folder / "running.json"
+        running_file.unlink(missing_ok=True)
+        log = open(folder / "serve.log", "ab")  # noqa: SIM115
+        process = subprocess.Popen([KESSAI, "serve", "--data", str(folder)], stderr=log)
+        log.close()
+        deadline = time.monotonic() + START_LIMIT_S
+        while not running_file.exists():
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError((folder / "serve.log").read_text())
+            time.sleep(0.02)
+        running = json.loads(running_file.read_text())
+        return cls(
+            folder, process,
+            running["address"], running["pairing_address"], running["metrics_address"],
+        )  # fmt: skip
+
+    def stop(self) -> None:
+        """Stop it as an operator would, and wait for a clean end."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        assert self.process.wait(timeout=30) == 0, (self.folder / "serve.log").read_text()
+
+    def kill(self) -> None:
+        """End it with SIGKILL."""
+        self.process.kill()
+        self.process.wait(timeout=10)
+
+    def verify(self) -> None:
+        """Assert that the books verify."""
+        result = kessai("ledger", "verify", "--data", str(self.folder), check=False)
+        assert result.returncode == 0, result.stdout + result.stderr
+
+    @property
+    def operator(self) -> DeviceIdentity:
+        """The operator's identity, with today's address."""
+        return replace(load_identity(self.folder / "operator"), server_address=self.address)
+
+    def channel(self, identity: DeviceIdentity | None = None) -> grpc.Channel:
+        """Open a line for an identity, or the operator; blocking, for tests."""
+        who = identity or self.operator
+        credentials = grpc.ssl_channel_credentials(who.root_pem, who.key_pem, who.chain_pem)
+        return grpc.secure_channel(self.address, credentials, list(CHANNEL_OPTIONS))
+
+    def open_account(self, owner: str, number: int, cash: int = 0, currency: str = "EUR") -> str:
+        """Open an account in branch 1 and pay cash in (minor units); its fourteen digits."""
+        text = format_account(make_account(1, number))
+        with self.channel() as channel:
+            stub = AccountServiceStub(channel)
+            stub.OpenAccount(
+                account_pb2.OpenAccountRequest(
+                    request_id=fresh_id(), owner=owner, currency_code=currency,
+                    branch=1, number=number,
+                ),
+                timeout=CALL_LIMIT_S,
+            )  # fmt: skip
+            if cash:
+                request = account_pb2.DepositCashRequest(
+                    request_id=fresh_id(),
+                    account_number=text,
+                    amount=Money(cash, currency).to_proto(),
+                )
+                assert not stub.DepositCash(request, timeout=CALL_LIMIT_S).decline_reason
+        return text
+
+    def balance(self, account_number: str) -> int:
+        """Tell an account's balance in minor units."""
+        request = account_pb2.GetAccountRequest(account_number=account_number)
+        with self.channel() as channel:
+            answer = AccountServiceStub(channel).GetAccount(request, timeout=CALL_LIMIT_S)
+        return answer.account.balance.amount_minor
+
+    def create_merchant(self, merchant_id: str, name: str, account_number: str) -> None:
+        """Enter a merchant in the directory."""
+        request = device_pb2.CreateMerchantRequest(
+            request_id=fresh_id(), merchant_id=merchant_id, display_name=name,
+            category_code="5411", account_number=account_number,
+        )  # fmt: skip
+        with self.channel() as channel:
+            DeviceServiceStub(channel).CreateMerchant(request, timeout=CALL_LIMIT_S)
+
+    def pair_terminal(self, merchant_id: str, terminal_id: str) -> str:
+        """Make a pairing code for a terminal; its URI."""
+        terminal = device_pb2.TerminalPairing(merchant_id=merchant_id, terminal_id=terminal_id)
+        return self._pair(device_pb2.CreatePairingCodeRequest(terminal=terminal))
+
+    def pair_phone(self, wallet_id: str, device_id: str, *account_numbers: str) -> str:
+        """Make a pairing code for a phone; its URI."""
+        phone = device_pb2.PhonePairing(
+            wallet_id=wallet_id, device_id=device_id, account_numbers=account_numbers
+        )
+        return self._pair(device_pb2.CreatePairingCodeRequest(phone=phone))
+
+    def revoke(self, device: str) -> None:
+        """Revoke a device."""
+        request = device_pb2.RevokeDeviceRequest(request_id=fresh_id(), device=device)
+        with self.channel() as channel:
+            DeviceServiceStub(channel).RevokeDevice(request, timeout=CALL_LIMIT_S)
+
+    def _pair(self, request: device_pb2.CreatePairingCodeRequest) -> str:
+        request.request_id = fresh_id()
+        with self.channel() as channel:
+            answer = DeviceServiceStub(channel).CreatePairingCode(request, timeout=CALL_LIMIT_S)
+        return answer.pairing_uri
