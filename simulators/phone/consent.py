@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 
 from kessai.v1 import decline_pb2, tap_pb2
 from kessai.v1.payment_pb2 import PaymentAuthorization
@@ -20,7 +21,6 @@ from simulators.phone.customer import Customer
 from simulators.phone.purchase import Purchase, time_refusal
 from simulators.phone.screen import Screen
 from simulators.phone.store import Decision, Store
-from simulators.phone.trust import Trust
 from simulators.phone.vault import Vault, VaultLocked, WrongPin
 
 Amend = Callable[[PaymentAuthorization], None]
@@ -35,7 +35,7 @@ class Consent:
     def __init__(
         self,
         account_number: str,
-        trust: Trust,
+        sealing_key: X25519PublicKey,
         vault: Vault,
         store: Store,
         customer: Customer,
@@ -43,7 +43,7 @@ class Consent:
         now_us: Callable[[], int],
         amend: Amend = lambda authorization: None,
     ) -> None:
-        self._account_number, self._trust = account_number, trust
+        self._account_number, self._sealing_key = account_number, sealing_key
         self._vault, self._store, self._customer = vault, store, customer
         self._show, self._now_us, self._amend = show, now_us, amend
 
@@ -88,7 +88,7 @@ class Consent:
     ) -> TapStatus.ValueType:
         authorization = write_authorization(purchase, self._account_number)
         self._amend(authorization)
-        sealed = sign_and_seal(authorization, key, self._trust.sealing_key, purchase.request_hash)
+        sealed = sign_and_seal(authorization, key, self._sealing_key, purchase.request_hash)
         status = self._decide(purchase, _AUTHORIZED, sealed)
         self._show(screen.authorized(purchase))
         return status

@@ -1,22 +1,19 @@
 """A whole phone, put together from its folder: vault, store, wallet, app and card.
 
 Used by `cli` in a process of its own, and by demonstrations, load and tests that want phones within
-theirs. The folder is what pairing made: `trust.bin`, `accounts.json` and the vault.
+theirs. The folder is what pairing made: the identity (`kessai.device_identity`) and the vault.
 """
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-from google.protobuf.message import DecodeError
-
 from kessai.account_number import AccountNumberError, format_account, parse_account
 from kessai.complaint import Complaint
-from kessai.v1.device_pb2 import TrustBundle
+from kessai.device_identity import DeviceIdentity, load_identity
 from simulators.phone import screen
 from simulators.phone.consent import Consent
 from simulators.phone.customer import Customer
@@ -31,7 +28,6 @@ from simulators.phone.misbehaviour import (
 )
 from simulators.phone.screen import Screen, View
 from simulators.phone.store import Store
-from simulators.phone.trust import Trust
 from simulators.phone.vault import Vault
 from simulators.phone.wallet import PATIENCE_S, Wallet
 
@@ -56,14 +52,14 @@ class Phone:
 
         Complaint if the folder holds no paired phone, or the account is not one of its own.
         """
-        trust, account = read_trust(folder), _choose(read_accounts(folder), account_number)
+        identity = load_identity(folder)
         self._show, self._done = show, threading.Event()
         self._last = screen.idle()
         self._failure: BaseException | None = None
         self._store = Store(folder)
         consent = Consent(
-            account,
-            trust,
+            choose_account(identity, account_number),
+            identity.sealing_key,
             Vault(folder),
             self._store,
             customer,
@@ -71,7 +67,9 @@ class Phone:
             now_us,
             misbehaviour.amend,
         )
-        wallet = Wallet(trust, self._store, consent, self._turn_page, now_us, patience_s)
+        wallet = Wallet(
+            identity.switch_key, self._store, consent, self._turn_page, now_us, patience_s
+        )
         self._wallet = MisbehavingWallet(wallet.answer, self._store, misbehaviour)
         self._card = IsoDepCard(WalletService(self._answer))
         self._in_hand = MisbehavingCard(self._card, misbehaviour)
@@ -126,32 +124,20 @@ class Phone:
             self._done.clear()
 
 
-def read_trust(folder: Path) -> Trust:
-    """Read the switch's keys from a phone's folder; Complaint if it holds none."""
-    try:
-        return Trust.from_bundle(TrustBundle.FromString((folder / "trust.bin").read_bytes()))
-    except (OSError, DecodeError, ValueError) as error:
-        raise Complaint(f"There is no paired phone in {folder}: {error}. Pair it first.") from error
+def choose_account(identity: DeviceIdentity, wanted: str) -> str:
+    """Choose one of a phone's own accounts, by default the first: 14 digits.
 
-
-def read_accounts(folder: Path) -> list[str]:
-    """Read the wallet's account numbers from a phone's folder; Complaint if it holds none."""
-    try:
-        accounts = json.loads((folder / "accounts.json").read_bytes())
-        if accounts:
-            return [str(number) for number in accounts]
-    except (OSError, ValueError, TypeError):
-        pass
-    raise Complaint(f"The phone in {folder} has no account. Let the bank pair it with one.")
-
-
-def _choose(accounts: list[str], wanted: str) -> str:
+    Complaint if it has none, or another one is wanted.
+    """
+    own = [format_account(account) for account in identity.accounts]
+    if not own:
+        raise Complaint(f"{identity.device} has no account: let the bank pair it with one.")
     if not wanted:
-        return accounts[0]
+        return own[0]
     try:
         number = format_account(parse_account(wanted))
     except AccountNumberError as error:
         raise Complaint(f"{wanted}: {error}.") from error
-    if number not in accounts:
-        raise Complaint(f"{wanted} is none of this phone's accounts: {', '.join(accounts)}.")
+    if number not in own:
+        raise Complaint(f"{wanted} is none of this phone's accounts: {', '.join(own)}.")
     return number

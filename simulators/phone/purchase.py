@@ -11,6 +11,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from kessai.envelope import (
@@ -28,7 +29,6 @@ from kessai.v1 import decline_pb2
 from kessai.v1.decline_pb2 import DeclineReason
 from kessai.v1.payment_pb2 import LineItem, MerchantCertificate, PaymentRequest
 from kessai.v1.tap_pb2 import PresentPayment
-from simulators.phone.trust import Trust
 
 MAX_LIFETIME_US = 120_000_000
 CLOCK_TOLERANCE_US = 5_000_000
@@ -68,13 +68,13 @@ class Purchase:
         return Money.from_proto(self.request.total)
 
 
-def open_purchase(present: PresentPayment, trust: Trust) -> Purchase:
+def open_purchase(present: PresentPayment, switch_key: Ed25519PublicKey) -> Purchase:
     """Verify what a terminal presents; Refused if it is forged, or makes no sense."""
     try:
         certificate = open_signed(
             present.merchant_certificate,
             MERCHANT_CERTIFICATE,
-            trust.switch_key,
+            switch_key,
             MerchantCertificate.FromString,
         )
         terminal_key = load_public_key(certificate.terminal_public_key)

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as StillDeciding
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from google.protobuf.message import DecodeError
 
 from kessai.v1 import decline_pb2, tap_pb2
@@ -26,7 +27,6 @@ from simulators.phone.purchase import Purchase, Refused, open_purchase, time_ref
 from simulators.phone.receipt import ReceiptRefused, accept_receipt
 from simulators.phone.screen import Screen
 from simulators.phone.store import Decision, Store
-from simulators.phone.trust import Trust
 
 SESSION_ID_BYTES = 16
 # How long a terminal waits for an answer in which the customer may already have decided.
@@ -44,14 +44,14 @@ class Wallet:
 
     def __init__(
         self,
-        trust: Trust,
+        switch_key: Ed25519PublicKey,
         store: Store,
         consent: Consent,
         show: Callable[[Screen], None],
         now_us: Callable[[], int],
         patience_s: float = PATIENCE_S,
     ) -> None:
-        self._trust, self._store, self._consent = trust, store, consent
+        self._switch_key, self._store, self._consent = switch_key, store, consent
         self._show, self._now_us, self._patience_s = show, now_us, patience_s
         self._answers: OrderedDict[Exchange, tuple[bytes, bytes]] = OrderedDict()
         self._undecided: dict[bytes, Future[TapStatus.ValueType]] = {}
@@ -92,7 +92,7 @@ class Wallet:
 
     def _present(self, present: PresentPayment) -> TapResponse:
         try:
-            purchase = open_purchase(present, self._trust)
+            purchase = open_purchase(present, self._switch_key)
         except Refused as refusal:
             self._show(screen.refused("", refusal.reason))
             return TapResponse(status=tap_pb2.TAP_STATUS_REQUEST_REFUSED)
@@ -149,7 +149,7 @@ class Wallet:
 
     def _deliver(self, receipt: bytes) -> TapResponse:
         try:
-            shown = accept_receipt(receipt, self._trust.switch_key, self._store)
+            shown = accept_receipt(receipt, self._switch_key, self._store)
         except ReceiptRefused:
             return TapResponse(status=tap_pb2.TAP_STATUS_RECEIPT_REFUSED)
         self._show(shown)

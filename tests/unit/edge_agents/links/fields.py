@@ -34,6 +34,7 @@ class Ground:
     """One field, the terminal's radio at one side of it and phones at the other."""
 
     def __init__(self, moniker: str) -> None:
+        self.port = int(moniker.rpartition(":")[2]) if moniker.startswith("udp") else 0
         self.field: Field = open_field(moniker)
         self.radio: Radio = open_radio(moniker)
         self._cards: list[IsoDepCard] = []

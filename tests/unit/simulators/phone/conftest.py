@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from kessai.device_identity import load_identity
 from simulators.phone.consent import Amend, Consent
 from simulators.phone.customer import Approving, Customer
-from simulators.phone.phone import read_trust
 from simulators.phone.screen import Screen
 from simulators.phone.store import Store
 from simulators.phone.vault import Vault
@@ -52,11 +52,11 @@ def make_pocket(counter: Counter, folder: Path) -> Iterator[PocketMaker]:
         customer: Customer | None = None, patience_s: float = 10.0, amend: Amend | None = None
     ) -> Pocket:
         pages: list[Screen] = []
-        trust, store, vault = read_trust(folder), Store(folder), Vault(folder)
+        identity, store, vault = load_identity(folder), Store(folder), Vault(folder)
         stores.append(store)
         consent = Consent(
             ACCOUNT,
-            trust,
+            identity.sealing_key,
             vault,
             store,
             customer or Approving(PIN),
@@ -64,7 +64,9 @@ def make_pocket(counter: Counter, folder: Path) -> Iterator[PocketMaker]:
             counter.clock,
             amend or (lambda authorization: None),
         )
-        wallet = Wallet(trust, store, consent, pages.append, counter.clock, patience_s)
+        wallet = Wallet(
+            identity.switch_key, store, consent, pages.append, counter.clock, patience_s
+        )
         return Pocket(wallet, store, vault, pages)
 
     yield make

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import json
 import random
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from kessai.account_number import parse_account
+from kessai.device_identity import DeviceIdentity, write_identity
 from kessai.envelope import MERCHANT_CERTIFICATE, PAYMENT_REQUEST, RECEIPT, PrivateKey, sign
 from kessai.request_id import new_request_id
 from kessai.v1 import payment_pb2, tap_pb2
@@ -58,14 +64,23 @@ class Counter:
 
     def pair(self, folder: Path, pin: str = PIN) -> Path:
         """Make the folder of a phone that trusts this switch."""
-        folder.mkdir(exist_ok=True)
+        key_pem, chain_pem = _certificate()
         bundle = TrustBundle(
             root_certificate=b"not looked at here",
             switch_public_key=self.switch_key.public_key().public_bytes_raw(),
             sealing_public_key=self.sealing_key.public_key().public_bytes_raw(),
         )
-        (folder / "trust.bin").write_bytes(bundle.SerializeToString())
-        (folder / "accounts.json").write_text(json.dumps([ACCOUNT]))
+        identity = DeviceIdentity(
+            identity="spiffe://kessai.test/phone/ada-lovelace/pocket",
+            server_address="127.0.0.1:1",
+            root_fingerprint=bytes(32),
+            key_pem=key_pem,
+            chain_pem=chain_pem,
+            root_pem=chain_pem,
+            trust_bundle=bundle,
+            accounts=(parse_account(ACCOUNT),),
+        )
+        write_identity(folder, identity)
         Vault.create(folder, pin, self.random_bytes)
         return folder
 
@@ -155,3 +170,22 @@ def read(answer: bytes) -> TapResponse:
 def status_of(answer: bytes) -> str:
     """Name the status of an answer: "AUTHORIZED"."""
     return tap_pb2.TapStatus.Name(read(answer).status).removeprefix("TAP_STATUS_")
+
+
+def _certificate() -> tuple[bytes, bytes]:
+    """Make a key and a certificate, both PEM, that no line is opened with."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "pocket")])
+    begin = datetime(2026, 1, 1, tzinfo=UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(begin)
+        .not_valid_after(begin + timedelta(days=7))
+        .sign(key, hashes.SHA256())
+    )
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return pem, certificate.public_bytes(Encoding.PEM)

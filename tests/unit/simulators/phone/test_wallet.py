@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import threading
 from pathlib import Path
 
@@ -158,18 +159,19 @@ def test_an_unknown_request_is_asked_for(counter: Counter, make_pocket: PocketMa
 
 def test_one_purchase_at_a_time(counter: Counter, make_pocket: PocketMaker) -> None:
     """A second terminal waits until the customer has decided on the first; a crowd is refused."""
-    deciding, shown = threading.Event(), []
+    deciding, shown = threading.Event(), queue.SimpleQueue[object]()
 
     class Busy(Approving):
         def agrees(self, purchase: object) -> bool:
-            shown.append(purchase)
+            shown.put(purchase)
             return deciding.wait(10)
 
     pocket = make_pocket(Busy(PIN), patience_s=0.01)
     requests = [counter.request() for _ in range(5)]
     answers = [status_of(pocket.wallet.answer(counter.present(request))) for request in requests]
     assert answers == ["CUSTOMER_DECIDING"] * 4 + ["REQUEST_REFUSED"]
-    assert len(shown) == 1
+    shown.get(timeout=10)
+    assert shown.empty()
     deciding.set()
     for request in requests[:4]:
         answer = b""

@@ -1,0 +1,93 @@
+"""The phone's own line to the bank: the customer's balance and statement (mission row B14).
+
+Mutual TLS with the phone's certificate, which is how the switch knows whose accounts it may tell.
+The certificate is renewed on the way when it is time. Called by `cli`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import grpc
+import grpc.aio
+
+from kessai.account_number import format_account
+from kessai.channel import CALL_TIMEOUT_S, open_channel
+from kessai.complaint import Complaint
+from kessai.device_identity import DeviceIdentity, load_identity
+from kessai.enrollment import renew_if_due
+from kessai.v1.account_pb2 import (
+    Account,
+    GetAccountRequest,
+    ListEntriesRequest,
+    ListEntriesResponse,
+)
+from kessai.v1.account_pb2_grpc import AccountServiceStub
+
+MAX_ENTRIES = 500
+
+_SILENT = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
+
+
+class BankLine:
+    """An open line, as the owner of a wallet."""
+
+    def __init__(self, identity: DeviceIdentity, channel: grpc.aio.Channel) -> None:
+        self._identity, self._stub = identity, AccountServiceStub(channel)
+
+    async def accounts(self) -> list[Account]:
+        """Tell the wallet's accounts with their balances; Complaint if the bank does not."""
+        numbers = [format_account(account) for account in self._identity.accounts]
+        with _complaints():
+            answers = [
+                await self._stub.GetAccount(
+                    GetAccountRequest(account_number=number), timeout=CALL_TIMEOUT_S
+                )
+                for number in numbers
+            ]
+        return [answer.account for answer in answers]
+
+    async def statement(self, account_number: str, limit: int) -> ListEntriesResponse:
+        """List an account's newest entries, at most 500; Complaint if it is somebody else's."""
+        request = ListEntriesRequest(
+            account_number=account_number, page_size=min(limit, MAX_ENTRIES)
+        )
+        with _complaints():
+            return await self._stub.ListEntries(request, timeout=CALL_TIMEOUT_S)
+
+
+@asynccontextmanager
+async def open_bank_line(folder: Path, now_us: Callable[[], int]) -> AsyncIterator[BankLine]:
+    """Open the line of a paired phone; Complaint if it is not paired, or its time is over."""
+    identity = load_identity(folder)
+    identity.require_in_date(now_us())
+    async with open_channel(identity) as channel:
+        renewed = await _renew(folder, now_us, channel)
+        if renewed is None:
+            yield BankLine(identity, channel)
+            return
+    async with open_channel(renewed) as channel:
+        yield BankLine(renewed, channel)
+
+
+async def _renew(
+    folder: Path, now_us: Callable[[], int], channel: grpc.aio.Channel
+) -> DeviceIdentity | None:
+    try:
+        return await renew_if_due(folder, now_us, channel)
+    except grpc.aio.AioRpcError:
+        return None  # the present certificate is still good: another time
+
+
+@contextmanager
+def _complaints() -> Iterator[None]:
+    try:
+        yield
+    except grpc.aio.AioRpcError as error:
+        if error.code() in _SILENT:
+            raise Complaint("The bank does not answer. No money was moved: try later.") from None
+        if error.code() == grpc.StatusCode.NOT_FOUND:
+            raise Complaint("You have no such account. No money was moved.") from None
+        raise Complaint(f"The bank refuses: {error.details()}. No money was moved.") from None

@@ -1,0 +1,207 @@
+"""The `kessai phone` command: pair a simulated phone, tap with it, look at its money.
+
+Mounted by `simulators/cli.py`. With `tap` the phone is a process of its own in a reader's field.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.metadata
+import os
+import sys
+import time
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from kessai.complaint import Complaint
+from kessai.device_identity import load_identity
+from kessai.v1.account_pb2 import Account, ListEntriesResponse
+from simulators.phone.customer import Approving, AtTheKeyboard, Customer, Declining, Thinking
+from simulators.phone.field import open_field
+from simulators.phone.misbehaviour import Misbehaviour
+from simulators.phone.papers import draw_balances, draw_purchases, draw_statement
+from simulators.phone.phone import Phone, choose_account
+from simulators.phone.screen import Screen, View
+from simulators.phone.screen_view import draw
+from simulators.phone.store import Store
+from simulators.phone.vault import Vault, VaultLocked, WrongPin
+
+phone = typer.Typer(
+    name="phone",
+    help="Pair and run a simulated phone.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Folder = Annotated[Path, typer.Option("--folder", help="The phone's folder.")]
+WRONG_PIN = "0000"
+_BETWEEN_TAPS_S = 0.5
+
+
+class Answer(StrEnum):
+    """What the customer does."""
+
+    APPROVE = "approve"
+    DECLINE = "decline"
+    WRONG_PIN = "wrong-pin"
+    ASK = "ask"
+
+
+@phone.command()
+def pair(
+    pairing_uri: Annotated[str, typer.Argument(help="What the bank gave: kessai://pair?...")],
+    folder: Folder,
+    pin: Annotated[
+        str, typer.Option(prompt=True, hide_input=True, help="4 to 12 digits; asked for if absent.")
+    ],
+) -> None:
+    """Make this a phone of a wallet, with the one-time code that the bank gave."""
+    from kessai.durable_file import make_folder
+    from kessai.enrollment import pair as enroll
+    from kessai.enrollment import parse_pairing_uri
+
+    pairing = parse_pairing_uri(pairing_uri)
+    make_folder(folder)
+    # The key is in the vault before the switch knows it; a pairing that was cut off finds it there.
+    vault = Vault(folder) if Vault.exists(folder) else Vault.create(folder, pin, os.urandom)
+    try:
+        key = vault.unlock(pin)
+    except (WrongPin, VaultLocked) as error:
+        raise Complaint(
+            f"{folder} holds a phone with another PIN ({error}). Take another folder."
+        ) from None
+    identity = enroll(pairing, folder, key, f"kessai {importlib.metadata.version('kessai')}")
+    Console().print(f"[green]Paired[/] as {identity.device}, at {identity.server_address}.")
+
+
+@phone.command()
+def tap(
+    folder: Folder,
+    field: Annotated[str, typer.Option(help="udp:HOST:PORT or pn532:PATH.")],
+    answer: Annotated[Answer, typer.Option(help="What the customer does.")] = Answer.ASK,
+    pin: Annotated[str, typer.Option(help="What the customer enters.")] = "",
+    think: Annotated[float, typer.Option(min=0, help="Seconds before the answer.")] = 0.0,
+    account: Annotated[str, typer.Option(help="Pay from this account.")] = "",
+    taps: Annotated[int, typer.Option(min=1, help="How many purchases.")] = 1,
+    stay: Annotated[float, typer.Option(min=0, help="Leave after so many seconds.")] = 120.0,
+    events: Annotated[bool, typer.Option("--events", help="JSON lines on stdout.")] = False,
+    leave_after_frames: Annotated[int, typer.Option(min=0, help="Leave half way.")] = 0,
+    leave_after_exchanges: Annotated[int, typer.Option(min=0, help="Leave unanswered.")] = 0,
+    lose_every: Annotated[int, typer.Option(min=0, help="Lose every n-th frame.")] = 0,
+    late: Annotated[float, typer.Option(min=0, help="Seconds before each message.")] = 0.0,
+    alter: Annotated[bool, typer.Option("--alter", help="Spoil the authorisation.")] = False,
+    replay: Annotated[bool, typer.Option("--replay", help="Send the oldest one.")] = False,
+    authorize_minor: Annotated[int, typer.Option(help="Agree to another amount.")] = 0,
+    authorize_merchant: Annotated[str, typer.Option(help="Agree to another shop.")] = "",
+    authorize_terminal: Annotated[str, typer.Option(help="Agree to another terminal.")] = "",
+) -> None:
+    """Hold the phone to a reader until its purchase is over; exit code 3 if it was not paid."""
+    misbehaviour = Misbehaviour(
+        leave_after_frames=leave_after_frames,
+        leave_after_exchanges=leave_after_exchanges,
+        lose_every=lose_every,
+        answer_late_s=late,
+        alter_sealed=alter,
+        replay=replay,
+        amount_minor=authorize_minor,
+        merchant_id=authorize_merchant,
+        terminal_id=authorize_terminal,
+    )
+    console = Console(stderr=events)
+    customer = _customer(answer, pin, think, console)
+    show = _print_event if events else _shower(console)
+    pages = _tap_often(Phone(folder, customer, show, misbehaviour, account), field, taps, stay)
+    if any(page.view is not View.PAID for page in pages):
+        raise typer.Exit(3)
+
+
+@phone.command()
+def balance(folder: Folder) -> None:
+    """Ask the bank for the balance of each of the wallet's accounts."""
+    Console().print(draw_balances(asyncio.run(_balances(folder))))
+
+
+@phone.command()
+def history(
+    folder: Folder,
+    account: Annotated[str, typer.Option(help="Which account; the first by default.")] = "",
+    limit: Annotated[int, typer.Option(min=1, max=500, help="How many, newest first.")] = 20,
+) -> None:
+    """Ask the bank for the statement of an account."""
+    Console().print(draw_statement(asyncio.run(_statement(folder, account, limit))))
+
+
+@phone.command()
+def purchases(
+    folder: Folder,
+    limit: Annotated[int, typer.Option(min=1, help="How many, newest first.")] = 20,
+) -> None:
+    """List what the phone itself remembers: what was agreed to, and the receipts; needs no line."""
+    load_identity(folder)
+    store = Store(folder)
+    Console().print(draw_purchases(store.history(limit)))
+    store.close()
+
+
+def _customer(answer: Answer, pin: str, think: float, console: Console) -> Customer:
+    if answer is Answer.APPROVE and not pin:
+        raise Complaint("A customer who approves needs --pin.")
+    customers: dict[Answer, Customer] = {
+        Answer.APPROVE: Approving(pin),
+        Answer.DECLINE: Declining(),
+        Answer.WRONG_PIN: Approving(pin or WRONG_PIN),
+        Answer.ASK: AtTheKeyboard(console),
+    }
+    return Thinking(think, customers[answer]) if think else customers[answer]
+
+
+def _tap_often(device: Phone, moniker: str, taps: int, stay_s: float) -> list[Screen]:
+    field = open_field(moniker)
+    try:
+        pages = []
+        for number in range(taps):
+            if number:
+                time.sleep(_BETWEEN_TAPS_S)
+            pages.append(device.tap(field, stay_s))
+        return pages
+    finally:
+        field.close()
+        device.close()
+
+
+def _print_event(page: Screen) -> None:
+    sys.stdout.write(page.to_json() + "\n")
+    sys.stdout.flush()
+
+
+def _shower(console: Console) -> Callable[[Screen], None]:
+    def show(page: Screen) -> None:
+        console.clear()
+        console.print(draw(page))
+
+    return show
+
+
+async def _balances(folder: Path) -> list[Account]:
+    from simulators.phone.bank_line import open_bank_line
+
+    async with open_bank_line(folder, _now_us) as line:
+        return await line.accounts()
+
+
+async def _statement(folder: Path, account: str, limit: int) -> ListEntriesResponse:
+    from simulators.phone.bank_line import open_bank_line
+
+    number = choose_account(load_identity(folder), account)
+    async with open_bank_line(folder, _now_us) as line:
+        return await line.statement(number, limit)
+
+
+def _now_us() -> int:
+    return time.time_ns() // 1_000

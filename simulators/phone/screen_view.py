@@ -1,0 +1,126 @@
+"""Draws a `Screen` as a phone, to be looked at. Used by `cli` and by demonstrations."""
+
+from __future__ import annotations
+
+from rich import box
+from rich.align import Align
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.panel import Panel
+from rich.rule import Rule
+from rich.table import Table
+from rich.text import Text
+
+from simulators.phone.screen import Item, Screen, View
+from simulators.phone.vault import MAX_TRIES
+
+WIDTH, HEIGHT = 36, 19
+MAX_SHOWN_ITEMS = 7
+
+_COLOURS = {
+    View.IDLE: "blue",
+    View.PURCHASE: "cyan",
+    View.ENTER_PIN: "cyan",
+    View.AUTHORIZED: "yellow",
+    View.PAID: "green",
+    View.NOT_PAID: "red",
+    View.REFUSED: "red",
+    View.CANCELLED: "bright_black",
+    View.LOCKED: "red",
+}
+_SYMBOLS = {
+    View.IDLE: ")))",
+    View.AUTHORIZED: ")))",
+    View.PAID: "✔",
+    View.NOT_PAID: "✘",
+    View.REFUSED: "✘",
+    View.CANCELLED: "–",
+    View.LOCKED: "▣",
+}
+_HEADLINES = {
+    View.IDLE: "Ready",
+    View.AUTHORIZED: "Waiting for the bank",
+    View.PAID: "Paid",
+    View.NOT_PAID: "Not paid",
+    View.REFUSED: "Not safe to pay",
+    View.CANCELLED: "Cancelled",
+    View.LOCKED: "Locked",
+}
+
+
+def draw(screen: Screen) -> Panel:
+    """Draw the phone with what it shows, 36 columns wide and 19 lines high."""
+    colour = _COLOURS[screen.view]
+    body = _ask(screen) if screen.view in (View.PURCHASE, View.ENTER_PIN) else _tell(screen)
+    return Panel(
+        Group(Align.center(Text("━━━━━━", style="bright_black")), Padding(body, (1, 1, 0, 1))),
+        title=Text("Kessai", style="bold"),
+        box=box.ROUNDED,
+        border_style=colour,
+        width=WIDTH,
+        height=HEIGHT,
+    )
+
+
+def _ask(screen: Screen) -> RenderableType:
+    colour = _COLOURS[screen.view]
+    below: RenderableType = Text(f"▐ {screen.message} ▌", style=f"bold {colour}")
+    if screen.view is View.ENTER_PIN:
+        below = _pin_pad(screen)
+    return Group(
+        Align.center(Text(screen.shop, style="bold")),
+        Rule(style="bright_black"),
+        _items(screen.items),
+        Rule(style="bright_black"),
+        _total(screen.total),
+        Text(),
+        Align.center(below),
+    )
+
+
+def _items(items: tuple[Item, ...]) -> Table:
+    table = Table.grid(expand=True, padding=(0, 1))
+    table.add_column(justify="right", style="bright_black", no_wrap=True)
+    table.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
+    table.add_column(justify="right", no_wrap=True)
+    is_long = len(items) > MAX_SHOWN_ITEMS
+    for item in items[: MAX_SHOWN_ITEMS - is_long]:
+        count = f"{item.quantity}×" if item.quantity > 1 else ""
+        table.add_row(count, Text(item.description), item.amount)
+    if is_long:
+        table.add_row("", f"and {len(items) - MAX_SHOWN_ITEMS + 1} more", "")
+    return table
+
+
+def _total(total: str) -> Table:
+    table = Table.grid(expand=True)
+    table.add_column(ratio=1)
+    table.add_column(justify="right", no_wrap=True)
+    table.add_row("Total", Text(total, style="bold"))
+    return table
+
+
+def _pin_pad(screen: Screen) -> RenderableType:
+    is_wrong = screen.tries_left < MAX_TRIES
+    lines = [Text(screen.message, style="bold red" if is_wrong else "bold cyan"), Text("○ ○ ○ ○")]
+    if is_wrong:
+        left = "1 try left" if screen.tries_left == 1 else f"{screen.tries_left} tries left"
+        lines.append(Text(left, style="red"))
+    return Group(*map(Align.center, lines))
+
+
+def _tell(screen: Screen) -> RenderableType:
+    colour = _COLOURS[screen.view]
+    lines = [
+        Text("\n" + _SYMBOLS[screen.view], style=f"bold {colour}"),
+        Text(_HEADLINES[screen.view] + "\n", style=f"bold {colour}"),
+    ]
+    if screen.total:
+        lines.append(Text(screen.total, style="bold"))
+    if screen.shop:
+        lines.append(Text(screen.shop))
+    if screen.view is not View.PAID:
+        lines.append(Text("\n" + screen.message, justify="center"))
+    if screen.receipt_number:
+        lines.append(Text(f"\nReceipt {screen.receipt_number}", style="bright_black"))
+    return Group(*map(Align.center, lines))
