@@ -1,0 +1,158 @@
+"""The `kessai agent` command: pair a terminal, run it, look at its payments, check a receipt."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.metadata
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from edge_agents.config import load_config, sample_config
+from edge_agents.journal import FILE_NAME, Entry, PaymentState, read_journal
+from edge_agents.receipts import ReceiptRefused, decode_qr, is_settled, open_receipt, verify_receipt
+from edge_agents.terminal import load_or_make_signing_key
+from kessai.complaint import Complaint
+from kessai.decline import meaning_of, name_of
+from kessai.device_identity import load_identity
+from kessai.money import Money
+from kessai.request_id import format_request_id
+from kessai.v1.payment_pb2 import Receipt
+
+agent = typer.Typer(
+    name="agent",
+    help="Pair and run the agent of a terminal.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+_STYLES = {
+    PaymentState.REQUESTED: "yellow",
+    PaymentState.AUTHORIZED: "bold yellow",
+    PaymentState.SETTLED: "green",
+    PaymentState.DECLINED: "red",
+    PaymentState.ABANDONED: "dim",
+}
+
+Folder = Annotated[Path, typer.Option("--folder", help="The terminal's folder.")]
+
+
+@agent.command()
+def pair(
+    pairing_uri: Annotated[str, typer.Argument(help="What the operator gave: kessai://pair?...")],
+    folder: Folder,
+) -> None:
+    """Make this machine a terminal, with the one-time code that the operator gave."""
+    from kessai.enrollment import pair as enroll
+    from kessai.enrollment import parse_pairing_uri
+
+    pairing = parse_pairing_uri(pairing_uri)
+    key = load_or_make_signing_key(folder)
+    enroll(pairing, folder, key, f"kessai {importlib.metadata.version('kessai')}")
+    identity = load_identity(folder)
+    Console().print(f"[green]Paired[/] as {identity.device}, at {identity.server_address}.")
+
+
+@agent.command()
+def register(
+    config: Annotated[Path | None, typer.Option("--config", help="TOML file.")] = None,
+    folder: Annotated[Path | None, typer.Option(help="The terminal's folder.")] = None,
+    reader: Annotated[str | None, typer.Option(help="NFC reader, such as usb.")] = None,
+    scanner: Annotated[Path | None, typer.Option(help="Scanner's serial line.")] = None,
+    display: Annotated[Path | None, typer.Option(help="Display's serial line.")] = None,
+    printer: Annotated[Path | None, typer.Option(help="Printer's serial line.")] = None,
+    price_list: Annotated[Path | None, typer.Option(help="CSV file of the goods.")] = None,
+    currency: Annotated[str | None, typer.Option(help="ISO 4217 code.")] = None,
+    request_seconds: Annotated[int | None, typer.Option(help="Time to pay, 10 to 120.")] = None,
+    events: Annotated[bool, typer.Option("--events", help="JSON lines on stdout.")] = False,
+) -> None:
+    """Run a shop's register until it is stopped with Ctrl-C or SIGTERM."""
+    flags = {
+        "folder": folder,
+        "reader": reader,
+        "scanner": scanner,
+        "display": display,
+        "printer": printer,
+        "price_list": price_list,
+        "currency": currency,
+        "request_seconds": request_seconds,
+    }
+    settings = load_config(config, flags)
+    from edge_agents.events import set_up_log
+    from edge_agents.main import run_register
+
+    set_up_log()
+    asyncio.run(run_register(settings, sys.stdout if events else None))
+
+
+@agent.command()
+def config() -> None:
+    """Print a configuration file with every key, its default and what it means."""
+    sys.stdout.write(sample_config())
+
+
+@agent.command()
+def payments(
+    folder: Folder,
+    limit: Annotated[int, typer.Option(min=1, help="How many, newest first.")] = 20,
+) -> None:
+    """List the terminal's payments: what is pending, what was settled, what waits for paper."""
+    table = Table("Order", "Payment", "State", "Amount", "Receipt", box=None, header_style="bold")
+    table.columns[3].justify = "right"
+    for entry in read_journal(folder, limit):
+        table.add_row(
+            entry.pending.request.order_id,
+            entry.pending.payment_id,
+            Text(entry.state.value, style=_STYLES[entry.state]),
+            str(entry.pending.total),
+            _receipt_note(entry),
+        )
+    Console().print(table)
+
+
+@agent.command("check-receipt")
+def check_receipt(
+    folder: Folder,
+    text: Annotated[
+        str | None, typer.Argument(help="Text of the QR code; without it, read from stdin.")
+    ] = None,
+) -> None:
+    """Verify a receipt offline: that the switch signed it, and whether it is of this terminal."""
+    identity = load_identity(folder)
+    try:
+        signed = decode_qr(text if text is not None else sys.stdin.read())
+        receipt = open_receipt(signed, identity.switch_key)
+        entries = read_journal(folder) if (folder / FILE_NAME).exists() else []
+        own = next((e for e in entries if e.pending.request_id == receipt.request_id), None)
+        if own is not None:
+            verify_receipt(signed, own.pending, identity.switch_key)
+    except ReceiptRefused as error:
+        raise Complaint(f"Do not accept this receipt: {error}.") from None
+    _print_receipt(receipt, own)
+
+
+def _receipt_note(entry: Entry) -> str:
+    if entry.receipt is None:
+        return entry.note
+    paper = "printed" if entry.printed else "not printed"
+    phone = "on the phone" if entry.delivered else "not on the phone"
+    settled = entry.state is PaymentState.SETTLED
+    return f"{paper}, {phone}" if settled else phone
+
+
+def _print_receipt(receipt: Receipt, own: Entry | None) -> None:
+    console = Console()
+    outcome = "[bold green]PAID[/]" if is_settled(receipt) else "[bold red]NOT PAID[/]"
+    console.print(f"{outcome}  {Money.from_proto(receipt.amount)}  signed by the switch")
+    if not is_settled(receipt):
+        reason = receipt.decline_reason
+        console.print(f"{name_of(reason)}: {meaning_of(reason).cashier}")
+    console.print(f"Payment {format_request_id(receipt.request_id)}")
+    order = own.pending.request.order_id if own is not None else None
+    console.print(f"Order {order} of this terminal" if order else "Not a payment of this terminal")

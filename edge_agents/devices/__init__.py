@@ -1,0 +1,1 @@
+"""Drivers of the devices on serial lines: scanner, customer display, receipt printer."""

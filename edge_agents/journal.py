@@ -1,0 +1,255 @@
+"""The journal: what an agent must not forget, in one SQLite file of its own (design rules 3 and 4).
+
+    requested -> authorized -> settled | declined
+        |            +-> abandoned   (the switch refused to take it up: nothing was done)
+        +-> abandoned                (cancelled, expired, or the customer said no)
+
+A request is here before any phone sees it, a sealed authorisation before the switch sees it, and a
+receipt before goods are handed over. Every write is on disk when the call returns (WAL,
+synchronous=FULL); if it cannot be, the process ends at once, because nobody knows what the disk
+holds. One agent at a time: the file is locked. Used by the register, settlements, receipt desk.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from edge_agents.payment_request import PendingPayment
+from kessai.complaint import Complaint
+from kessai.v1.envelope_pb2 import Sealed, Signed
+
+FILE_NAME = "journal.db"
+
+_VERSION = 1
+_EXIT_IO_ERROR = 74  # sysexits.h: EX_IOERR
+_SCHEMA = """
+    CREATE TABLE payment (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        request_id BLOB NOT NULL UNIQUE CHECK (length(request_id) = 16),
+        order_id TEXT NOT NULL UNIQUE,
+        request BLOB NOT NULL,
+        state TEXT NOT NULL,
+        sealed BLOB,
+        receipt BLOB,
+        note TEXT NOT NULL DEFAULT '',
+        printed INTEGER NOT NULL DEFAULT 0,
+        delivered INTEGER NOT NULL DEFAULT 0
+    ) STRICT;
+    CREATE INDEX payment_state ON payment (state);
+"""
+_COLUMNS = "request, state, sealed, receipt, note, printed, delivered"
+
+
+class PaymentState(StrEnum):
+    """How far a payment has come, for good."""
+
+    REQUESTED = "requested"
+    AUTHORIZED = "authorized"
+    SETTLED = "settled"
+    DECLINED = "declined"
+    ABANDONED = "abandoned"
+
+
+class WrongState(Exception):
+    """The payment is not in the state that the change needs; nothing was changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A payment as the journal keeps it."""
+
+    pending: PendingPayment
+    state: PaymentState
+    sealed: Sealed | None
+    receipt: Signed | None
+    note: str
+    printed: bool
+    delivered: bool
+
+
+def end_process(error: sqlite3.Error) -> None:
+    """End the process: a write failed, so what is on the disk is unknown until the next start."""
+    line = f"kessai: the journal cannot be written ({error}). The register stops; "
+    line += "a payment under way is taken up at the next start. Check the disk.\n"
+    sys.stderr.write(line)
+    sys.stderr.flush()
+    os._exit(_EXIT_IO_ERROR)
+
+
+class Journal:
+    """The journal of one agent, open for writing."""
+
+    def __init__(
+        self, folder: Path, on_failure: Callable[[sqlite3.Error], None] = end_process
+    ) -> None:
+        """Open or make the journal in a folder; Complaint if another agent uses it."""
+        self._on_failure = on_failure
+        self._lock = _lock(folder)
+        self._db = _connect(folder / FILE_NAME)
+
+    def close(self) -> None:
+        """Close the file and give the lock back."""
+        self._db.close()
+        os.close(self._lock)
+
+    def next_order_number(self) -> int:
+        """Give the number of the next payment, from 1; never used before in this journal."""
+        row = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'payment'").fetchone()
+        return (row[0] if row else 0) + 1
+
+    def request(self, pending: PendingPayment) -> None:
+        """Keep a new payment request."""
+        self._write(
+            "INSERT INTO payment (request_id, order_id, request, state) VALUES (?, ?, ?, ?)",
+            pending.request_id,
+            pending.request.order_id,
+            pending.signed.SerializeToString(deterministic=True),
+            PaymentState.REQUESTED,
+        )
+
+    def authorize(self, request_id: bytes, sealed: Sealed) -> None:
+        """Keep the phone's sealed authorisation; WrongState unless it was asked for."""
+        self._write(
+            "UPDATE payment SET state = ?, sealed = ? WHERE request_id = ? AND state = ?",
+            PaymentState.AUTHORIZED,
+            sealed.SerializeToString(deterministic=True),
+            request_id,
+            PaymentState.REQUESTED,
+        )
+
+    def conclude(self, request_id: bytes, receipt: Signed, settled: bool) -> None:
+        """Keep a verified receipt; WrongState unless the payment was authorised."""
+        self._write(
+            "UPDATE payment SET state = ?, receipt = ? WHERE request_id = ? AND state = ?",
+            PaymentState.SETTLED if settled else PaymentState.DECLINED,
+            receipt.SerializeToString(deterministic=True),
+            request_id,
+            PaymentState.AUTHORIZED,
+        )
+
+    def abandon(self, request_id: bytes, note: str) -> None:
+        """Give a payment up that can no longer be settled; WrongState if it has an outcome."""
+        self._write(
+            "UPDATE payment SET state = ?, note = ? WHERE request_id = ? AND state IN (?, ?)",
+            PaymentState.ABANDONED,
+            note,
+            request_id,
+            PaymentState.REQUESTED,
+            PaymentState.AUTHORIZED,
+        )
+
+    def mark_printed(self, request_id: bytes) -> None:
+        """Note that the receipt is on paper."""
+        self._write("UPDATE payment SET printed = 1 WHERE request_id = ?", request_id)
+
+    def mark_delivered(self, request_id: bytes) -> None:
+        """Note that the phone has the receipt."""
+        self._write("UPDATE payment SET delivered = 1 WHERE request_id = ?", request_id)
+
+    def in_state(self, state: PaymentState) -> list[Entry]:
+        """List the payments in a state, oldest first."""
+        return list(self._select("WHERE state = ? ORDER BY number", state))
+
+    def unprinted(self) -> list[Entry]:
+        """List what was paid and is not on paper yet, oldest first."""
+        return list(
+            self._select("WHERE state = ? AND printed = 0 ORDER BY number", PaymentState.SETTLED)
+        )
+
+    def undelivered(self, limit: int) -> list[Entry]:
+        """List the newest payments whose receipt the phone does not have yet, newest first."""
+        where = "WHERE receipt IS NOT NULL AND delivered = 0 ORDER BY number DESC LIMIT ?"
+        return list(self._select(where, limit))
+
+    def newest_with_receipt(self) -> Entry | None:
+        """Give the newest payment that has a receipt, or None."""
+        where = "WHERE receipt IS NOT NULL ORDER BY number DESC LIMIT 1"
+        return next(self._select(where), None)
+
+    def _select(self, where: str, *values: object) -> Iterator[Entry]:
+        return _select(self._db, where, *values)
+
+    def _write(self, statement: str, *values: object) -> None:
+        try:
+            with self._db:
+                changed = self._db.execute(statement, values).rowcount
+        except sqlite3.IntegrityError as error:
+            raise WrongState(f"the journal has such a payment already: {error}") from None
+        except sqlite3.Error as error:
+            self._on_failure(error)
+            raise
+        if changed != 1:
+            raise WrongState("the payment is not in the state that this change needs")
+
+
+def read_journal(folder: Path, limit: int = 1_000_000) -> list[Entry]:
+    """Read the newest payments, newest first, also while an agent is writing; changes nothing."""
+    path = folder / FILE_NAME
+    if not path.exists():
+        raise Complaint(f"There is no journal in {folder}. Start the register there once.")
+    db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5.0)
+    try:
+        return list(_select(db, "ORDER BY number DESC LIMIT ?", limit))
+    except sqlite3.Error as error:
+        raise Complaint(f"The journal {path} cannot be read ({error}).") from None
+    finally:
+        db.close()
+
+
+def _select(db: sqlite3.Connection, where: str, *values: object) -> Iterator[Entry]:
+    query = f"SELECT {_COLUMNS} FROM payment {where}"  # noqa: S608
+    for row in db.execute(query, values).fetchall():
+        request, state, sealed, receipt, note, printed, delivered = row
+        yield Entry(
+            PendingPayment.from_bytes(request),
+            PaymentState(state),
+            Sealed.FromString(sealed) if sealed is not None else None,
+            Signed.FromString(receipt) if receipt is not None else None,
+            note,
+            bool(printed),
+            bool(delivered),
+        )
+
+
+def _lock(folder: Path) -> int:
+    try:
+        lock = os.open(folder / "journal.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise Complaint(
+            f"The folder {folder} cannot be used ({error.strerror}). Set `folder` to the one that "
+            "`kessai agent pair` made."
+        ) from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(lock)
+        raise Complaint(
+            f"Another agent runs on {folder} already. Stop it first, or pair a second terminal."
+        ) from None
+    return lock
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    try:
+        db = sqlite3.connect(path, timeout=5.0)
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = FULL")
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+        if version == 0:
+            db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {_VERSION}; COMMIT;")
+            version = _VERSION
+    except sqlite3.Error as error:
+        raise Complaint(
+            f"The journal {path} cannot be opened ({error}). Keep the file: it may hold payments. "
+            "Restore it, or pair a new terminal."
+        ) from None
+    if version != _VERSION:
+        raise Complaint(f"The journal {path} is of another version of kessai. Update the agent.")
+    return db

@@ -1,0 +1,101 @@
+"""The payment request: what a terminal asks a customer to pay, signed once and kept as it is.
+
+Every agent that takes money makes it here, keeps it in its journal, and compares the receipt with
+it. Source: mission row B1, `kessai/v1/payment.proto`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from kessai.envelope import PAYMENT_REQUEST, PublicKey, sign
+from kessai.money import Money
+from kessai.request_id import format_request_id, new_request_id
+from kessai.v1.envelope_pb2 import Signed
+from kessai.v1.payment_pb2 import LineItem, PaymentRequest
+
+MAX_LIFETIME_S = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Terminal:
+    """Who asks: the ids and the name in its merchant certificate, its keys and the switch's key."""
+
+    merchant_id: str
+    terminal_id: str
+    display_name: str
+    signing_key: Ed25519PrivateKey
+    merchant_certificate: Signed
+    switch_key: PublicKey
+
+
+@dataclass(frozen=True, slots=True)
+class PendingPayment:
+    """A payment request of our own: the signed bytes, and what is read from them."""
+
+    signed: Signed
+    request: PaymentRequest
+
+    @classmethod
+    def from_bytes(cls, signed: bytes) -> PendingPayment:
+        """Take it from the journal, where only our own requests are kept."""
+        envelope = Signed.FromString(signed)
+        return cls(envelope, PaymentRequest.FromString(envelope.payload))
+
+    @property
+    def request_id(self) -> bytes:
+        """The request_id, 16 bytes."""
+        return self.request.request_id
+
+    @property
+    def payment_id(self) -> str:
+        """The request_id as people and the wire write it, 36 characters."""
+        return format_request_id(self.request.request_id)
+
+    @property
+    def request_hash(self) -> bytes:
+        """SHA-256 over the payload, 32 bytes: the name by which receipts call the request."""
+        return hashlib.sha256(self.signed.payload).digest()
+
+    @property
+    def total(self) -> Money:
+        """What is to be paid."""
+        return Money.from_proto(self.request.total)
+
+    @property
+    def expire_us(self) -> int:
+        """When it expires, microseconds since 1970 by the terminal's clock."""
+        return self.request.expire_time.ToMicroseconds()
+
+
+class RequestMaker:
+    """Makes payment requests for a terminal, each with a new id."""
+
+    def __init__(
+        self,
+        terminal: Terminal,
+        lifetime_s: int,
+        now_us: Callable[[], int],
+        random_bytes: Callable[[int], bytes],
+    ) -> None:
+        self._terminal, self._lifetime_s = terminal, min(lifetime_s, MAX_LIFETIME_S)
+        self._now_us, self._random_bytes = now_us, random_bytes
+
+    def make(self, order_id: str, items: Sequence[LineItem], total: Money) -> PendingPayment:
+        """Make and sign a request; the caller stores it before it shows it to any phone."""
+        now_us = self._now_us()
+        request = PaymentRequest(
+            request_id=new_request_id(now_us // 1000, self._random_bytes),
+            merchant_id=self._terminal.merchant_id,
+            terminal_id=self._terminal.terminal_id,
+            order_id=order_id,
+            items=items,
+            total=total.to_proto(),
+        )
+        request.create_time.FromMicroseconds(now_us)
+        request.expire_time.FromMicroseconds(now_us + self._lifetime_s * 1_000_000)
+        return PendingPayment(sign(PAYMENT_REQUEST, request, self._terminal.signing_key), request)

@@ -1,0 +1,105 @@
+"""The price list: a CSV file with a line for each article.
+
+    gtin,description,price EUR
+    4006381333931,Pencil HB,0.85
+
+The header may name the currency after "price"; else the config does. A register reads it once, at
+start; a wrong line is a Complaint with its number, because a wrong price must not reach a customer.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge_agents.bar_code import read_gtin
+from kessai.complaint import Complaint
+from kessai.money import Money, MoneyError, currency_of
+
+MAX_DESCRIPTION = 60
+
+_COLUMNS = "gtin,description,price EUR"
+
+
+@dataclass(frozen=True, slots=True)
+class Goods:
+    """An article: GTIN-14, what people read (1 to 60 characters), and the price of one."""
+
+    gtin: str
+    description: str
+    price: Money
+
+
+@dataclass(frozen=True, slots=True)
+class PriceList:
+    """What can be sold, by GTIN-14, all in one currency (ISO 4217)."""
+
+    currency: str
+    goods: Mapping[str, Goods]
+
+
+class _LineError(Exception):
+    """What is wrong with a line, for people."""
+
+
+def load_price_list(path: Path, currency: str | None = None) -> PriceList:
+    """Read a price list; Complaint with the line number for anything that is not right.
+
+    `currency` is the config's: needed if the header names none, and then the same if it does.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise Complaint(
+            f"The price list {path} cannot be read ({error}). Set `price_list` to a CSV file in "
+            f'UTF-8 that begins with "{_COLUMNS}".'
+        ) from None
+    number = 1
+    try:
+        code = _read_header(lines[0] if lines else "", currency)
+        goods: dict[str, Goods] = {}
+        for number, line in enumerate(lines[1:], start=2):
+            if not line.strip() or line.startswith("#"):
+                continue
+            article = _read_line(line, code)
+            if article.gtin in goods:
+                raise _LineError(f"{article.gtin} stands in the list already")
+            goods[article.gtin] = article
+    except (_LineError, MoneyError, csv.Error) as error:
+        raise Complaint(
+            f"The price list {path} is wrong in line {number}: {error}. Correct it and start again."
+        ) from None
+    if not goods:
+        raise Complaint(f"The price list {path} has no goods. Add lines below its header.")
+    return PriceList(code, goods)
+
+
+def _read_header(line: str, currency: str | None) -> str:
+    names = [name.strip() for name in line.split(",")]
+    price = names[2].split() if len(names) == 3 else []
+    if names[:2] != ["gtin", "description"] or price[:1] != ["price"] or len(price) > 2:
+        raise _LineError(f'it must begin with "{_COLUMNS}"')
+    named = price[1] if len(price) == 2 else currency
+    if named is None:
+        raise _LineError('name the currency, as in "price EUR", or set `currency` in the config')
+    if currency not in (None, named):
+        raise _LineError(f"prices are in {named}, but the config says {currency}")
+    return currency_of(named).code
+
+
+def _read_line(line: str, currency: str) -> Goods:
+    cells = next(csv.reader([line], strict=True))
+    if len(cells) != 3:
+        raise _LineError(f"it has {len(cells)} fields instead of 3 (quote a comma in a text)")
+    code, description, price = (cell.strip() for cell in cells)
+    gtin = read_gtin(code) if code.isdigit() else None
+    if gtin is None:
+        raise _LineError(f'"{code}" is no GTIN: 8, 12, 13 or 14 digits with a right check digit')
+    if not 1 <= len(description) <= MAX_DESCRIPTION or not description.isprintable():
+        raise _LineError(f"a description has 1 to {MAX_DESCRIPTION} printable characters")
+    money = Money.parse(price, currency)
+    if money.minor <= 0:
+        raise _LineError(f"the price {price} is not more than zero")
+    return Goods(gtin, description, money)

@@ -1,0 +1,88 @@
+"""What a register's customer display says, 2 lines of 20 characters, for every moment of a sale.
+
+Texts and layout only: the register chooses, the display board shows. A text that needs more room
+comes as several pages, shown in turn.
+"""
+
+from __future__ import annotations
+
+import textwrap
+
+from edge_agents.devices.display import COLUMNS
+from edge_agents.display_board import Page
+from edge_agents.price_list import Goods
+from kessai.decline import meaning_of
+from kessai.money import Money
+from kessai.v1.decline_pb2 import DeclineReason
+
+
+def idle(shop: str) -> list[Page]:
+    """Nothing scanned yet."""
+    return [(shop[:COLUMNS].center(COLUMNS), "Welcome".center(COLUMNS))]
+
+
+def closed() -> list[Page]:
+    """The register was stopped."""
+    return [("Register closed".center(COLUMNS), "")]
+
+
+def item(goods: Goods, total: Money) -> list[Page]:
+    """An article was scanned."""
+    return [(_apart(goods.description, goods.price.decimal()), _total("Total", total))]
+
+
+def removed(goods: Goods, total: Money) -> list[Page]:
+    """The last article was taken off again."""
+    return [(_apart(goods.description, f"-{goods.price.decimal()}"), _total("Total", total))]
+
+
+def refused(text: str, total: Money | None) -> list[Page]:
+    """Something scanned or pressed was not taken; the total stands as before, if there is one."""
+    return [(text[:COLUMNS], _total("Total", total) if total is not None else "")]
+
+
+def hold_phone(total: Money) -> list[Page]:
+    """The customer is asked to hold the phone to the reader."""
+    return [(_total("To pay", total), "Hold phone to reader")]
+
+
+def confirm_on_phone(total: Money) -> list[Page]:
+    """The customer is looking at the phone."""
+    return [(_total("To pay", total), "Confirm on the phone")]
+
+
+def paying(total: Money) -> list[Page]:
+    """The switch was asked."""
+    return [(_total("To pay", total), "One moment ...")]
+
+
+def paid(total: Money) -> list[Page]:
+    """Settled: the goods are the customer's."""
+    return [(_total("Paid", total), "Thank you!".center(COLUMNS))]
+
+
+def declined(reason: DeclineReason.ValueType) -> list[Page]:
+    """Declined: why, in the customer's words."""
+    return message("NOT PAID", meaning_of(reason).customer)
+
+
+def unknown(total: Money) -> list[Page]:
+    """Nobody knows yet: no goods are handed over."""
+    return [(_total("Not yet paid", total), "Please wait: asking"), *message("Keep the goods", "")]
+
+
+def message(headline: str, text: str) -> list[Page]:
+    """Show a headline over a text of any length, a page for each line of it."""
+    lines = textwrap.wrap(text, COLUMNS) or [""]
+    return [(headline[:COLUMNS], line) for line in lines]
+
+
+def _total(label: str, total: Money) -> str:
+    line = f"{label} {total.currency}"
+    amount = total.decimal()
+    return _apart(line if len(line) + len(amount) < COLUMNS else total.currency, amount)
+
+
+def _apart(left: str, right: str) -> str:
+    room = max(0, COLUMNS - len(right) - 1)
+    return f"{left[:room]:<{room}} {right}"[:COLUMNS]

@@ -1,0 +1,148 @@
+"""The tap desk: serves one phone after another at a terminal's reader.
+
+A phone in the field is asked to pay if its seller waits for that; else it is offered a receipt that
+it may have missed. Used by every agent that takes money from phones; what is sold, and what people
+see, is the seller's business. A receipt is offered to a phone only after it has shown, by the hash
+of the request, that the payment is its own; so no customer learns of another's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+from edge_agents.events import Events
+from edge_agents.journal import Entry, Journal
+from edge_agents.links.message_link import LinkLost, MessageLink, Radio
+from edge_agents.payment_request import PendingPayment, Terminal
+from edge_agents.settlements import Outcome, Settlements
+from edge_agents.tap import SESSION_ID_BYTES, PhoneAnswer, TapSession, ask_to_pay
+from kessai.v1 import tap_pb2
+from kessai.v1.envelope_pb2 import Signed
+
+POLL_S = 0.5
+LEAVE_S = 2.0
+SETTLE_BUDGET_S = 8.0
+OFFER_FOR_US = 15 * 60 * 1_000_000
+MAX_OFFERS = 3
+
+_NOT_ITS_OWN = (tap_pb2.TAP_STATUS_REQUEST_UNKNOWN, tap_pb2.TAP_STATUS_NOT_UNDERSTOOD)
+
+
+class Seller(Protocol):
+    """Who sells: decides what is to be paid, and tells people how it stands."""
+
+    def wanted_payment(self) -> PendingPayment | None:
+        """Give the request that a phone is to be asked to pay now."""
+        ...
+
+    def on_deciding(self, pending: PendingPayment) -> None:
+        """Take note that the customer is looking at the phone."""
+        ...
+
+    def on_refusal(self, pending: PendingPayment, answer: PhoneAnswer) -> None:
+        """Take note that this phone does not pay."""
+        ...
+
+    def on_authorized(self, pending: PendingPayment) -> None:
+        """Take note that the customer agreed, and that the switch is asked now."""
+        ...
+
+    def on_outcome(self, pending: PendingPayment, outcome: Outcome) -> None:
+        """Take note of what became of a payment."""
+        ...
+
+
+class TapDesk:
+    """Serves the phones at one reader."""
+
+    def __init__(
+        self,
+        radio: Radio,
+        seller: Seller,
+        terminal: Terminal,
+        journal: Journal,
+        settlements: Settlements,
+        events: Events,
+        phone_wanted: asyncio.Event,
+        now_us: Callable[[], int],
+        random_bytes: Callable[[int], bytes],
+    ) -> None:
+        self._radio, self._seller = radio, seller
+        self._certificate = terminal.merchant_certificate
+        self._journal, self._settlements, self._events = journal, settlements, events
+        self._phone_wanted, self._now_us = phone_wanted, now_us
+        self._random_bytes = random_bytes
+        self._not_taken: set[bytes] = set()
+
+    def use_certificate(self, terminal: Terminal) -> None:
+        """Present another merchant certificate from now on, as after a renewal."""
+        self._certificate = terminal.merchant_certificate
+
+    async def run(self) -> None:
+        """Serve phones, for ever; the reader rests while there is nothing to say to any."""
+        while True:
+            if self._seller.wanted_payment() is None and not self._offers():
+                self._phone_wanted.clear()
+                await self._phone_wanted.wait()
+            link = await self._radio.wait_for_phone(POLL_S)
+            if link is not None:
+                await self._serve(link)
+
+    async def _serve(self, link: MessageLink) -> None:
+        session = TapSession(link, self._random_bytes(SESSION_ID_BYTES))
+        pending = self._seller.wanted_payment()
+        self._events.emit("phone_seen", pending)
+        try:
+            if pending is not None:
+                await self._take_payment(session, pending)
+            else:
+                await self._offer_receipts(session)
+        except LinkLost as error:
+            self._events.emit("phone_left", pending, why=str(error))
+        await self._radio.wait_until_gone(LEAVE_S)
+
+    async def _take_payment(self, session: TapSession, pending: PendingPayment) -> None:
+        answer = await ask_to_pay(
+            session,
+            pending,
+            self._certificate,
+            is_wanted=lambda: self._seller.wanted_payment() is pending,
+            on_deciding=lambda: self._seller.on_deciding(pending),
+        )
+        if answer is None:
+            return
+        if answer.sealed is None:
+            self._seller.on_refusal(pending, answer)
+            return
+        self._journal.authorize(pending.request_id, answer.sealed)
+        self._seller.on_authorized(pending)
+        outcome = await self._settlements.settle(pending, answer.sealed, SETTLE_BUDGET_S)
+        self._seller.on_outcome(pending, outcome)
+        if outcome.signed is not None:
+            await self._deliver(session, pending, outcome.signed)
+
+    async def _offer_receipts(self, session: TapSession) -> None:
+        for entry in self._offers():
+            answer = await session.inquire(entry.pending)
+            if answer.status not in _NOT_ITS_OWN and entry.receipt is not None:
+                await self._deliver(session, entry.pending, entry.receipt)
+
+    async def _deliver(self, session: TapSession, pending: PendingPayment, signed: Signed) -> None:
+        if await session.deliver(signed):
+            self._journal.mark_delivered(pending.request_id)
+            self._events.emit("receipt_delivered", pending)
+        else:
+            self._not_taken.add(pending.request_id)
+            self._events.emit("receipt_not_taken", pending)
+
+    def _offers(self) -> list[Entry]:
+        """List the receipts that a phone may still come back for."""
+        oldest_us = self._now_us() - OFFER_FOR_US
+        return [
+            entry
+            for entry in self._journal.undelivered(MAX_OFFERS)
+            if entry.pending.expire_us > oldest_us
+            and entry.pending.request_id not in self._not_taken
+        ]

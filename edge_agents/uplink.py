@@ -1,0 +1,149 @@
+"""The line to the switch: sends what must arrive, and never guesses what became of it.
+
+`settle` sends the same bytes again while the line is down or the answer is late. If there is no
+answer within its budget the outcome is UNKNOWN, a value that only a receipt ends (design rule 5).
+Called by settlements; the channel comes from `kessai.channel`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+import grpc
+import grpc.aio
+from google.protobuf.message import DecodeError
+from google.rpc.error_details_pb2 import ErrorInfo  # type: ignore[import-untyped]
+from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
+
+from kessai.channel import RETRY_CODES, RETRY_FIRST_S
+from kessai.v1.envelope_pb2 import Signed
+from kessai.v1.payment_pb2 import GetPaymentRequest, SettlePaymentRequest
+from kessai.v1.payment_pb2_grpc import PaymentServiceStub
+
+if TYPE_CHECKING:
+    from kessai.v1.payment_pb2_grpc import PaymentServiceAsyncStub
+
+ATTEMPT_S = 3.0
+LONGEST_PAUSE_S = 2.0
+
+# The answer may have been lost on the way, or may come later: asking again can help.
+_TRANSIENT = RETRY_CODES | {grpc.StatusCode.RESOURCE_EXHAUSTED}
+# The switch read the request and did not take it up; it never will under this id.
+_FINAL = {"FIELD_INVALID", "REQUEST_ID_REUSED", "REQUEST_ID_STALE"}
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """Nobody here knows what became of it; ask again by id. Nothing is handed over on it."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotTaken:
+    """The switch did nothing under this id and never will."""
+
+    why: str
+
+
+class Uplink:
+    """Calls of a terminal to the switch, over a channel that may be exchanged meanwhile."""
+
+    def __init__(self, channel: grpc.aio.Channel, random_bytes: Callable[[int], bytes]) -> None:
+        self.channel = channel
+        self._random_bytes = random_bytes
+        self._stub: PaymentServiceAsyncStub = PaymentServiceStub(channel)
+
+    async def use(self, channel: grpc.aio.Channel) -> None:
+        """Call over another channel from now on, as after a renewal; calls under way may end."""
+        former, self.channel = self.channel, channel
+        self._stub = PaymentServiceStub(channel)
+        await former.close(grace=2 * ATTEMPT_S)
+
+    async def close(self) -> None:
+        """Close the channel; calls under way end as unknown."""
+        await self.channel.close()
+
+    async def settle(
+        self, request: SettlePaymentRequest, budget_s: float
+    ) -> Signed | NotTaken | Unknown:
+        """Send a payment until it is answered, or `budget_s` seconds are over.
+
+        If the switch refuses to take it up it is asked what became of an earlier sending.
+        """
+
+        async def attempt(timeout_s: float) -> Signed:
+            return (await self._stub.SettlePayment(request, timeout=timeout_s)).receipt
+
+        answer = await self._insist(attempt, budget_s)
+        if isinstance(answer, NotTaken):
+            earlier = await self.find(request.request_id, budget_s)
+            return answer if earlier is None else earlier
+        return answer
+
+    async def find(self, payment_id: str, budget_s: float) -> Signed | Unknown | None:
+        """Ask for the receipt of a payment, by its request_id; None: the switch has none such."""
+
+        async def attempt(timeout_s: float) -> Signed | None:
+            try:
+                ask = GetPaymentRequest(request_id=payment_id)
+                return (await self._stub.GetPayment(ask, timeout=timeout_s)).receipt
+            except grpc.aio.AioRpcError as error:
+                if reason_of(error) == "RESOURCE_UNKNOWN":
+                    return None
+                raise
+
+        answer = await self._insist(attempt, budget_s)
+        return Unknown(answer.why) if isinstance(answer, NotTaken) else answer
+
+    async def _insist(
+        self, attempt: Callable[[float], Awaitable[Answer]], budget_s: float
+    ) -> Answer | NotTaken | Unknown:
+        """Repeat an attempt with growing pauses while that can help; the budget is kept."""
+        loop = asyncio.get_running_loop()
+        deadline, pause_s = loop.time() + budget_s, RETRY_FIRST_S
+        while True:
+            try:
+                return await attempt(max(0.05, min(ATTEMPT_S, deadline - loop.time())))
+            except grpc.aio.AioRpcError as error:
+                refusal = _judge(error)
+            if refusal is not None:
+                return refusal
+            pause_s = min(LONGEST_PAUSE_S, pause_s * (1.5 + self._random_bytes(1)[0] / 256))
+            if loop.time() + pause_s >= deadline:
+                return Unknown("the switch did not answer in time")
+            await asyncio.sleep(pause_s)
+
+
+def reason_of(error: grpc.aio.AioRpcError) -> str:
+    """Name the ErrorReason that a failed call carries, without its prefix; "" if it has none."""
+    for key, value in error.trailing_metadata() or ():
+        if key == "grpc-status-details-bin" and isinstance(value, bytes):
+            return _read_reason(value)
+    return ""
+
+
+def _read_reason(status: bytes) -> str:
+    info = ErrorInfo()
+    try:
+        for detail in Status.FromString(status).details:
+            if detail.Unpack(info) and info.domain == "kessai":
+                return str(info.reason)
+    except DecodeError:
+        pass
+    return ""
+
+
+def _judge(error: grpc.aio.AioRpcError) -> NotTaken | Unknown | None:
+    """Tell what a failed call means; None: try again."""
+    reason = reason_of(error)
+    if reason in _FINAL:
+        return NotTaken(f"{reason}: {error.details()}")
+    if error.code() in _TRANSIENT:
+        return None
+    return Unknown(f"{reason or error.code().name}: {error.details()}")

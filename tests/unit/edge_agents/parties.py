@@ -1,0 +1,273 @@
+"""The other parties of a register in these tests: a switch and phones that sign real documents.
+
+The switch is a real grpc.aio server with a servicer that can be told to fail; the phone answers tap
+messages over a MessageLink in memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import grpc
+import grpc.aio
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from google.protobuf import any_pb2
+from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]
+
+from edge_agents.links.message_link import LinkLost, MessageLink
+from edge_agents.payment_request import PendingPayment, RequestMaker, Terminal
+from kessai.envelope import (
+    MERCHANT_CERTIFICATE,
+    PAYMENT_AUTHORIZATION,
+    RECEIPT,
+    raw_public_key,
+    sign,
+)
+from kessai.money import Money
+from kessai.seal import seal
+from kessai.v1 import decline_pb2, payment_pb2, tap_pb2
+from kessai.v1.decline_pb2 import DeclineReason
+from kessai.v1.envelope_pb2 import Sealed, Signed
+from kessai.v1.payment_pb2 import (
+    GetPaymentRequest,
+    GetPaymentResponse,
+    LineItem,
+    MerchantCertificate,
+    PaymentAuthorization,
+    PaymentRequest,
+    Receipt,
+    SettlePaymentRequest,
+    SettlePaymentResponse,
+)
+from kessai.v1.payment_pb2_grpc import PaymentServiceServicer, add_PaymentServiceServicer_to_server
+from kessai.v1.tap_pb2 import TapRequest, TapResponse
+
+NOW_US = 1_790_000_000_000_000
+SWITCH_KEY = Ed25519PrivateKey.generate()
+SEALING_KEY = X25519PrivateKey.generate()
+SIGNING_KEY = Ed25519PrivateKey.generate()
+WAIT_S = 10.0
+
+SETTLED = payment_pb2.PAYMENT_OUTCOME_SETTLED
+DECLINED = payment_pb2.PAYMENT_OUTCOME_DECLINED
+
+
+def make_terminal() -> Terminal:
+    """Make a terminal that the test's switch has certified."""
+    certificate = MerchantCertificate(
+        merchant_id="corner-shop",
+        terminal_id="till-1",
+        display_name="Corner Shop",
+        category_code="5411",
+        terminal_public_key=raw_public_key(SIGNING_KEY.public_key()),
+    )
+    certificate.issue_time.FromMicroseconds(NOW_US)
+    certificate.expire_time.FromMicroseconds(NOW_US + 10**13)
+    return Terminal(
+        merchant_id="corner-shop",
+        terminal_id="till-1",
+        display_name="Corner Shop",
+        signing_key=SIGNING_KEY,
+        merchant_certificate=sign(MERCHANT_CERTIFICATE, certificate, SWITCH_KEY),
+        switch_key=SWITCH_KEY.public_key(),
+    )
+
+
+def make_pending(
+    order_id: str = "till-1-000001", minor: int = 434, now_us: Callable[[], int] = lambda: NOW_US
+) -> PendingPayment:
+    """Make a payment request of the terminal."""
+    item = LineItem(
+        gtin="09506000134352", description="Rye bread 1 kg", quantity=1, unit_price_minor=minor
+    )
+    maker = RequestMaker(make_terminal(), 60, now_us, os.urandom)
+    return maker.make(order_id, [item], Money(minor, "EUR"))
+
+
+def make_receipt(
+    pending: PendingPayment,
+    reason: DeclineReason.ValueType = decline_pb2.DECLINE_REASON_UNSPECIFIED,
+    **changes: Any,
+) -> Receipt:
+    """Make the receipt that a switch gives for a request, with some fields changed."""
+    fields: dict[str, Any] = {
+        "request_id": pending.request_id,
+        "request_hash": pending.request_hash,
+        "outcome": DECLINED if reason else SETTLED,
+        "decline_reason": reason,
+        "amount": pending.request.total,
+    }
+    receipt = Receipt(**(fields | changes))
+    receipt.log_position.shard = 0
+    receipt.log_position.sequence = 42
+    receipt.log_position.chain_hash = bytes(range(32))
+    receipt.settle_time.FromMicroseconds(NOW_US)
+    return receipt
+
+
+def sign_receipt(receipt: Receipt, key: Ed25519PrivateKey = SWITCH_KEY) -> Signed:
+    """Sign a receipt, by default as the switch."""
+    return sign(RECEIPT, receipt, key)
+
+
+def make_sealed(pending: PendingPayment) -> Sealed:
+    """Make a sealed authorisation as a phone does."""
+    request = pending.request
+    authorization = PaymentAuthorization(
+        request_hash=pending.request_hash,
+        merchant_id=request.merchant_id,
+        terminal_id=request.terminal_id,
+        amount=request.total,
+        account_number="00010000004217",
+        customer_verification=payment_pb2.CUSTOMER_VERIFICATION_DEVICE_PIN,
+        expire_time=request.expire_time,
+    )
+    key = ec.generate_private_key(ec.SECP256R1())
+    signed = sign(PAYMENT_AUTHORIZATION, authorization, key)
+    return seal(signed.SerializeToString(), SEALING_KEY.public_key(), pending.request_hash)
+
+
+class Switch(PaymentServiceServicer):
+    """A switch that knows every payer; `plan` says how each next SettlePayment call ends.
+
+    A plan is "settle", "lose" (settle, but the answer is lost), "hang", a gRPC status code, an
+    ErrorReason's name, or a function of the request that gives the signed receipt.
+    """
+
+    def __init__(self, *plan: Any) -> None:
+        self.plan = list(plan)
+        self.received: list[bytes] = []
+        self.known: dict[str, Signed] = {}
+        self.find_plan: list[Any] = []
+
+    async def SettlePayment(  # type: ignore[override]
+        self, request: SettlePaymentRequest, context: Any
+    ) -> SettlePaymentResponse:
+        self.received.append(request.SerializeToString(deterministic=True))
+        step = self.plan.pop(0) if self.plan else "settle"
+        await _fail_if_planned(step, context)
+        if callable(step):
+            return SettlePaymentResponse(receipt=step(request))
+        receipt = self.known.setdefault(request.request_id, _settle(request))
+        if step == "lose":
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "the line broke")
+        return SettlePaymentResponse(receipt=receipt)
+
+    async def GetPayment(  # type: ignore[override]
+        self, request: GetPaymentRequest, context: Any
+    ) -> GetPaymentResponse:
+        if self.find_plan:
+            await _fail_if_planned(self.find_plan.pop(0), context)
+        if request.request_id not in self.known:
+            await _fail_if_planned("RESOURCE_UNKNOWN", context)
+        return GetPaymentResponse(receipt=self.known[request.request_id])
+
+
+@asynccontextmanager
+async def serve(switch: Switch) -> AsyncIterator[grpc.aio.Channel]:
+    """Serve a switch on a free port, and give a channel to it."""
+    server = grpc.aio.server()
+    add_PaymentServiceServicer_to_server(switch, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    try:
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            yield channel
+    finally:
+        await server.stop(None)
+
+
+def _settle(request: SettlePaymentRequest) -> Signed:
+    payload = request.payment_request.payload
+    pending = PendingPayment(request.payment_request, PaymentRequest.FromString(payload))
+    return sign_receipt(make_receipt(pending))
+
+
+async def _fail_if_planned(step: Any, context: Any) -> None:
+    if isinstance(step, grpc.StatusCode):
+        await context.abort(step, "as planned")
+    if step == "hang":
+        await asyncio.sleep(3600)
+    if isinstance(step, str) and step.isupper():
+        info = error_details_pb2.ErrorInfo(reason=step, domain="kessai")
+        detail = any_pb2.Any()
+        detail.Pack(info)
+        status = status_pb2.Status(code=9, message="as planned", details=[detail])
+        metadata = (("grpc-status-details-bin", status.SerializeToString()),)
+        await context.abort(grpc.StatusCode.FAILED_PRECONDITION, "as planned", metadata)
+
+
+class Phone:
+    """A customer's phone; `decide` gives the status that each look at the request has."""
+
+    def __init__(self, *decisions: tap_pb2.TapStatus.ValueType) -> None:
+        self.decisions = list(decisions)
+        self.seen: list[TapRequest] = []
+        self.sealed: dict[bytes, Sealed] = {}
+        self.receipts: list[Receipt] = []
+        self.leave_after: int | None = None
+
+    async def exchange(self, message: bytes, timeout_s: float) -> bytes:
+        """Answer a tap message, or be gone."""
+        if self.leave_after is not None and len(self.seen) >= self.leave_after:
+            raise LinkLost("the phone left")
+        request = TapRequest.FromString(message)
+        self.seen.append(request)
+        answer = self._answer(request)
+        answer.session_id, answer.sequence = request.session_id, request.sequence
+        return answer.SerializeToString()
+
+    def _answer(self, request: TapRequest) -> TapResponse:
+        match request.WhichOneof("body"):
+            case "present_payment":
+                signed = request.present_payment.payment_request
+                pending = PendingPayment(signed, PaymentRequest.FromString(signed.payload))
+                self.sealed.setdefault(pending.request_hash, make_sealed(pending))
+                return self._decide(pending.request_hash)
+            case "inquire_payment":
+                request_hash = request.inquire_payment.request_hash
+                if request_hash not in self.sealed:
+                    return TapResponse(status=tap_pb2.TAP_STATUS_REQUEST_UNKNOWN)
+                return self._decide(request_hash)
+        receipt = Receipt.FromString(request.deliver_receipt.receipt.payload)
+        if receipt.request_hash not in self.sealed:
+            return TapResponse(status=tap_pb2.TAP_STATUS_RECEIPT_REFUSED)
+        self.receipts.append(receipt)
+        return TapResponse(status=tap_pb2.TAP_STATUS_RECEIPT_ACCEPTED)
+
+    def _decide(self, request_hash: bytes) -> TapResponse:
+        status = self.decisions.pop(0) if self.decisions else tap_pb2.TAP_STATUS_AUTHORIZED
+        if status != tap_pb2.TAP_STATUS_AUTHORIZED:
+            return TapResponse(status=status)
+        return TapResponse(status=status, sealed_authorization=self.sealed[request_hash])
+
+
+class Field:
+    """A reader's field into which a test puts phones; a Radio."""
+
+    def __init__(self) -> None:
+        self._phones: asyncio.Queue[MessageLink] = asyncio.Queue()
+
+    def put(self, phone: MessageLink) -> None:
+        """Hold a phone to the reader."""
+        self._phones.put_nowait(phone)
+
+    async def wait_for_phone(self, timeout_s: float) -> MessageLink | None:
+        """Wait for a phone."""
+        try:
+            return await asyncio.wait_for(self._phones.get(), timeout_s)
+        except TimeoutError:
+            return None
+
+    async def wait_until_gone(self, timeout_s: float) -> bool:
+        """Wait until the phone is gone: these are gone at once."""
+        return True
+
+    async def close(self) -> None:
+        """Switch the field off."""

@@ -1,0 +1,107 @@
+"""The uplink: the same bytes again while it can help, and UNKNOWN as soon as nobody knows."""
+
+from __future__ import annotations
+
+import os
+
+import grpc
+import pytest
+
+from edge_agents.payment_request import PendingPayment
+from edge_agents.uplink import NotTaken, Unknown, Uplink
+from kessai.v1.payment_pb2 import SettlePaymentRequest
+from tests.unit.edge_agents.parties import Switch, make_pending, make_sealed, serve
+
+UNAVAILABLE = grpc.StatusCode.UNAVAILABLE
+BUDGET_S = 8.0
+
+
+def make_request(pending: PendingPayment) -> SettlePaymentRequest:
+    return SettlePaymentRequest(
+        request_id=pending.payment_id,
+        payment_request=pending.signed,
+        sealed_authorization=make_sealed(pending),
+    )
+
+
+async def test_the_receipt_comes_back() -> None:
+    switch, request = Switch(), make_request(make_pending())
+    async with serve(switch) as channel:
+        answer = await Uplink(channel, os.urandom).settle(request, BUDGET_S)
+    assert answer == switch.known[request.request_id]
+    assert switch.received == [request.SerializeToString(deterministic=True)]
+
+
+@pytest.mark.parametrize("first", [UNAVAILABLE, "lose", grpc.StatusCode.RESOURCE_EXHAUSTED])
+async def test_the_same_bytes_are_sent_again(first: object) -> None:
+    """Also when the switch settled and only the answer was lost."""
+    switch, request = Switch(first, UNAVAILABLE), make_request(make_pending())
+    async with serve(switch) as channel:
+        answer = await Uplink(channel, os.urandom).settle(request, BUDGET_S)
+    assert answer == switch.known[request.request_id]
+    assert switch.received == [request.SerializeToString(deterministic=True)] * 3
+
+
+async def test_a_switch_that_hangs_is_asked_again() -> None:
+    switch, request = Switch("hang"), make_request(make_pending())
+    async with serve(switch) as channel:
+        answer = await Uplink(channel, os.urandom).settle(request, BUDGET_S)
+    assert answer == switch.known[request.request_id]
+    assert len(set(switch.received)) == 1
+
+
+async def test_no_answer_within_the_budget_is_unknown() -> None:
+    switch, request = Switch(*[UNAVAILABLE] * 50), make_request(make_pending())
+    async with serve(switch) as channel:
+        answer = await Uplink(channel, os.urandom).settle(request, 0.8)
+    assert isinstance(answer, Unknown)
+    assert len(switch.received) >= 2
+
+
+async def test_a_dead_line_is_unknown() -> None:
+    async with grpc.aio.insecure_channel("127.0.0.1:1") as channel:
+        answer = await Uplink(channel, os.urandom).settle(make_request(make_pending()), 0.5)
+    assert isinstance(answer, Unknown)
+
+
+@pytest.mark.parametrize("reason", ["CERTIFICATE_REFUSED", "CALLER_NOT_PERMITTED"])
+async def test_a_refused_caller_knows_nothing(reason: str) -> None:
+    """An earlier sending may have been settled, so this is UNKNOWN and not a refusal."""
+    async with serve(Switch(reason)) as channel:
+        answer = await Uplink(channel, os.urandom).settle(make_request(make_pending()), BUDGET_S)
+    assert isinstance(answer, Unknown)
+    assert reason in answer.why
+
+
+@pytest.mark.parametrize("reason", ["FIELD_INVALID", "REQUEST_ID_STALE", "REQUEST_ID_REUSED"])
+async def test_what_is_not_taken_up_was_not_done(reason: str) -> None:
+    async with serve(Switch(reason)) as channel:
+        answer = await Uplink(channel, os.urandom).settle(make_request(make_pending()), BUDGET_S)
+    assert isinstance(answer, NotTaken)
+    assert reason in answer.why
+
+
+async def test_a_refusal_is_checked_against_an_earlier_sending() -> None:
+    """The first sending was settled; a later refusal of the same id does not undo it."""
+    switch, request = Switch("lose", "REQUEST_ID_STALE"), make_request(make_pending())
+    async with serve(switch) as channel:
+        answer = await Uplink(channel, os.urandom).settle(request, BUDGET_S)
+    assert answer == switch.known[request.request_id]
+
+
+async def test_a_refusal_that_cannot_be_checked_is_unknown() -> None:
+    switch = Switch("REQUEST_ID_STALE")
+    switch.find_plan = [grpc.StatusCode.PERMISSION_DENIED]
+    async with serve(switch) as channel:
+        answer = await Uplink(channel, os.urandom).settle(make_request(make_pending()), BUDGET_S)
+    assert isinstance(answer, Unknown)
+
+
+async def test_a_payment_is_found_or_not() -> None:
+    switch, request = Switch(), make_request(make_pending())
+    async with serve(switch) as channel:
+        uplink = Uplink(channel, os.urandom)
+        assert await uplink.find(request.request_id, BUDGET_S) is None
+        await uplink.settle(request, BUDGET_S)
+        found = await uplink.find(request.request_id, BUDGET_S)
+    assert found == switch.known[request.request_id]
