@@ -72,5 +72,3 @@ def _check(merchant: Merchant) -> None:
         raise FieldRefused("category_code", "not four digits (ISO 18245)")
     if branch_of(merchant.account) == HOUSE_BRANCH:
         raise FieldRefused("account_number", "an account of the house cannot be a merchant's")
-    if merchant.unverified_limit is not None and merchant.unverified_limit.minor <= 0:
-        raise FieldRefused("unverified_limit", "must be positive, or absent for none")

@@ -7,11 +7,8 @@ from typing import Any, TypeAlias
 
 import grpc.aio
 
-from kessai.account_number import AccountNumberError, parse_account
 from kessai.identity_path import AGENT, PHONE, IdentityError, parse_device
-from kessai.money import Money, MoneyError
 from kessai.pairing_code import PairingCode, format_pairing_uri
-from kessai.request_id import RequestIdError, parse_request_id
 from kessai.v1 import device_pb2 as pb
 from kessai.v1.device_pb2_grpc import DeviceServiceServicer
 from kessai.v1.envelope_pb2 import Signed
@@ -21,7 +18,10 @@ from server.identity.enrollment import Enrollment
 from server.identity.fleet import Fleet
 from server.identity.merchants import Merchants
 from server.identity.pairing import PairingDesk
+from server.rpc import fields
 from server.rpc.errors import field_invalid
+
+USUAL_PAGE, MAX_PAGE = 100, 500
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
@@ -52,13 +52,16 @@ class DeviceServicer(DeviceServiceServicer):
         self, request: pb.CreateMerchantRequest, context: Context
     ) -> pb.CreateMerchantResponse:
         """Enter a merchant: FIELD_INVALID, RESOURCE_EXISTS."""
-        _request_id(request.request_id)
+        fields.request_id(request.request_id)
+        limit = None
+        if request.HasField("unverified_limit"):
+            limit = fields.positive_money(request.unverified_limit, "unverified_limit")
         merchant = Merchant(
             request.merchant_id,
             request.display_name,
             request.category_code,
-            _account("account_number", request.account_number),
-            _unverified_limit(request),
+            fields.account(request.account_number),
+            limit,
         )
         await asyncio.to_thread(self._merchants.add, merchant)
         return pb.CreateMerchantResponse()
@@ -67,7 +70,7 @@ class DeviceServicer(DeviceServiceServicer):
         self, request: pb.CreatePairingCodeRequest, context: Context
     ) -> pb.CreatePairingCodeResponse:
         """Make a one-time code: FIELD_INVALID, RESOURCE_UNKNOWN, REQUEST_ID_REUSED."""
-        request_id = _request_id(request.request_id)
+        request_id = fields.request_id(request.request_id)
         device, accounts = _device_to_pair(request)
         code, expire_us = await asyncio.to_thread(self._desk.hand_out, request_id, device, accounts)
         pairing = PairingCode(self._pairing_address, code, self._root_fingerprint)
@@ -84,7 +87,7 @@ class DeviceServicer(DeviceServiceServicer):
         issued = await asyncio.to_thread(
             self._enrollment.renew,
             current_caller().device,
-            _request_id(request.request_id),
+            fields.request_id(request.request_id),
             request.certificate_signing_request,
         )
         response = pb.RenewCertificateResponse(certificate_chain=issued.chain)
@@ -96,7 +99,7 @@ class DeviceServicer(DeviceServiceServicer):
         self, request: pb.RevokeDeviceRequest, context: Context
     ) -> pb.RevokeDeviceResponse:
         """Revoke a device: FIELD_INVALID, RESOURCE_UNKNOWN."""
-        _request_id(request.request_id)
+        fields.request_id(request.request_id)
         await asyncio.to_thread(self._fleet.revoke, request.device)
         return pb.RevokeDeviceResponse()
 
@@ -104,35 +107,11 @@ class DeviceServicer(DeviceServiceServicer):
         self, request: pb.ListDevicesRequest, context: Context
     ) -> pb.ListDevicesResponse:
         """List the devices by path: FIELD_INVALID."""
-        devices, following = await asyncio.to_thread(
-            self._fleet.page, request.page_token, request.page_size
-        )
+        size = fields.page_size(request.page_size, USUAL_PAGE, MAX_PAGE)
+        devices, following = await asyncio.to_thread(self._fleet.page, request.page_token, size)
         return pb.ListDevicesResponse(
             devices=[_device_message(device) for device in devices], next_page_token=following
         )
-
-
-def _request_id(text: str) -> bytes:
-    try:
-        return parse_request_id(text)
-    except RequestIdError as error:
-        raise field_invalid("request_id", str(error)) from None
-
-
-def _account(field: str, text: str) -> int:
-    try:
-        return parse_account(text)
-    except AccountNumberError as error:
-        raise field_invalid(field, str(error)) from None
-
-
-def _unverified_limit(request: pb.CreateMerchantRequest) -> Money | None:
-    if not request.HasField("unverified_limit"):
-        return None
-    try:
-        return Money.from_proto(request.unverified_limit)
-    except MoneyError as error:
-        raise field_invalid("unverified_limit", str(error)) from None
 
 
 def _device_to_pair(request: pb.CreatePairingCodeRequest) -> tuple[str, tuple[int, ...]]:
@@ -149,7 +128,7 @@ def _device_to_pair(request: pb.CreatePairingCodeRequest) -> tuple[str, tuple[in
         parse_device(device)
     except IdentityError as error:
         raise field_invalid("device", str(error)) from None
-    return device, tuple(_account("phone.account_numbers", number) for number in numbers)
+    return device, tuple(fields.account(number, "phone.account_numbers") for number in numbers)
 
 
 def _device_message(device: Device) -> pb.Device:

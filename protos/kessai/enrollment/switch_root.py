@@ -7,6 +7,7 @@ made here; the chain is read, and the line closed. Called by `pairing` alone.
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import select
 import socket
 import time
@@ -22,7 +23,8 @@ from kessai.pairing_code import PairingCode
 def fetch_root(pairing: PairingCode, timeout_s: float) -> bytes:
     """Fetch the root certificate of a switch, PEM, by the fingerprint in the pairing code.
 
-    Complaint if the switch cannot be reached, or stands on another root.
+    Complaint if the switch cannot be reached, stands on another root, or has a certificate for
+    other addresses than the one in the code.
     """
     host, _, port = pairing.server.rpartition(":")
     address = (host.strip("[]"), int(port))
@@ -33,14 +35,39 @@ def fetch_root(pairing: PairingCode, timeout_s: float) -> bytes:
             f"The switch at {pairing.server} cannot be reached. Check the address and the network, "
             "and pair again with the same code: it stays good for ten minutes."
         ) from None
-    for certificate in chain:
-        der = certificate.public_bytes(Encoding.DER)
-        if hashlib.sha256(der).digest() == pairing.root_fingerprint:
-            return certificate.public_bytes(Encoding.PEM)
-    raise Complaint(
-        f"What answers at {pairing.server} is not the switch that the pairing code names: somebody "
-        "may stand in between. Nothing was sent to it. Ask the operator for a new code."
-    )
+    roots = [certificate for certificate in chain if _is_named(certificate, pairing)]
+    if not roots:
+        raise Complaint(
+            f"What answers at {pairing.server} is not the switch that the pairing code names: "
+            "somebody may stand in between. Nothing was sent to it. Ask for a new code."
+        )
+    if _host(address[0]) not in _hosts_of(chain[0]):
+        raise Complaint(
+            f"The switch's certificate is not for {address[0]}. Nothing was sent to it. Ask the "
+            "operator to add this address to other_hosts of the switch."
+        )
+    return roots[0].public_bytes(Encoding.PEM)
+
+
+def _is_named(certificate: x509.Certificate, pairing: PairingCode) -> bool:
+    der = certificate.public_bytes(Encoding.DER)
+    return hashlib.sha256(der).digest() == pairing.root_fingerprint
+
+
+def _hosts_of(leaf: x509.Certificate) -> set[str]:
+    try:
+        names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (ValueError, x509.ExtensionNotFound):
+        return set()
+    addresses = map(str, names.get_values_for_type(x509.IPAddress))
+    return {*map(_host, names.get_values_for_type(x509.DNSName)), *addresses}
+
+
+def _host(text: str) -> str:
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        return text.lower()
 
 
 def _fetch_chain(address: tuple[str, int], timeout_s: float) -> list[x509.Certificate]:

@@ -1,0 +1,176 @@
+"""A switch's two ports with real TLS, a real directory and real interceptors, without a ledger.
+
+Shared by the tests of identity and rpc. PaymentService and AccountService answer nothing useful:
+here it only matters whether a call comes through.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import grpc
+import grpc.aio
+from cryptography.hazmat.primitives.asymmetric import ec
+from grpc_health.v1 import health, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+from prometheus_client import CollectorRegistry
+
+from kessai.account_number import make_account
+from kessai.channel import SERVER_OPTIONS
+from kessai.device_identity import DeviceIdentity
+from kessai.enrollment.tls_key import key_pem
+from kessai.pairing_code import PairingCode
+from kessai.request_id import new_request_id
+from kessai.v1.account_pb2_grpc import AccountServiceServicer, add_AccountServiceServicer_to_server
+from kessai.v1.device_pb2_grpc import (
+    add_DeviceServiceServicer_to_server,
+    add_EnrollmentServiceServicer_to_server,
+)
+from kessai.v1.payment_pb2_grpc import PaymentServiceServicer, add_PaymentServiceServicer_to_server
+from server.domain.directory import Merchant
+from server.identity.authority import Authority
+from server.identity.callers import Callers
+from server.identity.enrollment import Enrollment
+from server.identity.fleet import Fleet
+from server.identity.keyring import Keyring
+from server.identity.merchants import Merchants
+from server.identity.operators import Operators
+from server.identity.pairing import PairingDesk
+from server.identity.trust import trust_bundle
+from server.rpc.credentials import ServerCertificate
+from server.rpc.device_servicer import DeviceServicer
+from server.rpc.enrollment_servicer import EnrollmentServicer
+from server.rpc.errors import ErrorTranslation
+from server.rpc.guard import Guard
+from server.rpc.interceptors import main_port, pairing_port
+from server.rpc.telemetry import Telemetry
+from server.shards.directory import Directory
+
+DOMAIN = "switch.test"
+SHOP = Merchant("shop", "Corner Shop", "5411", make_account(1, 7), None)
+DAY_US = 86_400_000_000
+
+
+@dataclass
+class Clock:
+    """The real time, and what a test adds to it."""
+
+    ahead_us: int = 0
+
+    def __call__(self) -> int:
+        return time.time_ns() // 1000 + self.ahead_us
+
+
+@dataclass
+class Switch:
+    """The parts of identity on a data folder."""
+
+    folder: Path
+    clock: Clock = field(default_factory=Clock)
+
+    def __post_init__(self) -> None:
+        identity = self.folder / "identity"
+        if not identity.exists():
+            Authority.create(identity, self.folder / "offline-root", DOMAIN, self.clock)
+            Keyring.create(identity, os.urandom)
+        self.authority = Authority.load(identity, self.clock)
+        self.keyring = Keyring.load(identity)
+        self.directory = Directory(self.folder / "directory.db", self.clock)
+        self.merchants = Merchants(self.directory, self.keyring)
+        self.desk = PairingDesk(self.directory, self.keyring, self.clock)
+        self.enrollment = Enrollment(
+            self.directory, self.authority, self.merchants, self.desk, self.clock
+        )
+        self.fleet = Fleet(self.directory, self.clock)
+        self.operators = Operators(
+            self.directory, self.authority, self.keyring, self.clock, os.urandom
+        )
+        self.registry = CollectorRegistry()
+        self.telemetry = Telemetry(self.registry)
+        self.address = self.pairing_address = ""
+
+    def request_id(self) -> bytes:
+        """Make a new request id."""
+        return new_request_id(self.clock() // 1000, os.urandom)
+
+    def pairing(self, device: str, accounts: tuple[int, ...] = ()) -> PairingCode:
+        """Hand out a code for a device, as it stands in the QR code."""
+        code, _ = self.desk.hand_out(self.request_id(), device, accounts)
+        return PairingCode(self.pairing_address, code, self.authority.root_fingerprint)
+
+    def identity(self, device: str) -> DeviceIdentity:
+        """Issue a certificate to a device, past the pairing."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        chain = self.authority.issue(device, key.public_key()).chain
+        return self.identity_of(device, key, chain)
+
+    def identity_of(
+        self, device: str, key: ec.EllipticCurvePrivateKey, chain: bytes
+    ) -> DeviceIdentity:
+        """Put together what opens a channel."""
+        return DeviceIdentity(
+            identity=f"spiffe://{DOMAIN}/{device}",
+            server_address=self.address,
+            root_fingerprint=self.authority.root_fingerprint,
+            key_pem=key_pem(key),
+            chain_pem=chain,
+            root_pem=self.authority.root_pem,
+            trust_bundle=trust_bundle(self.authority, self.keyring),
+        )
+
+
+@asynccontextmanager
+async def serving(
+    folder: Path, hosts: tuple[str, ...] = ("127.0.0.1", "localhost")
+) -> AsyncIterator[Switch]:
+    """Serve both ports of a switch on a folder, with one merchant, "shop"."""
+    switch = Switch(folder)
+    switch.merchants.add(SHOP)
+    errors = ErrorTranslation(os.urandom)
+    guard = Guard(Callers(switch.authority, switch.clock), switch.directory)
+    certificate = ServerCertificate(switch.authority, hosts, switch.clock)
+    options = list(SERVER_OPTIONS)
+    main = grpc.aio.server(
+        interceptors=[main_port(switch.telemetry, errors, guard)], options=options
+    )
+    pairing = grpc.aio.server(
+        interceptors=[pairing_port(switch.telemetry, errors)], options=options
+    )
+    main_number = main.add_secure_port("127.0.0.1:0", certificate.main_port())
+    pairing_number = pairing.add_secure_port("127.0.0.1:0", certificate.pairing_port())
+    switch.address = f"127.0.0.1:{main_number}"
+    switch.pairing_address = f"127.0.0.1:{pairing_number}"
+    _add_services(switch, main, pairing)
+    await main.start()
+    await pairing.start()
+    try:
+        yield switch
+    finally:
+        await pairing.stop(0)
+        await main.stop(0)
+        switch.directory.close()
+
+
+def _add_services(switch: Switch, main: grpc.aio.Server, pairing: grpc.aio.Server) -> None:
+    devices = DeviceServicer(
+        switch.merchants,
+        switch.desk,
+        switch.enrollment,
+        switch.fleet,
+        switch.pairing_address,
+        switch.authority.root_fingerprint,
+    )
+    enroll = EnrollmentServicer(
+        switch.enrollment, trust_bundle(switch.authority, switch.keyring), DOMAIN, switch.address
+    )
+    add_DeviceServiceServicer_to_server(devices, main)
+    add_PaymentServiceServicer_to_server(PaymentServiceServicer(), main)
+    add_AccountServiceServicer_to_server(AccountServiceServicer(), main)
+    health_pb2_grpc.add_HealthServicer_to_server(health.aio.HealthServicer(), main)
+    reflection.enable_server_reflection([reflection.SERVICE_NAME], main)
+    add_EnrollmentServiceServicer_to_server(enroll, pairing)
