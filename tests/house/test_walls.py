@@ -53,7 +53,7 @@ _GRPC = [
     "server.rpc",
     "server.bootstrap",
     "server.main",
-    "server.cli",
+    "server.commands",
     "edge_agents.uplink",
     "kessai.channel",
     "kessai.enrollment",
