@@ -56,24 +56,28 @@ def load_price_list(path: Path, currency: str | None = None) -> PriceList:
             f"The price list {path} cannot be read ({error}). Set `price_list` to a CSV file in "
             f'UTF-8 that begins with "{_COLUMNS}".'
         ) from None
-    number = 1
-    try:
-        code = _read_header(lines[0] if lines else "", currency)
-        goods: dict[str, Goods] = {}
-        for number, line in enumerate(lines[1:], start=2):
-            if not line.strip() or line.startswith("#"):
-                continue
-            article = _read_line(line, code)
-            if article.gtin in goods:
-                raise _LineError(f"{article.gtin} stands in the list already")
-            goods[article.gtin] = article
-    except (_LineError, MoneyError, csv.Error) as error:
-        raise Complaint(
-            f"The price list {path} is wrong in line {number}: {error}. Correct it and start again."
-        ) from None
+    code = ""
+    goods: dict[str, Goods] = {}
+    for number, line in enumerate(lines or [""], start=1):
+        try:
+            if number == 1:
+                code = _read_header(line, currency)
+            elif line.strip() and not line.startswith("#"):
+                _add(goods, _read_line(line, code))
+        except (_LineError, MoneyError, csv.Error) as error:
+            raise Complaint(
+                f"The price list {path} is wrong in line {number}: {error}. "
+                "Correct it and start again."
+            ) from None
     if not goods:
         raise Complaint(f"The price list {path} has no goods. Add lines below its header.")
     return PriceList(code, goods)
+
+
+def _add(goods: dict[str, Goods], article: Goods) -> None:
+    if article.gtin in goods:
+        raise _LineError(f"{article.gtin} stands in the list already")
+    goods[article.gtin] = article
 
 
 def _read_header(line: str, currency: str | None) -> str:

@@ -54,6 +54,9 @@ SEALING_KEY = X25519PrivateKey.generate()
 SIGNING_KEY = Ed25519PrivateKey.generate()
 WAIT_S = 10.0
 
+Context = grpc.aio.ServicerContext[Any, Any]
+Step = str | grpc.StatusCode | Callable[[SettlePaymentRequest], Signed]
+
 SETTLED = payment_pb2.PAYMENT_OUTCOME_SETTLED
 DECLINED = payment_pb2.PAYMENT_OUTCOME_DECLINED
 
@@ -93,17 +96,18 @@ def make_pending(
 def make_receipt(
     pending: PendingPayment,
     reason: DeclineReason.ValueType = decline_pb2.DECLINE_REASON_UNSPECIFIED,
-    **changes: Any,
+    /,
+    **changes: object,
 ) -> Receipt:
     """Make the receipt that a switch gives for a request, with some fields changed."""
-    fields: dict[str, Any] = {
+    fields: dict[str, object] = {
         "request_id": pending.request_id,
         "request_hash": pending.request_hash,
         "outcome": DECLINED if reason else SETTLED,
         "decline_reason": reason,
         "amount": pending.request.total,
     }
-    receipt = Receipt(**(fields | changes))
+    receipt = Receipt(**(fields | changes))  # type: ignore[arg-type]
     receipt.log_position.shard = 0
     receipt.log_position.sequence = 42
     receipt.log_position.chain_hash = bytes(range(32))
@@ -140,14 +144,14 @@ class Switch(PaymentServiceServicer):
     ErrorReason's name, or a function of the request that gives the signed receipt.
     """
 
-    def __init__(self, *plan: Any) -> None:
+    def __init__(self, *plan: Step) -> None:
         self.plan = list(plan)
         self.received: list[bytes] = []
         self.known: dict[str, Signed] = {}
-        self.find_plan: list[Any] = []
+        self.find_plan: list[Step] = []
 
-    async def SettlePayment(  # type: ignore[override]
-        self, request: SettlePaymentRequest, context: Any
+    async def SettlePayment(
+        self, request: SettlePaymentRequest, context: Context
     ) -> SettlePaymentResponse:
         self.received.append(request.SerializeToString(deterministic=True))
         step = self.plan.pop(0) if self.plan else "settle"
@@ -159,9 +163,7 @@ class Switch(PaymentServiceServicer):
             await context.abort(grpc.StatusCode.UNAVAILABLE, "the line broke")
         return SettlePaymentResponse(receipt=receipt)
 
-    async def GetPayment(  # type: ignore[override]
-        self, request: GetPaymentRequest, context: Any
-    ) -> GetPaymentResponse:
+    async def GetPayment(self, request: GetPaymentRequest, context: Context) -> GetPaymentResponse:
         if self.find_plan:
             await _fail_if_planned(self.find_plan.pop(0), context)
         if request.request_id not in self.known:
@@ -189,7 +191,7 @@ def _settle(request: SettlePaymentRequest) -> Signed:
     return sign_receipt(make_receipt(pending))
 
 
-async def _fail_if_planned(step: Any, context: Any) -> None:
+async def _fail_if_planned(step: Step, context: Context) -> None:
     if isinstance(step, grpc.StatusCode):
         await context.abort(step, "as planned")
     if step == "hang":

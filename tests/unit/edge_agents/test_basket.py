@@ -51,9 +51,12 @@ def test_more_lines_than_a_request_holds_are_refused() -> None:
 def test_long_descriptions_fill_it_earlier() -> None:
     """A request has at most 16 KiB, else no phone and no switch would take it."""
     basket = Basket("EUR")
-    with pytest.raises(BasketFull):
-        for number in range(MAX_LINES):
-            basket.add(goods(number, "ä" * 60))
+    while len(basket.items()) < MAX_LINES:
+        try:
+            basket.add(goods(len(basket.items()), "ä" * 60))
+        except BasketFull:
+            break
+    assert 100 < len(basket.items()) < MAX_LINES
     assert sum(item.ByteSize() for item in basket.items()) < 15 * 1024
 
 

@@ -11,16 +11,21 @@ from edge_agents.payment_request import PendingPayment, RequestMaker
 from edge_agents.receipt_paper import lay_out_receipt
 from kessai.money import Money
 from kessai.v1 import decline_pb2
+from kessai.v1.decline_pb2 import DeclineReason
 from kessai.v1.payment_pb2 import LineItem
 from tests.unit.edge_agents.parties import NOW_US, make_pending, make_receipt, make_terminal
+
+PAID = decline_pb2.DECLINE_REASON_UNSPECIFIED
 
 
 def text_of(paper: list[Element]) -> str:
     return "\n".join(item.text for item in paper if isinstance(item, Text))
 
 
-def lay_out(pending: PendingPayment, shop: str = "Corner Shop", **changes: int) -> list[Element]:
-    receipt = make_receipt(pending, **changes)
+def lay_out(
+    pending: PendingPayment, shop: str = "Corner Shop", reason: DeclineReason.ValueType = PAID
+) -> list[Element]:
+    receipt = make_receipt(pending, reason)
     return lay_out_receipt(shop, pending, receipt, "kessai:receipt:x", zone=UTC)
 
 

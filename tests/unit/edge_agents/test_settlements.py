@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import grpc
 import pytest
@@ -23,6 +22,7 @@ from tests.unit.edge_agents.parties import (
     NOW_US,
     SWITCH_KEY,
     WAIT_S,
+    Step,
     Switch,
     make_pending,
     make_receipt,
@@ -30,6 +30,8 @@ from tests.unit.edge_agents.parties import (
     serve,
     sign_receipt,
 )
+
+Answer = Callable[[PendingPayment], Signed]
 
 
 @pytest.fixture
@@ -51,7 +53,7 @@ def make_settlements(journal: Journal, channel: grpc.aio.Channel) -> Settlements
     return Settlements(journal, uplink, SWITCH_KEY.public_key(), Events(lambda: NOW_US))
 
 
-async def settle(journal: Journal, pending: PendingPayment, *plan: Any) -> Outcome:
+async def settle(journal: Journal, pending: PendingPayment, *plan: Step) -> Outcome:
     sealed = journal.in_state(PaymentState.AUTHORIZED)[0].sealed
     assert sealed is not None
     async with serve(Switch(*plan)) as channel:
@@ -95,7 +97,9 @@ def for_nothing(pending: PendingPayment) -> Signed:
 
 
 @pytest.mark.parametrize("answer", [forged, for_another_payment, for_another_amount, for_nothing])
-async def test_an_answer_that_is_not_our_receipt_is_unknown(journal: Journal, answer: Any) -> None:
+async def test_an_answer_that_is_not_our_receipt_is_unknown(
+    journal: Journal, answer: Answer
+) -> None:
     """Nothing is handed over on it, and the payment is asked for again later."""
     pending = authorize(journal)
     outcome = await settle(journal, pending, lambda _: answer(pending))

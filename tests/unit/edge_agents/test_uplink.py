@@ -10,7 +10,7 @@ import pytest
 from edge_agents.payment_request import PendingPayment
 from edge_agents.uplink import NotTaken, Unknown, Uplink
 from kessai.v1.payment_pb2 import SettlePaymentRequest
-from tests.unit.edge_agents.parties import Switch, make_pending, make_sealed, serve
+from tests.unit.edge_agents.parties import Step, Switch, make_pending, make_sealed, serve
 
 UNAVAILABLE = grpc.StatusCode.UNAVAILABLE
 BUDGET_S = 8.0
@@ -33,7 +33,7 @@ async def test_the_receipt_comes_back() -> None:
 
 
 @pytest.mark.parametrize("first", [UNAVAILABLE, "lose", grpc.StatusCode.RESOURCE_EXHAUSTED])
-async def test_the_same_bytes_are_sent_again(first: object) -> None:
+async def test_the_same_bytes_are_sent_again(first: Step) -> None:
     """Also when the switch settled and only the answer was lost."""
     switch, request = Switch(first, UNAVAILABLE), make_request(make_pending())
     async with serve(switch) as channel:
