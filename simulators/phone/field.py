@@ -6,6 +6,7 @@ pn532:/tmp/reader     a simulated PN532 chip, offered to the terminal as that se
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Protocol
 
 from kessai.complaint import Complaint
@@ -37,5 +38,5 @@ def open_field(moniker: str) -> Field:
     if kind == "udp" and host and port.isdecimal() and int(port) < 2**16:
         return UdpField(host, int(port))
     if kind == "pn532" and where:
-        return Pn532Chip(where)
+        return Pn532Chip(Path(where))
     raise Complaint(f'"{moniker}" is no field: write udp:HOST:PORT or pn532:PATH.')

@@ -47,6 +47,7 @@ class Phone:
         account_number: str = "",
         now_us: Callable[[], int] = lambda: time.time_ns() // 1_000,
         patience_s: float = PATIENCE_S,
+        linger_s: float = LINGER_S,
     ) -> None:
         """Open a paired phone that pays from one of its accounts, by default the first.
 
@@ -54,7 +55,7 @@ class Phone:
         """
         identity = load_identity(folder)
         self._show, self._done = show, threading.Event()
-        self._last = screen.idle()
+        self._last, self._linger_s = screen.idle(), linger_s
         self._failure: BaseException | None = None
         self._store = Store(folder)
         consent = Consent(
@@ -99,7 +100,7 @@ class Phone:
 
     def _stay(self, until: float) -> None:
         while self._done.wait(max(0.0, until - time.monotonic())):
-            time.sleep(LINGER_S)
+            time.sleep(self._linger_s)
             if self._done.is_set():  # and no other purchase has begun meanwhile
                 return
 

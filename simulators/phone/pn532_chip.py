@@ -8,16 +8,12 @@ sets) and in the air (106 kbit/s).
 
 from __future__ import annotations
 
-import contextlib
-import os
-import pty
-import select
 import threading
 import time
-import tty
 from pathlib import Path
 
 from kessai.complaint import Complaint
+from simulators.devices.pty_line import PtyLine
 from simulators.phone.host_frames import ACK, HostFrames, wrap
 from simulators.phone.iso_dep import Card, LeftTheField
 
@@ -44,29 +40,25 @@ _ATQA, _SAK, _UID = b"\x00\x04", 0x60, b"\x08\xa1\xb2\xc3"
 class Pn532Chip:
     """The chip, its serial line and its field; see `field.Field`."""
 
-    def __init__(self, path: str | Path | None = None, model_time: bool = False) -> None:
-        """Make the line and offer it at `path`, a symbolic link; Complaint if that is no link."""
-        self._master, self._slave = pty.openpty()
-        tty.setraw(self._slave)
-        os.set_blocking(self._master, False)
-        self.path = os.ttyname(self._slave)
-        self._link = None if path is None else Path(path)
-        self._offer()
+    def __init__(self, path: Path, model_time: bool = False) -> None:
+        """Offer the line at `path`, a symbolic link; Complaint if something else is there."""
+        if path.exists() and not path.is_symlink():
+            raise Complaint(f"{path} exists and is no link; name another path for the chip.")
         self._card: Card | None = None
         self._lock = threading.Lock()
         self._registers: dict[bytes, int] = {}
         self._timeout_s = 0.05
         self._baud = 115_200
         self._model_time = model_time
-        self._wake, self._asleep = os.pipe()
-        self._thread = threading.Thread(target=self._serve, name="pn532-chip", daemon=True)
-        self._thread.start()
+        self._frames = HostFrames()
+        self._line = PtyLine(path, self._listen)
+        self._line.plug()
 
     def bring(self, card: Card) -> None:
         """Hold a card into the field; Complaint if another phone is in it."""
         with self._lock:
             if self._card is not None:
-                raise Complaint(f"Another phone is in the field of {self.path}.")
+                raise Complaint(f"Another phone is in the field of {self._line.path}.")
             self._card = card
 
     def take_away(self) -> None:
@@ -78,41 +70,22 @@ class Pn532Chip:
 
     def close(self) -> None:
         """Pull the plug: the line hangs up and the link disappears."""
-        os.close(self._asleep)
-        self._thread.join()
+        self._line.unplug()
         self.take_away()
-        if self._link is not None and self._link.is_symlink():
-            self._link.unlink()
-        for end in (self._master, self._slave, self._wake):
-            os.close(end)
 
-    def _offer(self) -> None:
-        if self._link is None:
-            return
-        if self._link.exists() and not self._link.is_symlink():
-            raise Complaint(f"{self._link} exists and is no link; name another path for the chip.")
-        fresh = self._link.with_name(self._link.name + ".new")
-        fresh.unlink(missing_ok=True)
-        fresh.symlink_to(self.path)
-        fresh.replace(self._link)
-
-    def _serve(self) -> None:
-        frames = HostFrames()
-        while self._wake not in select.select([self._master, self._wake], [], [])[0]:
-            received = os.read(self._master, 4096)
-            self._pass_time(len(received) * 10 / self._baud)
-            for command in frames.feed(received):
-                self._write(ACK)
-                answer = self._obey(command[0], command[1:])
-                if answer is not None:
-                    self._write(wrap(bytes([command[0] + 1]) + answer))
-                if command[0] == _SET_BAUD_RATE:
-                    self._baud = _BAUD_RATES[min(command[1], len(_BAUD_RATES) - 1)]
+    def _listen(self, received: bytes) -> None:
+        self._pass_time(len(received) * 10 / self._baud)
+        for command in self._frames.feed(received):
+            self._write(ACK)
+            answer = self._obey(command[0], command[1:])
+            if answer is not None:
+                self._write(wrap(bytes([command[0] + 1]) + answer))
+            if command[0] == _SET_BAUD_RATE:
+                self._baud = _BAUD_RATES[min(command[1], len(_BAUD_RATES) - 1)]
 
     def _write(self, data: bytes) -> None:
         self._pass_time(len(data) * 10 / self._baud)
-        with contextlib.suppress(BlockingIOError):  # nobody reads: the bytes are lost on the line
-            os.write(self._master, data)
+        self._line.write(data)
 
     def _pass_time(self, seconds: float) -> None:
         if self._model_time:

@@ -42,7 +42,7 @@ _HEADLINES = {
     View.AUTHORIZED: "Waiting for the bank",
     View.PAID: "Paid",
     View.NOT_PAID: "Not paid",
-    View.REFUSED: "Not safe to pay",
+    View.REFUSED: "Refused",
     View.CANCELLED: "Cancelled",
     View.LOCKED: "Locked",
 }
@@ -112,8 +112,9 @@ def _pin_pad(screen: Screen) -> RenderableType:
 def _tell(screen: Screen) -> RenderableType:
     colour = _COLOURS[screen.view]
     lines = [
-        Text("\n" + _SYMBOLS[screen.view], style=f"bold {colour}"),
-        Text(_HEADLINES[screen.view] + "\n", style=f"bold {colour}"),
+        Text(),
+        Text(f"  {_SYMBOLS[screen.view]}  ", style=f"bold white on {colour}"),
+        Text(f"\n{_HEADLINES[screen.view]}\n", style=f"bold {colour}"),
     ]
     if screen.total:
         lines.append(Text(screen.total, style="bold"))

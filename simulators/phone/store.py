@@ -111,7 +111,7 @@ class Store:
     def history(self, limit: int = 50) -> list[Decision]:
         """List the newest decisions, newest first."""
         with self._lock:
-            query = f"SELECT {_COLUMNS} FROM purchase ORDER BY decide_time_us DESC"  # noqa: S608
+            query = f"SELECT {_COLUMNS} FROM purchase ORDER BY rowid DESC"  # noqa: S608
             rows = self._db.execute(query + " LIMIT ?", (limit,)).fetchall()
         return [_read_row(row) for row in rows]
 

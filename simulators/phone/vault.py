@@ -113,9 +113,10 @@ class Vault:
             if key is not None:
                 settle()
                 return key
-        if self.tries_left == 0:
+            tries_left = self.tries_left  # while nobody else can try
+        if tries_left == 0:
             raise VaultLocked
-        raise WrongPin(self.tries_left)
+        raise WrongPin(tries_left)
 
     @contextmanager
     def _counted_try(self) -> Iterator[Callable[[], None]]:

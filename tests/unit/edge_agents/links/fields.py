@@ -59,7 +59,7 @@ class Ground:
         for card in self._cards:
             card.close()
         names = {thread.name.split("_")[0] for thread in threading.enumerate()}
-        assert not names & {"nfc-reader", "phone-app", "udp-field", "pn532-chip"}
+        assert not names & {"nfc-reader", "phone-app", "udp-field", "reader"}
 
 
 @asynccontextmanager

@@ -83,7 +83,7 @@ def test_absent_interface_bytes_have_their_default() -> None:
 async def test_garbage_instead_of_an_answer_to_select(garbage: bytes, both: Ground) -> None:
     """Such a card is no phone of ours, and the next one is served."""
     both.field.bring(Odd([garbage] * 1000))
-    assert await both.radio.wait_for_phone(0.3) is None
+    assert await both.radio.wait_for_phone(0.12) is None
     await _works(both)
 
 
@@ -91,7 +91,7 @@ async def test_another_card_is_passed_over(both: Ground) -> None:
     """A card that speaks ISO-DEP but does not have our app."""
     foreign = IsoDepCard(_Foreign())
     both.field.bring(foreign)
-    assert await both.radio.wait_for_phone(0.3) is None
+    assert await both.radio.wait_for_phone(0.12) is None
     foreign.close()
     await _works(both)
 
@@ -107,7 +107,7 @@ class _Foreign:
 async def test_random_frames_lose_the_link_and_no_more(both: Ground, random_seed: int) -> None:
     """Whatever comes instead of an answer, the exchange ends in LinkLost or with its answer."""
     chance = random.Random(random_seed)
-    for _ in range(4):
+    for _ in range(3):
         phone = both.phone()
         link = await both.tap(_Babbling(phone, chance))
         with pytest.raises(LinkLost):
@@ -165,7 +165,7 @@ async def test_broken_datagrams(datagram: bytes, tmp_path: Path) -> None:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as line:
             line.bind(("127.0.0.1", udp.port))
             line.setblocking(False)
-            waiting = asyncio.ensure_future(udp.radio.wait_for_phone(0.3))
+            waiting = asyncio.ensure_future(udp.radio.wait_for_phone(0.12))
             while not waiting.done():
                 try:
                     _, reader = line.recvfrom(2048)
