@@ -1,6 +1,6 @@
 """The `kessai phone` command: pair a simulated phone, tap with it, look at its money.
 
-Mounted by `simulators/cli.py`. With `tap` the phone is a process of its own in a reader's field.
+Mounted by `cli/main.py`. With `tap` the phone is a process of its own in a reader's field.
 """
 
 from __future__ import annotations

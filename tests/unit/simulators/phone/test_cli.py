@@ -1,0 +1,210 @@
+"""`kessai phone` as a process, against a real switch and a real reader (rows B1 and B14)."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from edge_agents.links.radio import open_radio
+from kessai.complaint import Complaint
+from kessai.device_identity import load_identity, write_identity
+from simulators.phone.bank_line import open_bank_line
+from simulators.phone.screen import Screen, View
+from tests.running import RunningSwitch
+from tests.unit.edge_agents.links.fields import PATIENCE_S, free_udp_port
+from tests.unit.simulators.phone.counter import PIN, Counter, hash_of, read, status_of
+
+_COMMAND = """
+import sys
+from kessai.complaint import Complaint
+from simulators.phone.cli import phone
+try:
+    phone(args=sys.argv[1:])
+except Complaint as complaint:
+    sys.exit(str(complaint))
+"""
+
+
+def command(*words: str) -> list[str]:
+    """Write a `kessai phone` command."""
+    return [sys.executable, "-c", _COMMAND, *words]
+
+
+def run(*words: str) -> subprocess.CompletedProcess[str]:
+    """Run a `kessai phone` command to its end."""
+    environment = {"COLUMNS": "120", "TERM": "dumb"}
+    return subprocess.run(
+        command(*words), capture_output=True, text=True, timeout=60, check=False, env=environment
+    )
+
+
+def now_us() -> int:
+    """Tell the time."""
+    return time.time_ns() // 1_000
+
+
+@pytest.fixture(scope="module")
+def switch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSwitch]:
+    """Give a running switch with two wallets, of 25.00 and 99.00 EUR."""
+    running = RunningSwitch.start(tmp_path_factory.mktemp("bank") / "switch", shards=1)
+    running.open_account("wallet/ada", 42, cash=2_500)
+    running.open_account("wallet/bob", 43, cash=9_900)
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="module")
+def ada(switch: RunningSwitch, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give Ada's phone, paired by the command."""
+    folder = tmp_path_factory.mktemp("ada") / "phone"
+    code = switch.pair_phone("ada", "pocket", "00010000004220")
+    paired = run("pair", "--folder", str(folder), "--pin", PIN, code)
+    assert paired.returncode == 0, paired.stderr
+    assert "Paired as phone/ada/pocket" in paired.stdout
+    return folder
+
+
+def test_a_pairing_that_was_cut_off(switch: RunningSwitch, tmp_path: Path) -> None:
+    """The same code goes on with the key in the vault; with another PIN it is refused."""
+    code = switch.pair_phone("ada", "spare", "00010000004220")
+    assert run("pair", "--folder", str(tmp_path), "--pin", PIN, code).returncode == 0
+    vault = (tmp_path / "vault.json").read_bytes()
+    (tmp_path / "device.json").unlink()  # as if the power had gone before the last file
+    refused = run("pair", "--folder", str(tmp_path), "--pin", "9999", code)
+    assert refused.returncode == 1
+    assert "another PIN" in refused.stderr
+    again = run("pair", "--folder", str(tmp_path), "--pin", PIN, code)
+    assert again.returncode == 0, again.stderr
+    assert (tmp_path / "vault.json").read_bytes() == vault
+
+
+def test_balance_and_statement(ada: Path) -> None:
+    """One's own account, from one's own phone."""
+    balance = run("balance", "--folder", str(ada))
+    assert balance.returncode == 0, balance.stderr
+    assert "0001-00000042-20" in balance.stdout
+    assert "25.00 EUR" in balance.stdout
+    history = run("history", "--folder", str(ada))
+    assert history.returncode == 0, history.stderr
+    assert "Cash paid in" in history.stdout
+    assert run("purchases", "--folder", str(ada)).returncode == 0
+
+
+async def test_another_users_account(ada: Path, tmp_path: Path) -> None:
+    """Bob's account is unknown to Ada's certificate, whatever her phone asks or claims."""
+    bobs = "00010000004317"
+    refused = await asyncio.to_thread(run, "history", "--folder", str(ada), "--account", bobs)
+    assert refused.returncode == 1
+    assert "none of this phone's accounts" in refused.stderr
+    async with open_bank_line(ada, now_us) as line:
+        with pytest.raises(Complaint, match="no such account"):
+            await line.statement(bobs, 20)
+    claims = replace(load_identity(ada), accounts=(1_0000_0043,))
+    write_identity(tmp_path, claims)
+    async with open_bank_line(tmp_path, now_us) as line:
+        with pytest.raises(Complaint, match="no such account"):
+            await line.accounts()
+
+
+async def test_the_bank_does_not_answer(ada: Path, tmp_path: Path) -> None:
+    """One sentence, and nothing was lost."""
+    write_identity(tmp_path, replace(load_identity(ada), server_address="127.0.0.1:1"))
+    async with open_bank_line(tmp_path, now_us) as line:
+        with pytest.raises(Complaint, match="does not answer"):
+            await line.accounts()
+
+
+def test_a_phone_whose_time_is_over(ada: Path) -> None:
+    """It is told so before it calls."""
+
+    async def call() -> None:
+        async with open_bank_line(ada, lambda: now_us() + 8 * 86_400_000_000):
+            pass
+
+    with pytest.raises(Complaint, match="expired"):
+        asyncio.run(call())
+
+
+async def test_a_revoked_phone(switch: RunningSwitch, tmp_path: Path) -> None:
+    """Its next call is refused."""
+    code = switch.pair_phone("ada", "lost", "00010000004220")
+    await asyncio.to_thread(run, "pair", "--folder", str(tmp_path), "--pin", PIN, code)
+    async with open_bank_line(tmp_path, now_us) as line:
+        assert await line.accounts()
+    switch.revoke("phone/ada/lost")
+    async with open_bank_line(tmp_path, now_us) as line:
+        with pytest.raises(Complaint, match="The bank refuses"):
+            await line.accounts()
+
+
+@pytest.mark.parametrize("kind", ["udp", "pn532"])
+async def test_a_tap_as_a_process(kind: str, folder: Path, tmp_path: Path) -> None:
+    """Screens come as JSON lines; two taps; the second ends unpaid, which the exit code says."""
+    counter = Counter()
+    counter.now_us = now_us()
+    where = f"udp:127.0.0.1:{free_udp_port()}" if kind == "udp" else f"pn532:{tmp_path / 'chip'}"
+    words = ("--pin", PIN, "--answer", "approve", "--taps", "2", "--events", "--stay", "20")
+    process = await asyncio.create_subprocess_exec(
+        *command("tap", "--folder", str(folder), "--field", where, *words),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    first = Screen.from_json((await process.stdout.readline()).decode())
+    assert first.view is View.IDLE
+    radio = open_radio(where)
+    try:
+        for total in (500, -1):
+            request = counter.request(lambda r, t=total: setattr(r.total, "amount_minor", t))
+            counter.session_id = counter.random_bytes(16)
+            link = await radio.wait_for_phone(PATIENCE_S)
+            assert link is not None
+            answer = await link.exchange(counter.present(request), PATIENCE_S)
+            if total > 0:
+                assert read(answer).sealed_authorization.ciphertext
+                delivered = await link.exchange(
+                    counter.deliver(counter.receipt(request)), PATIENCE_S
+                )
+                assert status_of(delivered) == "RECEIPT_ACCEPTED"
+                assert len(hash_of(request)) == 32
+            assert await radio.wait_until_gone(PATIENCE_S)
+    finally:
+        await radio.close()
+    rest = (await process.stdout.read()).decode().splitlines()
+    views = [Screen.from_json(line).view for line in rest]
+    assert await process.wait() == 3
+    paid = [View.PURCHASE, View.ENTER_PIN, View.AUTHORIZED, View.PAID]
+    assert views == [*paid, View.IDLE, View.REFUSED]
+    assert not (tmp_path / "chip").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("--field", "udp:127.0.0.1:1", "--answer", "approve"), "needs --pin"),
+        (("--field", "nonsense", "--answer", "decline"), "is no field"),
+        (("--field", "pn532:/dev/null", "--answer", "decline"), "is no link"),
+        (("--field", "udp:127.0.0.1:1", "--answer", "decline", "--account", "1"), "14 digits"),
+    ],
+)
+def test_complaints(words: tuple[str, ...], says: str, folder: Path) -> None:
+    """One line on stderr, no traceback, exit code 1."""
+    ended = run("tap", "--folder", str(folder), *words)
+    assert ended.returncode == 1
+    assert says in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_the_phone_is_drawn(folder: Path) -> None:
+    """Without --events the window shows the phone; nobody came, so nothing was paid."""
+    port = free_udp_port()
+    words = ("--field", f"udp:127.0.0.1:{port}", "--answer", "decline", "--stay", "0.2")
+    ended = run("tap", "--folder", str(folder), *words)
+    assert ended.returncode == 3
+    assert "Hold your phone to the" in ended.stdout
