@@ -12,22 +12,29 @@ import sys
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from kessai.complaint import Complaint
 
 # Command -> (where its typer app is, what it does). The order is that of the help.
 ROOMS: dict[str, tuple[str, str]] = {
-    "demo": ("simulators.cli:demo", "Watch a phone pay at a register, from radio to ledger."),
-    "init": ("server.cli:init", "Make a data folder: certificates, keys, shards and a config."),
-    "serve": ("server.cli:serve", "Run the switch on a data folder."),
-    "account": ("server.cli:account", "Open accounts, take cash in and out, read statements."),
-    "merchant": ("server.cli:merchant", "Enter merchants."),
-    "device": ("server.cli:device", "Pair, list and revoke devices."),
-    "ledger": ("server.cli:ledger", "Verify the books; print the trial balance."),
+    "demo": ("simulators.town_demo:demo", "Watch a phone pay at a register, from radio to ledger."),
+    "init": (
+        "server.commands.folder:init",
+        "Make a data folder: certificates, keys, shards and a config.",
+    ),
+    "serve": ("server.commands.folder:serve", "Run the switch on a data folder."),
+    "account": (
+        "server.commands.accounts:account",
+        "Open accounts, take cash in and out, read statements.",
+    ),
+    "merchant": ("server.commands.merchants:merchant", "Enter merchants."),
+    "device": ("server.commands.devices:device", "Pair, list and revoke devices."),
+    "ledger": ("server.commands.ledger:ledger", "Verify the books; print the trial balance."),
     "agent": ("edge_agents.cli:agent", "Pair and run the agent of a terminal."),
-    "phone": ("simulators.cli:phone", "Pair and run a simulated phone."),
-    "simulate": ("simulators.cli:simulate", "Run simulated devices on serial lines."),
-    "bench": ("simulators.cli:bench", "Measure, and print the figures."),
+    "phone": ("simulators.phone.cli:phone", "Pair and run a simulated phone."),
+    "simulate": ("simulators.devices.cli:simulate", "Run simulated devices on serial lines."),
+    "bench": ("simulators.load.cli:bench", "Measure, and print the figures."),
 }
 
 
@@ -42,12 +49,14 @@ def main() -> None:
         return
     errors = Console(stderr=True, soft_wrap=True, highlight=False)
     if words[0] not in ROOMS:
-        errors.print(f'[bold red]kessai:[/] there is no command "{words[0]}"; try kessai --help')
+        errors.print(
+            "[bold red]kessai:[/]", Text(f'there is no command "{words[0]}"; try kessai --help')
+        )
         sys.exit(2)
     try:
         _run(words[0], words[1:])
     except Complaint as complaint:
-        errors.print("[bold red]kessai:[/]", str(complaint), markup=True)
+        errors.print("[bold red]kessai:[/]", Text(str(complaint)))
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

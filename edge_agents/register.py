@@ -204,6 +204,7 @@ class Register:
             self._board.show(screens.message("SET ASIDE", "Not yet paid: keep the goods."))
         else:
             self._board.show(screens.idle(self._parts.terminal.display_name))
+        self._events.emit("sale_cleared", pending)
         self._sale = self._new_sale()
 
     def _on_reprint(self) -> None:

@@ -1,1 +1,1 @@
-"""What people type: a file for each command of the switch, mounted by `server/cli.py`."""
+"""What people type: a file for each command of the switch, mounted by `cli/main.py`."""

@@ -1,4 +1,4 @@
-"""`kessai merchant`: entering merchants."""
+"""`kessai merchant`: what an operator does with merchants."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Options that several commands share."""
+"""Options that several of the switch's commands share."""
 
 from __future__ import annotations
 

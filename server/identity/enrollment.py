@@ -20,10 +20,9 @@ from kessai.envelope import (
     SignatureInvalid,
     key_id_of,
     load_public_key,
-    raw_public_key,
     verify_bytes,
 )
-from kessai.identity_path import AGENT, parse_device
+from kessai.identity_path import AGENT, PHONE, parse_device
 from server.domain.directory import DeviceEntry, IssuedCertificate
 from server.identity.authority import Authority
 from server.identity.certificates import public_key_of_request
@@ -40,8 +39,7 @@ from server.shards.directory import Directory
 MAX_SOFTWARE_VERSION = 80
 
 _PROOF_CONTEXT = b"kessai/enroll/v1\0"
-_KEY_BYTES = {AGENT: 32}
-_PHONE_KEY_BYTES = 65
+_SIGNING_KEY_BYTES = {AGENT: 32, PHONE: 65}
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +150,7 @@ class Enrollment:
 def _check_signing_key(application: Application, device: str) -> bytes:
     kind, _ = parse_device(device)
     raw = application.signing_key
-    if len(raw) != _KEY_BYTES.get(kind, _PHONE_KEY_BYTES):
+    if len(raw) != _SIGNING_KEY_BYTES.get(kind):
         raise FieldRefused("signing_public_key", "a terminal has Ed25519, a phone has P-256")
     try:
         key = load_public_key(raw)
@@ -162,8 +160,6 @@ def _check_signing_key(application: Application, device: str) -> bytes:
         raise FieldRefused("signing_public_key", str(error)) from None
     except SignatureInvalid as error:
         raise FieldRefused("signing_key_proof", str(error)) from None
-    if raw_public_key(key) != raw:
-        raise FieldRefused("signing_public_key", "not an uncompressed point")
     return key_id_of(key)
 
 

@@ -1,0 +1,71 @@
+"""`kessai demo --interactive`: a person plays the cashier, then the customer.
+
+Used by `town_demo.py`.
+"""
+
+from __future__ import annotations
+
+import subprocess
+
+from rich.console import Console
+from rich.prompt import Prompt
+from rich.table import Table
+
+from kessai.money import Money
+from simulators.devices.paper_roll import draw_slip
+from simulators.town import CURRENCY, PIN, Town
+from simulators.town_processes import kessai_command
+from simulators.town_stage import draw_movements
+from simulators.town_story import NAMES, PRICES
+
+_KEYS = {"p": "%PAY", "r": "%REMOVE", "c": "%CANCEL", "x": "%REPRINT"}
+_WORDS = {"%PAY": "PAY", "%REMOVE": "REMOVE LAST", "%CANCEL": "CANCEL", "%REPRINT": "REPRINT"}
+
+
+def play(town: Town, console: Console) -> None:
+    """Take the cashier's keys until q; at PAY, hand over to a customer with a phone."""
+    goods = dict(enumerate(NAMES, 1))
+    _explain(console, goods)
+    while True:
+        console.print(town.display.draw())
+        word = Prompt.ask("[bold]cashier[/] (1-6, p, r, c, x, q)", console=console).strip().lower()
+        if word == "q":
+            return
+        if word.isdigit() and int(word) in goods:
+            gtin = goods[int(word)]
+            town.scan(gtin, NAMES[gtin])
+        elif word in _KEYS:
+            town.press(_KEYS[word], _WORDS[_KEYS[word]])
+            if word == "p" and town.is_waiting_for_phone:
+                _hand_over(town, console)
+        else:
+            console.print(f'[yellow]"{word}" is not on the command sheet.[/]')
+
+
+def _explain(console: Console, goods: dict[int, str]) -> None:
+    table = Table(title="You are the cashier, and then the customer", box=None)
+    for number, gtin in goods.items():
+        table.add_row(f"[bold]{number}[/]", NAMES[gtin], str(Money(PRICES[gtin], CURRENCY)))
+    console.print(table)
+    console.print(
+        "[bold]p[/] pay  [bold]r[/] remove the last  [bold]c[/] cancel  [bold]x[/] reprint  "
+        f"[bold]q[/] quit        Both customers' PIN is [bold]{PIN}[/].\n"
+    )
+
+
+def _hand_over(town: Town, console: Console) -> None:
+    names = {name[0].lower(): name for name in town.residents}
+    choice = Prompt.ask(
+        f"[bold]whose phone[/] ({', '.join(names.values())})",
+        choices=[*names, *names.values()],
+        default=next(iter(names)),
+        show_choices=False,
+        console=console,
+    )
+    resident = town.residents[names.get(choice[0].lower(), choice)]
+    printed = len(town.printer.roll.slips)
+    words = ["phone", "tap", "--folder", str(resident.folder), "--field", town.field]
+    subprocess.run([*kessai_command(), *words, "--answer", "ask"], check=False)
+    if town.display.text.startswith("Paid"):
+        console.print(draw_slip(town.slips(printed + 1)[-1]))
+    console.print(draw_movements(town.movements[-6:]))

@@ -1,0 +1,155 @@
+"""Watches the ledger as an operator may: new entries of the town's accounts, and the totals.
+
+Used by `town.py`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import grpc
+import grpc.aio
+
+from kessai.account_number import parse_account, pretty_account
+from kessai.channel import CHANNEL_OPTIONS
+from kessai.device_identity import DeviceIdentity
+from kessai.money import Money, format_minor
+from kessai.request_id import format_request_id
+from kessai.v1 import account_pb2 as pb
+from kessai.v1 import device_pb2
+from kessai.v1.account_pb2_grpc import AccountServiceStub
+from kessai.v1.device_pb2_grpc import DeviceServiceStub
+from simulators.town_stage import Movement
+
+CALL_LIMIT_S = 10.0
+_EVERY_S = 0.15
+
+
+class Operator:
+    """The operator's line to the switch, and the calls that the town needs."""
+
+    def __init__(self, identity: DeviceIdentity, new_request_id: Callable[[], bytes]) -> None:
+        credentials = grpc.ssl_channel_credentials(
+            identity.root_pem, identity.key_pem, identity.chain_pem
+        )
+        self._channel = grpc.secure_channel(
+            identity.server_address, credentials, list(CHANNEL_OPTIONS)
+        )
+        self._new_request_id = new_request_id
+        self._accounts = AccountServiceStub(self._channel)
+        self._devices = DeviceServiceStub(self._channel)
+
+    def open_account(self, owner: str, currency: str, cash_minor: int) -> str:
+        """Open an account and pay cash in; its fourteen digits."""
+        request = pb.OpenAccountRequest(
+            request_id=self._id(), owner=owner, currency_code=currency, branch=1
+        )
+        number = self._accounts.OpenAccount(request, timeout=CALL_LIMIT_S).account.account_number
+        if cash_minor:
+            deposit = pb.DepositCashRequest(
+                request_id=self._id(),
+                account_number=number,
+                amount=Money(cash_minor, currency).to_proto(),
+            )
+            self._accounts.DepositCash(deposit, timeout=CALL_LIMIT_S)
+        return number
+
+    def create_merchant(self, merchant_id: str, name: str, account_number: str) -> None:
+        """Enter a merchant."""
+        request = device_pb2.CreateMerchantRequest(
+            request_id=self._id(), merchant_id=merchant_id, display_name=name,
+            category_code="5411", account_number=account_number,
+        )  # fmt: skip
+        self._devices.CreateMerchant(request, timeout=CALL_LIMIT_S)
+
+    def pair(self, request: device_pb2.CreatePairingCodeRequest) -> str:
+        """Make a pairing code; its URI."""
+        request.request_id = self._id()
+        return self._devices.CreatePairingCode(request, timeout=CALL_LIMIT_S).pairing_uri
+
+    def entries(self, number: str) -> pb.ListEntriesResponse:
+        """Read an account's newest entries and its balance."""
+        request = pb.ListEntriesRequest(account_number=number, page_size=20)
+        return self._accounts.ListEntries(request, timeout=CALL_LIMIT_S)
+
+    def trial_balance(self) -> pb.GetTrialBalanceResponse:
+        """Add up all accounts."""
+        return self._accounts.GetTrialBalance(pb.GetTrialBalanceRequest(), timeout=CALL_LIMIT_S)
+
+    def close(self) -> None:
+        """Close the line."""
+        self._channel.close()
+
+    def _id(self) -> str:
+        return format_request_id(self._new_request_id())
+
+
+class LedgerWatch:
+    """Follows accounts by name; `on_movement` is called for each new entry, on a thread of it."""
+
+    def __init__(
+        self, operator: Operator, names: dict[str, str], on_movement: Callable[[Movement], None]
+    ) -> None:
+        self._operator, self._names, self._on_movement = operator, names, on_movement
+        self._seen = dict.fromkeys(names, 0)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="ledger-watch", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Look once more, then stop."""
+        self._stop.set()
+        self._thread.join(CALL_LIMIT_S)
+
+    def _run(self) -> None:
+        while not self._stop.wait(_EVERY_S):
+            self._look()
+        self._look()
+
+    def _look(self) -> None:
+        try:
+            for number in self._names:
+                self._report(number, self._operator.entries(number))
+        except grpc.RpcError:
+            return  # the switch is busy or away: look again next time
+
+    def _report(self, number: str, page: pb.ListEntriesResponse) -> None:
+        for entry in reversed(page.entries):
+            if entry.sequence <= self._seen[number]:
+                continue
+            self._seen[number] = entry.sequence
+            kind = pb.EntryKind.Name(entry.kind).removeprefix("ENTRY_KIND_")
+            self._on_movement(
+                Movement(
+                    account=self._names[number],
+                    what=kind.replace("_", " ").lower(),
+                    amount=Money.from_proto(entry.amount).decimal(),
+                    balance=str(Money.from_proto(entry.balance)),
+                    counterparty=self._name(entry.counterparty),
+                )
+            )
+
+    def _name(self, number: str) -> str:
+        if number in self._names:
+            return self._names[number]
+        house = number.startswith("0000")
+        return "operator" if house else pretty_account(parse_account(number))
+
+
+def balance_minor(page: pb.ListEntriesResponse) -> int:
+    """Give the balance on a page, minor units."""
+    return page.account.balance.amount_minor
+
+
+def trial_lines(trial: pb.GetTrialBalanceResponse) -> list[tuple[str, str, str, str]]:
+    """Write the trial balance as text: kind, debits, credits, balance."""
+    return [
+        (
+            line.account_kind.replace("_", " "),
+            format_minor(line.debits_minor, line.currency_code),
+            format_minor(line.credits_minor, line.currency_code),
+            format_minor(line.credits_minor - line.debits_minor, line.currency_code),
+        )
+        for line in trial.lines
+    ]

@@ -1,0 +1,86 @@
+"""The processes of the town: each a real `kessai` command, followed line by line.
+
+Used by `town.py`.
+"""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from kessai.complaint import Complaint
+
+STOP_LIMIT_S = 15.0
+RUN_LIMIT_S = 60.0
+
+
+def kessai_command() -> list[str]:
+    """Name the `kessai` of this environment."""
+    return [str(Path(sys.executable).with_name("kessai"))]
+
+
+def run(*words: str) -> str:
+    """Run a command to its end; Complaint with its last line if it fails. Its output comes back."""
+    done = subprocess.run(
+        [*kessai_command(), *words],
+        capture_output=True,
+        text=True,
+        timeout=RUN_LIMIT_S,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise Complaint(f"kessai {words[0]} failed: {(done.stderr or done.stdout).strip()}")
+    return done.stdout
+
+
+class Process:
+    """A command that runs on its own; `on_line` gets each line that it prints."""
+
+    def __init__(
+        self, words: list[str], log: Path, on_line: Callable[[str], None] = lambda line: None
+    ) -> None:
+        self._log = log
+        with open(log, "ab") as errors:
+            self._process = subprocess.Popen(
+                [*kessai_command(), *words], stdout=subprocess.PIPE, stderr=errors, text=True
+            )
+        self._reader = threading.Thread(target=self._follow, args=(on_line,), daemon=True)
+        self._reader.start()
+
+    @property
+    def is_running(self) -> bool:
+        """Tell whether it is still there."""
+        return self._process.poll() is None
+
+    def wait(self, timeout_s: float) -> int:
+        """Wait for its end and its last event; the exit code comes back."""
+        try:
+            code = self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            raise Complaint(f"a process did not end in {timeout_s:g} s: see {self._log}") from None
+        self._reader.join(timeout_s)
+        return code
+
+    def stop(self) -> None:
+        """Ask it to end with SIGTERM; SIGKILL if it does not."""
+        if self.is_running:
+            self._process.send_signal(signal.SIGTERM)
+            try:
+                self._process.wait(STOP_LIMIT_S)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        self._reader.join(STOP_LIMIT_S)
+
+    def _follow(self, on_line: Callable[[str], None]) -> None:
+        output = self._process.stdout
+        if output is None:
+            return
+        with output:
+            for line in output:
+                on_line(line)
