@@ -1,4 +1,4 @@
-"""The directory on a real file: what is written stays, caches never lie, revocation bites at once."""
+"""The directory on a real file: it is durable, its caches never lie, revocation bites at once."""
 
 from __future__ import annotations
 

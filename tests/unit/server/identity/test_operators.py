@@ -1,0 +1,50 @@
+"""Operators: a folder that opens a line, and a way to revoke it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kessai.complaint import Complaint
+from kessai.device_identity import load_identity
+from tests.unit.server.ports import Switch
+
+
+@pytest.fixture
+def switch(tmp_path: Path) -> Iterator[Switch]:
+    """The parts of a switch."""
+    made = Switch(tmp_path)
+    yield made
+    made.directory.close()
+
+
+def test_an_operator_has_an_identity_folder(switch: Switch) -> None:
+    """Of the same form as a device's; it signs no documents."""
+    made = switch.operators.add("joe", switch.folder / "joe", "host:7443")
+    read = load_identity(switch.folder / "joe")
+    assert read == made
+    assert (read.kind, read.names, read.server_address) == ("operator", ("joe",), "host:7443")
+    assert switch.directory.device("operator/joe") is not None
+    assert switch.directory.signing_keys("operator/joe") == []
+
+
+def test_an_operator_who_is_made_anew_replaces_his_former_self(switch: Switch) -> None:
+    """The lost folder is worth nothing."""
+    old = switch.operators.add("joe", switch.folder / "old", "host:7443")
+    new = switch.operators.add("joe", switch.folder / "new", "host:7443")
+    assert switch.directory.is_revoked(old.certificate.serial_number)
+    assert not switch.directory.is_revoked(new.certificate.serial_number)
+
+
+def test_what_is_refused(switch: Switch) -> None:
+    """A name that cannot be one, and a folder that holds an identity."""
+    with pytest.raises(Complaint, match="cannot name"):
+        switch.operators.add("Joe", switch.folder / "joe", "host:7443")
+    assert not (switch.folder / "joe").exists()
+    first = switch.operators.add("joe", switch.folder / "joe", "host:7443")
+    with pytest.raises(Complaint, match="already holds"):
+        switch.operators.add("ann", switch.folder / "joe", "host:7443")
+    assert load_identity(switch.folder / "joe") == first
+    assert not switch.directory.is_revoked(first.certificate.serial_number)

@@ -1,0 +1,160 @@
+"""Pairing codes: idempotent, hashed, short-lived, and hard to guess."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kessai.account_number import make_account
+from kessai.pairing_code import format_code, parse_code
+from server.identity.pairing import GUESSES_A_MINUTE, MAX_ACCOUNTS, TRIES
+from server.identity.refusals import (
+    FieldRefused,
+    PairingRefused,
+    RequestIdReused,
+    TooManyGuesses,
+    Unknown,
+)
+from tests.unit.server.ports import SHOP, Switch
+
+TILL, PIXEL = "agent/shop/till", "phone/ann/pixel"
+MINUTE_US = 60_000_000
+
+
+@pytest.fixture
+def switch(tmp_path: Path) -> Iterator[Switch]:
+    """The parts of a switch, with one merchant."""
+    made = Switch(tmp_path)
+    made.merchants.add(SHOP)
+    yield made
+    made.directory.close()
+
+
+def test_a_code_grants_its_device(switch: Switch) -> None:
+    """As often as it is shown while it lasts; whether it was used is seen elsewhere."""
+    accounts = (make_account(1, 1), make_account(1, 2))
+    code, expire_us = switch.desk.hand_out(switch.request_id(), PIXEL, accounts)
+    for text in (code, code.lower().replace("-", "")):
+        grant = switch.desk.take_in(text)
+        assert (grant.device, grant.accounts, grant.expire_us) == (PIXEL, accounts, expire_us)
+
+
+def test_a_lost_answer_can_be_asked_for_again(switch: Switch, tmp_path: Path) -> None:
+    """The same request_id gives the same code and end, also after a restart."""
+    request_id = switch.request_id()
+    first = switch.desk.hand_out(request_id, TILL)
+    switch.clock.ahead_us = MINUTE_US
+    assert switch.desk.hand_out(request_id, TILL) == first
+    switch.directory.close()
+    again = Switch(tmp_path)
+    assert again.desk.hand_out(request_id, TILL) == first
+    again.directory.close()
+
+
+def test_another_device_under_the_same_request_id(switch: Switch) -> None:
+    """Is refused, also if only the accounts differ."""
+    request_id = switch.request_id()
+    switch.desk.hand_out(request_id, PIXEL, (1,))
+    for device, accounts in ((PIXEL, (2,)), (TILL, (1,)), (PIXEL, ())):
+        with pytest.raises(RequestIdReused):
+            switch.desk.hand_out(request_id, device, accounts)
+
+
+def test_different_requests_get_different_codes(switch: Switch) -> None:
+    """Also for the same device."""
+    codes = {switch.desk.hand_out(switch.request_id(), TILL)[0] for _ in range(50)}
+    assert len(codes) == 50
+
+
+def test_codes_follow_from_a_secret(switch: Switch, tmp_path: Path) -> None:
+    """Another switch gives another code for the same request."""
+    request_id = switch.request_id()
+    other = Switch(tmp_path / "other")
+    other.merchants.add(SHOP)
+    assert other.desk.hand_out(request_id, TILL) != switch.desk.hand_out(request_id, TILL)
+    other.directory.close()
+
+
+def test_the_code_is_nowhere_on_disk(switch: Switch, tmp_path: Path) -> None:
+    """Neither as text nor as bytes: only its hash is kept."""
+    code, _ = switch.desk.hand_out(switch.request_id(), TILL)
+    switch.directory.close()
+    everything = b"".join(path.read_bytes() for path in tmp_path.glob("directory.db*"))
+    assert TILL.encode() in everything
+    for secret in (code.encode(), code.replace("-", "").encode(), parse_code(code)[4:]):
+        assert secret not in everything
+
+
+def test_a_merchant_must_exist(switch: Switch) -> None:
+    """A terminal of nobody is not paired."""
+    with pytest.raises(Unknown):
+        switch.desk.hand_out(switch.request_id(), "agent/nobody/till")
+
+
+def test_a_wallet_has_so_many_accounts(switch: Switch) -> None:
+    """And no more."""
+    accounts = tuple(range(1, MAX_ACCOUNTS + 1))
+    switch.desk.hand_out(switch.request_id(), PIXEL, accounts)
+    with pytest.raises(FieldRefused):
+        switch.desk.hand_out(switch.request_id(), PIXEL, (*accounts, 99))
+
+
+@pytest.mark.parametrize("tries", range(TRIES + 1))
+def test_wrong_tries_end_a_code(switch: Switch, tries: int) -> None:
+    """Four leave it good, five do not; other codes are untouched."""
+    code, _ = switch.desk.hand_out(switch.request_id(), TILL)
+    other, _ = switch.desk.hand_out(switch.request_id(), PIXEL)
+    raw = parse_code(code)
+    for number in range(tries):
+        with pytest.raises(PairingRefused):
+            switch.desk.take_in(format_code(raw[:15] + bytes([raw[15] ^ number + 1])))
+    if tries < TRIES:
+        assert switch.desk.take_in(code).device == TILL
+    else:
+        with pytest.raises(PairingRefused):
+            switch.desk.take_in(code)
+    assert switch.desk.take_in(other).device == PIXEL
+
+
+def test_a_code_ends(switch: Switch) -> None:
+    """After ten minutes."""
+    code, expire_us = switch.desk.hand_out(switch.request_id(), TILL)
+    assert 9 * MINUTE_US < expire_us - switch.clock() <= 10 * MINUTE_US
+    switch.clock.ahead_us = 10 * MINUTE_US
+    with pytest.raises(PairingRefused):
+        switch.desk.take_in(code)
+
+
+def test_revoking_the_device_ends_its_codes(switch: Switch) -> None:
+    """A code that was made before may be in the wrong hands too."""
+    switch.operators.add("joe", switch.folder / "joe", "x:1")
+    code, _ = switch.desk.hand_out(switch.request_id(), "operator/joe")
+    switch.fleet.revoke("operator/joe")
+    with pytest.raises(PairingRefused):
+        switch.desk.take_in(code)
+
+
+def test_guesses_are_limited_over_all_codes(switch: Switch) -> None:
+    """Then even a right code waits, so that a guesser learns nothing; after a minute it goes on."""
+    code, _ = switch.desk.hand_out(switch.request_id(), TILL)
+    for _ in range(GUESSES_A_MINUTE):
+        with pytest.raises(PairingRefused):
+            switch.desk.take_in(format_code(os.urandom(16)))
+    for text in (code, "nonsense"):
+        with pytest.raises(TooManyGuesses):
+            switch.desk.take_in(text)
+    switch.clock.ahead_us = MINUTE_US
+    assert switch.desk.take_in(code).device == TILL
+
+
+def test_a_clock_that_is_set_back_locks_nobody_out(switch: Switch) -> None:
+    """Guesses from the future do not count."""
+    code, _ = switch.desk.hand_out(switch.request_id(), TILL)
+    for _ in range(GUESSES_A_MINUTE):
+        with pytest.raises(PairingRefused):
+            switch.desk.take_in("nonsense")
+    switch.clock.ahead_us = -5 * MINUTE_US
+    assert switch.desk.take_in(code).device == TILL
