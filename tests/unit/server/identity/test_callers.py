@@ -79,7 +79,8 @@ async def test_each_call_has_its_own_caller() -> None:
         await asyncio.sleep(0)
         return current_caller().device
 
-    assert await asyncio.gather(call("ann"), call("joe")) == ["operator/ann", "operator/joe"]
+    ann, joe = await asyncio.gather(call("ann"), call("joe"))
+    assert (ann, joe) == ("operator/ann", "operator/joe")
     assert current_device() == "-"
     with pytest.raises(LookupError):
         current_caller()
