@@ -1,0 +1,152 @@
+"""Books to measure on: a data folder with many funded accounts, filled before the switch starts.
+
+Every account is opened and funded by the same commands that operators cause, decided by the shards
+themselves, so the books verify. It is dated an hour back, so that a switch that starts on the
+folder does not remember these requests as new ones. Each shard is filled by a process of its own.
+Used by `wire.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterator
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass
+from pathlib import Path
+
+from kessai.account_number import format_account, make_account
+from kessai.currency import BY_CODE
+from kessai.money import Money
+from kessai.request_id import format_request_id, new_request_id
+from kessai.v1.account_pb2 import DepositCashRequest, OpenAccountRequest, OperatorEvidence
+from server import data_folder, main
+from server.config import ServerConfig
+from server.domain.account_opening import OpenAccount
+from server.domain.cash import DepositCash
+from server.domain.command import Command
+from server.domain.history import operator_input_hash
+from server.shards.placement import ShardPlace
+from server.shards.router import shard_path
+from server.shards.shard import Shard
+from server.shards.sqlite_reader import SqliteReader
+from server.shards.sqlite_store import SqliteStore
+
+CURRENCY = "EUR"
+DEPOSIT_MINOR = 10_000_000
+
+_SHARDS = 4
+_CUSTOMERS_BRANCH, _MERCHANTS_BRANCH = 1, 2
+_AGO_US = 3_600_000_000
+_AT_ONCE = 4096
+_LEDGER = BY_CODE[CURRENCY].number
+
+
+@dataclass(frozen=True, slots=True)
+class Population:
+    """How many there are. Accounts belong to wallets in turn, terminals to merchants."""
+
+    accounts: int
+    wallets: int = 200
+    merchants: int = 8
+
+    def account(self, index: int) -> tuple[int, str]:
+        """Give a customer's account by its index from 0, and the wallet that owns it."""
+        return make_account(_CUSTOMERS_BRANCH, index + 1), wallet_name(index % self.wallets)
+
+    def merchant_account(self, index: int) -> int:
+        """Give a merchant's account by its index from 0."""
+        return make_account(_MERCHANTS_BRANCH, index + 1)
+
+
+def wallet_name(index: int) -> str:
+    """Name a wallet by its index from 0."""
+    return f"w{index}"
+
+
+def merchant_name(index: int) -> str:
+    """Name a merchant by its index from 0."""
+    return f"m{index}"
+
+
+def create_folder(folder: Path) -> None:
+    """Make a data folder as `kessai init` does, on free ports of this machine."""
+    free = "127.0.0.1:0"
+    config = ServerConfig(listen=free, pairing_listen=free, metrics_listen=free)
+    data_folder.create(folder, "bench.example", _SHARDS, config, main.now_us, os.urandom)
+
+
+def fill(folder: Path, population: Population, pool: Executor) -> list[Future[None]]:
+    """Begin to open all accounts, the customers' with money; a future for each shard."""
+    return [pool.submit(_fill_shard, folder, shard, population) for shard in range(_SHARDS)]
+
+
+def _fill_shard(folder: Path, number: int, population: Population) -> None:
+    books = data_folder.read_books(folder)
+    path = shard_path(folder, number)
+    place = ShardPlace(number, books.slots)
+    store = SqliteStore(path, number, books.id)
+    reader = SqliteReader(path, number, books.id)
+    shard = Shard(place, store, reader, _an_hour_ago, lambda shard: None)
+    try:
+        asyncio.run(_submit(shard, _commands(place, population)))
+    finally:
+        shard.close()
+
+
+async def _submit(shard: Shard, commands: Iterator[Command]) -> None:
+    waiting = []
+    for command in commands:
+        waiting.append(shard.submit(command))
+        if len(waiting) == _AT_ONCE:
+            await asyncio.gather(*waiting)
+            waiting.clear()
+    await asyncio.gather(*waiting)
+
+
+def _commands(place: ShardPlace, population: Population) -> Iterator[Command]:
+    for index in range(population.merchants):
+        account = population.merchant_account(index)
+        if place.is_here(account):
+            yield _opening(account, f"merchant/{merchant_name(index)}")
+    for index in range(population.accounts):
+        account, wallet = population.account(index)
+        if place.is_here(account):
+            yield _opening(account, f"wallet/{wallet}")
+            yield _deposit(account)
+
+
+def _opening(account: int, owner: str) -> OpenAccount:
+    request_id = _old_id()
+    branch, number = divmod(account, 10**8)
+    request = OpenAccountRequest(
+        request_id=format_request_id(request_id),
+        owner=owner, currency_code=CURRENCY, branch=branch, number=number,
+    ).SerializeToString(deterministic=True)  # fmt: skip
+    content = operator_input_hash(request)
+    return OpenAccount(request_id, content, 0, account, 0, _LEDGER, _evidence(request), owner)
+
+
+def _deposit(account: int) -> DepositCash:
+    request_id = _old_id()
+    request = DepositCashRequest(
+        request_id=format_request_id(request_id),
+        account_number=format_account(account),
+        amount=Money(DEPOSIT_MINOR, CURRENCY).to_proto(),
+    ).SerializeToString(deterministic=True)
+    content, body = operator_input_hash(request), _evidence(request)
+    return DepositCash(request_id, content, 0, account, DEPOSIT_MINOR, _LEDGER, body)
+
+
+def _evidence(request: bytes) -> bytes:
+    return OperatorEvidence(
+        operator=data_folder.OPERATOR_NAME, request=request
+    ).SerializeToString()
+
+
+def _an_hour_ago() -> int:
+    return main.now_us() - _AGO_US
+
+
+def _old_id() -> bytes:
+    return new_request_id(_an_hour_ago() // 1000, os.urandom)

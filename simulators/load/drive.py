@@ -1,0 +1,107 @@
+"""Driving a switch: so many calls in flight for some time, or calls at scheduled moments.
+
+Closed loop measures throughput: each worker sends its next call when the last was answered. Open
+loop measures latency: calls begin when they are due, however slow the answers are, and latency
+counts from that moment, so that a switch that stalls cannot hide it. Every call that is not
+answered is dropped and counted. Used by `wire.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Generic, TypeVar
+
+import grpc.aio
+
+CALL_LIMIT_S = 5.0
+MOST_IN_FLIGHT = 1024
+
+Work = TypeVar("Work")
+Call = Callable[[Work], Awaitable[bytes]]
+
+
+@dataclass(slots=True)
+class Run(Generic[Work]):
+    """What was answered, with seconds on the `perf_counter` clock: since when it was due, till."""
+
+    answers: list[tuple[Work, bytes]] = field(default_factory=list)
+    begins: list[float] = field(default_factory=list)
+    ends: list[float] = field(default_factory=list)
+    unanswered: list[Work] = field(default_factory=list)
+    never_sent: int = 0
+
+    @property
+    def dropped(self) -> int:
+        """Calls that failed, took longer than CALL_LIMIT_S, or could not even be sent."""
+        return len(self.unanswered) + self.never_sent
+
+    def rate(self, warm_up_s: float) -> float:
+        """Answers a second, from after the warm-up to when the first worker found no more work."""
+        first = min(self.begins, default=0.0) + warm_up_s
+        last = max(self.begins, default=0.0)
+        counted = sum(first < end <= last for end in self.ends)
+        return counted / (last - first) if last > first else 0.0
+
+    def latencies_ms(self, warm_up_s: float) -> list[float]:
+        """Milliseconds of each answer after the warm-up, sorted."""
+        first = min(self.begins, default=0.0) + warm_up_s
+        pairs = zip(self.begins, self.ends, strict=True)
+        return sorted((end - begin) * 1000 for begin, end in pairs if begin >= first)
+
+
+async def closed_loop(
+    call: Call[Work], queues: Sequence[deque[Work]], in_flight: int, seconds: float
+) -> Run[Work]:
+    """Keep calls in flight, spread over the queues, for some seconds or until one is empty."""
+    run = Run[Work]()
+    deadline = perf_counter() + seconds
+    stopped = False
+
+    async def work(queue: deque[Work]) -> None:
+        nonlocal stopped
+        while not stopped:
+            if not queue or perf_counter() >= deadline:
+                stopped = True
+                return
+            await _send(call, queue.popleft(), perf_counter(), run)
+
+    await asyncio.gather(*(work(queues[i % len(queues)]) for i in range(in_flight)))
+    return run
+
+
+async def open_loop(
+    call: Call[Work], works: Sequence[Work], per_second: float, dice: random.Random
+) -> Run[Work]:
+    """Send every work when it is due; arrivals are a Poisson process of a given rate."""
+    run = Run[Work]()
+    tasks: set[asyncio.Task[None]] = set()
+    due = perf_counter()
+    for work in works:
+        due += dice.expovariate(per_second)
+        # uvloop's timers tick in milliseconds: rather late, which counts as latency, than early.
+        while (wait := due - perf_counter()) > 0:
+            await asyncio.sleep(max(wait, 0.001))
+        if len(tasks) >= MOST_IN_FLIGHT:
+            run.never_sent += 1
+            continue
+        task = asyncio.create_task(_send(call, work, due, run))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+    await asyncio.gather(*tasks)
+    return run
+
+
+async def _send(call: Call[Work], work: Work, begin: float, run: Run[Work]) -> None:
+    try:
+        answer = await call(work)
+    except grpc.aio.AioRpcError:
+        run.unanswered.append(work)
+        return
+    run.answers.append((work, answer))
+    run.begins.append(begin)
+    run.ends.append(perf_counter())

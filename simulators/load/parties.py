@@ -1,0 +1,126 @@
+"""Those who pay and are paid under load: terminals with their lines, and wallets with their keys.
+
+All are enrolled by the switch's own identity room, with pairing codes and proofs of their keys, in
+a data folder on which no switch runs yet. Used by the benches.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+)
+
+from kessai.device_identity import DeviceIdentity
+from kessai.envelope import PrivateKey, raw_public_key, sign_bytes
+from kessai.identity_path import AGENT, PHONE, format_identity
+from kessai.request_id import new_request_id
+from server import main
+from server.domain.directory import IssuedCertificate, Merchant
+from server.identity.authority import Authority
+from server.identity.enrollment import Application, Enrollment
+from server.identity.keyring import Keyring
+from server.identity.merchants import Merchants
+from server.identity.pairing import PairingDesk
+from server.identity.trust import trust_bundle
+from server.shards.directory import Directory
+from simulators.load.books import Population, merchant_name, wallet_name
+
+_PROOF_CONTEXT = b"kessai/enroll/v1\0"
+_GROCERY = "5411"
+
+
+@dataclass(frozen=True, slots=True)
+class Terminal:
+    """A terminal: its names, the key of its requests (32 raw bytes of Ed25519), and its line."""
+
+    merchant_id: str
+    terminal_id: str
+    signing_key: bytes
+    identity: DeviceIdentity
+
+
+@dataclass(frozen=True, slots=True)
+class Parties:
+    """Everybody, as plain bytes that go to other processes; wallets' keys are DER of P-256."""
+
+    terminals: tuple[Terminal, ...]
+    wallet_keys: tuple[bytes, ...]
+
+
+def enroll(folder: Path, population: Population) -> Parties:
+    """Enter the merchants, one terminal each, and the wallets, one phone each."""
+    directory = Directory(folder / "directory.db", main.now_us)
+    try:
+        office = _Office(folder, directory)
+        terminals = tuple(
+            office.terminal(merchant_name(index), population.merchant_account(index))
+            for index in range(population.merchants)
+        )
+        wallet_keys = tuple(
+            office.phone(wallet_name(index)) for index in range(population.wallets)
+        )
+    finally:
+        directory.close()
+    return Parties(terminals, wallet_keys)
+
+
+class _Office:
+    """The switch's identity room, at work without a switch."""
+
+    def __init__(self, folder: Path, directory: Directory) -> None:
+        self._authority = Authority.load(folder / "identity", main.now_us)
+        self._keyring = Keyring.load(folder / "identity")
+        self._merchants = Merchants(directory, self._keyring)
+        self._desk = PairingDesk(directory, self._keyring, main.now_us)
+        self._enrollment = Enrollment(
+            directory, self._authority, self._merchants, self._desk, main.now_us
+        )
+
+    def terminal(self, merchant_id: str, account: int) -> Terminal:
+        name = f"Shop {merchant_id}"
+        self._merchants.add(Merchant(merchant_id, name, _GROCERY, account, None))
+        signing_key = Ed25519PrivateKey.generate()
+        tls_key = ec.generate_private_key(ec.SECP256R1())
+        device = f"{AGENT}/{merchant_id}/till-1"
+        issued = self._enroll(device, tls_key, signing_key)
+        identity = DeviceIdentity(
+            identity=format_identity(self._authority.domain, device),
+            server_address="",
+            root_fingerprint=self._authority.root_fingerprint,
+            key_pem=tls_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
+            chain_pem=issued.chain,
+            root_pem=self._authority.root_pem,
+            trust_bundle=trust_bundle(self._authority, self._keyring),
+        )
+        return Terminal(merchant_id, "till-1", signing_key.private_bytes_raw(), identity)
+
+    def phone(self, wallet_id: str) -> bytes:
+        key = ec.generate_private_key(ec.SECP256R1())
+        self._enroll(f"{PHONE}/{wallet_id}/phone-1", ec.generate_private_key(ec.SECP256R1()), key)
+        return key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+
+    def _enroll(
+        self, device: str, tls_key: ec.EllipticCurvePrivateKey, signing_key: PrivateKey
+    ) -> IssuedCertificate:
+        request_id = new_request_id(main.now_us() // 1000, os.urandom)
+        code, _ = self._desk.hand_out(request_id, device)
+        builder = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([]))
+        content = builder.sign(tls_key, hashes.SHA256()).public_bytes(Encoding.DER)
+        application = Application(
+            code,
+            content,
+            raw_public_key(signing_key.public_key()),
+            sign_bytes(_PROOF_CONTEXT + content, signing_key),
+            "kessai bench",
+        )
+        return self._enrollment.enroll(application)[0]

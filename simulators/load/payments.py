@@ -1,0 +1,185 @@
+"""Payments to send: signed by terminals and phones and sealed, before any clock starts.
+
+Signing is the phones' and the terminals' work, not the switch's, so it is done beforehand, in
+processes of its own. Answers are checked there as well, after the clock has stopped. `start_with`
+is the pool's initializer. Used by `wire.py`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import time
+from dataclasses import dataclass, field
+
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
+from cryptography.hazmat.primitives.serialization import load_der_private_key
+
+from kessai.account_number import format_account
+from kessai.envelope import (
+    PAYMENT_AUTHORIZATION,
+    PAYMENT_REQUEST,
+    RECEIPT,
+    EnvelopeError,
+    open_signed,
+    sign,
+)
+from kessai.money import Money
+from kessai.request_id import format_request_id, new_request_id
+from kessai.seal import seal
+from kessai.v1 import payment_pb2
+from kessai.v1.payment_pb2 import (
+    LineItem,
+    PaymentAuthorization,
+    PaymentRequest,
+    Receipt,
+    SettlePaymentRequest,
+    SettlePaymentResponse,
+)
+from simulators.load.books import CURRENCY, Population
+from simulators.load.parties import Parties
+
+# A payment must reach the switch within this time after it was prepared.
+LIFETIME_US = 120_000_000
+
+_DEAREST_MINOR = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """A serialised SettlePaymentRequest, whose terminal sends it, and how to know its receipt."""
+
+    terminal: int
+    message: bytes
+    request_id: bytes
+    amount_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A payment and what the switch answered: a serialised SettlePaymentResponse."""
+
+    payment: Payment
+    response: bytes
+
+
+@dataclass(slots=True)
+class Checked:
+    """How many receipts say settled, over how much, and what is wrong with the others."""
+
+    settled: int = 0
+    settled_minor: int = 0
+    faults: list[str] = field(default_factory=list)
+
+
+class _Signers:
+    """The keys of all terminals and wallets, loaded once in each process."""
+
+    def __init__(self, parties: Parties, population: Population) -> None:
+        self.population = population
+        self.terminals = [
+            (party.merchant_id, party.terminal_id, Ed25519PrivateKey.from_private_bytes(raw))
+            for party in parties.terminals
+            for raw in (party.signing_key,)
+        ]
+        self.wallets = [_load_wallet(key) for key in parties.wallet_keys]
+        identity = parties.terminals[0].identity
+        self.sealing_key: X25519PublicKey = identity.sealing_key
+        self.switch_key = identity.switch_key
+
+
+_signers: _Signers
+
+
+def start_with(parties: Parties, population: Population) -> None:
+    """Load the keys in a process that will prepare payments or check answers."""
+    global _signers  # noqa: PLW0603
+    _signers = _Signers(parties, population)
+
+
+def prepare(count: int, seed: int) -> list[Payment]:
+    """Make payments between customers and terminals that the seed draws evenly."""
+    dice = random.Random(seed)  # noqa: S311
+    return [_prepare(dice) for _ in range(count)]
+
+
+def check(answers: list[Answered]) -> Checked:
+    """Verify receipts as a terminal does: the switch's signature, the request, the amount."""
+    checked = Checked()
+    for answered in answers:
+        fault = _fault(answered)
+        if fault:
+            checked.faults.append(fault)
+        else:
+            checked.settled += 1
+            checked.settled_minor += answered.payment.amount_minor
+    return checked
+
+
+def _prepare(dice: random.Random) -> Payment:
+    signers = _signers
+    terminal = dice.randrange(len(signers.terminals))
+    merchant_id, terminal_id, terminal_key = signers.terminals[terminal]
+    index = dice.randrange(signers.population.accounts)
+    account, _ = signers.population.account(index)
+    now_us = time.time_ns() // 1000
+    request_id = new_request_id(now_us // 1000, os.urandom)
+    price = dice.randrange(1, _DEAREST_MINOR)
+    request = PaymentRequest(
+        request_id=request_id,
+        merchant_id=merchant_id,
+        terminal_id=terminal_id,
+        order_id=request_id.hex(),
+        items=[
+            LineItem(gtin="04006381333931", description="Pen", quantity=1, unit_price_minor=price),
+            LineItem(gtin="04012345678901", description="Tea", quantity=2, unit_price_minor=199),
+        ],
+        total=Money(price + 398, CURRENCY).to_proto(),
+    )
+    request.create_time.FromMicroseconds(now_us)
+    request.expire_time.FromMicroseconds(now_us + LIFETIME_US)
+    signed_request = sign(PAYMENT_REQUEST, request, terminal_key)
+    request_hash = hashlib.sha256(signed_request.payload).digest()
+    authorization = PaymentAuthorization(
+        request_hash=request_hash,
+        merchant_id=merchant_id,
+        terminal_id=terminal_id,
+        amount=request.total,
+        account_number=format_account(account),
+        customer_verification=payment_pb2.CUSTOMER_VERIFICATION_DEVICE_PIN,
+        expire_time=request.expire_time,
+    )
+    wallet_key = signers.wallets[index % signers.population.wallets]
+    opened = sign(PAYMENT_AUTHORIZATION, authorization, wallet_key).SerializeToString()
+    message = SettlePaymentRequest(
+        request_id=format_request_id(request_id),
+        payment_request=signed_request,
+        sealed_authorization=seal(opened, signers.sealing_key, request_hash),
+    )
+    amount = request.total.amount_minor
+    return Payment(terminal, message.SerializeToString(), request_id, amount)
+
+
+def _fault(answered: Answered) -> str:
+    signed = SettlePaymentResponse.FromString(answered.response).receipt
+    try:
+        receipt = open_signed(signed, RECEIPT, _signers.switch_key, Receipt.FromString)
+    except EnvelopeError as error:
+        return f"a receipt is not good: {error}"
+    if receipt.request_id != answered.payment.request_id:
+        return "a receipt is another payment's"
+    if receipt.outcome != payment_pb2.PAYMENT_OUTCOME_SETTLED:
+        return f"a payment was declined for reason {receipt.decline_reason}"
+    if receipt.amount.amount_minor != answered.payment.amount_minor:
+        return "a receipt is over another amount"
+    return ""
+
+
+def _load_wallet(der: bytes) -> ec.EllipticCurvePrivateKey:
+    key = load_der_private_key(der, None)
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise ValueError("a wallet's key is of P-256")
+    return key
