@@ -7,13 +7,13 @@ again when it is back. Every page is written again at its turn, so a display tha
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Sequence
 
 from edge_agents.device_care import wait_until_back
 from edge_agents.devices.display import Display
 from edge_agents.devices.serial_line import DeviceLost
 from edge_agents.events import Events
+from edge_agents.loops import wait_at_most
 
 TURN_S = 2.0
 
@@ -36,11 +36,13 @@ class DisplayBoard:
         self._changed.set()
 
     def set_notice(self, about: str, page: Page | None) -> None:
-        """Show a page about a device in turn with the others, or stop showing it."""
+        """Show a page about a device at once and then in turn with the others, or no more."""
+        if self._notices.get(about) == page:
+            return
+        self._notices.pop(about, None)
         if page is not None:
             self._notices[about] = page
-        else:
-            self._notices.pop(about, None)
+            self._turn = len(self._pages) + len(self._notices) - 1
         self._changed.set()
 
     async def run(self) -> None:
@@ -48,10 +50,8 @@ class DisplayBoard:
         while True:
             self._changed.clear()
             await self._write()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), TURN_S)
-                continue
-            self._turn += 1
+            if not await wait_at_most(self._changed, TURN_S):
+                self._turn += 1
 
     async def _write(self) -> None:
         pages = [*self._pages, *self._notices.values()]

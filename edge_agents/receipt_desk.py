@@ -8,7 +8,6 @@ it prints the receipt twice rather than never.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 
 from edge_agents.device_care import wait_until_back
 from edge_agents.devices.printer import PaperOut, Printer
@@ -16,6 +15,7 @@ from edge_agents.devices.serial_line import DeviceLost
 from edge_agents.display_board import DisplayBoard
 from edge_agents.events import Events
 from edge_agents.journal import Entry, Journal
+from edge_agents.loops import wait_at_most
 from edge_agents.payment_request import Terminal
 from edge_agents.receipt_paper import lay_out_receipt
 from edge_agents.receipts import encode_qr, open_receipt
@@ -63,8 +63,7 @@ class ReceiptDesk:
             await self._wake.wait()
             self._wake.clear()
             if not await self._print_all():
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), RETRY_S)
+                await wait_at_most(self._wake, RETRY_S)
                 self._wake.set()
 
     async def _print_all(self) -> bool:
@@ -84,6 +83,7 @@ class ReceiptDesk:
         except DeviceLost as lost:
             self._board.set_notice(self._printer.name, _NO_PRINTER)
             await wait_until_back(self._printer, lost, self._events)
+            self._wake.set()
             return False
         self._board.set_notice(self._printer.name, None)
         return True

@@ -201,7 +201,7 @@ class Register:
         if state is SaleState.WAITING_FOR_TAP and pending is not None:
             self._give_up(pending, "cancelled", "CANCELLED", "Nothing was paid.")
         elif state is SaleState.UNKNOWN:
-            self._board.show(screens.message("SET ASIDE", "Not yet paid: keep the goods."))
+            self._board.show(screens.message("NOT YET PAID", "Do not hand over. The till asks on."))
         else:
             self._board.show(screens.idle(self._parts.terminal.display_name))
         self._events.emit("sale_cleared", pending)

@@ -68,7 +68,12 @@ def declined(reason: DeclineReason.ValueType) -> list[Page]:
 
 def unknown(total: Money) -> list[Page]:
     """Nobody knows yet: no goods are handed over."""
-    return [(_total("Not yet paid", total), "Please wait: asking"), *message("Keep the goods", "")]
+    headline = "NOT YET PAID"
+    return [
+        (headline, "Do not hand over"),
+        (headline, "Please wait: asking"),
+        (headline, _total("Open", total)),
+    ]
 
 
 def message(headline: str, text: str) -> list[Page]:

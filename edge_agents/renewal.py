@@ -1,7 +1,7 @@
 """Renewing a terminal's certificate in time, so that no till stops on the day that it ends.
 
-One loop of an agent, run by `main`. The switch offers renewal when two thirds of a certificate's
-life are over; what fails is told and tried again.
+One loop of an agent, run by `main`. A certificate is renewed when two thirds of its life are over;
+what fails is told and tried again.
 """
 
 from __future__ import annotations
@@ -10,13 +10,10 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
-from kessai.enrollment import renew_if_due
-
 from edge_agents.events import Events
 from edge_agents.payment_request import Terminal
 from edge_agents.terminal import open_terminal
 from edge_agents.uplink import Uplink
-from kessai.channel import open_channel
 from kessai.complaint import Complaint
 
 CHECK_EVERY_S = 3600.0
@@ -32,12 +29,11 @@ async def keep_certificate(
     """Renew whenever it is due, for ever; the uplink then calls with the new certificate."""
     while True:
         try:
-            identity = await renew_if_due(folder, now_us, uplink.channel)
+            identity = await uplink.renew_if_due(folder, now_us)
         except Complaint as complaint:
             events.emit("certificate_not_renewed", why=str(complaint))
         else:
             if identity is not None:
-                await uplink.use(open_channel(identity))
                 on_renewed(open_terminal(folder, identity))
                 events.emit("certificate_renewed")
         await asyncio.sleep(CHECK_EVERY_S)

@@ -8,13 +8,13 @@ restart; so none is forgotten, and none is believed before its receipt is verifi
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
 from edge_agents.events import Events
 from edge_agents.journal import Entry, Journal, PaymentState
+from edge_agents.loops import wait_at_most
 from edge_agents.payment_request import PendingPayment
 from edge_agents.receipts import ReceiptRefused, is_settled, verify_receipt
 from edge_agents.uplink import NotTaken, Unknown, Uplink
@@ -82,8 +82,7 @@ class Settlements:
                 if outcome.verdict is not Verdict.UNKNOWN:
                     on_outcome(entry.pending, outcome)
             unfinished = bool(self._left_over())
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._left.wait(), pause_s if unfinished else None)
+            await wait_at_most(self._left, pause_s if unfinished else None)
             pause_s = min(LONGEST_PAUSE_S, pause_s * 2) if unfinished else FIRST_PAUSE_S
 
     def _left_over(self) -> list[Entry]:

@@ -2,7 +2,7 @@
 
 `settle` sends the same bytes again while the line is down or the answer is late. If there is no
 answer within its budget the outcome is UNKNOWN, a value that only a receipt ends (design rule 5).
-Called by settlements; the channel comes from `kessai.channel`.
+Called by settlements, and by the renewal of the certificate that the line is opened with.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import grpc
@@ -18,7 +19,9 @@ from google.protobuf.message import DecodeError
 from google.rpc.error_details_pb2 import ErrorInfo  # type: ignore[import-untyped]
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 
-from kessai.channel import RETRY_CODES, RETRY_FIRST_S
+from kessai.channel import RETRY_CODES, RETRY_FIRST_S, open_channel
+from kessai.complaint import Complaint
+from kessai.enrollment import DeviceIdentity, renew_if_due
 from kessai.v1.envelope_pb2 import Signed
 from kessai.v1.payment_pb2 import GetPaymentRequest, SettlePaymentRequest
 from kessai.v1.payment_pb2_grpc import PaymentServiceStub
@@ -55,19 +58,13 @@ class Uplink:
     """Calls of a terminal to the switch, over a channel that may be exchanged meanwhile."""
 
     def __init__(self, channel: grpc.aio.Channel, random_bytes: Callable[[int], bytes]) -> None:
-        self.channel = channel
+        self._channel = channel
         self._random_bytes = random_bytes
         self._stub: PaymentServiceAsyncStub = PaymentServiceStub(channel)
 
-    async def use(self, channel: grpc.aio.Channel) -> None:
-        """Call over another channel from now on, as after a renewal; calls under way may end."""
-        former, self.channel = self.channel, channel
-        self._stub = PaymentServiceStub(channel)
-        await former.close(grace=2 * ATTEMPT_S)
-
     async def close(self) -> None:
         """Close the channel; calls under way end as unknown."""
-        await self.channel.close()
+        await self._channel.close()
 
     async def settle(
         self, request: SettlePaymentRequest, budget_s: float
@@ -100,6 +97,21 @@ class Uplink:
 
         answer = await self._insist(attempt, budget_s)
         return Unknown(answer.why) if isinstance(answer, NotTaken) else answer
+
+    async def renew_if_due(self, folder: Path, now_us: Callable[[], int]) -> DeviceIdentity | None:
+        """Renew the certificate if it is time, and call with it from then on; None if it is not.
+
+        Complaint if the switch does not renew it now. Calls under way may end on the former line.
+        """
+        try:
+            identity = await renew_if_due(folder, now_us, self._channel)
+        except grpc.aio.AioRpcError as error:
+            raise Complaint(f"The certificate was not renewed: {_describe(error)}.") from None
+        if identity is not None:
+            former, self._channel = self._channel, open_channel(identity)
+            self._stub = PaymentServiceStub(self._channel)
+            await former.close(grace=2 * ATTEMPT_S)
+        return identity
 
     async def _insist(
         self, attempt: Callable[[float], Awaitable[Answer]], budget_s: float
@@ -141,9 +153,12 @@ def _read_reason(status: bytes) -> str:
 
 def _judge(error: grpc.aio.AioRpcError) -> NotTaken | Unknown | None:
     """Tell what a failed call means; None: try again."""
-    reason = reason_of(error)
-    if reason in _FINAL:
-        return NotTaken(f"{reason}: {error.details()}")
+    if reason_of(error) in _FINAL:
+        return NotTaken(_describe(error))
     if error.code() in _TRANSIENT:
         return None
-    return Unknown(f"{reason or error.code().name}: {error.details()}")
+    return Unknown(_describe(error))
+
+
+def _describe(error: grpc.aio.AioRpcError) -> str:
+    return f"{reason_of(error) or error.code().name}, {error.details()}"

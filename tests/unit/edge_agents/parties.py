@@ -115,6 +115,12 @@ def make_receipt(
     return receipt
 
 
+def pending_of(request: SettlePaymentRequest) -> PendingPayment:
+    """Read the payment request that a switch was sent."""
+    signed = request.payment_request
+    return PendingPayment(signed, PaymentRequest.FromString(signed.payload))
+
+
 def sign_receipt(receipt: Receipt, key: Ed25519PrivateKey = SWITCH_KEY) -> Signed:
     """Sign a receipt, by default as the switch."""
     return sign(RECEIPT, receipt, key)
@@ -186,9 +192,7 @@ async def serve(switch: Switch) -> AsyncIterator[grpc.aio.Channel]:
 
 
 def _settle(request: SettlePaymentRequest) -> Signed:
-    payload = request.payment_request.payload
-    pending = PendingPayment(request.payment_request, PaymentRequest.FromString(payload))
-    return sign_receipt(make_receipt(pending))
+    return sign_receipt(make_receipt(pending_of(request)))
 
 
 async def _fail_if_planned(step: Step, context: Context) -> None:
@@ -263,7 +267,8 @@ class Field:
     async def wait_for_phone(self, timeout_s: float) -> MessageLink | None:
         """Wait for a phone."""
         try:
-            return await asyncio.wait_for(self._phones.get(), timeout_s)
+            async with asyncio.timeout(timeout_s):
+                return await self._phones.get()
         except TimeoutError:
             return None
 
