@@ -5,6 +5,7 @@ Mounted by `cli/main.py`.
 
 from __future__ import annotations
 
+import io
 import shutil
 import statistics
 import tempfile
@@ -25,7 +26,7 @@ from simulators.town import CURRENCY, Town
 from simulators.town_interactive import play as play_yourself
 from simulators.town_ledger import trial_lines
 from simulators.town_processes import run
-from simulators.town_stage import draw_movements
+from simulators.town_stage import WIDE_COLUMNS, draw_movements
 from simulators.town_story import CASH, Figures, Story
 
 PACE_WATCHED = 1.0
@@ -43,14 +44,14 @@ def show(
         float | None, typer.Option(min=0, max=10, help="Stretches the pauses; 0: none.")
     ] = None,
     picture: Annotated[
-        Path | None, typer.Option(help="Write what was shown to this SVG file too.")
+        Path | None, typer.Option(help="Write the last scene to this SVG file too.")
     ] = None,
     keep: Annotated[
         Path | None, typer.Option(help="Keep data and logs in this new folder.")
     ] = None,
 ) -> None:
     """Watch a phone pay at a register, from radio to ledger; exit code 0 if everything held."""
-    console = Console(record=picture is not None, highlight=False)
+    console = Console(highlight=False)
     folder = _make_folder(keep)
     town = Town(folder, (lambda step: None) if console.is_terminal else _say(console))
     try:
@@ -59,14 +60,16 @@ def show(
             play_yourself(town, console)
         else:
             watched = PACE_WATCHED if console.is_terminal else PACE_UNWATCHED
-            _tell(town, console, watched if pace is None else pace, picture)
+            _tell(town, console, watched if pace is None else pace)
+            if picture is not None:
+                _draw(town, picture)
     finally:
         town.close()
         if keep is None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _tell(town: Town, console: Console, pace: float, picture: Path | None) -> None:
+def _tell(town: Town, console: Console, pace: float) -> None:
     begin = time.monotonic()
     with console.status("A switch, a register and two phones are being set up ..."):
         town.open(CASH)
@@ -80,8 +83,6 @@ def _tell(town: Town, console: Console, pace: float, picture: Path | None) -> No
         story.play()
     story_s = time.monotonic() - begin - set_up_s
     _conclude(town, console, story.figures, set_up_s, story_s)
-    if picture is not None:
-        console.save_svg(str(picture), title="kessai demo")
 
 
 def _conclude(
@@ -111,6 +112,12 @@ def _conclude(
         f"{answer_ms:.0f} ms; {story_s:.1f} s after {set_up_s:.1f} s of set-up.",
         soft_wrap=True,
     )
+
+
+def _draw(town: Town, picture: Path) -> None:
+    canvas = Console(record=True, width=WIDE_COLUMNS, file=io.StringIO(), force_terminal=True)
+    canvas.print(town.stage)
+    canvas.save_svg(str(picture), title="kessai demo")
 
 
 def _make_folder(keep: Path | None) -> Path:
