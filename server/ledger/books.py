@@ -103,16 +103,15 @@ class Books:
         return self._move(t, debit, credit, now_us)
 
     def _move(self, t: Transfer, debit: Account, credit: Account, now_us: int) -> R:
-        limit = _limit_broken(t, debit, credit)
+        pending = bool(t.flags & TransferFlag.PENDING)
+        if pending and t.id in self.holds:
+            return R.EXISTS
+        limit = _limit_broken(t, debit, credit, pending)
         if limit is not R.OK:
             return limit
-        if not t.flags & TransferFlag.PENDING:
+        if not pending:
             self._post(t, debit, credit, t.code, t.far_account)
             return R.OK
-        if not 0 <= t.timeout <= _MAX_TIMEOUT:
-            return R.OVERFLOWS_TIMEOUT
-        if t.id in self.holds:
-            return R.EXISTS
         debit.debits_pending += t.amount
         credit.credits_pending += t.amount
         expire_us = now_us + t.timeout * _MICROSECONDS if t.timeout else 0
@@ -131,14 +130,14 @@ class Books:
             return R.PENDING_ID_MUST_BE_DIFFERENT
         if t.timeout != 0:
             return R.TIMEOUT_RESERVED_FOR_PENDING_TRANSFER
+        if post and t.amount <= 0:
+            return R.AMOUNT_MUST_NOT_BE_ZERO
         hold = self.holds.get(t.pending_id)
         if hold is None:
             return R.PENDING_TRANSFER_NOT_FOUND
         difference = _difference(t, hold)
         if difference is not R.OK:
             return difference
-        if post and t.amount <= 0:
-            return R.AMOUNT_MUST_NOT_BE_ZERO
         if t.amount > hold.amount:
             return R.EXCEEDS_PENDING_TRANSFER_AMOUNT
         if not post and t.amount not in (0, hold.amount):
@@ -207,8 +206,7 @@ class Books:
 _Snapshot = tuple[dict[int, tuple[int, int, int, int, int]], dict[int, HoldState | None]]
 
 
-def _limit_broken(t: Transfer, debit: Account, credit: Account) -> R:
-    pending = bool(t.flags & TransferFlag.PENDING)
+def _limit_broken(t: Transfer, debit: Account, credit: Account, pending: bool) -> R:
     if pending and debit.debits_pending + t.amount > MAX_AMOUNT:
         return R.OVERFLOWS_DEBITS_PENDING
     if pending and credit.credits_pending + t.amount > MAX_AMOUNT:
@@ -221,6 +219,8 @@ def _limit_broken(t: Transfer, debit: Account, credit: Account) -> R:
         return R.OVERFLOWS_DEBITS
     if credit.credits_pending + credit.credits_posted + t.amount > MAX_AMOUNT:
         return R.OVERFLOWS_CREDITS
+    if not 0 <= t.timeout <= _MAX_TIMEOUT:
+        return R.OVERFLOWS_TIMEOUT
     debits = debit.debits_pending + debit.debits_posted + t.amount
     if debit.flags & AccountFlag.DEBITS_MUST_NOT_EXCEED_CREDITS and debits > debit.credits_posted:
         return R.EXCEEDS_CREDITS
