@@ -23,7 +23,7 @@ from server.domain.command import ACCEPTED
 from server.domain.history import operator_input_hash
 from server.identity.refusals import Exists, Unknown
 from server.ledger.account import Account as Account
-from server.ledger.chart import AccountKind
+from server.ledger.chart import AccountKind, kind_of_owner, open_account
 from server.shards.router import Shards
 from server.shards.store import BookedEntry, StoreUnavailable, Total
 from server.switch.refused import Unavailable
@@ -67,7 +67,10 @@ class Accounts:
         self._settle = settle
 
     async def open(self, message: OpenAccountRequest, request_id: bytes, operator: str) -> Account:
-        """Open an account; Exists if the wanted number is taken, and what `Settle` raises."""
+        """Open an account, empty; a repeated request gets the same answer again.
+
+        Exists if the wanted number is taken, and what `Settle` raises.
+        """
         request, ledger = message.SerializeToString(deterministic=True), _ledger(message)
         body = _evidence(operator, request)
         for attempt in range(_ATTEMPTS):
@@ -79,7 +82,8 @@ class Accounts:
                 OpenAccount(own_id, content, 0, account_id, 0, ledger, body, owner=message.owner)
             )
             if row.decline == ACCEPTED:
-                return await self._existing(account_id)
+                kind = kind_of_owner(message.owner)
+                return open_account(account_id, ledger, kind, message.owner, row.book_us)
             if message.number:
                 break
         raise Exists("that account number is taken")

@@ -60,6 +60,7 @@ _GRPC = [
     "kessai.v1",
     "simulators.phone.bank_line",
     "simulators.load",
+    "simulators.town_ledger",
 ]
 
 # Package -> the only places that may import it.
