@@ -15,7 +15,8 @@ DRIVER_TIMEOUT_S = 10.0
 class SimulatedScanner:
     """A scanner on a pty at a path."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, driver_timeout_s: float = DRIVER_TIMEOUT_S) -> None:
+        self._driver_timeout_s = driver_timeout_s
         self.line = PtyLine(path, on_bytes=lambda _: None)
         self.line.plug()
 
@@ -25,7 +26,7 @@ class SimulatedScanner:
 
     def type(self, data: bytes) -> None:
         """Send any bytes, as a broken scanner does."""
-        self.line.wait_for_driver(DRIVER_TIMEOUT_S)
+        self.line.wait_for_driver(self._driver_timeout_s)
         self.line.write(data)
 
     def close(self) -> None:

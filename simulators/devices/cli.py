@@ -1,0 +1,114 @@
+"""The `kessai simulate` command: devices on serial lines, live in the terminal."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import sys
+import termios
+import threading
+import tty
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.live import Live
+
+from kessai.complaint import Complaint
+from simulators.devices.counter import Counter
+from simulators.devices.paper_roll import draw_slip
+
+simulate = typer.Typer(
+    name="simulate",
+    help="Run simulated devices on serial lines.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+_DRAWINGS_A_SECOND = 12
+_ENTER, _BACKSPACE, _END = "\r\n", "\x7f\b", "\x04"
+
+
+@simulate.callback()
+def _simulate() -> None:
+    """Run simulated devices on serial lines."""
+
+
+@simulate.command()
+def register(
+    folder: Annotated[Path, typer.Option(help="Where the lines appear.")],
+) -> None:
+    """Simulate a register's scanner, display and printer, and be its cashier.
+
+    The lines are FOLDER/scanner, FOLDER/display and FOLDER/printer. Type a bar code, or a word that
+    stands on the screen. Without a terminal, lines are read from stdin until its end.
+    """
+    live = sys.stdin.isatty() and sys.stdout.isatty()
+    report = _Report(Console())
+    try:
+        counter = Counter(folder, on_change=(lambda: None) if live else report.tell)
+    except OSError as error:
+        raise Complaint(f"The folder {folder} cannot be used ({error.strerror}).") from None
+    report.counter = counter
+    with contextlib.closing(counter):
+        if live:
+            _run_live(counter)
+        else:
+            for line in sys.stdin:
+                report.console.print(counter.obey(line))
+
+
+class _Report:
+    """Tells on a plain output what the display shows and what comes out of the printer."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.counter: Counter | None = None
+        self._shown, self._slips = "", 0
+        self._lock = threading.Lock()
+
+    def tell(self) -> None:
+        """Print what is new; called on the threads of the devices."""
+        if self.counter is None:
+            return
+        with self._lock:
+            shown, slips = self.counter.display.text, self.counter.printer.roll.slips
+            if shown != self._shown:
+                self.console.print(self.counter.display.draw())
+            for slip in slips[self._slips :]:
+                self.console.print(draw_slip(slip))
+            self._shown, self._slips = shown, len(slips)
+
+
+def _run_live(counter: Counter) -> None:
+    typed, said = "", ""
+    with _single_keys() as keyboard, Live(screen=True, auto_refresh=False) as live:
+        while True:
+            live.update(counter.draw(typed, said), refresh=True)
+            if not select.select([keyboard], [], [], 1 / _DRAWINGS_A_SECOND)[0]:
+                continue
+            for key in os.read(keyboard, 256).decode(errors="replace") or _END:
+                if key == _END or (key in _ENTER and typed.strip() == "quit"):
+                    return
+                if key in _ENTER:
+                    said, typed = counter.obey(typed), ""
+                elif key in _BACKSPACE:
+                    typed = typed[:-1]
+                elif key.isprintable():
+                    typed += key
+
+
+@contextlib.contextmanager
+def _single_keys() -> Iterator[int]:
+    """Read the terminal key by key, without echo, and leave it as it was."""
+    keyboard = sys.stdin.fileno()
+    before = termios.tcgetattr(keyboard)
+    tty.setcbreak(keyboard)
+    try:
+        yield keyboard
+    finally:
+        termios.tcsetattr(keyboard, termios.TCSADRAIN, before)

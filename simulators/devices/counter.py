@@ -1,0 +1,114 @@
+"""A shop's counter: scanner, customer display and receipt printer of one register, and a cashier.
+
+Used by `kessai simulate register`. What the cashier types is a bar code, a key of the command
+sheet, or something that is done to a device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from rich import box
+from rich.columns import Columns
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from simulators.devices.display import SimulatedDisplay
+from simulators.devices.paper_roll import Printed, draw_slip
+from simulators.devices.printer import SimulatedPrinter
+from simulators.devices.pty_line import NobodyListens
+from simulators.devices.scanner import SimulatedScanner
+
+KEYS = {"pay": "%PAY", "cancel": "%CANCEL", "remove": "%REMOVE", "reprint": "%REPRINT"}
+
+_HELP = {
+    "4006381333931": "scan a bar code",
+    "pay, cancel": "the cashier's keys",
+    "remove, reprint": "",
+    "paper": "take the paper out, or put it in",
+    "unplug display": "and scanner, printer",
+    "plug display": "",
+    "quit": "",
+}
+_WIDTH = 44
+_DRIVER_TIMEOUT_S = 1.0
+
+
+class Counter:
+    """The devices of one register, in a folder; `on_change` is called when any of them changed."""
+
+    def __init__(self, folder: Path, on_change: Callable[[], None] = lambda: None) -> None:
+        self.scanner = SimulatedScanner(folder / "scanner", _DRIVER_TIMEOUT_S)
+        self.display = SimulatedDisplay(folder / "display", on_change)
+        self.printer = SimulatedPrinter(folder / "printer", on_change)
+        self._lines = {
+            "scanner": self.scanner.line,
+            "display": self.display.line,
+            "printer": self.printer.line,
+        }
+
+    def obey(self, typed: str) -> str:
+        """Do what the cashier typed; what comes back says what happened."""
+        word, _, rest = typed.strip().partition(" ")
+        if not word:
+            return ""
+        if word == "paper":
+            return self._change_paper()
+        if word in ("plug", "unplug"):
+            return self._plug(word, rest.strip())
+        code = KEYS.get(word.lower(), typed.strip())
+        try:
+            self.scanner.scan(code)
+        except NobodyListens:
+            return "No register has opened the scanner."
+        return f"Scanned {code}"
+
+    def newest_slip(self) -> list[Printed]:
+        """Give what hangs out of the printer, or else the slip that was cut off last."""
+        roll = self.printer.roll
+        return list(roll.hanging) or (roll.slips[-1] if roll.slips else [])
+
+    def draw(self, typed: str, said: str) -> RenderableType:
+        """Draw the counter, with what is being typed and what was said last."""
+        paper = Text("paper: in" if self.printer.has_paper else "paper: OUT", style="dim")
+        cashier = Text.assemble(("> ", "bold cyan"), typed, ("▏", "blink"), "\n", (said, "dim"))
+        left = Group(
+            self.display.draw(),
+            Panel(cashier, title="cashier", box=box.ROUNDED, width=_WIDTH),
+            _draw_help(),
+            paper,
+        )
+        slip = self.newest_slip()
+        return Columns([left, draw_slip(slip)] if slip else [left], padding=(0, 2))
+
+    def close(self) -> None:
+        """Take all devices away."""
+        for line in self._lines.values():
+            line.unplug()
+
+    def _change_paper(self) -> str:
+        if self.printer.has_paper:
+            self.printer.take_paper()
+            return "The printer has no paper."
+        self.printer.put_paper()
+        return "The printer has paper."
+
+    def _plug(self, word: str, device: str) -> str:
+        line = self._lines.get(device)
+        if line is None:
+            return f"There is no {device or 'such device'}: scanner, display, printer."
+        if word == "plug":
+            line.plug()
+        else:
+            line.unplug()
+        return f"The {device} is {word}ged{' in' if word == 'plug' else ''}."
+
+
+def _draw_help() -> Table:
+    table = Table.grid(padding=(0, 2))
+    for typed, does in _HELP.items():
+        table.add_row(Text(typed, style="cyan"), Text(does, style="dim"))
+    return table
