@@ -7,7 +7,8 @@ Refusal
 ├── TooManyGuesses          OVERLOADED: too many wrong pairing codes in this minute
 ├── RequestIdReused         REQUEST_ID_REUSED: same id, other content
 ├── Unknown                 RESOURCE_UNKNOWN: no such merchant or device
-└── Exists                  RESOURCE_EXISTS: the merchant exists with other properties
+├── Exists                  RESOURCE_EXISTS: the merchant exists with other properties
+└── DirectoryUnavailable    STORE_UNAVAILABLE: the directory cannot be written now
 """
 
 from __future__ import annotations
@@ -79,3 +80,12 @@ class Exists(Refusal):
     """It exists with other properties."""
 
     reason = error_pb2.ERROR_REASON_RESOURCE_EXISTS
+
+
+class DirectoryUnavailable(Refusal):
+    """The directory cannot be written now: its disk is full or read-only."""
+
+    reason = error_pb2.ERROR_REASON_STORE_UNAVAILABLE
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"the directory is not available ({why}); nothing was done")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any, TypeAlias
 
 import grpc.aio
@@ -14,6 +13,7 @@ from kessai.v1.device_pb2_grpc import DeviceServiceServicer
 from kessai.v1.envelope_pb2 import Signed
 from server.domain.directory import Device, Merchant
 from server.identity.callers import current_caller
+from server.identity.directory_call import in_thread
 from server.identity.enrollment import Enrollment
 from server.identity.fleet import Fleet
 from server.identity.merchants import Merchants
@@ -63,7 +63,7 @@ class DeviceServicer(DeviceServiceServicer):
             fields.account(request.account_number),
             limit,
         )
-        await asyncio.to_thread(self._merchants.add, merchant)
+        await in_thread(self._merchants.add, merchant)
         return pb.CreateMerchantResponse()
 
     async def CreatePairingCode(
@@ -72,7 +72,7 @@ class DeviceServicer(DeviceServiceServicer):
         """Make a one-time code: FIELD_INVALID, RESOURCE_UNKNOWN, REQUEST_ID_REUSED."""
         request_id = fields.request_id(request.request_id)
         device, accounts = _device_to_pair(request)
-        code, expire_us = await asyncio.to_thread(self._desk.hand_out, request_id, device, accounts)
+        code, expire_us = await in_thread(self._desk.hand_out, request_id, device, accounts)
         pairing = PairingCode(self._pairing_address, code, self._root_fingerprint)
         response = pb.CreatePairingCodeResponse(
             pairing_code=code, pairing_uri=format_pairing_uri(pairing)
@@ -84,7 +84,7 @@ class DeviceServicer(DeviceServiceServicer):
         self, request: pb.RenewCertificateRequest, context: Context
     ) -> pb.RenewCertificateResponse:
         """Renew the caller's certificate: FIELD_INVALID, REQUEST_ID_REUSED, CERTIFICATE_REFUSED."""
-        issued = await asyncio.to_thread(
+        issued = await in_thread(
             self._enrollment.renew,
             current_caller().device,
             fields.request_id(request.request_id),
@@ -100,7 +100,7 @@ class DeviceServicer(DeviceServiceServicer):
     ) -> pb.RevokeDeviceResponse:
         """Revoke a device: FIELD_INVALID, RESOURCE_UNKNOWN."""
         fields.request_id(request.request_id)
-        await asyncio.to_thread(self._fleet.revoke, request.device)
+        await in_thread(self._fleet.revoke, request.device)
         return pb.RevokeDeviceResponse()
 
     async def ListDevices(
@@ -108,7 +108,7 @@ class DeviceServicer(DeviceServiceServicer):
     ) -> pb.ListDevicesResponse:
         """List the devices by path: FIELD_INVALID."""
         size = fields.page_size(request.page_size, USUAL_PAGE, MAX_PAGE)
-        devices, following = await asyncio.to_thread(self._fleet.page, request.page_token, size)
+        devices, following = await in_thread(self._fleet.page, request.page_token, size)
         return pb.ListDevicesResponse(
             devices=[_device_message(device) for device in devices], next_page_token=following
         )

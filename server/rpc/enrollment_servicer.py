@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import grpc.aio
@@ -12,6 +11,7 @@ from kessai.identity_path import format_identity
 from kessai.v1.device_pb2 import EnrollDeviceRequest, EnrollDeviceResponse, TrustBundle
 from kessai.v1.device_pb2_grpc import EnrollmentServiceServicer
 from kessai.v1.envelope_pb2 import Signed
+from server.identity.directory_call import in_thread
 from server.identity.enrollment import Application, Enrollment
 
 
@@ -37,7 +37,7 @@ class EnrollmentServicer(EnrollmentServiceServicer):
             request.signing_key_proof,
             request.software_version,
         )
-        issued, accounts = await asyncio.to_thread(self._enrollment.enroll, application)
+        issued, accounts = await in_thread(self._enrollment.enroll, application)
         response = EnrollDeviceResponse(
             certificate_chain=issued.chain,
             trust_bundle=self._trust,

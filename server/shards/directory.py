@@ -7,12 +7,9 @@ Every method may be called from any thread; what it wrote is durable when it ret
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-
-import apsw
 
 from kessai.envelope import PublicKey, key_id_of, load_public_key
 from kessai.identity_path import AGENT, PHONE, parse_device
@@ -26,7 +23,7 @@ from server.domain.directory import (
     SigningKey,
     WalletKey,
 )
-from server.shards.directory_schema import open_database
+from server.shards.directory_file import DirectoryFile
 from server.shards.lru import LruCache
 
 CACHED_ENTRIES = 65_536
@@ -41,25 +38,26 @@ FROM device"""
 
 
 class Directory:
-    """The open directory. One connection under a lock; a bounded cache before it."""
+    """The open directory, with bounded caches before its file.
+
+    Every method may raise StoreUnavailable: nothing was written.
+    """
 
     def __init__(self, path: Path, now_us: Callable[[], int]) -> None:
         """Open or make `directory.db`; Complaint if it cannot be used."""
-        self._connection = open_database(path)
-        self._lock = threading.RLock()
+        self._file = DirectoryFile(path)
         self._merchants = LruCache[str, Merchant](CACHED_ENTRIES)
         self._terminal_keys = LruCache[str, PublicKey](CACHED_ENTRIES)
         self._wallet_keys = LruCache[bytes, WalletKey](CACHED_ENTRIES)
         self._listeners: list[Callable[[int], None]] = []
-        rows = self._rows(
+        rows = self._file.rows(
             "SELECT serial FROM certificate WHERE revoked AND expire_us > ?", now_us()
         )
         self._revoked = {int.from_bytes(serial, "big") for (serial,) in rows}
 
     def close(self) -> None:
         """Close the file; the directory can be opened again."""
-        with self._lock:
-            self._connection.close()
+        self._file.close()
 
     # What the switch asks at every payment.
 
@@ -68,8 +66,8 @@ class Directory:
         found = self._merchants.get(merchant_id)
         if found is not None:
             return found
-        with self._lock:
-            rows = self._rows("SELECT * FROM merchant WHERE merchant_id = ?", merchant_id)
+        with self._file.lock:
+            rows = self._file.rows("SELECT * FROM merchant WHERE merchant_id = ?", merchant_id)
             return self._merchants.put(merchant_id, _merchant(*rows[0])) if rows else None
 
     def terminal_key(self, merchant_id: str, terminal_id: str) -> PublicKey | None:
@@ -78,7 +76,7 @@ class Directory:
         found = self._terminal_keys.get(device)
         if found is not None:
             return found
-        with self._lock:
+        with self._file.lock:
             keys = [key for key in self.signing_keys(device) if not key.revoked]
             if not keys:
                 return None
@@ -89,7 +87,7 @@ class Directory:
         found = self._wallet_keys.get(key_id)
         if found is not None:
             return found
-        with self._lock:
+        with self._file.lock:
             key = self.signing_key(key_id)
             if key is None or not key.device.startswith(f"{PHONE}/"):
                 return None
@@ -111,8 +109,8 @@ class Directory:
     def add_merchant(self, merchant: Merchant) -> Merchant:
         """Enter a merchant; gives back what stands there, the older one if the id was taken."""
         limit = merchant.unverified_limit
-        with self._lock:
-            self._rows(
+        with self._file.lock:
+            self._file.rows(
                 "INSERT INTO merchant VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
                 merchant.merchant_id,
                 merchant.display_name,
@@ -126,18 +124,18 @@ class Directory:
 
     def setting(self, key: str) -> str | None:
         """Read a setting."""
-        rows = self._rows("SELECT value FROM setting WHERE key = ?", key)
+        rows = self._file.rows("SELECT value FROM setting WHERE key = ?", key)
         return str(rows[0][0]) if rows else None
 
     def put_setting(self, key: str, value: str) -> None:
         """Write a setting."""
-        self._rows("INSERT OR REPLACE INTO setting VALUES (?, ?)", key, value)
+        self._file.rows("INSERT OR REPLACE INTO setting VALUES (?, ?)", key, value)
 
     # Pairing codes.
 
     def add_pairing(self, grant: PairingGrant) -> PairingGrant:
         """Keep a grant; gives back the one under this request_id, the older one if there is one."""
-        self._rows(
+        self._file.rows(
             "INSERT INTO pairing_code VALUES (?, ?, ?, ?, ?, ?, 0) ON CONFLICT DO NOTHING",
             grant.request_id,
             grant.handle,
@@ -146,42 +144,44 @@ class Directory:
             ",".join(map(str, grant.accounts)),
             grant.expire_us,
         )
-        rows = self._rows("SELECT * FROM pairing_code WHERE request_id = ?", grant.request_id)
+        rows = self._file.rows("SELECT * FROM pairing_code WHERE request_id = ?", grant.request_id)
         return _grant(*rows[0])
 
     def pairings(self, handle: bytes) -> list[PairingGrant]:
         """Find the grants whose code begins so: one, but for a rare chance."""
-        rows = self._rows("SELECT * FROM pairing_code WHERE handle = ?", handle)
+        rows = self._file.rows("SELECT * FROM pairing_code WHERE handle = ?", handle)
         return [_grant(*row) for row in rows]
 
     def count_wrong_try(self, handle: bytes) -> None:
         """Count a wrong try against the codes that begin so; durable before it is answered."""
-        self._rows("UPDATE pairing_code SET wrong_tries = wrong_tries + 1 WHERE handle = ?", handle)
+        self._file.rows(
+            "UPDATE pairing_code SET wrong_tries = wrong_tries + 1 WHERE handle = ?", handle
+        )
 
     # Devices, their keys and certificates.
 
     def signing_key(self, key_id: bytes) -> SigningKey | None:
         """Find any device's signing key by its id, also a revoked one."""
-        rows = self._rows(
+        rows = self._file.rows(
             "SELECT device, public_key, revoked FROM signing_key WHERE key_id = ?", key_id
         )
         return SigningKey(rows[0][0], rows[0][1], bool(rows[0][2])) if rows else None
 
     def signing_keys(self, device: str) -> list[SigningKey]:
         """List the keys that a device signs or signed with; at most one is not revoked."""
-        rows = self._rows(
+        rows = self._file.rows(
             "SELECT device, public_key, revoked FROM signing_key WHERE device = ?", device
         )
         return [SigningKey(row[0], row[1], bool(row[2])) for row in rows]
 
     def certificate(self, request_id: bytes) -> IssuedCertificate | None:
         """Find the certificate that was issued for a request."""
-        rows = self._rows("SELECT * FROM certificate WHERE request_id = ?", request_id)
+        rows = self._file.rows("SELECT * FROM certificate WHERE request_id = ?", request_id)
         return _certificate(rows[0]) if rows else None
 
     def add_certificate(self, certificate: IssuedCertificate) -> None:
         """Keep a further certificate of a device: a renewal."""
-        self._rows(
+        self._file.rows(
             "INSERT INTO certificate VALUES (?, ?, ?, ?, ?, ?, ?, 0)",
             certificate.serial.to_bytes(_SERIAL_BYTES, "big"),
             certificate.device,
@@ -195,22 +195,22 @@ class Directory:
     def enroll(self, entry: DeviceEntry) -> None:
         """Enter a device in one commit; certificates and keys it had before are revoked."""
         device, certificate = entry.certificate.device, entry.certificate
-        with self._lock:
-            with self._connection:
+        with self._file.lock:
+            with self._file.transaction():
                 revoked = self._revoke_certificates(device)
-                self._rows(
+                self._file.rows(
                     "UPDATE signing_key SET revoked = 1 WHERE device = ? AND key_id <> ?",
                     device,
                     entry.key_id,
                 )
                 if entry.public_key:
-                    self._rows(
+                    self._file.rows(
                         "INSERT INTO signing_key VALUES (?, ?, ?, 0) ON CONFLICT DO NOTHING",
                         entry.key_id,
                         device,
                         entry.public_key,
                     )
-                self._rows(
+                self._file.rows(
                     "INSERT OR REPLACE INTO device VALUES (?, ?, ?, NULL)",
                     device,
                     entry.software_version,
@@ -223,17 +223,17 @@ class Directory:
 
     def revoke(self, device: str, now_us: int) -> bool:
         """Revoke a device, its certificates, keys and unused codes; False if it is unknown."""
-        with self._lock:
-            with self._connection:
-                known = self._rows(
+        with self._file.lock:
+            with self._file.transaction():
+                known = self._file.rows(
                     "UPDATE device SET revoke_us = coalesce(revoke_us, ?) WHERE device = ?"
                     " RETURNING device",
                     now_us,
                     device,
                 )
                 revoked = self._revoke_certificates(device)
-                self._rows("UPDATE signing_key SET revoked = 1 WHERE device = ?", device)
-                self._rows("UPDATE pairing_code SET expire_us = 0 WHERE device = ?", device)
+                self._file.rows("UPDATE signing_key SET revoked = 1 WHERE device = ?", device)
+                self._file.rows("UPDATE pairing_code SET expire_us = 0 WHERE device = ?", device)
             self._forget(device)
             self._revoked.update(revoked)
         self._tell(revoked)
@@ -241,16 +241,16 @@ class Directory:
 
     def device(self, device: str) -> Device | None:
         """Find a device by its path."""
-        rows = self._rows(f"{_SELECT_DEVICE} WHERE device = ?", device)
+        rows = self._file.rows(f"{_SELECT_DEVICE} WHERE device = ?", device)
         return Device(*rows[0]) if rows else None
 
     def devices(self, after: str, limit: int) -> list[Device]:
         """List devices in the order of their paths, from the one after a path; "" for all."""
         query = f"{_SELECT_DEVICE} WHERE device > ? ORDER BY device LIMIT ?"
-        return [Device(*row) for row in self._rows(query, after, limit)]
+        return [Device(*row) for row in self._file.rows(query, after, limit)]
 
     def _revoke_certificates(self, device: str) -> list[int]:
-        rows = self._rows(
+        rows = self._file.rows(
             "UPDATE certificate SET revoked = 1 WHERE device = ? AND NOT revoked RETURNING serial",
             device,
         )
@@ -265,10 +265,6 @@ class Directory:
         for listener in self._listeners:
             for serial in serials:
                 listener(serial)
-
-    def _rows(self, statement: str, *values: apsw.SQLiteValue) -> list[tuple[Any, ...]]:
-        with self._lock:
-            return list(self._connection.execute(statement, values))
 
 
 def _merchant(

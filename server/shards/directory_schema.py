@@ -1,4 +1,4 @@
-"""The tables of `directory.db`, and how the file is opened. Used by `directory` alone.
+"""The tables of `directory.db`, and how the file is opened. Used by `directory_file` alone.
 
 WAL with synchronous=FULL, so that what was answered is on the disk (design rule 3). The lock is
 exclusive: the switch keeps revocations and keys in memory, so no second process may write here.

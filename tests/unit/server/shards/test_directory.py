@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +27,8 @@ from server.domain.directory import (
 )
 from server.shards.directory import Directory
 from server.shards.lru import LruCache
+from server.shards.sqlite_store import EXIT_DISK_FAILED
+from server.shards.store import StoreUnavailable
 
 NOW_US = 1_700_000_000_000_000
 LATER_US = NOW_US + 86_400_000_000
@@ -229,7 +234,7 @@ def test_settings(directory: Directory) -> None:
 
 def test_it_is_durable_and_of_this_version(directory: Directory, tmp_path: Path) -> None:
     """WAL, synchronous=FULL, and a version in the file."""
-    connection = directory._connection
+    connection = directory._file._connection
     assert connection.pragma("journal_mode") == "wal"
     assert connection.pragma("synchronous") == 2
     assert connection.pragma("user_version") == 1
@@ -280,6 +285,72 @@ def test_readers_never_see_a_key_after_its_revocation(directory: Directory) -> N
     for reader in readers:
         reader.join(30)
     assert lies == []
+
+
+def test_a_full_disk_changes_nothing(directory: Directory) -> None:
+    """Neither a half of an enrolment nor a setting; when there is room again, it goes on."""
+    key = terminal_key()
+    directory.enroll(entry(TILL, 1, key))
+    connection = directory._file._connection
+    connection.pragma("max_page_count", connection.pragma("page_count"))
+    big = dataclasses.replace(certificate_of(TILL, 2), chain=b"x" * 20_000)
+    with pytest.raises(StoreUnavailable, match="full"):
+        directory.enroll(dataclasses.replace(entry(TILL, 2, terminal_key()), certificate=big))
+    with pytest.raises(StoreUnavailable, match="full"):
+        directory.put_setting("map", "x" * 20_000)
+    assert directory.terminal_key("shop", "till") == key
+    assert not directory.is_revoked(1)
+    assert directory.certificate(big.request_id) is None
+    connection.pragma("max_page_count", 1_000_000)
+    directory.put_setting("map", "y")
+    directory.enroll(entry(TILL, 3, key))
+    assert directory.is_revoked(1)
+
+
+FAILING_DISK = """
+import sys
+from pathlib import Path
+import apsw
+from server.shards.directory import Directory
+
+broken = False
+
+class File(apsw.VFSFile):
+    def xSync(self, flags):
+        if broken:
+            raise apsw.IOError("the disk is gone")
+        super().xSync(flags)
+
+class Disk(apsw.VFS):
+    def __init__(self):
+        super().__init__("failing", "unix", makedefault=True)
+    def xOpen(self, name, flags):
+        return File("unix", name, flags)
+
+disk = Disk()
+directory = Directory(Path(sys.argv[1]) / "directory.db", lambda: 0)
+directory.put_setting("before", "kept")
+broken = True
+directory.put_setting("after", "lost")
+print("acknowledged")
+"""
+
+
+def test_a_failed_fsync_ends_the_process(tmp_path: Path) -> None:
+    """Nothing is acknowledged; what was acknowledged before is there at the next start."""
+    ended = subprocess.run(
+        [sys.executable, "-c", FAILING_DISK, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert ended.returncode == EXIT_DISK_FAILED
+    assert "acknowledged\n" not in ended.stdout
+    assert "The switch stops" in ended.stderr
+    again = Directory(tmp_path / "directory.db", now_us)
+    assert again.setting("before") == "kept"
+    again.close()
 
 
 def test_the_cache_is_bounded() -> None:

@@ -1,0 +1,69 @@
+"""The open file of the directory: statements and commits, from any thread, one after another.
+
+Used by `directory` alone. A full or read-only disk raises StoreUnavailable, and nothing was
+written. A failed write or fsync ends the process (design rule 3): what is on the disk is then
+unknown.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import apsw
+
+from server.shards.directory_schema import open_database
+from server.shards.sqlite_store import EXIT_DISK_FAILED
+from server.shards.store import StoreUnavailable
+
+
+class DirectoryFile:
+    """One connection that writes and checkpoints. Who holds `lock` sees no change by others."""
+
+    def __init__(self, path: Path) -> None:
+        """Open or make the file; Complaint if it cannot be used."""
+        self._path = path
+        self._connection = open_database(path)
+        self.lock = threading.RLock()
+
+    def close(self) -> None:
+        """Close the file; SQLite writes the WAL back."""
+        with self.lock:
+            self._connection.close()
+
+    def rows(self, statement: str, *values: apsw.SQLiteValue) -> list[tuple[Any, ...]]:
+        """Run a statement; outside of a transaction, what it wrote is durable afterwards."""
+        with self.lock, self._failing_stop():
+            return list(self._connection.execute(statement, values))
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Make all statements within one commit, or none; durable afterwards."""
+        with self.lock, self._failing_stop():
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._connection.execute("COMMIT")
+            finally:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+
+    @contextmanager
+    def _failing_stop(self) -> Iterator[None]:
+        try:
+            yield
+        except (apsw.FullError, apsw.BusyError, apsw.ReadOnlyError, apsw.CantOpenError) as error:
+            raise StoreUnavailable(f"{self._path.name}: {error}") from None
+        except (apsw.IOError, apsw.CorruptError) as error:
+            print(  # noqa: T201
+                f"kessai: writing {self._path} failed ({error}). The switch stops, so that nothing "
+                "is acknowledged that is not on the disk. Check the disk, then start it again.",
+                file=sys.stderr,
+                flush=True,
+            )
+            os._exit(EXIT_DISK_FAILED)
