@@ -60,21 +60,20 @@ class RunningSwitch:
                 "init", "--data", str(folder), "--shards", str(shards), "--listen", free,
                 "--pairing-listen", free, "--metrics-listen", free,
             )  # fmt: skip
-        running_file = folder / "running.json"
-        running_file.unlink(missing_ok=True)
-        log = open(folder / "serve.log", "ab")  # noqa: SIM115
-        process = subprocess.Popen([KESSAI, "serve", "--data", str(folder)], stderr=log)
-        log.close()
-        deadline = time.monotonic() + START_LIMIT_S
-        while not running_file.exists():
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError((folder / "serve.log").read_text())
-            time.sleep(0.02)
-        running = json.loads(running_file.read_text())
+        process, running = _serve(folder, {})
         return cls(
             folder, process,
             running["address"], running["pairing_address"], running["metrics_address"],
         )  # fmt: skip
+
+    def restart(self) -> None:
+        """Serve again on the same folder and the same ports, after `stop` or `kill`."""
+        ports = {
+            "KESSAI_LISTEN": self.address,
+            "KESSAI_PAIRING_LISTEN": self.pairing_address,
+            "KESSAI_METRICS_LISTEN": self.metrics_address,
+        }
+        self.process, _ = _serve(self.folder, ports)
 
     def stop(self) -> None:
         """Stop it as an operator would, and wait for a clean end."""
@@ -163,3 +162,23 @@ class RunningSwitch:
         with self.channel() as channel:
             answer = DeviceServiceStub(channel).CreatePairingCode(request, timeout=CALL_LIMIT_S)
         return answer.pairing_uri
+
+
+def _serve(
+    folder: Path, settings: dict[str, str]
+) -> tuple[subprocess.Popen[bytes], dict[str, str]]:
+    """Start a switch with these settings in its environment; where it listens comes back."""
+    running_file = folder / "running.json"
+    running_file.unlink(missing_ok=True)
+    with open(folder / "serve.log", "ab") as log:
+        process = subprocess.Popen(
+            [KESSAI, "serve", "--data", str(folder)], stderr=log, env=os.environ | settings
+        )
+    deadline = time.monotonic() + START_LIMIT_S
+    while not running_file.exists():
+        if process.poll() is not None or time.monotonic() > deadline:
+            process.kill()
+            process.wait()
+            raise RuntimeError((folder / "serve.log").read_text())
+        time.sleep(0.01)
+    return process, json.loads(running_file.read_text())
