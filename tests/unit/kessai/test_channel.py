@@ -1,0 +1,44 @@
+"""The line's options on both ends fit together, and its limits hold on the wire."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import grpc
+import grpc.aio
+import pytest
+
+from kessai.channel import CHANNEL_OPTIONS, MAX_REQUEST_BYTES, SERVER_OPTIONS, open_channel
+from kessai.v1.payment_pb2 import SettlePaymentRequest
+from kessai.v1.payment_pb2_grpc import PaymentServiceStub
+from tests.unit.server.ports import serving
+
+TIMEOUT_S = 5.0
+
+
+def test_the_switch_allows_the_pings_that_devices_send() -> None:
+    """Or it would end their lines with "too_many_pings"."""
+    channel, server = dict(CHANNEL_OPTIONS), dict(SERVER_OPTIONS)
+    allowed_ms = server["grpc.http2.min_recv_ping_interval_without_data_ms"]
+    assert allowed_ms < channel["grpc.keepalive_time_ms"]
+    assert server["grpc.keepalive_permit_without_calls"] == 1
+
+
+async def test_a_message_has_a_largest_size(tmp_path: Path) -> None:
+    """A device's own limit refuses it before it is sent; the switch's, if a device has none."""
+    async with serving(tmp_path) as switch:
+        identity = switch.identity("agent/shop/till")
+        large = SettlePaymentRequest(request_id="x" * MAX_REQUEST_BYTES)
+        credentials = grpc.ssl_channel_credentials(
+            identity.root_pem, identity.key_pem, identity.chain_pem
+        )
+        for channel in (
+            open_channel(identity),
+            grpc.aio.secure_channel(switch.address, credentials),
+        ):
+            async with channel:
+                stub = PaymentServiceStub(channel)
+                await stub.SettlePayment(SettlePaymentRequest(), timeout=TIMEOUT_S)
+                with pytest.raises(grpc.aio.AioRpcError) as failed:
+                    await stub.SettlePayment(large, timeout=TIMEOUT_S)
+                assert failed.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
