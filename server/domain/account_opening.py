@@ -51,3 +51,13 @@ def number_for(request_id: bytes, attempt: int) -> int:
     """
     digest = hashlib.sha256(b"kessai/account-number" + request_id + bytes((attempt,))).digest()
     return int.from_bytes(digest[:8], "big") % 99_999_999 + 1
+
+
+def id_of_attempt(request_id: bytes, attempt: int) -> bytes:
+    """Give the id under which a request's attempt stands in the log; attempt 0 has its own."""
+    return request_id[:15] + bytes((request_id[15] ^ attempt,))
+
+
+def attempt_of(request_id: bytes, own_id: bytes) -> int:
+    """Tell which attempt of a request has an id in the log."""
+    return request_id[15] ^ own_id[15]

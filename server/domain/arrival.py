@@ -93,6 +93,8 @@ def payment_id(arrival: bytes) -> bytes:
 
 
 def read_origin(body: bytes) -> tuple[int, int]:
-    """Read shard and log sequence of an arrival's body."""
+    """Read shard and log sequence of an arrival's body; ValueError if it is none."""
+    if len(body) != _ORIGIN.size:
+        raise ValueError("the body of an arrival has 10 bytes")
     shard, log_sequence = _ORIGIN.unpack(body)
     return shard, log_sequence

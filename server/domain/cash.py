@@ -1,7 +1,8 @@
 """Cash in and out, by an operator (mission row B11: deposits and withdrawals).
 
 Built by `server/switch/accounts.py` and from the log. The world is the other side of all cash, and
-it passes through the operator's account, so the books show who handled it.
+it passes through the operator's account, so the books show who handled it. Nobody pays cash into or
+out of an account of the house: what is in transit or in suspense is owed to somebody.
 
     movement      debit       credit
     deposit       world       operator
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 from kessai.v1 import account_pb2
 from kessai.v1 import decline_pb2 as d
 from server.domain.command import Command, CommandKind, Decision, Needs, Place, State
-from server.ledger.chart import AccountKind, house_account_id
+from server.ledger.chart import HOUSE, AccountKind, house_account_id
 from server.ledger.transfer import Transfer
 
 _HOUSE = (AccountKind.WORLD, AccountKind.OPERATOR)
@@ -40,7 +41,7 @@ class DepositCash(Command):
     def decide(self, state: State, now_us: int) -> Decision:
         """Let the world pay the operator, and the operator the payee."""
         account = state.account(self.payee)
-        if account is None:
+        if account is None or account.owner == HOUSE:
             return Decision(d.DECLINE_REASON_PAYEE_ACCOUNT_UNKNOWN)
         if account.ledger != self.ledger:
             return Decision(d.DECLINE_REASON_CURRENCY_MISMATCH)
@@ -69,7 +70,7 @@ class WithdrawCash(Command):
     def decide(self, state: State, now_us: int) -> Decision:
         """Let the payer pay the operator, and the operator the world."""
         account = state.account(self.payer)
-        if account is None:
+        if account is None or account.owner == HOUSE:
             return Decision(d.DECLINE_REASON_PAYER_ACCOUNT_UNKNOWN)
         if account.ledger != self.ledger:
             return Decision(d.DECLINE_REASON_CURRENCY_MISMATCH)

@@ -8,10 +8,21 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 
-from kessai.v1.account_pb2 import OpenAccountRequest, OperatorEvidence
+from google.protobuf.message import DecodeError
+
+from kessai.account_number import make_account, parse_account
+from kessai.money import currency_of
+from kessai.request_id import parse_request_id
+from kessai.v1.account_pb2 import (
+    DepositCashRequest,
+    OpenAccountRequest,
+    OperatorEvidence,
+    WithdrawCashRequest,
+)
+from kessai.v1.money_pb2 import Money
 from kessai.v1.payment_pb2 import PaymentAuthorization, PaymentEvidence, PaymentRequest
-from server.domain.account_opening import OpenAccount
-from server.domain.arrival import Arrive
+from server.domain.account_opening import OpenAccount, attempt_of, id_of_attempt, number_for
+from server.domain.arrival import Arrive, arrival, payment_id, read_origin
 from server.domain.cash import DepositCash, WithdrawCash
 from server.domain.command import Command, CommandKind
 from server.domain.hold import CaptureHold, ExpireHold, PlaceHold, VoidHold
@@ -24,9 +35,13 @@ def read_command(kind: int, parts: Parts) -> Command:
     """Make the command of a log row again.
 
     `parts` are the command's own fields: request id, input hash, payer, payee, amount, ledger,
-    body. ValueError if the body does not belong to the input hash, or the kind is unknown.
+    body. ValueError if the kind is unknown, the body does not belong to the input hash, or the
+    documents in it say something else than the row.
     """
-    return _READERS[CommandKind(kind)](*parts)
+    try:
+        return _READERS[CommandKind(kind)](*parts)
+    except DecodeError as error:
+        raise ValueError(f"the documents cannot be read: {error}") from None
 
 
 def payment_input_hash(request_payload: bytes, authorization_payload: bytes) -> bytes:
@@ -50,13 +65,17 @@ def expire_us_of(request: PaymentRequest, authorization: PaymentAuthorization) -
 
 
 def _read_payment(*parts: *Parts) -> SettlePayment:
-    evidence = PaymentEvidence.FromString(parts[-1])
+    request_id, input_hash, payer, _, amount, ledger, body = parts
+    evidence = PaymentEvidence.FromString(body)
     request_payload = evidence.payment_request.payload
     authorization_payload = evidence.authorization.payload
-    if payment_input_hash(request_payload, authorization_payload) != parts[1]:
-        raise ValueError("the documents are not those of the input hash")
+    _check(payment_input_hash(request_payload, authorization_payload), input_hash)
     request = PaymentRequest.FromString(request_payload)
     authorization = PaymentAuthorization.FromString(authorization_payload)
+    _check(
+        (request.request_id, parse_account(authorization.account_number), *_money(request.total)),
+        (request_id, payer, amount, ledger),
+    )
     return SettlePayment(
         *parts,
         wallet=evidence.wallet_id,
@@ -67,18 +86,66 @@ def _read_payment(*parts: *Parts) -> SettlePayment:
 
 
 def _read_opening(*parts: *Parts) -> OpenAccount:
+    own_id, input_hash, _, payee, _, ledger, body = parts
+    evidence = OperatorEvidence.FromString(body)
+    _check(operator_input_hash(evidence.request), input_hash)
+    request = OpenAccountRequest.FromString(evidence.request)
+    request_id = parse_request_id(request.request_id)
+    attempt = attempt_of(request_id, own_id)
+    account = make_account(request.branch, request.number or number_for(request_id, attempt))
+    _check(
+        (id_of_attempt(request_id, attempt), account, currency_of(request.currency_code).number),
+        (own_id, payee, ledger),
+    )
+    return OpenAccount(*parts, owner=request.owner)
+
+
+def _read_deposit(*parts: *Parts) -> DepositCash:
+    request_id, _, payer, payee, amount, ledger, _ = parts
+    said = _read_cash(DepositCashRequest.FromString, *parts)
+    _check((said[0], 0, *said[1:]), (request_id, payer, payee, amount, ledger))
+    return DepositCash(*parts)
+
+
+def _read_withdrawal(*parts: *Parts) -> WithdrawCash:
+    request_id, _, payer, payee, amount, ledger, _ = parts
+    said = _read_cash(WithdrawCashRequest.FromString, *parts)
+    _check((said[0], 0, *said[1:]), (request_id, payee, payer, amount, ledger))
+    return WithdrawCash(*parts)
+
+
+def _read_cash(
+    parse: Callable[[bytes], DepositCashRequest | WithdrawCashRequest], *parts: *Parts
+) -> tuple[bytes, int, int, int]:
     evidence = OperatorEvidence.FromString(parts[-1])
-    if operator_input_hash(evidence.request) != parts[1]:
-        raise ValueError("the request is not that of the input hash")
-    return OpenAccount(*parts, owner=OpenAccountRequest.FromString(evidence.request).owner)
+    _check(operator_input_hash(evidence.request), parts[1])
+    request = parse(evidence.request)
+    account = parse_account(request.account_number)
+    return parse_request_id(request.request_id), account, *_money(request.amount)
+
+
+def _read_arrival(*parts: *Parts) -> Arrive:
+    request_id, input_hash, payer, payee, amount, ledger, body = parts
+    command = arrival(*read_origin(body), payment_id(request_id), payer, payee, amount, ledger)
+    _check((command.request_id, command.input_hash), (request_id, input_hash))
+    return command
+
+
+def _money(amount: Money) -> tuple[int, int]:
+    return amount.amount_minor, currency_of(amount.currency_code).number
+
+
+def _check(said: object, kept: object) -> None:
+    if said != kept:
+        raise ValueError("the row is not what its documents say")
 
 
 _READERS: dict[CommandKind, Callable[..., Command]] = {
     CommandKind.OPEN_ACCOUNT: _read_opening,
-    CommandKind.DEPOSIT_CASH: DepositCash,
-    CommandKind.WITHDRAW_CASH: WithdrawCash,
+    CommandKind.DEPOSIT_CASH: _read_deposit,
+    CommandKind.WITHDRAW_CASH: _read_withdrawal,
     CommandKind.SETTLE_PAYMENT: _read_payment,
-    CommandKind.ARRIVE: Arrive,
+    CommandKind.ARRIVE: _read_arrival,
     CommandKind.PLACE_HOLD: PlaceHold,
     CommandKind.CAPTURE_HOLD: CaptureHold,
     CommandKind.VOID_HOLD: VoidHold,

@@ -17,7 +17,7 @@ from kessai.v1 import account_pb2
 from kessai.v1 import decline_pb2 as d
 from server.domain.command import Command, CommandKind, Decision, Needs, Place, State
 from server.domain.payment import far_account, landing, owed
-from server.ledger.transfer import HoldState, Transfer, TransferFlag
+from server.ledger.transfer import Hold, HoldState, Transfer, TransferFlag
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,17 @@ class _OfHold(Command):
     def needs(self, place: Place) -> Needs:
         """Both accounts and the hold."""
         return Needs((self.payer, landing(self.payee, self.ledger, place)), (self.hold_id,))
+
+    def held(self, state: State) -> Hold | None:
+        """Give the hold, if it is between this payer and payee and in this currency."""
+        hold = state.books.holds.get(self.hold_id)
+        if hold is None or (self.payer, self.payee, self.ledger) != (
+            hold.debit_account_id,
+            hold.payee,
+            hold.ledger,
+        ):
+            return None
+        return hold
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +78,16 @@ class PlaceHold(_OfHold):
 
 @dataclass(frozen=True, slots=True)
 class CaptureHold(_OfHold):
-    """Take `amount` of a hold (body: its id). Declines: HOLD_NOT_PENDING, AMOUNT_TOO_LARGE."""
+    """Take `amount` of a hold (body: its id).
+
+    Declines: HOLD_NOT_PENDING, AMOUNT_NOT_POSITIVE, AMOUNT_TOO_LARGE.
+    """
 
     kind = CommandKind.CAPTURE_HOLD
 
     def decide(self, state: State, now_us: int) -> Decision:
         """Post the pending transfer."""
-        hold = state.books.holds.get(self.hold_id)
-        if hold is None or self.payee != (hold.far_account or hold.credit_account_id):
+        if self.held(state) is None:
             return Decision(d.DECLINE_REASON_HOLD_NOT_PENDING)
         transfer = Transfer(
             id=self.transfer_id,
@@ -93,6 +106,8 @@ class VoidHold(_OfHold):
 
     def decide(self, state: State, now_us: int) -> Decision:
         """Void the pending transfer."""
+        if self.held(state) is None:
+            return Decision(d.DECLINE_REASON_HOLD_NOT_PENDING)
         transfer = Transfer(
             id=self.transfer_id,
             flags=TransferFlag.VOID_PENDING_TRANSFER,
@@ -109,8 +124,7 @@ class ExpireHold(_OfHold):
 
     def decide(self, state: State, now_us: int) -> Decision:
         """Release it, if it is pending and its time is over."""
-        hold = state.books.holds.get(self.hold_id)
-        due = hold is not None and hold.state is HoldState.PENDING and hold.expire_us <= now_us
-        if hold is None or not due or hold.expire_us == 0:
+        hold = self.held(state)
+        if hold is None or hold.state is not HoldState.PENDING or not 0 < hold.expire_us <= now_us:
             return Decision(d.DECLINE_REASON_HOLD_NOT_PENDING)
         return Decision(expires=(self.hold_id,))

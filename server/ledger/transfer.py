@@ -81,3 +81,8 @@ class Hold:
     expire_us: int
     far_account: int
     state: HoldState = HoldState.PENDING
+
+    @property
+    def payee(self) -> int:
+        """Who is paid when the hold is posted, on this shard or another."""
+        return self.far_account or self.credit_account_id

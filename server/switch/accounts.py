@@ -17,7 +17,7 @@ from kessai.v1.account_pb2 import (
     WithdrawCashRequest,
 )
 from kessai.v1.decline_pb2 import DeclineReason
-from server.domain.account_opening import OpenAccount, number_for
+from server.domain.account_opening import OpenAccount, id_of_attempt, number_for
 from server.domain.cash import DepositCash, WithdrawCash
 from server.domain.command import ACCEPTED
 from server.domain.history import operator_input_hash
@@ -76,7 +76,7 @@ class Accounts:
         for attempt in range(_ATTEMPTS):
             number = message.number or number_for(request_id, attempt)
             account_id = make_account(message.branch, number)
-            own_id = request_id[:15] + bytes((request_id[15] ^ attempt,))
+            own_id = id_of_attempt(request_id, attempt)
             content = operator_input_hash(request)
             _, row = await self._settle(
                 OpenAccount(own_id, content, 0, account_id, 0, ledger, body, owner=message.owner)

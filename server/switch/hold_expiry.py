@@ -43,16 +43,17 @@ class HoldExpiry:
 
     async def release_due(self) -> int:
         """Release what is due now in every shard; how many holds were looked at."""
-        count = 0
+        count, now_us = 0, self._now_us()
+
+        def due_holds(reader: Reader) -> list[Hold]:
+            return reader.due_holds(now_us, _AT_ONCE)
+
         for number in range(len(self._shards)):
             shard = self._shards.shard(number)
-            due = await shard.read(self._due)
-            await asyncio.gather(*(shard.submit(_expiry(hold)) for hold in due))
+            due = await shard.read(due_holds)
+            await asyncio.gather(*(shard.submit(_expiry(hold, now_us)) for hold in due))
             count += len(due)
         return count
-
-    def _due(self, reader: Reader) -> list[Hold]:
-        return reader.due_holds(self._now_us(), _AT_ONCE)
 
     async def _run(self) -> None:
         while True:
@@ -65,19 +66,23 @@ class HoldExpiry:
             await asyncio.sleep(_EVERY_S)
 
 
-def expiry_id(hold_id: int) -> bytes:
-    """Give the id under which a hold expires: its own with version 9, so that it is once."""
+def expiry_id(hold_id: int, now_us: int) -> bytes:
+    """Give the id under which a hold expires: a UUIDv9 of its own time, never a request's.
+
+    Each look has another id: a clock that went back declines one look, and not all that follow.
+    """
     raw = hold_id.to_bytes(16, "big")
-    return raw[:6] + bytes((raw[6] & 0x0F | 0x90,)) + raw[7:]
+    digest = hashlib.sha256(raw + now_us.to_bytes(8, "big")).digest()
+    return raw[:6] + bytes((digest[6] & 0x0F | 0x90,)) + digest[7:16]
 
 
-def _expiry(hold: Hold) -> ExpireHold:
+def _expiry(hold: Hold, now_us: int) -> ExpireHold:
     body = hold.id.to_bytes(16, "big")
     return ExpireHold(
-        request_id=expiry_id(hold.id),
+        request_id=expiry_id(hold.id, now_us),
         input_hash=hashlib.sha256(body).digest(),
         payer=hold.debit_account_id,
-        payee=hold.credit_account_id,
+        payee=hold.payee,
         amount=hold.amount,
         ledger=hold.ledger,
         body=body,

@@ -1,0 +1,181 @@
+"""Commands as the switch makes them, with documents that can be read again. Shared by the tests.
+
+The documents are not signed: below the switch nobody looks at signatures.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Iterator
+
+from kessai.account_number import format_account, make_account
+from kessai.currency import BY_NUMBER
+from kessai.request_id import format_request_id, new_request_id
+from kessai.v1 import payment_pb2
+from kessai.v1.account_pb2 import (
+    DepositCashRequest,
+    OpenAccountRequest,
+    OperatorEvidence,
+    WithdrawCashRequest,
+)
+from kessai.v1.decline_pb2 import DeclineReason
+from kessai.v1.envelope_pb2 import Signed
+from kessai.v1.money_pb2 import Money
+from kessai.v1.payment_pb2 import PaymentAuthorization, PaymentEvidence, PaymentRequest
+from server.domain.account_opening import OpenAccount
+from server.domain.cash import DepositCash, WithdrawCash
+from server.domain.command import ACCEPTED
+from server.domain.history import expire_us_of, operator_input_hash, payment_input_hash
+from server.domain.hold import CaptureHold, ExpireHold, PlaceHold, VoidHold
+from server.domain.payment import SettlePayment
+from server.shards.placement import SlotMap
+
+EUR, JPY, USD = 978, 392, 840
+NOW_US = 1_790_000_000_000_000
+MINUTE_US = 60_000_000
+
+_counter = itertools.count(1)
+
+
+def fresh_id(now_us: int = NOW_US) -> bytes:
+    """Make a request id; no two of a run are equal."""
+    number = next(_counter)
+    return new_request_id(now_us // 1000, lambda count: number.to_bytes(count, "big"))
+
+
+def accounts_on(shard: int, shards: int, first: int = 1) -> Iterator[int]:
+    """Name accounts of branch 1 that fall into a shard of so many."""
+    slots = SlotMap.even(shards)
+    numbers = (make_account(1, number) for number in itertools.count(first))
+    return (account for account in numbers if slots.shard_of(account) == shard)
+
+
+def open_account(
+    account: int,
+    owner: str = "wallet/ann",
+    ledger: int = EUR,
+    request_id: bytes = b"",
+) -> OpenAccount:
+    """Open an account under a number of one's choice."""
+    request_id = request_id or fresh_id()
+    branch, number = divmod(account, 10**8)
+    request = OpenAccountRequest(
+        request_id=format_request_id(request_id),
+        owner=owner,
+        currency_code=BY_NUMBER[ledger].code,
+        branch=branch,
+        number=number,
+    ).SerializeToString(deterministic=True)
+    content = operator_input_hash(request)
+    return OpenAccount(request_id, content, 0, account, 0, ledger, _body(request), owner)
+
+
+def deposit(account: int, amount: int, ledger: int = EUR, request_id: bytes = b"") -> DepositCash:
+    """Pay cash in."""
+    request_id = request_id or fresh_id()
+    request = DepositCashRequest(
+        request_id=format_request_id(request_id),
+        account_number=format_account(account),
+        amount=_money(amount, ledger),
+    ).SerializeToString(deterministic=True)
+    content = operator_input_hash(request)
+    return DepositCash(request_id, content, 0, account, amount, ledger, _body(request))
+
+
+def withdraw(account: int, amount: int, ledger: int = EUR, request_id: bytes = b"") -> WithdrawCash:
+    """Pay cash out."""
+    request_id = request_id or fresh_id()
+    request = WithdrawCashRequest(
+        request_id=format_request_id(request_id),
+        account_number=format_account(account),
+        amount=_money(amount, ledger),
+    ).SerializeToString(deterministic=True)
+    content = operator_input_hash(request)
+    return WithdrawCash(request_id, content, account, 0, amount, ledger, _body(request))
+
+
+def pay(
+    payer: int,
+    payee: int,
+    amount: int,
+    *,
+    wallet: str = "ann",
+    ledger: int = EUR,
+    request_id: bytes = b"",
+    refusal: DeclineReason.ValueType = ACCEPTED,
+    create_us: int = NOW_US - MINUTE_US,
+    expire_us: int = NOW_US + MINUTE_US,
+) -> SettlePayment:
+    """Pay, at any time within a minute of NOW_US."""
+    request_id = request_id or fresh_id()
+    request = PaymentRequest(request_id=request_id, total=_money(amount, ledger))
+    request.create_time.FromMicroseconds(create_us)
+    request.expire_time.FromMicroseconds(expire_us)
+    payload = request.SerializeToString(deterministic=True)
+    authorization = PaymentAuthorization(
+        request_hash=hashlib.sha256(payload).digest(),
+        amount=request.total,
+        account_number=format_account(payer),
+        customer_verification=payment_pb2.CUSTOMER_VERIFICATION_DEVICE_PIN,
+        expire_time=request.expire_time,
+    )
+    agreed = authorization.SerializeToString(deterministic=True)
+    evidence = PaymentEvidence(
+        payment_request=Signed(payload=payload),
+        authorization=Signed(payload=agreed),
+        wallet_id=wallet,
+        refusal=refusal,
+    )
+    return SettlePayment(
+        request_id,
+        payment_input_hash(payload, agreed),
+        payer,
+        payee,
+        amount,
+        ledger,
+        evidence.SerializeToString(),
+        wallet=wallet,
+        create_us=create_us,
+        expire_us=expire_us_of(request, authorization),
+        refusal=refusal,
+    )
+
+
+def place_hold(
+    payer: int, payee: int, amount: int, timeout_s: int = 0, ledger: int = EUR
+) -> PlaceHold:
+    """Reserve money."""
+    request_id = fresh_id()
+    body = request_id + timeout_s.to_bytes(4, "big")
+    return PlaceHold(request_id, _hash(body), payer, payee, amount, ledger, body)
+
+
+def capture(hold: PlaceHold, amount: int) -> CaptureHold:
+    """Take an amount of a hold."""
+    body = hold.request_id
+    return CaptureHold(fresh_id(), _hash(body), hold.payer, hold.payee, amount, hold.ledger, body)
+
+
+def void(hold: PlaceHold) -> VoidHold:
+    """Give a hold up."""
+    body = hold.request_id
+    return VoidHold(fresh_id(), _hash(body), hold.payer, hold.payee, 0, hold.ledger, body)
+
+
+def expire(hold: PlaceHold) -> ExpireHold:
+    """Release a hold whose time is over."""
+    body = hold.request_id
+    return ExpireHold(fresh_id(), _hash(body), hold.payer, hold.payee, 0, hold.ledger, body)
+
+
+def _money(amount: int, ledger: int) -> Money:
+    return Money(amount_minor=amount, currency_code=BY_NUMBER[ledger].code)
+
+
+def _body(request: bytes) -> bytes:
+    return OperatorEvidence(operator="joe", request=request).SerializeToString()
+
+
+def _hash(body: bytes) -> bytes:
+    return hashlib.sha256(body).digest()
