@@ -23,12 +23,17 @@ Page = tuple[str, str]
 class DisplayBoard:
     """Keeps a display at what it should show."""
 
-    def __init__(self, display: Display, events: Events) -> None:
-        self._display, self._events = display, events
+    def __init__(self, display: Display, events: Events, turn_s: float = TURN_S) -> None:
+        self._display, self._events, self._turn_s = display, events, turn_s
         self._pages: Sequence[Page] = [("", "")]
         self._notices: dict[str, Page] = {}
         self._turn = 0
         self._changed = asyncio.Event()
+
+    @property
+    def pages(self) -> list[Page]:
+        """The pages that are shown in turn, notices included."""
+        return [*self._pages, *self._notices.values()]
 
     def show(self, pages: Sequence[Page]) -> None:
         """Show these pages from now on, the first one at once."""
@@ -50,12 +55,11 @@ class DisplayBoard:
         while True:
             self._changed.clear()
             await self._write()
-            if not await wait_at_most(self._changed, TURN_S):
+            if not await wait_at_most(self._changed, self._turn_s):
                 self._turn += 1
 
     async def _write(self) -> None:
-        pages = [*self._pages, *self._notices.values()]
-        upper, lower = pages[self._turn % len(pages)]
+        upper, lower = self.pages[self._turn % len(self.pages)]
         try:
             await self._display.show(upper, lower)
         except DeviceLost as lost:

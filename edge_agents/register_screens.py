@@ -89,5 +89,6 @@ def _total(label: str, total: Money) -> str:
 
 
 def _apart(left: str, right: str) -> str:
-    room = max(0, COLUMNS - len(right) - 1)
-    return f"{left[:room]:<{room}} {right}"[:COLUMNS]
+    """Put two texts at both ends of a line; the right one, an amount, is never cut."""
+    room = COLUMNS - len(right) - 1
+    return f"{left[:room]:<{room}} {right}" if room > 0 else right

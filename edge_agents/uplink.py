@@ -57,9 +57,15 @@ class NotTaken:
 class Uplink:
     """Calls of a terminal to the switch, over a channel that may be exchanged meanwhile."""
 
-    def __init__(self, channel: grpc.aio.Channel, random_bytes: Callable[[int], bytes]) -> None:
-        self._channel = channel
-        self._random_bytes = random_bytes
+    def __init__(
+        self,
+        channel: grpc.aio.Channel,
+        random_bytes: Callable[[int], bytes],
+        attempt_s: float = ATTEMPT_S,
+        first_pause_s: float = RETRY_FIRST_S,
+    ) -> None:
+        self._channel, self._random_bytes = channel, random_bytes
+        self._attempt_s, self._first_pause_s = attempt_s, first_pause_s
         self._stub: PaymentServiceAsyncStub = PaymentServiceStub(channel)
 
     async def close(self) -> None:
@@ -110,7 +116,7 @@ class Uplink:
         if identity is not None:
             former, self._channel = self._channel, open_channel(identity)
             self._stub = PaymentServiceStub(self._channel)
-            await former.close(grace=2 * ATTEMPT_S)
+            await former.close(grace=2 * self._attempt_s)
         return identity
 
     async def _insist(
@@ -118,10 +124,10 @@ class Uplink:
     ) -> Answer | NotTaken | Unknown:
         """Repeat an attempt with growing pauses while that can help; the budget is kept."""
         loop = asyncio.get_running_loop()
-        deadline, pause_s = loop.time() + budget_s, RETRY_FIRST_S
+        deadline, pause_s = loop.time() + budget_s, self._first_pause_s
         while True:
             try:
-                return await attempt(max(0.05, min(ATTEMPT_S, deadline - loop.time())))
+                return await attempt(max(0.05, min(self._attempt_s, deadline - loop.time())))
             except grpc.aio.AioRpcError as error:
                 refusal = _judge(error)
             if refusal is not None:

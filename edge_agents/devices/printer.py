@@ -100,6 +100,7 @@ class Printer:
                 return
             if not self._has_paper():
                 self._open_line().write(_CLEAR_BUFFER)
+                self._has_paper()  # its answer says that the command before it was taken
                 raise PaperOut
         raise DeviceLost(self.name, "it took the receipt and never finished it")
 

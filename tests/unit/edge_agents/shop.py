@@ -118,7 +118,7 @@ async def open_till(shop: Shop, *plan: Step) -> AsyncIterator[None]:
             Printer(str(shop.folder / "printer")),
             shop.reader,
             Journal(shop.folder),
-            Uplink(channel, os.urandom),
+            Uplink(channel, bytes, attempt_s=0.5, first_pause_s=0.05),
         )
         prices = load_price_list(PRICES)
         events = Events(shop.clock, shop.events)

@@ -162,4 +162,4 @@ async def pay(shop: Shop) -> None:
     await shop.scan(BREAD, "%PAY")
     await shop.shows("Hold phone")
     shop.reader.put(Phone())
-    await shop.shows("Paid EUR        3.49")
+    await shop.events.wait_for("settled")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -49,7 +48,7 @@ def authorize(journal: Journal, order_id: str = "till-1-000001") -> PendingPayme
 
 
 def make_settlements(journal: Journal, channel: grpc.aio.Channel) -> Settlements:
-    uplink = Uplink(channel, os.urandom)
+    uplink = Uplink(channel, bytes, attempt_s=0.5, first_pause_s=0.05)
     return Settlements(journal, uplink, SWITCH_KEY.public_key(), Events(lambda: NOW_US))
 
 
@@ -159,12 +158,14 @@ async def test_a_payment_in_hand_is_not_sent_twice_at_once(journal: Journal) -> 
         settlements = make_settlements(journal, channel)
         sealed = journal.in_state(PaymentState.AUTHORIZED)[0].sealed
         assert sealed is not None
-        loop = asyncio.create_task(settlements.take_up(lambda p, _: told.append(p), 1.0))
         settling = asyncio.create_task(settlements.settle(pending, sealed, 5.0))
+        await asyncio.sleep(0)  # the payment is in hand from its first step on
+        loop = asyncio.create_task(settlements.take_up(lambda p, _: told.append(p), 1.0))
         outcome = await settling
         loop.cancel()
     assert outcome.verdict is Verdict.SETTLED
     assert len(switch.received) == 2
+    assert not told
 
 
 async def _take_up(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import grpc
 import pytest
 
@@ -27,7 +25,7 @@ def make_request(pending: PendingPayment) -> SettlePaymentRequest:
 async def test_the_receipt_comes_back() -> None:
     switch, request = Switch(), make_request(make_pending())
     async with serve(switch) as channel:
-        answer = await Uplink(channel, os.urandom).settle(request, BUDGET_S)
+        answer = await Uplink(channel, bytes, first_pause_s=0.02).settle(request, BUDGET_S)
     assert answer == switch.known[request.request_id]
     assert switch.received == [request.SerializeToString(deterministic=True)]
 
@@ -37,7 +35,7 @@ async def test_the_same_bytes_are_sent_again(first: Step) -> None:
     """Also when the switch settled and only the answer was lost."""
     switch, request = Switch(first, UNAVAILABLE), make_request(make_pending())
     async with serve(switch) as channel:
-        answer = await Uplink(channel, os.urandom).settle(request, BUDGET_S)
+        answer = await Uplink(channel, bytes, first_pause_s=0.02).settle(request, BUDGET_S)
     assert answer == switch.known[request.request_id]
     assert switch.received == [request.SerializeToString(deterministic=True)] * 3
 
@@ -45,22 +43,27 @@ async def test_the_same_bytes_are_sent_again(first: Step) -> None:
 async def test_a_switch_that_hangs_is_asked_again() -> None:
     switch, request = Switch("hang"), make_request(make_pending())
     async with serve(switch) as channel:
-        answer = await Uplink(channel, os.urandom).settle(request, BUDGET_S)
+        answer = await Uplink(channel, bytes, attempt_s=0.3, first_pause_s=0.02).settle(
+            request, BUDGET_S
+        )
     assert answer == switch.known[request.request_id]
+    assert len(switch.received) == 2
     assert len(set(switch.received)) == 1
 
 
 async def test_no_answer_within_the_budget_is_unknown() -> None:
     switch, request = Switch(*[UNAVAILABLE] * 50), make_request(make_pending())
     async with serve(switch) as channel:
-        answer = await Uplink(channel, os.urandom).settle(request, 0.8)
+        answer = await Uplink(channel, bytes, first_pause_s=0.02).settle(request, 0.8)
     assert isinstance(answer, Unknown)
     assert len(switch.received) >= 2
 
 
 async def test_a_dead_line_is_unknown() -> None:
     async with grpc.aio.insecure_channel("127.0.0.1:1") as channel:
-        answer = await Uplink(channel, os.urandom).settle(make_request(make_pending()), 0.5)
+        answer = await Uplink(channel, bytes, first_pause_s=0.02).settle(
+            make_request(make_pending()), 0.5
+        )
     assert isinstance(answer, Unknown)
 
 
@@ -68,7 +71,9 @@ async def test_a_dead_line_is_unknown() -> None:
 async def test_a_refused_caller_knows_nothing(reason: str) -> None:
     """An earlier sending may have been settled, so this is UNKNOWN and not a refusal."""
     async with serve(Switch(reason)) as channel:
-        answer = await Uplink(channel, os.urandom).settle(make_request(make_pending()), BUDGET_S)
+        answer = await Uplink(channel, bytes, first_pause_s=0.02).settle(
+            make_request(make_pending()), BUDGET_S
+        )
     assert isinstance(answer, Unknown)
     assert reason in answer.why
 
@@ -76,7 +81,9 @@ async def test_a_refused_caller_knows_nothing(reason: str) -> None:
 @pytest.mark.parametrize("reason", ["FIELD_INVALID", "REQUEST_ID_STALE", "REQUEST_ID_REUSED"])
 async def test_what_is_not_taken_up_was_not_done(reason: str) -> None:
     async with serve(Switch(reason)) as channel:
-        answer = await Uplink(channel, os.urandom).settle(make_request(make_pending()), BUDGET_S)
+        answer = await Uplink(channel, bytes, first_pause_s=0.02).settle(
+            make_request(make_pending()), BUDGET_S
+        )
     assert isinstance(answer, NotTaken)
     assert reason in answer.why
 
@@ -85,7 +92,7 @@ async def test_a_refusal_is_checked_against_an_earlier_sending() -> None:
     """The first sending was settled; a later refusal of the same id does not undo it."""
     switch, request = Switch("lose", "REQUEST_ID_STALE"), make_request(make_pending())
     async with serve(switch) as channel:
-        answer = await Uplink(channel, os.urandom).settle(request, BUDGET_S)
+        answer = await Uplink(channel, bytes, first_pause_s=0.02).settle(request, BUDGET_S)
     assert answer == switch.known[request.request_id]
 
 
@@ -93,14 +100,16 @@ async def test_a_refusal_that_cannot_be_checked_is_unknown() -> None:
     switch = Switch("REQUEST_ID_STALE")
     switch.find_plan = [grpc.StatusCode.PERMISSION_DENIED]
     async with serve(switch) as channel:
-        answer = await Uplink(channel, os.urandom).settle(make_request(make_pending()), BUDGET_S)
+        answer = await Uplink(channel, bytes, first_pause_s=0.02).settle(
+            make_request(make_pending()), BUDGET_S
+        )
     assert isinstance(answer, Unknown)
 
 
 async def test_a_payment_is_found_or_not() -> None:
     switch, request = Switch(), make_request(make_pending())
     async with serve(switch) as channel:
-        uplink = Uplink(channel, os.urandom)
+        uplink = Uplink(channel, bytes, first_pause_s=0.02)
         assert await uplink.find(request.request_id, BUDGET_S) is None
         await uplink.settle(request, BUDGET_S)
         found = await uplink.find(request.request_id, BUDGET_S)

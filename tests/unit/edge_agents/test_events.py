@@ -1,0 +1,41 @@
+"""What an agent tells: JSON lines for a follower, and a log for people or machines."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+
+from edge_agents.events import Events
+from tests.unit.edge_agents.parties import make_pending
+
+LOG = """
+from edge_agents.events import Events, set_up_log
+set_up_log()
+Events(lambda: 7).emit("device_lost", device="printer", why="gone")
+"""
+
+
+def test_an_event_of_a_payment_carries_its_ids() -> None:
+    follower, pending = io.StringIO(), make_pending()
+    Events(lambda: 7, follower).emit("settled", pending, extra="Brötchen")
+    assert json.loads(follower.getvalue()) == {
+        "event": "settled",
+        "time": 7,
+        "payment_id": pending.payment_id,
+        "order_id": "till-1-000001",
+        "amount_minor": 434,
+        "currency": "EUR",
+        "extra": "Brötchen",
+    }
+    assert follower.getvalue().count("\n") == 1
+
+
+def test_the_log_is_json_on_stderr_where_nobody_looks() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", LOG], capture_output=True, text=True, timeout=20, check=True
+    )
+    line = json.loads(ended.stderr)
+    assert (line["event"], line["level"], line["device"]) == ("device_lost", "warning", "printer")
+    assert ended.stdout == ""

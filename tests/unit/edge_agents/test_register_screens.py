@@ -1,0 +1,59 @@
+"""The customer display's texts: they fit into 2 lines of 20 characters and say the right thing."""
+
+from __future__ import annotations
+
+import pytest
+
+from edge_agents import register_screens as screens
+from edge_agents.devices.display import COLUMNS
+from edge_agents.display_board import Page
+from edge_agents.price_list import Goods
+from kessai.decline import MEANINGS
+from kessai.money import MAX_AMOUNT, Money
+
+TOTALS = [Money(5, "EUR"), Money(123_456, "JPY"), Money(MAX_AMOUNT, "KWD")]
+BREAD = Goods("09506000134352", "Rye bread with sunflower seeds 1 kg", Money(349, "EUR"))
+
+
+def all_screens(total: Money) -> list[list[Page]]:
+    return [
+        screens.idle("The Corner Shop of a Long Name"),
+        screens.closed(),
+        screens.item(BREAD, total),
+        screens.removed(BREAD, total),
+        screens.refused("Unknown goods", total),
+        screens.refused("Nothing to remove", None),
+        screens.hold_phone(total),
+        screens.confirm_on_phone(total),
+        screens.paying(total),
+        screens.paid(total),
+        screens.unknown(total),
+        *[screens.declined(reason) for reason in MEANINGS],
+    ]
+
+
+@pytest.mark.parametrize("total", TOTALS)
+def test_every_page_fits_and_shows_the_amount(total: Money) -> None:
+    for pages in all_screens(total):
+        assert pages
+        for upper, lower in pages:
+            assert len(upper) <= COLUMNS
+            assert len(lower) <= COLUMNS
+    assert total.decimal() in screens.paid(total)[0][0]
+    assert total.decimal() in screens.hold_phone(total)[0][0]
+
+
+def test_only_paid_says_paid() -> None:
+    for pages in all_screens(TOTALS[0]):
+        if pages != screens.paid(TOTALS[0]):
+            assert not any(upper.startswith("Paid") for upper, _ in pages)
+
+
+def test_unknown_says_what_the_cashier_must_not_do() -> None:
+    assert screens.unknown(TOTALS[0])[0] == ("NOT YET PAID", "Do not hand over")
+
+
+def test_a_long_reason_is_told_on_several_pages() -> None:
+    pages = screens.message("NOT PAID", "Not enough money in the account.")
+    assert [lower for _, lower in pages] == ["Not enough money in", "the account."]
+    assert {upper for upper, _ in pages} == {"NOT PAID"}
