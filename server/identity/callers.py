@@ -94,6 +94,11 @@ class Callers:
             raise CertificateRefused("the certificate is out of date; pair the device again")
         return caller
 
+    def seconds_left(self, certificate_pem: bytes) -> float:
+        """Tell how long a certificate that was read is still good."""
+        _, _, end_us = self._parse(certificate_pem)
+        return (end_us - self._now_us()) / 1e6
+
     def _parse_certificate(self, certificate_pem: bytes) -> tuple[Caller, int, int]:
         try:
             certificate = x509.load_pem_x509_certificate(certificate_pem)

@@ -1,8 +1,8 @@
 """The concern of identity: at every call, who it is, whether he may, and whether he is revoked.
 
 TLS has verified the chain; gRPC has no revocation lists, so that is done here, against the set that
-the directory keeps in memory. A stream that is open when its caller is revoked is cut at once, with
-the same error that his next call gets.
+the directory keeps in memory. A stream that is open when its caller is revoked, or when his
+certificate ends, is cut at once, with the same error that his next call gets.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from server.rpc.call import Call
 from server.rpc.errors import RpcError
 
 _CERTIFICATE = "x509_pem_cert"
+_CUT_AFTER_END_S = 0.1
 
 
 class Guard:
@@ -44,30 +45,37 @@ class Guard:
         CERTIFICATE_REFUSED for a certificate that is revoked, out of date or not of ours;
         CALLER_NOT_PERMITTED if this kind of caller may not make this call.
         """
-        caller = self._callers.read(_certificate_of(context))
+        certificate = _certificate_of(context)
+        caller = self._callers.read(certificate)
         set_current_caller(caller)
         if call.request_streaming or call.response_streaming:
-            self._remember(caller.serial)
-        if self._revocations.is_revoked(caller.serial):
-            raise _revoked()
+            self._remember(caller.serial, self._callers.seconds_left(certificate))
+        self._require_good(caller)
         if not is_permitted(call.method, caller.kind):
             raise _not_permitted(call, caller)
         try:
             yield
         except asyncio.CancelledError:
-            if self._revocations.is_revoked(caller.serial):
-                raise _revoked() from None
+            # If it was cut here, one of these says why.
+            self._callers.read(certificate)
+            self._require_good(caller)
             raise
 
-    def _remember(self, serial: int) -> None:
+    def _require_good(self, caller: Caller) -> None:
+        if self._revocations.is_revoked(caller.serial):
+            raise CertificateRefused("this certificate was revoked; ask the operator")
+
+    def _remember(self, serial: int, seconds_left: float) -> None:
         task = asyncio.current_task()
         if task is None:
             return
         self._loop = task.get_loop()
         self._streams.setdefault(serial, set()).add(task)
-        task.add_done_callback(lambda done: self._forget(serial, done))
+        end = self._loop.call_later(seconds_left + _CUT_AFTER_END_S, task.cancel)
+        task.add_done_callback(lambda done: self._forget(serial, done, end))
 
-    def _forget(self, serial: int, task: asyncio.Task[Any]) -> None:
+    def _forget(self, serial: int, task: asyncio.Task[Any], end: asyncio.TimerHandle) -> None:
+        end.cancel()
         streams = self._streams[serial]
         streams.discard(task)
         if not streams:
@@ -88,11 +96,6 @@ def _certificate_of(context: grpc.aio.ServicerContext[Any, Any]) -> bytes:
     for certificate in context.auth_context().get(_CERTIFICATE, ()):
         return certificate
     raise CertificateRefused("this line shows no certificate")
-
-
-def _revoked() -> RpcError:
-    message = "this certificate was revoked; ask the operator"
-    return RpcError(error_pb2.ERROR_REASON_CERTIFICATE_REFUSED, message)
 
 
 def _not_permitted(call: Call, caller: Caller) -> RpcError:

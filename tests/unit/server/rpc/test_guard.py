@@ -238,6 +238,23 @@ async def test_a_revoked_device_is_refused_and_cut_off(tmp_path: Path) -> None:
             other.cancel()
 
 
+async def test_a_stream_ends_with_its_certificate(tmp_path: Path) -> None:
+    """Who stays on the line does not stay longer than his certificate."""
+    async with serving(tmp_path) as switch:
+        now_us = switch.clock()
+        short = Validity(now_us - DAY_US, now_us + 2_000_000)
+        uri = f"spiffe://{DOMAIN}/{AGENT}"
+        identity = forged(switch, switch.authority.devices, uri, short)
+        async with open_channel(identity) as channel:
+            stream = health_pb2_grpc.HealthStub(channel).Watch(
+                health_pb2.HealthCheckRequest(), timeout=30
+            )
+            await stream.read()
+            with pytest.raises(grpc.aio.AioRpcError) as ended:
+                await asyncio.wait_for(stream.read(), TIMEOUT_S)
+            assert ended.value.code() == grpc.StatusCode.UNAUTHENTICATED
+
+
 async def test_a_revocation_outlives_the_switch(tmp_path: Path) -> None:
     """After a restart the revoked are still revoked."""
     async with serving(tmp_path) as switch:
