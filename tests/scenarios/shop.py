@@ -1,0 +1,232 @@
+"""A shop with real processes: a switch, registers with simulated devices, customers with phones.
+
+For the scenarios and the kill tests. `Shop` is the world, `Register` one till in it, `Customer`
+somebody with an account and a phone.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+from grpc_status import rpc_status
+from google.rpc.error_details_pb2 import ErrorInfo  # type: ignore[import-untyped]
+
+from edge_agents.journal import Entry, read_journal
+from edge_agents.payment_request import PendingPayment
+from edge_agents.terminal import open_terminal
+from kessai.account_number import make_account
+from kessai.device_identity import DeviceIdentity, load_identity
+from kessai.v1.envelope_pb2 import Sealed, Signed
+from kessai.v1.payment_pb2 import GetPaymentRequest, SettlePaymentRequest
+from kessai.v1.payment_pb2_grpc import PaymentServiceStub
+from kessai.v1.tap_pb2 import PresentPayment
+from server.shards.placement import SlotMap
+from simulators.devices.display import SimulatedDisplay
+from simulators.devices.printer import SimulatedPrinter
+from simulators.devices.scanner import SimulatedScanner
+from simulators.phone.authorization import sign_and_seal, write_authorization
+from simulators.phone.purchase import open_purchase
+from simulators.phone.vault import Vault
+from simulators.town import free_udp_port
+from tests.running import CALL_LIMIT_S, RunningSwitch, kessai
+from tests.scenarios.following import Followed, Step
+
+SHARDS = 4
+MERCHANT, SHOP_NAME = "corner-shop", "Corner Shop"
+PIN = "4711"
+
+BREAD, MILK, EGGS = "9506000134352", "9506000134369", "9506000134376"
+COFFEE, CHOCOLATE = "9506000134413", "9506000134420"
+PRICES = {BREAD: 349, MILK: 129, EGGS: 319, COFFEE: 799, CHOCOLATE: 149}
+
+APPROVE = ("--answer", "approve", "--pin", PIN)
+
+
+@dataclass(frozen=True)
+class Customer:
+    """Somebody with an account and a phone."""
+
+    name: str
+    account: str
+    folder: Path
+
+    def authorize(self, pending: PendingPayment, certificate: Signed) -> Sealed:
+        """Let the phone's own key agree to a payment, without a radio."""
+        identity = load_identity(self.folder)
+        present = PresentPayment(
+            payment_request=pending.signed, merchant_certificate=certificate
+        )
+        purchase = open_purchase(present, identity.switch_key)
+        authorization = write_authorization(purchase, self.account)
+        key = Vault(self.folder).unlock(PIN)
+        sealing_key = identity.sealing_key
+        return Sealed.FromString(
+            sign_and_seal(authorization, key, sealing_key, purchase.request_hash)
+        )
+
+
+class Register:
+    """One till: its process, the devices on its lines, and the field of its reader."""
+
+    def __init__(self, folder: Path, reader: str) -> None:
+        """Plug the devices in; `reader` is the moniker of the reader, and of the phone's field."""
+        self.folder, self.reader, self.field = folder, reader, reader
+        lines = folder / "lines"
+        self.scanner = SimulatedScanner(lines / "scanner")
+        self.display = SimulatedDisplay(lines / "display")
+        self.printer = SimulatedPrinter(lines / "printer")
+        self._running: Followed | None = None
+
+    @property
+    def steps(self) -> Followed:
+        """The process, with what it tells."""
+        assert self._running is not None
+        return self._running
+
+    @property
+    def identity(self) -> DeviceIdentity:
+        """Who it is."""
+        return load_identity(self.folder)
+
+    def start(self, *words: str) -> None:
+        """Run it, for the first time or again."""
+        command = ["agent", "register", "--events", "--folder", str(self.folder)]
+        command += ["--reader", self.reader]
+        for device in ("scanner", "display", "printer"):
+            command += [f"--{device}", str(self.folder / "lines" / device)]
+        self._running = Followed([*command, *words], self.folder / "register.log", "event")
+        self.steps.next("started")
+
+    def close(self) -> None:
+        """Stop it, and unplug the devices."""
+        if self._running is not None and self._running.is_running:
+            assert self._running.stop() == 0
+        for device in (self.scanner, self.display, self.printer):
+            device.close()
+
+    def ring_up(self, *goods: str) -> Step:
+        """Scan goods and press PAY; what is to be paid comes back."""
+        for gtin in goods:
+            self.scanner.scan(gtin)
+            self.steps.next("item_scanned")
+        return self.pay()
+
+    def pay(self) -> Step:
+        """Press PAY; what is to be paid comes back."""
+        self.scanner.scan("%PAY")
+        return self.steps.next("waiting_for_tap")
+
+    def clear(self) -> None:
+        """Press CANCEL, for the next customer."""
+        self.scanner.scan("%CANCEL")
+        self.steps.next("sale_cleared")
+
+    def tap(self, customer: Customer, *words: str, field: str = "") -> Followed:
+        """Bring a customer's phone into the field of the reader, as a process."""
+        command = ["phone", "tap", "--events", "--folder", str(customer.folder)]
+        log = customer.folder.with_name(f"{customer.name}.log")
+        return Followed([*command, "--field", field or self.field, *words], log, "view")
+
+    def journal(self) -> list[Entry]:
+        """Read its payments, newest first."""
+        return read_journal(self.folder)
+
+    def entry(self, payment_id: str) -> Entry:
+        """Read one of its payments."""
+        return next(e for e in self.journal() if e.pending.payment_id == payment_id)
+
+
+class Shop:
+    """The world of a scenario: a switch, a merchant, and who comes."""
+
+    def __init__(self, folder: Path) -> None:
+        """Start a switch with one merchant."""
+        self.folder = folder
+        self.switch = RunningSwitch.start(folder / "switch", SHARDS)
+        self._numbers: list[Iterator[int]] = [_numbers_on(shard) for shard in range(SHARDS)]
+        self._registers: list[Register] = []
+        self.account = self.switch.open_account(f"merchant/{MERCHANT}", self.number_on(0))
+        self.switch.create_merchant(MERCHANT, SHOP_NAME, self.account)
+
+    def close(self) -> None:
+        """Stop everything, and verify the books once more."""
+        for register in self._registers:
+            register.close()
+        self.switch.verify()
+        self.switch.stop()
+
+    def number_on(self, shard: int) -> int:
+        """Give an account number of branch 1 that a shard keeps, a new one each time."""
+        return next(self._numbers[shard])
+
+    def customer(self, name: str, cash: int, shard: int = 1, wallet: str = "") -> Customer:
+        """Let somebody open an account, pay cash in and pair a phone; the shop is on shard 0."""
+        wallet = wallet or name
+        account = self.switch.open_account(f"wallet/{wallet}", self.number_on(shard), cash)
+        return self.phone(name, wallet, account)
+
+    def phone(self, name: str, wallet: str, account: str) -> Customer:
+        """Pair a phone of a wallet."""
+        folder = self.folder / name
+        uri = self.switch.pair_phone(wallet, name, account)
+        kessai("phone", "pair", "--folder", str(folder), "--pin", PIN, uri)
+        return Customer(name, account, folder)
+
+    def register(self, terminal: str, reader: str = "") -> Register:
+        """Pair a terminal of the shop; it is not started yet."""
+        folder = self.folder / terminal
+        uri = self.switch.pair_terminal(MERCHANT, terminal)
+        kessai("agent", "pair", "--folder", str(folder), uri)
+        register = Register(folder, reader or f"udp:127.0.0.1:{free_udp_port()}")
+        self._registers.append(register)
+        return register
+
+    def settle(self, identity: DeviceIdentity, pending: PendingPayment, sealed: Sealed) -> Signed:
+        """Submit a payment by a direct call, as a terminal."""
+        request = SettlePaymentRequest(
+            request_id=pending.payment_id,
+            payment_request=pending.signed,
+            sealed_authorization=sealed,
+        )
+        with self.switch.channel(identity) as channel:
+            stub = PaymentServiceStub(channel)
+            return stub.SettlePayment(request, timeout=CALL_LIMIT_S).receipt
+
+    def find(self, identity: DeviceIdentity, payment_id: str) -> Signed | None:
+        """Ask the switch for a terminal's payment; None if it has none such."""
+        with self.switch.channel(identity) as channel:
+            try:
+                ask = GetPaymentRequest(request_id=payment_id)
+                return PaymentServiceStub(channel).GetPayment(ask, timeout=CALL_LIMIT_S).receipt
+            except grpc.RpcError as error:
+                assert reason_of(error) == "RESOURCE_UNKNOWN", error
+                return None
+
+
+def total_of(*goods: str) -> int:
+    """Add goods up, minor units."""
+    return sum(PRICES[gtin] for gtin in goods)
+
+
+def certificate_of(register: Register) -> Signed:
+    """Give a register's merchant certificate."""
+    return open_terminal(register.folder, register.identity).merchant_certificate
+
+
+def reason_of(error: grpc.RpcError) -> str:
+    """Name the reason that a failed call carries."""
+    info = ErrorInfo()
+    status = rpc_status.from_call(error)
+    for detail in status.details if status is not None else ():
+        if detail.Unpack(info):
+            return str(info.reason)
+    return ""
+
+
+def _numbers_on(shard: int) -> Iterator[int]:
+    slots = SlotMap.even(SHARDS)
+    return (n for n in itertools.count(1) if slots.shard_of(make_account(1, n)) == shard)
