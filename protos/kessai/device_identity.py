@@ -28,7 +28,7 @@ from google.protobuf.message import DecodeError
 from kessai.account_number import format_account, parse_account
 from kessai.complaint import Complaint
 from kessai.durable_file import make_folder, move_durably, remove_durably, write_durably
-from kessai.identity_path import parse_device, parse_identity
+from kessai.identity_path import PHONE, parse_device, parse_identity
 from kessai.v1.device_pb2 import TrustBundle
 from kessai.v1.envelope_pb2 import Signed
 
@@ -134,8 +134,11 @@ def write_identity(folder: Path, identity: DeviceIdentity) -> None:
         remove_durably(folder / MERCHANT_FILE)
     else:
         write_durably(folder / MERCHANT_FILE, identity.merchant_certificate.SerializeToString())
-    numbers = [format_account(account) for account in identity.accounts]
-    write_durably(folder / _ACCOUNTS_FILE, json.dumps(numbers).encode())
+    if identity.kind == PHONE:
+        numbers = [format_account(account) for account in identity.accounts]
+        write_durably(folder / _ACCOUNTS_FILE, json.dumps(numbers).encode())
+    else:
+        remove_durably(folder / _ACCOUNTS_FILE)
     write_durably(folder / CHAIN_FILE, identity.chain_pem)
     write_durably(folder / KEY_FILE, identity.key_pem, private=True)
     remove_durably(folder / NEXT_KEY_FILE)

@@ -88,7 +88,6 @@ async def test_secrets_are_for_the_owner_only(tmp_path: Path) -> None:
         assert stat.S_IMODE((tmp_path / "till/tls.key").stat().st_mode) == 0o600
         names = {path.name for path in (tmp_path / "till").iterdir()}
         assert names == {
-            "accounts.json",
             "device.json",
             "merchant.bin",
             "root.crt",
@@ -355,6 +354,7 @@ async def test_an_expired_identity_says_so(tmp_path: Path) -> None:
         ("trust.bin", b"\xff"),
         ("merchant.bin", b"\xff"),
         ("accounts.json", b'["1"]'),
+        ("accounts.json", b"1"),
     ],
 )
 async def test_a_damaged_folder_is_one_complaint(
