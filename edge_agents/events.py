@@ -53,7 +53,11 @@ class Events:
 def set_up_log() -> None:
     """Send the log to stderr: coloured text on a terminal, JSON lines otherwise."""
     human = sys.stderr.isatty()
-    renderer = structlog.dev.ConsoleRenderer() if human else structlog.processors.JSONRenderer()
+    renderer = (
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        if human
+        else structlog.processors.JSONRenderer()
+    )
     clock = "%H:%M:%S" if human else "iso"
     structlog.configure(
         processors=[

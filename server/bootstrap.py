@@ -159,7 +159,13 @@ class Switch:
         accounts = Accounts(self._shards, self._settle)
         add_AccountServiceServicer_to_server(AccountServicer(accounts), main)
         devices = DeviceServicer(
-            merchants, desk, enrollment, fleet, pairing_address, authority.root_fingerprint
+            merchants,
+            desk,
+            enrollment,
+            fleet,
+            accounts.find,
+            pairing_address,
+            authority.root_fingerprint,
         )
         add_DeviceServiceServicer_to_server(devices, main)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, main)

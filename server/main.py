@@ -48,7 +48,7 @@ async def _serve(folder: Path, config: ServerConfig) -> None:
 
 def _set_up_log(level: str) -> None:
     renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer()
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
         if sys.stderr.isatty()
         else structlog.processors.JSONRenderer()
     )

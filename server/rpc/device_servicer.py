@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
 import grpc.aio
@@ -29,7 +30,8 @@ Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 class DeviceServicer(DeviceServiceServicer):
     """Translates; merchants, desk, enrollment and fleet decide.
 
-    `pairing_address` is the host:port of the pairing port, as devices reach it.
+    `pairing_address` is the host:port of the pairing port, as devices reach it. `find_account`
+    gives an account of an owner, or refuses as unknown.
     """
 
     def __init__(
@@ -38,6 +40,7 @@ class DeviceServicer(DeviceServiceServicer):
         desk: PairingDesk,
         enrollment: Enrollment,
         fleet: Fleet,
+        find_account: Callable[[int, str], Awaitable[object]],
         pairing_address: str,
         root_fingerprint: bytes,
     ) -> None:
@@ -45,13 +48,14 @@ class DeviceServicer(DeviceServiceServicer):
         self._desk = desk
         self._enrollment = enrollment
         self._fleet = fleet
+        self._find_account = find_account
         self._pairing_address = pairing_address
         self._root_fingerprint = root_fingerprint
 
     async def CreateMerchant(
         self, request: pb.CreateMerchantRequest, context: Context
     ) -> pb.CreateMerchantResponse:
-        """Enter a merchant: FIELD_INVALID, RESOURCE_EXISTS."""
+        """Enter a merchant: FIELD_INVALID, RESOURCE_UNKNOWN, RESOURCE_EXISTS."""
         fields.request_id(request.request_id)
         limit = None
         if request.HasField("unverified_limit"):
@@ -63,6 +67,7 @@ class DeviceServicer(DeviceServiceServicer):
             fields.account(request.account_number),
             limit,
         )
+        await self._find_account(merchant.account, f"merchant/{merchant.merchant_id}")
         await in_thread(self._merchants.add, merchant)
         return pb.CreateMerchantResponse()
 

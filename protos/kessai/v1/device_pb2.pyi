@@ -397,7 +397,9 @@ class RevokeDeviceRequest(_message.Message):
     request_id: _builtins.str
     """UUIDv7 made by the caller, as text, 36 characters."""
     device: _builtins.str
-    """The device by the path of its identity: "agent/<merchant>/<terminal>" or "phone/<wallet>/<device>"."""
+    """The device by the path of its identity: "agent/<merchant>/<terminal>",
+    "phone/<wallet>/<device>" or "operator/<name>".
+    """
     def __init__(
         self,
         *,

@@ -51,7 +51,7 @@ class EnrollmentServiceServicer:
         The same code with the same keys gets the first answer again while the code is valid.
 
         Errors: FIELD_INVALID, PAIRING_REFUSED (wrong, used, expired or tried too often: the message
-        does not say which), OVERLOADED.
+        does not say which), OVERLOADED, STORE_UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -149,7 +149,8 @@ class DeviceServiceServicer:
     def CreateMerchant(self, request, context):
         """Enters a merchant in the directory, with the account that its terminals are paid on. For operators.
 
-        Errors: FIELD_INVALID, RESOURCE_EXISTS, CALLER_NOT_PERMITTED.
+        Errors: FIELD_INVALID, RESOURCE_UNKNOWN (no such account of this merchant), RESOURCE_EXISTS,
+        CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -158,7 +159,8 @@ class DeviceServiceServicer:
     def CreatePairingCode(self, request, context):
         """Makes a one-time code, valid for ten minutes and five tries. For operators.
 
-        Errors: FIELD_INVALID, RESOURCE_UNKNOWN (no such merchant), CALLER_NOT_PERMITTED.
+        Errors: FIELD_INVALID, RESOURCE_UNKNOWN (no such merchant), REQUEST_ID_REUSED,
+        CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -168,16 +170,17 @@ class DeviceServiceServicer:
         """Renews the caller's own certificate; devices do it when two thirds of its life are over.
         The identity stays. For terminals and phones.
 
-        Errors: FIELD_INVALID, CERTIFICATE_REFUSED, CALLER_NOT_PERMITTED.
+        Errors: FIELD_INVALID, CERTIFICATE_REFUSED, REQUEST_ID_REUSED, CALLER_NOT_PERMITTED,
+        STORE_UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RevokeDevice(self, request, context):
-        """Revokes all certificates and keys of a device. It bites on that device's next call. For operators.
+        """Revokes all certificates, keys and pairing codes of a device. It bites on that device's next call. For operators.
 
-        Errors: FIELD_INVALID, RESOURCE_UNKNOWN, CALLER_NOT_PERMITTED.
+        Errors: FIELD_INVALID, RESOURCE_UNKNOWN, CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -38,7 +38,7 @@ class EnrollmentServiceStub:
     The same code with the same keys gets the first answer again while the code is valid.
 
     Errors: FIELD_INVALID, PAIRING_REFUSED (wrong, used, expired or tried too often: the message
-    does not say which), OVERLOADED.
+    does not say which), OVERLOADED, STORE_UNAVAILABLE.
     """
 
 @_typing.type_check_only
@@ -51,7 +51,7 @@ class EnrollmentServiceAsyncStub(EnrollmentServiceStub):
     The same code with the same keys gets the first answer again while the code is valid.
 
     Errors: FIELD_INVALID, PAIRING_REFUSED (wrong, used, expired or tried too often: the message
-    does not say which), OVERLOADED.
+    does not say which), OVERLOADED, STORE_UNAVAILABLE.
     """
 
 class EnrollmentServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -67,7 +67,7 @@ class EnrollmentServiceServicer(metaclass=_abc_1.ABCMeta):
         The same code with the same keys gets the first answer again while the code is valid.
 
         Errors: FIELD_INVALID, PAIRING_REFUSED (wrong, used, expired or tried too often: the message
-        does not say which), OVERLOADED.
+        does not say which), OVERLOADED, STORE_UNAVAILABLE.
         """
 
 def add_EnrollmentServiceServicer_to_server(servicer: EnrollmentServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
@@ -82,23 +82,26 @@ class DeviceServiceStub:
     CreateMerchant: _grpc.UnaryUnaryMultiCallable[_device_pb2.CreateMerchantRequest, _device_pb2.CreateMerchantResponse]
     """Enters a merchant in the directory, with the account that its terminals are paid on. For operators.
 
-    Errors: FIELD_INVALID, RESOURCE_EXISTS, CALLER_NOT_PERMITTED.
+    Errors: FIELD_INVALID, RESOURCE_UNKNOWN (no such account of this merchant), RESOURCE_EXISTS,
+    CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
     """
     CreatePairingCode: _grpc.UnaryUnaryMultiCallable[_device_pb2.CreatePairingCodeRequest, _device_pb2.CreatePairingCodeResponse]
     """Makes a one-time code, valid for ten minutes and five tries. For operators.
 
-    Errors: FIELD_INVALID, RESOURCE_UNKNOWN (no such merchant), CALLER_NOT_PERMITTED.
+    Errors: FIELD_INVALID, RESOURCE_UNKNOWN (no such merchant), REQUEST_ID_REUSED,
+    CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
     """
     RenewCertificate: _grpc.UnaryUnaryMultiCallable[_device_pb2.RenewCertificateRequest, _device_pb2.RenewCertificateResponse]
     """Renews the caller's own certificate; devices do it when two thirds of its life are over.
     The identity stays. For terminals and phones.
 
-    Errors: FIELD_INVALID, CERTIFICATE_REFUSED, CALLER_NOT_PERMITTED.
+    Errors: FIELD_INVALID, CERTIFICATE_REFUSED, REQUEST_ID_REUSED, CALLER_NOT_PERMITTED,
+    STORE_UNAVAILABLE.
     """
     RevokeDevice: _grpc.UnaryUnaryMultiCallable[_device_pb2.RevokeDeviceRequest, _device_pb2.RevokeDeviceResponse]
-    """Revokes all certificates and keys of a device. It bites on that device's next call. For operators.
+    """Revokes all certificates, keys and pairing codes of a device. It bites on that device's next call. For operators.
 
-    Errors: FIELD_INVALID, RESOURCE_UNKNOWN, CALLER_NOT_PERMITTED.
+    Errors: FIELD_INVALID, RESOURCE_UNKNOWN, CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
     """
     ListDevices: _grpc.UnaryUnaryMultiCallable[_device_pb2.ListDevicesRequest, _device_pb2.ListDevicesResponse]
     """Lists the devices by name. For operators.
@@ -114,23 +117,26 @@ class DeviceServiceAsyncStub(DeviceServiceStub):
     CreateMerchant: _aio.UnaryUnaryMultiCallable[_device_pb2.CreateMerchantRequest, _device_pb2.CreateMerchantResponse]  # type: ignore[assignment]
     """Enters a merchant in the directory, with the account that its terminals are paid on. For operators.
 
-    Errors: FIELD_INVALID, RESOURCE_EXISTS, CALLER_NOT_PERMITTED.
+    Errors: FIELD_INVALID, RESOURCE_UNKNOWN (no such account of this merchant), RESOURCE_EXISTS,
+    CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
     """
     CreatePairingCode: _aio.UnaryUnaryMultiCallable[_device_pb2.CreatePairingCodeRequest, _device_pb2.CreatePairingCodeResponse]  # type: ignore[assignment]
     """Makes a one-time code, valid for ten minutes and five tries. For operators.
 
-    Errors: FIELD_INVALID, RESOURCE_UNKNOWN (no such merchant), CALLER_NOT_PERMITTED.
+    Errors: FIELD_INVALID, RESOURCE_UNKNOWN (no such merchant), REQUEST_ID_REUSED,
+    CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
     """
     RenewCertificate: _aio.UnaryUnaryMultiCallable[_device_pb2.RenewCertificateRequest, _device_pb2.RenewCertificateResponse]  # type: ignore[assignment]
     """Renews the caller's own certificate; devices do it when two thirds of its life are over.
     The identity stays. For terminals and phones.
 
-    Errors: FIELD_INVALID, CERTIFICATE_REFUSED, CALLER_NOT_PERMITTED.
+    Errors: FIELD_INVALID, CERTIFICATE_REFUSED, REQUEST_ID_REUSED, CALLER_NOT_PERMITTED,
+    STORE_UNAVAILABLE.
     """
     RevokeDevice: _aio.UnaryUnaryMultiCallable[_device_pb2.RevokeDeviceRequest, _device_pb2.RevokeDeviceResponse]  # type: ignore[assignment]
-    """Revokes all certificates and keys of a device. It bites on that device's next call. For operators.
+    """Revokes all certificates, keys and pairing codes of a device. It bites on that device's next call. For operators.
 
-    Errors: FIELD_INVALID, RESOURCE_UNKNOWN, CALLER_NOT_PERMITTED.
+    Errors: FIELD_INVALID, RESOURCE_UNKNOWN, CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
     """
     ListDevices: _aio.UnaryUnaryMultiCallable[_device_pb2.ListDevicesRequest, _device_pb2.ListDevicesResponse]  # type: ignore[assignment]
     """Lists the devices by name. For operators.
@@ -149,7 +155,8 @@ class DeviceServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_device_pb2.CreateMerchantResponse, _abc.Awaitable[_device_pb2.CreateMerchantResponse]]:
         """Enters a merchant in the directory, with the account that its terminals are paid on. For operators.
 
-        Errors: FIELD_INVALID, RESOURCE_EXISTS, CALLER_NOT_PERMITTED.
+        Errors: FIELD_INVALID, RESOURCE_UNKNOWN (no such account of this merchant), RESOURCE_EXISTS,
+        CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
         """
 
     @_abc_1.abstractmethod
@@ -160,7 +167,8 @@ class DeviceServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_device_pb2.CreatePairingCodeResponse, _abc.Awaitable[_device_pb2.CreatePairingCodeResponse]]:
         """Makes a one-time code, valid for ten minutes and five tries. For operators.
 
-        Errors: FIELD_INVALID, RESOURCE_UNKNOWN (no such merchant), CALLER_NOT_PERMITTED.
+        Errors: FIELD_INVALID, RESOURCE_UNKNOWN (no such merchant), REQUEST_ID_REUSED,
+        CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
         """
 
     @_abc_1.abstractmethod
@@ -172,7 +180,8 @@ class DeviceServiceServicer(metaclass=_abc_1.ABCMeta):
         """Renews the caller's own certificate; devices do it when two thirds of its life are over.
         The identity stays. For terminals and phones.
 
-        Errors: FIELD_INVALID, CERTIFICATE_REFUSED, CALLER_NOT_PERMITTED.
+        Errors: FIELD_INVALID, CERTIFICATE_REFUSED, REQUEST_ID_REUSED, CALLER_NOT_PERMITTED,
+        STORE_UNAVAILABLE.
         """
 
     @_abc_1.abstractmethod
@@ -181,9 +190,9 @@ class DeviceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _device_pb2.RevokeDeviceRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_device_pb2.RevokeDeviceResponse, _abc.Awaitable[_device_pb2.RevokeDeviceResponse]]:
-        """Revokes all certificates and keys of a device. It bites on that device's next call. For operators.
+        """Revokes all certificates, keys and pairing codes of a device. It bites on that device's next call. For operators.
 
-        Errors: FIELD_INVALID, RESOURCE_UNKNOWN, CALLER_NOT_PERMITTED.
+        Errors: FIELD_INVALID, RESOURCE_UNKNOWN, CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
         """
 
     @_abc_1.abstractmethod
