@@ -112,6 +112,7 @@ def open_shard(path: Path, shard: int, books_id: str, *, read_only: bool) -> aps
     expected = {"version": str(SCHEMA_VERSION), "shard": str(shard), "books": books_id}
     for key, value in expected.items():
         if meta.get(key) != value:
+            db.close()
             raise Complaint(
                 f"{path} is not the shard file that belongs here: its {key} is "
                 f'"{meta.get(key)}", expected "{value}". No money was moved.'

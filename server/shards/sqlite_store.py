@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import apsw
 
@@ -76,22 +77,32 @@ class SqliteStore:
             self._db.execute("BEGIN IMMEDIATE")
             self._write(batch)
             self._db.execute("COMMIT")
-        except (apsw.FullError, apsw.BusyError, apsw.ReadOnlyError, apsw.CantOpenError) as error:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-            raise StoreUnavailable(f"{self._path.name}: {error}") from None
         except (apsw.IOError, apsw.CorruptError) as error:
-            print(  # noqa: T201
-                f"kessai: writing {self._path} failed ({error}). The switch stops, so that nothing "
-                "is acknowledged that is not on the disk. Check the disk, then start it again.",
-                file=sys.stderr,
-                flush=True,
-            )
-            os._exit(EXIT_DISK_FAILED)
+            self._end_process(error)
+        except (apsw.FullError, apsw.BusyError, apsw.ReadOnlyError, apsw.CantOpenError) as error:
+            self._roll_back()
+            raise StoreUnavailable(f"{self._path.name}: {error}") from None
+        except BaseException:
+            self._roll_back()
+            raise
 
     def close(self) -> None:
         """Close the database; SQLite writes the WAL back."""
         self._db.close()
+
+    def _roll_back(self) -> None:
+        # What was half written must not be found as done by the next group.
+        if self._db.in_transaction:
+            self._db.execute("ROLLBACK")
+
+    def _end_process(self, error: apsw.Error) -> NoReturn:
+        print(  # noqa: T201
+            f"kessai: writing {self._path} failed ({error}). The switch stops, so that nothing "
+            "is acknowledged that is not on the disk. Check the disk, then start it again.",
+            file=sys.stderr,
+            flush=True,
+        )
+        os._exit(EXIT_DISK_FAILED)
 
     def _write(self, batch: Batch) -> None:
         many = self._db.executemany

@@ -16,9 +16,11 @@ from dataclasses import dataclass, field
 from itertools import zip_longest
 
 from server.domain.arrival import payment_id, read_origin
+from server.domain.command import ACCEPTED
 from server.shards.placement import ShardPlace, SlotMap
 from server.shards.replay import Digest, Replay, add_entry
-from server.shards.store import Reader
+from server.shards.settlement_log import LogRow
+from server.shards.store import OutboxRow, Reader
 
 _PROGRESS_ROWS = 1000
 
@@ -36,11 +38,16 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class _Suspect:
-    """A fault, unless by now `shard` has the row of `request_id`."""
+    """A fault, unless `shard` got the row of `request_id` after the moment at which it was read."""
 
     fault: str
     shard: int
     request_id: bytes
+    read_to: int
+
+    def stands(self, reader: Reader) -> bool:
+        row = reader.row(self.request_id)
+        return row is None or row.decline != ACCEPTED or row.sequence <= self.read_to
 
 
 def verify(
@@ -53,25 +60,35 @@ def verify(
     readers = open_readers()
     for reader in readers:
         reader.snapshot()
-    replays = []
-    for shard, reader in enumerate(readers):
-        replay = Replay(ShardPlace(shard, slots))
-        for row in reader.log():
-            report.faults += replay.feed(row)
-            report.rows += 1
-            if report.rows % _PROGRESS_ROWS == 0:
-                on_progress(report.rows)
-        report.faults += (f"shard {shard}: {fault}" for fault in _differences(reader, replay))
-        report.accounts += len(replay.books.accounts)
-        report.entries += sum(account.sequence for account in replay.books.accounts.values())
-        replays.append(replay)
-    suspects = _cross_check(readers, replays, report)
-    _close(readers)
+    replays = [Replay(ShardPlace(shard, slots)) for shard in range(len(readers))]
+    try:
+        for reader, replay in zip(readers, replays, strict=True):
+            _check_shard(reader, replay, report, on_progress)
+        suspects = _cross_check(readers, replays, report)
+    except Exception as error:  # a file that was tampered with may fail anywhere
+        report.faults.append(f"the shards cannot be read any further ({error!r})")
+        return report
+    finally:
+        _close(readers)
     if suspects:
         readers = open_readers()
-        report.faults += (s.fault for s in suspects if readers[s.shard].row(s.request_id) is None)
+        report.faults += (s.fault for s in suspects if s.stands(readers[s.shard]))
         _close(readers)
     return report
+
+
+def _check_shard(
+    reader: Reader, replay: Replay, report: Report, on_progress: Callable[[int], None]
+) -> None:
+    for row in reader.log():
+        report.faults += replay.feed(row)
+        report.rows += 1
+        if report.rows % _PROGRESS_ROWS == 0:
+            on_progress(report.rows)
+    where = f"shard {replay.place.shard}"
+    report.faults += (f"{where}: {fault}" for fault in _differences(reader, replay))
+    report.accounts += len(replay.books.accounts)
+    report.entries += sum(account.sequence for account in replay.books.accounts.values())
 
 
 def _differences(reader: Reader, replay: Replay) -> Iterable[str]:
@@ -99,29 +116,43 @@ def _cross_check(
     readers: Sequence[Reader], replays: Sequence[Replay], report: Report
 ) -> list[_Suspect]:
     suspects: list[_Suspect] = []
-    arrived = {key: row for replay in replays for key, row in replay.arrived.items()}
+    arrived = {key for replay in replays for key in replay.arrived}
     owed = {key: row for replay in replays for key, row in replay.owed.items()}
     for shard, (reader, replay) in enumerate(zip(readers, replays, strict=True)):
-        outbox = {row.request_id: row for row in reader.outbox(limit=2**62)}
+        outbox = {row.log_sequence: row for row in reader.outbox(limit=2**62)}
         for key, debt in replay.owed.items():
-            in_outbox = outbox.pop(debt.request_id, None)
+            in_outbox = outbox.pop(debt.log_sequence, None)
             if in_outbox not in (None, debt):
                 report.faults.append(f"shard {shard}: the outbox owes {in_outbox}, not {debt}")
-            if key not in arrived:
-                report.in_transit += 1
-            if key not in arrived and in_outbox is None:
+            if key in arrived:
+                continue
+            report.in_transit += 1
+            if in_outbox is None:
                 target = replay.place.slots.shard_of(debt.payee)
-                suspects.append(_Suspect(f"shard {shard}: {debt} never arrived", target, key))
+                fault = f"shard {shard}: {debt} never arrived"
+                suspects.append(_Suspect(fault, target, key, replays[target].sequence))
         report.faults += (f"shard {shard}: {row} was never owed" for row in outbox.values())
         for key, row in replay.arrived.items():
             debt_of = owed.get(key)
-            source, _ = read_origin(row.body)
+            source, log_sequence = read_origin(row.body)
             if debt_of is None:
                 fault = f"shard {shard}: log row {row.sequence} arrived and was never owed"
-                suspects.append(_Suspect(fault, source, payment_id(key)))
-            elif debt_of[2:] != (row.payer, row.payee, row.amount, row.ledger):
+                read_to = replays[source].sequence
+                suspects.append(_Suspect(fault, source, payment_id(key), read_to))
+            elif debt_of != _debt(row, log_sequence):
                 report.faults.append(f"shard {shard}: log row {row.sequence} is not {debt_of}")
     return suspects
+
+
+def _debt(arrived: LogRow, log_sequence: int) -> OutboxRow:
+    return OutboxRow(
+        log_sequence,
+        payment_id(arrived.request_id),
+        arrived.payer,
+        arrived.payee,
+        arrived.amount,
+        arrived.ledger,
+    )
 
 
 def _close(readers: Iterable[Reader]) -> None:

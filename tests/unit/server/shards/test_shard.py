@@ -1,0 +1,215 @@
+"""One shard at work: groups, first answers for ever, the hash chain, times, failed commits."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from kessai.v1 import decline_pb2 as d
+from server.domain.command import ACCEPTED, Command
+from server.shards.settlement_log import CHAIN_START, LogRow, RequestIdReused
+from server.shards.shard import Job
+from server.shards.store import StoreUnavailable
+from tests.unit.server.domain.commands import (
+    EUR,
+    accounts_on,
+    capture,
+    deposit,
+    fresh_id,
+    open_account,
+    pay,
+    place_hold,
+    withdraw,
+)
+from tests.unit.server.shards.parts import (
+    LIMIT_S,
+    Clock,
+    held_shard,
+    open_reader,
+    shards_in,
+    verify_shards,
+)
+
+ANN, SHOP = (account for account, _ in zip(accounts_on(0, 1), range(2), strict=False))
+OPENING: list[Command] = [
+    open_account(ANN),
+    open_account(SHOP, "merchant/shop"),
+    deposit(ANN, 1000),
+]
+
+
+async def test_what_queues_up_is_one_commit(tmp_path: Path) -> None:
+    """While one commit is under way a hundred commands wait; the next commit takes them all."""
+    with held_shard(tmp_path) as (shard, store):
+        first = shard.submit(OPENING[0])
+        assert await asyncio.to_thread(store.busy.wait, LIMIT_S)
+        jobs: list[Job] = [*OPENING[1:], *(pay(ANN, SHOP, 15) for _ in range(98))]
+        waiting = [shard.submit(job) for job in jobs]
+        assert not first.done()
+        store.let_go.set()
+        async with asyncio.timeout(LIMIT_S):
+            rows = await asyncio.gather(first, *waiting)
+        assert store.group_sizes == [1, 100]
+    # Each was decided on the books as the ones before left them: 66 times 15 is 990.
+    declines = [row.decline for row in rows if isinstance(row, LogRow)]
+    too_much = d.DECLINE_REASON_INSUFFICIENT_FUNDS
+    assert declines == [ACCEPTED] * (3 + 66) + [too_much] * 32
+    assert verify_shards(tmp_path).faults == []
+
+
+async def test_nothing_is_answered_before_it_is_committed(tmp_path: Path) -> None:
+    with held_shard(tmp_path) as (shard, store):
+        answer = shard.submit(OPENING[0])
+        assert await asyncio.to_thread(store.busy.wait, LIMIT_S)
+        reader = open_reader(tmp_path)
+        assert reader.row(OPENING[0].request_id) is None
+        assert not answer.done()
+        store.let_go.set()
+        async with asyncio.timeout(LIMIT_S):
+            row = await answer
+        assert reader.row(OPENING[0].request_id) == row
+        reader.close()
+
+
+async def test_the_first_answer_is_for_ever(tmp_path: Path) -> None:
+    """At once, later, after a restart, and when by now it would be decided otherwise."""
+    clock = Clock()
+    early = pay(ANN, SHOP, 2000)
+    with shards_in(tmp_path, clock=clock) as shards:
+        rows = [await shards.submit(command) for command in (*OPENING, early)]
+        assert rows[-1].decline == d.DECLINE_REASON_INSUFFICIENT_FUNDS
+        await shards.submit(deposit(ANN, 5000))
+        assert [await shards.submit(command) for command in (*OPENING, early)] == rows
+    clock.us += 10**12
+    with shards_in(tmp_path, clock=clock) as shards:
+        assert [await shards.submit(command) for command in (*OPENING, early)] == rows
+        account = await shards.account(ANN)
+    assert account is not None
+    assert account.balance == 6000
+    assert verify_shards(tmp_path).faults == []
+
+
+async def test_twice_in_one_group_is_once(tmp_path: Path) -> None:
+    with held_shard(tmp_path) as (shard, store):
+        first = [shard.submit(command) for command in OPENING]
+        assert await asyncio.to_thread(store.busy.wait, LIMIT_S)
+        payment = pay(ANN, SHOP, 10)
+        other = replace(payment, input_hash=bytes(32))
+        answers = [shard.submit(job) for job in [payment] * 50 + [other] + [payment] * 49]
+        store.let_go.set()
+        async with asyncio.timeout(LIMIT_S):
+            await asyncio.gather(*first)
+            rows = await asyncio.gather(*answers, return_exceptions=True)
+    assert isinstance(rows.pop(50), RequestIdReused)
+    assert len(set(rows)) == 1
+    reader = open_reader(tmp_path)
+    assert (account := reader.account(SHOP)) is not None
+    assert account.balance == 10
+    reader.close()
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        lambda payment: pay(ANN, SHOP, payment.amount + 1, request_id=payment.request_id),
+        lambda payment: withdraw(ANN, 10, request_id=payment.request_id),
+        lambda payment: replace(withdraw(ANN, 10, request_id=payment.request_id),
+                                input_hash=payment.input_hash),
+    ],
+    ids=["other amount", "other kind", "other kind, same hash"],
+)  # fmt: skip
+async def test_a_used_id_with_other_content_is_refused(tmp_path: Path, other: object) -> None:
+    assert callable(other)
+    with shards_in(tmp_path) as shards:
+        for command in OPENING:
+            await shards.submit(command)
+        payment = pay(ANN, SHOP, 10)
+        row = await shards.submit(payment)
+        with pytest.raises(RequestIdReused):
+            await shards.submit(other(payment))
+        assert await shards.submit(payment) == row
+    assert verify_shards(tmp_path).rows == 4
+
+
+async def test_rows_are_chained(tmp_path: Path) -> None:
+    """Each chain hash is over the one before and every column: computed here by hand."""
+    with shards_in(tmp_path) as shards:
+        rows = [await shards.submit(command) for command in (*OPENING, pay(ANN, SHOP, 10))]
+    before = CHAIN_START
+    for row in rows:
+        numbers = (
+            row.sequence.to_bytes(8, "big"), row.kind.to_bytes(2, "big"),
+            row.payer.to_bytes(8, "big"), row.payee.to_bytes(8, "big"),
+            row.amount.to_bytes(8, "big", signed=True), row.ledger.to_bytes(2, "big"),
+            row.book_us.to_bytes(8, "big"), row.decline.to_bytes(2, "big"),
+            len(row.body).to_bytes(4, "big"),
+        )  # fmt: skip
+        columns = (before, *numbers, row.request_id, row.input_hash, row.body)
+        before = hashlib.sha256(b"".join(columns)).digest()
+        assert row.chain_hash == before
+
+
+async def test_booking_times_never_go_back(tmp_path: Path) -> None:
+    clock = Clock()
+    with shards_in(tmp_path, clock=clock) as shards:
+        first = await shards.submit(OPENING[0])
+        clock.us -= 3_600_000_000
+        second = await shards.submit(OPENING[1])
+    with shards_in(tmp_path, clock=clock) as shards:
+        third = await shards.submit(OPENING[2])
+    assert first.book_us == second.book_us == third.book_us
+
+
+async def test_a_group_that_cannot_be_written_leaves_no_trace(tmp_path: Path) -> None:
+    """Not on the disk and not in memory; when there is room all goes on, without a gap."""
+    with held_shard(tmp_path) as (shard, store):
+        store.let_go.set()
+        async with asyncio.timeout(LIMIT_S):
+            for command in OPENING:
+                await shard.submit(command)
+            used = store._db.pragma("page_count")
+            store._db.pragma("max_page_count", used)
+            refused = pay(ANN, SHOP, 500, wallet="ann" * 5000)
+            with pytest.raises(StoreUnavailable, match="full"):
+                await shard.submit(refused)
+            store._db.pragma("max_page_count", used + 1000)
+            payment = pay(ANN, SHOP, 501)
+            row = await shard.submit(payment)
+        assert row is not None
+        assert (row.decline, row.sequence) == (ACCEPTED, 4)
+    reader = open_reader(tmp_path)
+    assert reader.row(refused.request_id) is None
+    reader.close()
+    assert verify_shards(tmp_path).faults == []
+
+
+async def test_a_hold_that_is_placed_and_captured_in_one_group(tmp_path: Path) -> None:
+    """The capture sees the hold that no disk has seen yet."""
+    with held_shard(tmp_path) as (shard, store):
+        first = [shard.submit(command) for command in OPENING]
+        assert await asyncio.to_thread(store.busy.wait, LIMIT_S)
+        held = place_hold(ANN, SHOP, 300, 60)
+        waiting = [shard.submit(job) for job in (held, capture(held, 200), capture(held, 1))]
+        store.let_go.set()
+        async with asyncio.timeout(LIMIT_S):
+            await asyncio.gather(*first)
+            rows = await asyncio.gather(*waiting)
+        assert len(store.group_sizes) <= 3
+    declines = [row.decline for row in rows if row is not None]
+    assert declines == [ACCEPTED, ACCEPTED, d.DECLINE_REASON_HOLD_NOT_PENDING]
+    report = verify_shards(tmp_path)
+    assert report.faults == []
+
+
+async def test_an_account_that_nobody_opened_is_asked_for_again(tmp_path: Path) -> None:
+    """That it was not there is not remembered."""
+    with shards_in(tmp_path) as shards:
+        row = await shards.submit(deposit(ANN, 10, EUR, fresh_id()))
+        assert row.decline == d.DECLINE_REASON_PAYEE_ACCOUNT_UNKNOWN
+        await shards.submit(open_account(ANN))
+        row = await shards.submit(deposit(ANN, 10, EUR, fresh_id()))
+        assert row.decline == ACCEPTED
