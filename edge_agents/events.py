@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 from collections.abc import Callable
 from typing import TextIO
@@ -44,10 +45,22 @@ class Events:
             fields = _payment_fields(pending) | fields
         level = logging.WARNING if event in _WARNINGS else logging.INFO
         self._log.log(level, event, **fields)
-        if self._follower is not None:
-            line = {"event": event, "time": self._now_us(), **fields}
+        self._tell_follower({"event": event, "time": self._now_us(), **fields})
+
+    def _tell_follower(self, line: dict[str, str | int]) -> None:
+        """Write to the follower; one that went away must not stop a till."""
+        if self._follower is None:
+            return
+        try:
             self._follower.write(json.dumps(line, ensure_ascii=False) + "\n")
             self._follower.flush()
+        except OSError as error:
+            # What is still buffered goes nowhere, so that closing the stream does not fail again.
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self._follower.fileno())
+            os.close(nowhere)
+            self._follower = None
+            self._log.warning("follower_lost", why=str(error))
 
 
 def set_up_log() -> None:

@@ -42,7 +42,10 @@ _SCHEMA = """
         printed INTEGER NOT NULL DEFAULT 0,
         delivered INTEGER NOT NULL DEFAULT 0
     ) STRICT;
-    CREATE INDEX payment_state ON payment (state);
+    CREATE INDEX payment_state ON payment (state, number);
+    CREATE INDEX payment_unprinted ON payment (number) WHERE state = 'settled' AND printed = 0;
+    CREATE INDEX payment_undelivered ON payment (number)
+        WHERE receipt IS NOT NULL AND delivered = 0;
 """
 _COLUMNS = "request, state, sealed, receipt, note, printed, delivered"
 
@@ -159,9 +162,7 @@ class Journal:
 
     def unprinted(self) -> list[Entry]:
         """List what was paid and is not on paper yet, oldest first."""
-        return list(
-            self._select("WHERE state = ? AND printed = 0 ORDER BY number", PaymentState.SETTLED)
-        )
+        return list(self._select("WHERE state = 'settled' AND printed = 0 ORDER BY number"))
 
     def undelivered(self, limit: int) -> list[Entry]:
         """List the newest payments whose receipt the phone does not have yet, newest first."""

@@ -16,9 +16,9 @@ from edge_agents.display_board import DisplayBoard
 from edge_agents.events import Events
 from edge_agents.journal import Entry, Journal
 from edge_agents.loops import wait_at_most
-from edge_agents.payment_request import Terminal
 from edge_agents.receipt_paper import lay_out_receipt
-from edge_agents.receipts import encode_qr, open_receipt
+from edge_agents.receipts import encode_qr
+from kessai.v1.payment_pb2 import Receipt
 
 RETRY_S = 2.0
 
@@ -34,11 +34,11 @@ class ReceiptDesk:
         journal: Journal,
         printer: Printer,
         board: DisplayBoard,
-        terminal: Terminal,
+        shop: str,
         events: Events,
     ) -> None:
         self._journal, self._printer, self._board = journal, printer, board
-        self._terminal, self._events = terminal, events
+        self._shop, self._events = shop, events
         self._copy: Entry | None = None
         self._wake = asyncio.Event()
         self._wake.set()
@@ -91,9 +91,9 @@ class ReceiptDesk:
     async def _print(self, entry: Entry, copy: bool) -> None:
         if entry.receipt is None:
             return
-        receipt = open_receipt(entry.receipt, self._terminal.switch_key)
-        qr_text, shop = encode_qr(entry.receipt), self._terminal.display_name
-        await self._printer.print(lay_out_receipt(shop, entry.pending, receipt, qr_text, copy))
+        receipt = Receipt.FromString(entry.receipt.payload)  # it was verified before it was stored
+        paper = lay_out_receipt(self._shop, entry.pending, receipt, encode_qr(entry.receipt), copy)
+        await self._printer.print(paper)
 
     def _tell_waiting(self) -> None:
         """Tell once for each receipt that it waits for paper."""

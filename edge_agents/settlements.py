@@ -24,7 +24,7 @@ from kessai.v1.envelope_pb2 import Sealed, Signed
 from kessai.v1.payment_pb2 import Receipt, SettlePaymentRequest
 
 FIRST_PAUSE_S = 0.5
-LONGEST_PAUSE_S = 30.0
+LONGEST_PAUSE_S = 10.0
 
 
 class Verdict(Enum):

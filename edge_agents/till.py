@@ -61,7 +61,9 @@ class Till:
         self._terminal, self._around, self._events = terminal, around, events
         self._settlements = Settlements(journal, around.uplink, terminal.switch_key, events)
         self._board = DisplayBoard(around.display, events)
-        self._desk = ReceiptDesk(journal, around.printer, self._board, terminal, events)
+        self._desk = ReceiptDesk(
+            journal, around.printer, self._board, terminal.display_name, events
+        )
         self._register = Register(
             RegisterParts(
                 terminal=terminal,

@@ -146,8 +146,8 @@ def make_sealed(pending: PendingPayment) -> Sealed:
 class Switch(PaymentServiceServicer):
     """A switch that knows every payer; `plan` says how each next SettlePayment call ends.
 
-    A plan is "settle", "lose" (settle, but the answer is lost), "hang", a gRPC status code, an
-    ErrorReason's name, or a function of the request that gives the signed receipt.
+    A plan is "settle", "lose" or "crash" (settle, but answer UNAVAILABLE or INTERNAL), "hang", a
+    gRPC status code, an ErrorReason's name, or a function of the request that gives the receipt.
     """
 
     def __init__(self, *plan: Step) -> None:
@@ -167,6 +167,8 @@ class Switch(PaymentServiceServicer):
         receipt = self.known.setdefault(request.request_id, _settle(request))
         if step == "lose":
             await context.abort(grpc.StatusCode.UNAVAILABLE, "the line broke")
+        if step == "crash":
+            await context.abort(grpc.StatusCode.INTERNAL, "the switch broke")
         return SettlePaymentResponse(receipt=receipt)
 
     async def GetPayment(self, request: GetPaymentRequest, context: Context) -> GetPaymentResponse:

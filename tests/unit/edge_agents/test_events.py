@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import subprocess
 import sys
 
@@ -39,3 +40,12 @@ def test_the_log_is_json_on_stderr_where_nobody_looks() -> None:
     line = json.loads(ended.stderr)
     assert (line["event"], line["level"], line["device"]) == ("device_lost", "warning", "printer")
     assert ended.stdout == ""
+
+
+def test_a_follower_that_went_away_does_not_stop_the_till() -> None:
+    reading, writing = os.pipe()
+    with open(writing, "w") as follower:
+        events = Events(lambda: 7, follower)
+        os.close(reading)
+        events.emit("settled", make_pending())
+        events.emit("settled", make_pending())

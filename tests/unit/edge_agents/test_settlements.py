@@ -127,11 +127,11 @@ async def test_open_payments_are_taken_up_with_the_same_bytes(tmp_path: Path) ->
     """As after a restart: two are open, the switch knows one of them already."""
     journal = Journal(tmp_path)
     pendings = [authorize(journal, f"till-1-{number}") for number in range(2)]
-    switch = Switch("lose")
+    switch = Switch("crash")
     async with serve(switch) as channel:
         sealed = journal.in_state(PaymentState.AUTHORIZED)[0].sealed
         assert sealed is not None
-        await make_settlements(journal, channel).settle(pendings[0], sealed, 0.1)
+        await make_settlements(journal, channel).settle(pendings[0], sealed, 5.0)
         journal.close()
         journal = Journal(tmp_path)
         outcomes = await _take_up(journal, channel, count=2)
