@@ -29,6 +29,7 @@ def running_register(shop: Shop) -> Register:
 def register(running_register: Register) -> Iterator[Register]:
     """Give the module's register, cleared for the next customer."""
     yield running_register
+    running_register.send_phones_away()
     running_register.clear()
 
 

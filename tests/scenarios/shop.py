@@ -74,12 +74,13 @@ class Register:
 
     def __init__(self, folder: Path, reader: str) -> None:
         """Plug the devices in; `reader` is the moniker of the reader, and of the phone's field."""
-        self.folder, self.reader, self.field = folder, reader, reader
+        self.folder, self.reader = folder, reader
         lines = folder / "lines"
         self.scanner = SimulatedScanner(lines / "scanner")
         self.display = SimulatedDisplay(lines / "display")
         self.printer = SimulatedPrinter(lines / "printer")
         self._running: Followed | None = None
+        self._phones: list[Followed] = []
 
     @property
     def steps(self) -> Followed:
@@ -103,6 +104,7 @@ class Register:
 
     def close(self) -> None:
         """Stop it, and unplug the devices."""
+        self.send_phones_away()
         if self._running is not None and self._running.is_running:
             assert self._running.stop() == 0
         for device in (self.scanner, self.display, self.printer):
@@ -129,7 +131,15 @@ class Register:
         """Bring a customer's phone into the field of the reader, as a process."""
         command = ["phone", "tap", "--events", "--folder", str(customer.folder)]
         log = customer.folder.with_name(f"{customer.name}.log")
-        return Followed([*command, "--field", field or self.field, *words], log, "view")
+        phone = Followed([*command, "--field", field or self.reader, *words], log, "view")
+        self._phones.append(phone)
+        return phone
+
+    def send_phones_away(self) -> None:
+        """Take every phone that is still in the field away."""
+        for phone in self._phones:
+            phone.kill()
+        self._phones.clear()
 
     def journal(self) -> list[Entry]:
         """Read its payments, newest first."""
