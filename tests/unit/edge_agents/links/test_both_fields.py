@@ -36,6 +36,7 @@ async def test_the_same_phone_is_found_again(both: Ground) -> None:
     """A phone that comes back gets a new link; the old one says that it is over."""
     card = both.phone()
     first = await both.tap(card)
+    assert await first.exchange(b"once", PATIENCE_S) == b"ecno"
     assert not await both.radio.wait_until_gone(0.2)
     both.field.take_away()
     assert await both.radio.wait_until_gone(PATIENCE_S)
@@ -148,5 +149,6 @@ async def test_a_cancelled_wait_frees_the_reader(both: Ground) -> None:
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
-    link = await asyncio.wait_for(both.tap(), 2)
+    assert await asyncio.wait_for(both.radio.wait_for_phone(0.05), 2) is None
+    link = await both.tap()
     assert await link.exchange(b"ok", PATIENCE_S) == b"ko"

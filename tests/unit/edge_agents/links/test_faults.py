@@ -13,6 +13,7 @@ import pytest
 
 from edge_agents.links.frontend import complete_ats
 from edge_agents.links.message_link import LinkLost, MessageLink
+from edge_agents.links.nfc_radio import NfcRadio
 from edge_agents.links.radio import open_radio
 from kessai.complaint import Complaint
 from simulators.phone.hce import WalletService
@@ -64,8 +65,24 @@ async def _works(both: Ground) -> None:
 async def test_any_answer_to_select_is_understood(ats: str, both: Ground) -> None:
     """Also the short ones, which nfcpy alone trips over."""
     phone = both.phone()
-    link = await both.tap(Odd([bytes.fromhex(ats)], phone))
+    link = await both.tap(_Brief(phone, bytes.fromhex(ats)))
     assert await link.exchange(b"short", PATIENCE_S) == b"trohs"
+
+
+class _Brief:
+    """A phone that always answers RATS like this."""
+
+    def __init__(self, card: IsoDepCard, ats: bytes) -> None:
+        self._card, self._ats = card, ats
+
+    def feed(self, frame: bytes) -> bytes | None:
+        """Answer; RATS with other words."""
+        answer = self._card.feed(frame)
+        return self._ats if frame[0] == 0xE0 else answer
+
+    def deactivate(self) -> None:
+        """Pass it on."""
+        self._card.deactivate()
 
 
 def test_absent_interface_bytes_have_their_default() -> None:
@@ -224,6 +241,45 @@ async def test_a_reader_that_is_unplugged_comes_back(tmp_path: Path) -> None:
     finally:
         await radio.close()
         phone.close()
+
+
+async def test_a_broken_datagram_in_an_exchange_is_repeated(tmp_path: Path) -> None:
+    """The reader asks for the block again instead of giving the phone up."""
+    async with ground("udp", tmp_path) as udp:
+        card = _Jammed(udp.phone())
+        link = await udp.tap(card)
+        assert isinstance(udp.radio, NfcRadio)
+        card.reader = udp.radio._frontend.device.socket.getsockname()
+        assert await link.exchange(b"noise", PATIENCE_S) == b"esion"
+        assert card.jammed == 1
+
+
+class _Jammed:
+    """A phone whose first block of information is drowned by noise."""
+
+    def __init__(self, card: IsoDepCard) -> None:
+        self._card, self.jammed = card, 0
+        self.reader: tuple[str, int] | None = None
+
+    def feed(self, frame: bytes) -> bytes | None:
+        """Answer; the noise comes first."""
+        if self.reader and not self.jammed:
+            self.jammed = 1
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as noise:
+                noise.sendto(b"106A noise", ("127.0.0.1", self.reader[1]))
+        return self._card.feed(frame)
+
+    def deactivate(self) -> None:
+        """Pass it on."""
+        self._card.deactivate()
+
+
+def test_a_path_that_a_shell_would_take_apart(tmp_path: Path) -> None:
+    """nfcpy hands the path to a shell, so it is refused although the chip is there."""
+    chip = Pn532Chip(tmp_path / "my reader")
+    with pytest.raises(Complaint, match="without blanks"):
+        open_radio(f"pn532:{tmp_path}/my reader")
+    chip.close()
 
 
 @pytest.mark.parametrize(

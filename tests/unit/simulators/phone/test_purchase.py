@@ -151,6 +151,17 @@ def test_names_that_cannot_be_shown(name: str, counter: Counter, refusal_of: Ref
     assert refusal_of(counter.request(), counter.certificate(rename)) == "REQUEST_MALFORMED"
 
 
+@pytest.mark.parametrize("field", ["merchant_id", "terminal_id"])
+def test_names_that_are_none(field: str, counter: Counter, refusal_of: Refusal) -> None:
+    """Request and certificate agree on a merchant or terminal that cannot be."""
+
+    def rename(document: PaymentRequest | MerchantCertificate) -> None:
+        setattr(document, field, "Shop 7")
+
+    request, certificate = counter.request(rename), counter.certificate(rename)
+    assert refusal_of(request, certificate) == "REQUEST_MALFORMED"
+
+
 def test_the_name_comes_from_the_certificate(counter: Counter, make_pocket: PocketMaker) -> None:
     """A terminal of the same switch cannot borrow another's certificate for its own key."""
     other = Counter(seed=7)
