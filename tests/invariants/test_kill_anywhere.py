@@ -1,0 +1,196 @@
+"""SIGKILL of switch, register or phone at random moments of a payment: whole, or absent.
+
+After every kill the killed process starts again on what it left on the disk. Then the payment is
+either whole (payer debited once, receipt to be had, register and switch agree) or absent (nothing
+moved), and the books verify. KESSAI_KILLS says how many kills, KESSAI_SEED repeats a run.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from edge_agents.journal import Entry, PaymentState
+from server.data_folder import read_books
+from server.domain.command import CommandKind
+from server.shards.router import shard_path
+from server.shards.sqlite_reader import SqliteReader
+from simulators.devices.paper_roll import text_of
+from tests.scenarios.following import Followed
+from tests.scenarios.shop import APPROVE, PRICES, SHARDS, Customer, Register, Shop
+
+KILLS = int(os.environ.get("KESSAI_KILLS") or 24)
+CASH = 1_000_000_00
+OUTCOME_LIMIT_S = 20.0
+PAYMENT_S = 0.6
+
+VICTIMS = ("switch", "register", "phone")
+# The step after which the kill comes, whose step it is, and within how many seconds.
+WINDOWS = (
+    ("", "", PAYMENT_S),
+    ("phone", "enter-pin", 0.08),
+    ("register", "authorized", 0.004),
+    ("register", "settling", 0.012),
+    ("register", "settled", 0.03),
+)
+FINAL = (PaymentState.SETTLED, PaymentState.DECLINED, PaymentState.ABANDONED)
+
+
+class Killer:
+    """Plays purchases in one shop, and kills somebody in each."""
+
+    def __init__(self, shop: Shop, seed: int) -> None:
+        self.shop, self.dice = shop, random.Random(seed)
+        self.payers = [shop.customer(f"payer-{n}", CASH, shard=n) for n in range(SHARDS)]
+        self.balances = dict.fromkeys((payer.account for payer in self.payers), CASH)
+        self.register = shop.register("till-1")
+        self.tally: Counter[tuple[str, str]] = Counter()
+        self.register.start()
+
+    def kill_one(self, victim: str, window: tuple[str, str, float]) -> None:
+        """Let a customer pay, kill the victim within the window, and see what became of it."""
+        payer = self.dice.choice(self.payers)
+        asked = self.register.ring_up(self.dice.choice(list(PRICES)))
+        phones = [self.register.tap(payer, *APPROVE)]
+        self._await_window(phones[0], window)
+        self._kill(victim, phones[0])
+        if self.dice.random() < 0.3:
+            phones[0].kill()  # the customer walks away
+        entry = self._conclude(str(asked["payment_id"]), payer, phones)
+        self.register.send_phones_away()
+        outcome = self._check(entry, payer, phones)
+        self.tally[victim, outcome] += 1
+        if victim == "switch":
+            self.shop.switch.verify()
+
+    def check_all(self) -> None:
+        """Compare journal, paper and ledger payment by payment, and count the money."""
+        self.shop.switch.verify()
+        paid = {e.pending.request_id: e for e in self.register.journal() if e.receipt is not None}
+        assert all(entry.state is PaymentState.SETTLED for entry in paid.values())
+        assert settled_in_the_log(self.shop.switch.folder) == {
+            request_id: entry.pending.total.minor for request_id, entry in paid.items()
+        }
+        total = sum(entry.pending.total.minor for entry in paid.values())
+        wait_until(lambda: self.shop.switch.balance(self.shop.account) == total)
+        left = sum(self.shop.switch.balance(payer.account) for payer in self.payers)
+        assert left + total == CASH * len(self.payers)
+        wait_until(lambda: all(e.printed for e in self.register.journal() if e.receipt))
+        paper = "\n".join(text_of(slip) for slip in self.register.printer.roll.slips)
+        assert [
+            e.pending.payment_id for e in paid.values() if e.pending.payment_id not in paper
+        ] == []
+
+    def _await_window(self, phone: Followed, window: tuple[str, str, float]) -> None:
+        whose, step, seconds = window
+        if whose:
+            (phone if whose == "phone" else self.register.steps).next(step)
+        time.sleep(self.dice.uniform(0, seconds))  # the kill comes at a random moment
+
+    def _kill(self, victim: str, phone: Followed) -> None:
+        if victim == "switch":
+            self.shop.switch.kill()
+            self.shop.switch.restart()
+        elif victim == "register":
+            self.register.steps.kill()
+            self.register.start()
+        else:
+            phone.kill()
+
+    def _conclude(self, payment_id: str, payer: Customer, phones: list[Followed]) -> Entry:
+        """Go on as people would until the register knows the outcome."""
+        comes_back = self.dice.random() < 0.6
+        deadline = time.monotonic() + OUTCOME_LIMIT_S
+        while time.monotonic() < deadline:
+            entry = self.register.entry(payment_id)
+            if entry.state in FINAL:
+                return entry
+            if entry.state is PaymentState.REQUESTED and not phones[-1].is_running:
+                if comes_back and len(phones) < 3:
+                    phones.append(self.register.tap(payer, *APPROVE))
+                else:
+                    self.register.scanner.scan("%CANCEL")
+                    self.register.steps.next("sale_cleared", "key_refused")
+            time.sleep(0.01)
+        raise AssertionError(f"{payment_id} is still {entry.state}: {self.register.steps.names}")
+
+    def _check(self, entry: Entry, payer: Customer, phones: list[Followed]) -> str:
+        """Hold the register's outcome against the switch's, and against the money."""
+        receipt = self.shop.find(self.register.identity, entry.pending.payment_id)
+        whole = entry.state is PaymentState.SETTLED
+        if whole:
+            assert receipt is not None
+            assert entry.receipt is not None
+            assert receipt.payload == entry.receipt.payload
+            self.balances[payer.account] -= entry.pending.total.minor
+        else:
+            assert (entry.state, receipt) == (PaymentState.ABANDONED, None)
+            assert not any("paid" in phone.names for phone in phones)
+        assert self.shop.switch.balance(payer.account) == self.balances[payer.account]
+        return "whole" if whole else "absent"
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[Shop]:
+    """Give a shop whose books verify at the end."""
+    opened = Shop(tmp_path)
+    yield opened
+    opened.close()
+
+
+@pytest.mark.timeout(90 + 5 * KILLS)
+def test_a_payment_is_whole_or_absent(
+    shop: Shop, random_seed: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever is killed, whenever: nothing lost, nothing twice, and both ends know the same."""
+    begin = time.monotonic()
+    killer = Killer(shop, random_seed)
+    cases = list(itertools.product(VICTIMS, WINDOWS))
+    for number in range(KILLS):
+        if number % len(cases) == 0:
+            killer.dice.shuffle(cases)
+        killer.kill_one(*cases[number % len(cases)])
+    killer.check_all()
+    with capsys.disabled():
+        print(f"\n{report(killer.tally, random_seed, time.monotonic() - begin)}")  # noqa: T201
+
+
+def report(tally: Counter[tuple[str, str]], seed: int, seconds: float) -> str:
+    """Write what became of the payments, in all and by victim."""
+    lines = [f"{KILLS} kills in {seconds:.0f} s, seed {seed}; every book verified", ""]
+    lines.append(f"{'victim':<10}{'whole':>8}{'absent':>8}")
+    for victim in VICTIMS:
+        lines.append(f"{victim:<10}{tally[victim, 'whole']:>8}{tally[victim, 'absent']:>8}")
+    whole, absent = (
+        sum(count for (_, outcome), count in tally.items() if outcome == wanted)
+        for wanted in ("whole", "absent")
+    )
+    return "\n".join([*lines, f"{'all':<10}{whole:>8}{absent:>8}"])
+
+
+def settled_in_the_log(data: Path) -> dict[bytes, int]:
+    """Read from the settlement logs what was paid: request id and amount, minor units."""
+    books, found = read_books(data), {}
+    for shard in range(books.shards):
+        reader = SqliteReader(shard_path(data, shard), shard, books.id)
+        for row in reader.log():
+            if row.kind == CommandKind.SETTLE_PAYMENT and not row.decline:
+                assert row.request_id not in found
+                found[row.request_id] = row.amount
+        reader.close()
+    return found
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    """Wait until something holds that comes right after the answer."""
+    deadline = time.monotonic() + OUTCOME_LIMIT_S
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
