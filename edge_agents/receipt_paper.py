@@ -77,7 +77,7 @@ def _facts(pending: PendingPayment, receipt: Receipt, zone: tzinfo | None) -> It
     yield Text(_apart("Time", _clock(settled)))
     yield Text(_apart("Register", pending.request.terminal_id))
     yield Text(_apart("Order", pending.request.order_id))
-    yield Text(_apart("Pay", pending.payment_id))
+    yield Text(_apart("ID", pending.payment_id))
     if receipt.HasField("log_position"):
         at = receipt.log_position
         place = f"shard {at.shard}, row {at.sequence}, {at.chain_hash.hex()[:12]}"

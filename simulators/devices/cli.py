@@ -88,7 +88,7 @@ def _run_live(counter: Counter) -> None:
     typed, said = "", ""
     with _single_keys() as keyboard, Live(screen=True, auto_refresh=False) as live:
         while True:
-            live.update(counter.draw(typed, said), refresh=True)
+            live.update(counter.draw(typed, said, live.console.height), refresh=True)
             if not select.select([keyboard], [], [], 1 / _DRAWINGS_A_SECOND)[0]:
                 continue
             for key in os.read(keyboard, 256).decode(errors="replace") or _END:

@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from simulators.devices.display import SimulatedDisplay
-from simulators.devices.paper_roll import Printed, draw_slip
+from simulators.devices.paper_roll import Printed, PrintedLine, PrintedQr, draw_slip, height_of
 from simulators.devices.printer import SimulatedPrinter
 from simulators.devices.pty_line import NobodyListens
 from simulators.devices.scanner import SimulatedScanner
@@ -71,8 +71,11 @@ class Counter:
         roll = self.printer.roll
         return list(roll.hanging) or (roll.slips[-1] if roll.slips else [])
 
-    def draw(self, typed: str, said: str) -> RenderableType:
-        """Draw the counter, with what is being typed and what was said last."""
+    def draw(self, typed: str, said: str, rows: int) -> RenderableType:
+        """Draw the counter, with what is being typed and what was said last.
+
+        A QR code that does not fit into so many rows is left out, because half of one is of no use.
+        """
         paper = Text("paper: in" if self.printer.has_paper else "paper: OUT", style="dim")
         cashier = Text.assemble(("> ", "bold cyan"), typed, ("▏", "blink"), "\n", (said, "dim"))
         left = Group(
@@ -82,6 +85,9 @@ class Counter:
             paper,
         )
         slip = self.newest_slip()
+        if height_of(slip) > rows:
+            note = PrintedLine("(QR code: make the window higher)", centred=True)
+            slip = [note if isinstance(item, PrintedQr) else item for item in slip]
         return Columns([left, draw_slip(slip)] if slip else [left], padding=(0, 2))
 
     def close(self) -> None:

@@ -61,6 +61,12 @@ def qr_codes_of(slip: list[Printed]) -> list[str]:
     return [item.content for item in slip if isinstance(item, PrintedQr)]
 
 
+def height_of(slip: list[Printed]) -> int:
+    """Tell how many rows of a terminal a drawn slip takes."""
+    rows = [len(_qr_rows(i.content)) if isinstance(i, PrintedQr) else 1 for i in slip]
+    return sum(rows) + 2
+
+
 def draw_slip(slip: list[Printed]) -> Panel:
     """Draw a slip; a QR code is drawn so that a phone can read it from the screen."""
     codes = [_qr_rows(content) for content in qr_codes_of(slip)]

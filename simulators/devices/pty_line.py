@@ -35,6 +35,7 @@ class PtyLine:
         self._master = -1
         self._thread: threading.Thread | None = None
         self._unplugged = threading.Event()
+        self._is_settled = False
 
     @property
     def is_plugged(self) -> bool:
@@ -55,6 +56,7 @@ class PtyLine:
         temporary.symlink_to(name)
         temporary.replace(self.path)
         self._unplugged.clear()
+        self._is_settled = False
         self._thread = threading.Thread(target=self._read, name=self.path.name, daemon=True)
         self._thread.start()
 
@@ -76,7 +78,9 @@ class PtyLine:
             if time.monotonic() > deadline:
                 raise NobodyListens(f"nobody opened {self.path} within {timeout_s:g} s")
             time.sleep(0.01)
-        time.sleep(_SETTLE_S)
+        if not self._is_settled:
+            time.sleep(_SETTLE_S)
+            self._is_settled = True
 
     def write(self, data: bytes) -> None:
         """Send bytes to the driver; lost if it has gone."""
@@ -98,7 +102,8 @@ class PtyLine:
             for _, event in self._poll(_POLL_MS):
                 if event & select.POLLIN:
                     self._take()
-                else:
+                else:  # nobody has the line open
+                    self._is_settled = False
                     self._unplugged.wait(_POLL_MS / 1000)
 
     def _take(self) -> None:

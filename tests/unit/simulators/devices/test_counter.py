@@ -29,9 +29,9 @@ def counter(tmp_path: Path) -> Iterator[Counter]:
     counter.close()
 
 
-def drawn(counter: Counter) -> str:
+def drawn(counter: Counter, rows: int = 80) -> str:
     console = Console(width=140, file=io.StringIO(), record=True)
-    console.print(counter.draw("400", "said"))
+    console.print(counter.draw("400", "said", rows))
     return console.export_text()
 
 
@@ -71,6 +71,9 @@ def test_the_whole_counter_is_drawn(counter: Counter, tmp_path: Path) -> None:
     text = drawn(counter)
     for expected in ("To pay EUR      4.34", "> 400", "said", "Corner Shop", "█"):
         assert expected in text
+    text = drawn(counter, rows=10)
+    assert "make the window higher" in text
+    assert "█" not in text
 
 
 def test_lines_are_read_where_there_is_no_terminal(tmp_path: Path) -> None:
