@@ -12,6 +12,7 @@ from typing import Protocol
 
 from rich.console import Console
 from rich.prompt import Confirm, Prompt
+from rich.text import Text
 
 from simulators.phone.purchase import Purchase
 
@@ -101,7 +102,7 @@ class AtTheKeyboard:
 
     def agrees(self, purchase: Purchase) -> bool:
         """Ask whether to pay."""
-        question = f"Pay {purchase.total} to {purchase.shop}?"
+        question = Text(f"Pay {purchase.total} to {purchase.shop}?")
         try:
             return Confirm.ask(question, console=self._console, default=False)
         except EOFError:

@@ -124,7 +124,7 @@ class _Foreign:
 async def test_random_frames_lose_the_link_and_no_more(both: Ground, random_seed: int) -> None:
     """Whatever comes instead of an answer, the exchange ends in LinkLost or with its answer."""
     chance = random.Random(random_seed)
-    for _ in range(3):
+    for _ in range(2):
         phone = both.phone()
         link = await both.tap(_Babbling(phone, chance))
         with pytest.raises(LinkLost):

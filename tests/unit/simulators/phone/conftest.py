@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,10 +38,16 @@ def counter() -> Counter:
     return Counter()
 
 
+@pytest.fixture(scope="session")
+def paired(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Pair a phone once for all tests of this room."""
+    return Counter().pair(tmp_path_factory.mktemp("paired") / "phone")
+
+
 @pytest.fixture
-def folder(counter: Counter, tmp_path: Path) -> Path:
+def folder(paired: Path, tmp_path: Path) -> Path:
     """Give the folder of a phone that is paired with the counter's switch."""
-    return counter.pair(tmp_path / "phone")
+    return Path(shutil.copytree(paired, tmp_path / "phone"))
 
 
 @pytest.fixture
