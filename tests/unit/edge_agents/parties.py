@@ -147,12 +147,14 @@ class Switch(PaymentServiceServicer):
     """A switch that knows every payer; `plan` says how each next SettlePayment call ends.
 
     A plan is "settle", "lose" or "crash" (settle, but answer UNAVAILABLE or INTERNAL), "hang", a
-    gRPC status code, an ErrorReason's name, or a function of the request that gives the receipt.
+    gRPC status code, an ErrorReason's name ("DOMAIN/REASON" for another domain's), or a function of
+    the request that gives the receipt.
     """
 
     def __init__(self, *plan: Step) -> None:
         self.plan = list(plan)
         self.received: list[bytes] = []
+        self.arrived = asyncio.Event()
         self.known: dict[str, Signed] = {}
         self.find_plan: list[Step] = []
 
@@ -160,6 +162,7 @@ class Switch(PaymentServiceServicer):
         self, request: SettlePaymentRequest, context: Context
     ) -> SettlePaymentResponse:
         self.received.append(request.SerializeToString(deterministic=True))
+        self.arrived.set()
         step = self.plan.pop(0) if self.plan else "settle"
         await _fail_if_planned(step, context)
         if callable(step):
@@ -203,7 +206,8 @@ async def _fail_if_planned(step: Step, context: Context) -> None:
     if step == "hang":
         await asyncio.sleep(3600)
     if isinstance(step, str) and step.isupper():
-        info = error_details_pb2.ErrorInfo(reason=step, domain="kessai")
+        domain, _, reason = step.rpartition("/")
+        info = error_details_pb2.ErrorInfo(reason=reason, domain=domain.lower() or "kessai")
         detail = any_pb2.Any()
         detail.Pack(info)
         status = status_pb2.Status(code=9, message="as planned", details=[detail])
@@ -220,6 +224,7 @@ class Phone:
         self.sealed: dict[bytes, Sealed] = {}
         self.receipts: list[Receipt] = []
         self.leave_after: int | None = None
+        self.takes_receipts = True
 
     async def exchange(self, message: bytes, timeout_s: float) -> bytes:
         """Answer a tap message, or be gone."""
@@ -244,7 +249,7 @@ class Phone:
                     return TapResponse(status=tap_pb2.TAP_STATUS_REQUEST_UNKNOWN)
                 return self._decide(request_hash)
         receipt = Receipt.FromString(request.deliver_receipt.receipt.payload)
-        if receipt.request_hash not in self.sealed:
+        if receipt.request_hash not in self.sealed or not self.takes_receipts:
             return TapResponse(status=tap_pb2.TAP_STATUS_RECEIPT_REFUSED)
         self.receipts.append(receipt)
         return TapResponse(status=tap_pb2.TAP_STATUS_RECEIPT_ACCEPTED)

@@ -97,6 +97,12 @@ def test_other_texts_are_refused(text: str) -> None:
         decode_qr(text)
 
 
+def test_a_text_that_is_too_long_is_not_even_read() -> None:
+    text = encode_qr(Signed(type="receipt", payload=bytes(4000)))
+    with pytest.raises(ReceiptRefused):
+        decode_qr(text)
+
+
 @given(st.integers(min_value=0), st.integers(min_value=1, max_value=255))
 def test_a_damaged_code_is_never_believed(place: int, change: int) -> None:
     """Whichever byte is changed, the receipt is not opened."""

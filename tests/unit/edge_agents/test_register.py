@@ -155,6 +155,35 @@ async def test_a_receipt_waits_for_its_phone(shop: Shop) -> None:
     assert [request.WhichOneof("body") for request in stranger.seen] == ["inquire_payment"]
 
 
+async def test_a_receipt_does_not_wait_for_ever(shop: Shop) -> None:
+    """After a quarter of an hour no phone is asked about it any more."""
+    phone, next_phone = Phone(), Phone()
+    phone.leave_after = 1
+    async with open_till(shop):
+        await shop.scan(BREAD, "%PAY")
+        await shop.shows("Hold phone")
+        shop.reader.put(phone)
+        await shop.events.wait_for("phone_left")
+    shop.clock.now_us += 16 * 60 * 1_000_000
+    async with open_till(shop):
+        shop.reader.put(next_phone)
+        await shop.scan(MILK, "%PAY")
+        await shop.shows("Paid EUR        1.29")
+    assert next_phone.seen[0].HasField("present_payment")
+
+
+async def test_a_receipt_that_its_phone_refuses_is_not_offered_again(shop: Shop) -> None:
+    phone = Phone()
+    phone.takes_receipts = False
+    async with open_till(shop):
+        for count in (1, 2):
+            shop.reader.put(phone)
+            await shop.scan(BREAD, "%PAY")
+            await shop.events.wait_for("receipt_not_taken", count)
+    bodies = [request.WhichOneof("body") for request in phone.seen]
+    assert bodies == ["present_payment", "deliver_receipt"] * 2
+
+
 async def test_a_lost_answer_is_asked_for_again(shop: Shop) -> None:
     async with open_till(shop, "lose", UNAVAILABLE):
         await shop.scan(BREAD, "%PAY")

@@ -159,7 +159,7 @@ async def test_a_payment_in_hand_is_not_sent_twice_at_once(journal: Journal) -> 
         sealed = journal.in_state(PaymentState.AUTHORIZED)[0].sealed
         assert sealed is not None
         settling = asyncio.create_task(settlements.settle(pending, sealed, 5.0))
-        await asyncio.sleep(0)  # the payment is in hand from its first step on
+        await asyncio.wait_for(switch.arrived.wait(), WAIT_S)
         loop = asyncio.create_task(settlements.take_up(lambda p, _: told.append(p), 1.0))
         outcome = await settling
         loop.cancel()

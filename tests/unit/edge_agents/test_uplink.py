@@ -88,6 +88,14 @@ async def test_what_is_not_taken_up_was_not_done(reason: str) -> None:
     assert reason in answer.why
 
 
+async def test_another_domain_s_reason_means_nothing() -> None:
+    """A proxy on the way may use the same words."""
+    async with serve(Switch("PROXY.EXAMPLE/FIELD_INVALID")) as channel:
+        uplink = Uplink(channel, bytes)
+        answer = await uplink.settle(make_request(make_pending()), BUDGET_S)
+    assert isinstance(answer, Unknown)
+
+
 async def test_a_refusal_is_checked_against_an_earlier_sending() -> None:
     """The first sending was settled; a later refusal of the same id does not undo it."""
     switch, request = Switch("lose", "REQUEST_ID_STALE"), make_request(make_pending())
