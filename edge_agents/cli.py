@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from edge_agents.config import load_config, sample_config
+from edge_agents.config import SAMPLE_PRICES, load_config, sample_config
 from edge_agents.journal import FILE_NAME, Entry, PaymentState, read_journal
 from edge_agents.receipts import ReceiptRefused, decode_qr, is_settled, open_receipt, verify_receipt
 from edge_agents.terminal import load_or_make_signing_key
@@ -95,6 +95,12 @@ def register(
 def config() -> None:
     """Print a configuration file with every key, its default and what it means."""
     sys.stdout.write(sample_config())
+
+
+@agent.command()
+def prices() -> None:
+    """Print the sample price list: a CSV file that names goods, their prices and the currency."""
+    sys.stdout.write(SAMPLE_PRICES.read_text(encoding="utf-8"))
 
 
 @agent.command()

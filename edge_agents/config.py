@@ -27,7 +27,7 @@ from kessai.currency import BY_CODE
 
 ENV_PREFIX = "KESSAI_AGENT_"
 
-_DEMO_PRICES = Path(__file__).parent / "prices" / "corner_shop.csv"
+SAMPLE_PRICES = Path(__file__).parent / "prices" / "corner_shop.csv"
 
 Baudrate = Literal[1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200]
 
@@ -58,11 +58,14 @@ class RegisterConfig(BaseSettings):
         "none", description="How it says that it is full: none, rtscts, dsrdtr or xonxoff."
     )
     price_list: Path = Field(
-        _DEMO_PRICES,
-        description='The goods: CSV in UTF-8 that begins with "gtin,description,price EUR".',
+        SAMPLE_PRICES,
+        description="The goods, a CSV file. Without it the sample is sold: `kessai agent prices`.",
+        examples=["prices.csv"],
     )
     currency: str | None = Field(
-        None, description="ISO 4217 code. Needed if the price list does not name its currency."
+        None,
+        description="ISO 4217 code. Needed if the price list does not name its currency.",
+        examples=["EUR"],
     )
     request_seconds: int = Field(
         60, ge=10, le=120, description="How long a customer may take to pay, 10 to 120 seconds."
@@ -103,15 +106,14 @@ def load_config(path: Path | None, flags: Mapping[str, Any]) -> RegisterConfig:
 
 
 def sample_config() -> str:
-    """Write a TOML file with every key at its default, each with a comment."""
+    """Write a TOML file with every key, each with a comment; what has no good default is off."""
     lines = ["# The configuration of a Kessai register.", "#"]
     lines += ["# A flag of `kessai agent register` goes before an environment variable"]
     lines += [f"# ({ENV_PREFIX}READER=...), and that before what stands here."]
     for key, field in RegisterConfig.model_fields.items():
-        value = field.default
-        lines += ["", f"# {field.description}"]
-        quoted = value if isinstance(value, int) else f'"{value}"'
-        lines.append(f"{key} = {quoted}" if value is not None else f'# {key} = "EUR"')
+        value = field.examples[0] if field.examples else field.default
+        setting = f"{key} = {value}" if isinstance(value, int) else f'{key} = "{value}"'
+        lines += ["", f"# {field.description}", f"# {setting}" if field.examples else setting]
     return "\n".join(lines) + "\n"
 
 

@@ -17,6 +17,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from edge_agents.journal import Journal
+from edge_agents.price_list import load_price_list
 from edge_agents.receipts import encode_qr
 from edge_agents.terminal import open_terminal
 from edge_agents.uplink import Uplink
@@ -129,9 +130,11 @@ async def test_a_wrong_code_or_config_is_one_complaint(tmp_path: Path) -> None:
     assert_one_complaint(await run("payments", "--folder", folder), "no journal")
 
 
-async def test_the_sample_config_is_printed() -> None:
+async def test_samples_of_config_and_price_list_are_printed(tmp_path: Path) -> None:
     ended = await run("config")
     assert 'reader = "usb"' in ended.out
+    (tmp_path / "prices.csv").write_text((await run("prices")).out)
+    assert load_price_list(tmp_path / "prices.csv").currency == "EUR"
 
 
 async def test_receipts_are_checked_offline(tmp_path: Path) -> None:

@@ -92,7 +92,8 @@ def test_the_sample_is_the_defaults_with_comments(tmp_path: Path) -> None:
     sample = sample_config()
     values = tomllib.loads(sample)
     assert load_config(write(tmp_path, sample), {}).reader == load_config(None, {}).reader
-    assert set(values) == set(RegisterConfig.model_fields) - {"currency"}
+    assert set(values) == set(RegisterConfig.model_fields) - {"currency", "price_list"}
+    assert '# price_list = "prices.csv"' in sample
     for field in RegisterConfig.model_fields.values():
         assert field.description
         assert f"# {field.description}" in sample
