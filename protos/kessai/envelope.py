@@ -22,7 +22,6 @@ from cryptography.hazmat.primitives.asymmetric.utils import (
 )
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from google.protobuf.message import DecodeError, Message
-from google.protobuf.unknown_fields import UnknownFieldSet
 
 from kessai.v1 import envelope_pb2
 from kessai.v1.envelope_pb2 import Signed
@@ -92,10 +91,9 @@ def parse_strictly(payload: bytes, parse: Callable[[bytes], Document]) -> Docume
         document = parse(payload)
     except DecodeError:
         raise DocumentMalformed("not a protobuf of that type") from None
+    document.DiscardUnknownFields()  # so that bytes which this version does not know differ, too
     if document.SerializeToString(deterministic=True) != payload:
-        raise DocumentMalformed("not the canonical encoding")
-    if _has_unknown_fields(document):
-        raise DocumentMalformed("has fields that this version does not know")
+        raise DocumentMalformed("not the one encoding of fields that this version knows")
     return document
 
 
@@ -150,15 +148,3 @@ def load_public_key(raw: bytes) -> PublicKey:
     except ValueError:
         pass
     raise DocumentMalformed("neither an Ed25519 key nor a P-256 point")
-
-
-def _has_unknown_fields(message: Message) -> bool:
-    if len(UnknownFieldSet(message)):
-        return True
-    for field, value in message.ListFields():
-        if field.type != field.TYPE_MESSAGE:
-            continue
-        parts = value if field.is_repeated else (value,)
-        if any(_has_unknown_fields(part) for part in parts):
-            return True
-    return False
