@@ -1,8 +1,8 @@
 """nfcpy's reader, mended where real phones and a rough line would break it.
 
-nfcpy has no limit on how often a phone may ask for more time, and it reads the answer to select
-(ATS) at fixed places, though ISO/IEC 14443-4 section 5.2 makes every byte of it after the first
-optional. `nfc_radio` uses it, from the reader's one thread.
+nfcpy has no limit on how often a phone may ask for more time, gives up on a frame that gets lost
+then, and reads the answer to select (ATS) at fixed places, though ISO/IEC 14443-4 section 5.2 makes
+every byte of it after the first optional. `nfc_radio` uses it, from the reader's one thread.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ GARBLED = (
 # The reader itself does not answer: unplugged, or the line is broken.
 READER_LOST = (OSError, termios.error)
 
-_RATS = 0xE0
+_RATS, _I_BLOCK, _NAK, _WTX = 0xE0, 0x02, 0xB2, 0xF2
 _DEFAULT_T0, _DEFAULT_TA, _DEFAULT_TB, _DEFAULT_TC = 0x02, 0x00, 0x40, 0x02
 
 
@@ -42,14 +42,29 @@ class Frontend(nfc.ContactlessFrontend):  # type: ignore[misc]  # nfcpy has no t
     """nfcpy's reader, with a deadline on every frame and every ATS in full."""
 
     deadline = Deadline(0)
+    _number = 0
 
     def exchange(self, send_data: bytes, timeout: float) -> bytes:
-        """Exchange one frame; TimeIsUp when the deadline has passed, else nfcpy's errors."""
+        """Exchange one frame; TimeIsUp when the deadline has passed, else nfcpy's errors.
+
+        A frame that gets lost while the phone asks for time is asked for again (rule 4 of section
+        7.5.4.2); nfcpy does that for all others.
+        """
+        if send_data[0] & 0xEE == _I_BLOCK:
+            self._number = send_data[0] & 0x01
+        try:
+            return self._exchange_in_time(send_data, timeout)
+        except (nfc.clf.TimeoutError, nfc.clf.TransmissionError):
+            if send_data[0] != _WTX:
+                raise
+        return self._exchange_in_time(bytes([_NAK | self._number]), timeout)
+
+    def _exchange_in_time(self, frame: bytes, timeout: float) -> bytes:
         left = self.deadline.left()
         if left <= 0:
             raise TimeIsUp
-        answer = super().exchange(send_data, min(timeout, left))
-        return complete_ats(bytes(answer)) if send_data[0] == _RATS else answer
+        answer: bytes = super().exchange(frame, min(timeout, left))
+        return complete_ats(bytes(answer)) if frame[0] == _RATS else answer
 
 
 def complete_ats(ats: bytes) -> bytes:

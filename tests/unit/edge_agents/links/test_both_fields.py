@@ -142,6 +142,43 @@ async def test_lost_frames_are_repeated(both: Ground, deaf: bool) -> None:
     assert await link.exchange(message, PATIENCE_S) == reversed_bytes(message)
 
 
+class ThinkingDropper:
+    """A card that loses the first frame about more time, or its answer to it."""
+
+    def __init__(self, card: IsoDepCard, deaf: bool) -> None:
+        self._card, self._deaf, self.lost = card, deaf, 0
+
+    def feed(self, frame: bytes) -> bytes | None:
+        """Answer, or lose the frame or the answer."""
+        if frame[0] != 0xF2 or self.lost:
+            return self._card.feed(frame)
+        self.lost += 1
+        if not self._deaf:
+            self._card.feed(frame)
+        return None
+
+    def deactivate(self) -> None:
+        """Pass it on."""
+        self._card.deactivate()
+
+
+@pytest.mark.parametrize("deaf", [True, False], ids=["the phone hears nothing", "answer lost"])
+async def test_a_frame_is_lost_while_the_phone_thinks(both: Ground, deaf: bool) -> None:
+    """The reader asks again, and gets the answer that the app gave once."""
+    heard: list[bytes] = []
+
+    def slow(message: bytes) -> bytes:
+        heard.append(message)
+        time.sleep(0.1)
+        return message
+
+    card = ThinkingDropper(both.phone(slow), deaf)
+    link = await both.tap(card)
+    assert await link.exchange(b"once", PATIENCE_S) == b"once"
+    assert card.lost == 1
+    assert heard == [b"once"]
+
+
 async def test_a_cancelled_wait_frees_the_reader(both: Ground) -> None:
     """A caller that gives up does not block the next one until its time is over."""
     waiting = asyncio.ensure_future(both.radio.wait_for_phone(60))
