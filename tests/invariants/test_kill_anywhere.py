@@ -18,23 +18,20 @@ from pathlib import Path
 import pytest
 
 from edge_agents.journal import Entry, PaymentState
-from server.data_folder import read_books
 from server.domain.command import CommandKind
-from server.shards.router import shard_path
-from server.shards.sqlite_reader import SqliteReader
 from simulators.devices.paper_roll import text_of
 from tests.scenarios.following import Followed
-from tests.scenarios.shop import APPROVE, PRICES, SHARDS, Customer, Register, Shop
+from tests.scenarios.shop import APPROVE, PRICES, SHARDS, Customer, Shop, shards_of
 
 KILLS = int(os.environ.get("KESSAI_KILLS") or 24)
 CASH = 1_000_000_00
 OUTCOME_LIMIT_S = 20.0
-PAYMENT_S = 0.6
 
 VICTIMS = ("switch", "register", "phone")
 # The step after which the kill comes, whose step it is, and within how many seconds.
 WINDOWS = (
-    ("", "", PAYMENT_S),
+    ("", "", 0.6),
+    ("register", "phone_seen", 0.06),
     ("phone", "enter-pin", 0.08),
     ("register", "authorized", 0.004),
     ("register", "settling", 0.012),
@@ -60,9 +57,9 @@ class Killer:
         asked = self.register.ring_up(self.dice.choice(list(PRICES)))
         phones = [self.register.tap(payer, *APPROVE)]
         self._await_window(phones[0], window)
+        if self.dice.random() < 0.4:
+            phones[0].kill()  # the customer walks away, too
         self._kill(victim, phones[0])
-        if self.dice.random() < 0.3:
-            phones[0].kill()  # the customer walks away
         entry = self._conclude(str(asked["payment_id"]), payer, phones)
         self.register.send_phones_away()
         outcome = self._check(entry, payer, phones)
@@ -106,7 +103,7 @@ class Killer:
 
     def _conclude(self, payment_id: str, payer: Customer, phones: list[Followed]) -> Entry:
         """Go on as people would until the register knows the outcome."""
-        comes_back = self.dice.random() < 0.6
+        comes_back = self.dice.random() < 0.5
         deadline = time.monotonic() + OUTCOME_LIMIT_S
         while time.monotonic() < deadline:
             entry = self.register.entry(payment_id)
@@ -177,14 +174,12 @@ def report(tally: Counter[tuple[str, str]], seed: int, seconds: float) -> str:
 
 def settled_in_the_log(data: Path) -> dict[bytes, int]:
     """Read from the settlement logs what was paid: request id and amount, minor units."""
-    books, found = read_books(data), {}
-    for shard in range(books.shards):
-        reader = SqliteReader(shard_path(data, shard), shard, books.id)
-        for row in reader.log():
+    found: dict[bytes, int] = {}
+    with shards_of(data) as readers:
+        for row in (row for reader in readers for row in reader.log()):
             if row.kind == CommandKind.SETTLE_PAYMENT and not row.decline:
                 assert row.request_id not in found
                 found[row.request_id] = row.amount
-        reader.close()
     return found
 
 

@@ -7,24 +7,32 @@ somebody with an account and a phone.
 from __future__ import annotations
 
 import itertools
+import os
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
-from grpc_status import rpc_status
 from google.rpc.error_details_pb2 import ErrorInfo  # type: ignore[import-untyped]
+from grpc_status import rpc_status
 
 from edge_agents.journal import Entry, read_journal
-from edge_agents.payment_request import PendingPayment
+from edge_agents.payment_request import PendingPayment, RequestMaker, Terminal
 from edge_agents.terminal import open_terminal
 from kessai.account_number import make_account
 from kessai.device_identity import DeviceIdentity, load_identity
+from kessai.envelope import RECEIPT, open_signed
+from kessai.money import Money
 from kessai.v1.envelope_pb2 import Sealed, Signed
-from kessai.v1.payment_pb2 import GetPaymentRequest, SettlePaymentRequest
+from kessai.v1.payment_pb2 import GetPaymentRequest, LineItem, Receipt, SettlePaymentRequest
 from kessai.v1.payment_pb2_grpc import PaymentServiceStub
 from kessai.v1.tap_pb2 import PresentPayment
+from server.data_folder import read_books
 from server.shards.placement import SlotMap
+from server.shards.router import shard_path
+from server.shards.sqlite_reader import SqliteReader
 from simulators.devices.display import SimulatedDisplay
 from simulators.devices.printer import SimulatedPrinter
 from simulators.devices.scanner import SimulatedScanner
@@ -54,11 +62,11 @@ class Customer:
     account: str
     folder: Path
 
-    def authorize(self, pending: PendingPayment, certificate: Signed) -> Sealed:
-        """Let the phone's own key agree to a payment, without a radio."""
+    def authorize(self, pending: PendingPayment, terminal: Terminal) -> Sealed:
+        """Let the phone's own key agree to what a terminal asks, without a radio."""
         identity = load_identity(self.folder)
         present = PresentPayment(
-            payment_request=pending.signed, merchant_certificate=certificate
+            payment_request=pending.signed, merchant_certificate=terminal.merchant_certificate
         )
         purchase = open_purchase(present, identity.switch_key)
         authorization = write_authorization(purchase, self.account)
@@ -92,6 +100,11 @@ class Register:
     def identity(self) -> DeviceIdentity:
         """Who it is."""
         return load_identity(self.folder)
+
+    @property
+    def terminal(self) -> Terminal:
+        """Its keys and its merchant certificate."""
+        return open_terminal(self.folder, self.identity)
 
     def start(self, *words: str) -> None:
         """Run it, for the first time or again."""
@@ -141,6 +154,15 @@ class Register:
             phone.kill()
         self._phones.clear()
 
+    def ask(self, minor: int, order: str = "order") -> PendingPayment:
+        """Make a payment request with the register's own key, for a test that plays the terminal.
+
+        Nothing of it is in the register's journal.
+        """
+        maker = RequestMaker(self.terminal, 60, lambda: time.time_ns() // 1_000, os.urandom)
+        item = LineItem(description="Goods", quantity=1, unit_price_minor=minor)
+        return maker.make(order, [item], Money(minor, "EUR"))
+
     def journal(self) -> list[Entry]:
         """Read its payments, newest first."""
         return read_journal(self.folder)
@@ -153,14 +175,26 @@ class Register:
 class Shop:
     """The world of a scenario: a switch, a merchant, and who comes."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, shards: int = SHARDS) -> None:
         """Start a switch with one merchant."""
         self.folder = folder
-        self.switch = RunningSwitch.start(folder / "switch", SHARDS)
-        self._numbers: list[Iterator[int]] = [_numbers_on(shard) for shard in range(SHARDS)]
+        self.switch = RunningSwitch.start(folder / "switch", shards)
+        self._numbers = [_numbers_on(shard, shards) for shard in range(shards)]
         self._registers: list[Register] = []
         self.account = self.switch.open_account(f"merchant/{MERCHANT}", self.number_on(0))
         self.switch.create_merchant(MERCHANT, SHOP_NAME, self.account)
+
+    def receipt(self, signed: Signed) -> Receipt:
+        """Verify that the switch signed a receipt, and read it."""
+        key = self.switch.operator.switch_key
+        return open_signed(signed, RECEIPT, key, Receipt.FromString)
+
+    def wait_for_shop(self, minor: int) -> None:
+        """Wait until the shop's account holds so much: it is credited right after the answer."""
+        deadline = time.monotonic() + CALL_LIMIT_S
+        while (has := self.switch.balance(self.account)) != minor:
+            assert time.monotonic() < deadline, f"the shop has {has}, not {minor}"
+            time.sleep(0.01)
 
     def close(self) -> None:
         """Stop everything, and verify the books once more."""
@@ -213,18 +247,26 @@ class Shop:
                 ask = GetPaymentRequest(request_id=payment_id)
                 return PaymentServiceStub(channel).GetPayment(ask, timeout=CALL_LIMIT_S).receipt
             except grpc.RpcError as error:
-                assert reason_of(error) == "RESOURCE_UNKNOWN", error
+                if reason_of(error) != "RESOURCE_UNKNOWN":
+                    raise
                 return None
+
+
+@contextmanager
+def shards_of(data: Path) -> Iterator[list[SqliteReader]]:
+    """Open the shards of a data folder to read what is committed, beside a running switch."""
+    books = read_books(data)
+    readers = [SqliteReader(shard_path(data, n), n, books.id) for n in range(books.shards)]
+    try:
+        yield readers
+    finally:
+        for reader in readers:
+            reader.close()
 
 
 def total_of(*goods: str) -> int:
     """Add goods up, minor units."""
     return sum(PRICES[gtin] for gtin in goods)
-
-
-def certificate_of(register: Register) -> Signed:
-    """Give a register's merchant certificate."""
-    return open_terminal(register.folder, register.identity).merchant_certificate
 
 
 def reason_of(error: grpc.RpcError) -> str:
@@ -237,6 +279,6 @@ def reason_of(error: grpc.RpcError) -> str:
     return ""
 
 
-def _numbers_on(shard: int) -> Iterator[int]:
-    slots = SlotMap.even(SHARDS)
+def _numbers_on(shard: int, shards: int) -> Iterator[int]:
+    slots = SlotMap.even(shards)
     return (n for n in itertools.count(1) if slots.shard_of(make_account(1, n)) == shard)

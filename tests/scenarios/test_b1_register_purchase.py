@@ -7,8 +7,6 @@ answer is in `test_b1_lost_answer.py`.
 from __future__ import annotations
 
 import io
-import threading
-import time
 
 import grpc
 import pytest
@@ -17,11 +15,9 @@ from PIL import Image
 from rich.console import Console
 
 from edge_agents.journal import PaymentState
-from edge_agents.payment_request import PendingPayment, RequestMaker, Terminal
-from edge_agents.terminal import open_terminal
+from edge_agents.payment_request import PendingPayment, Terminal
 from kessai.envelope import PAYMENT_REQUEST, sign
-from kessai.money import Money
-from kessai.v1.payment_pb2 import LineItem, PaymentRequest
+from kessai.v1.payment_pb2 import PaymentRequest
 from simulators.devices.paper_roll import Printed, draw_slip, text_of
 from simulators.town import free_udp_port
 from tests.running import kessai
@@ -37,7 +33,6 @@ from tests.scenarios.shop import (
     Customer,
     Register,
     Shop,
-    certificate_of,
     reason_of,
     total_of,
 )
@@ -70,11 +65,18 @@ def test_a_purchase_is_paid(shop: Shop, register: Register, alice: Customer) -> 
     paid = phone.next("paid")
     assert (paid["shop"], paid["total"], phone.end()) == (SHOP_NAME, "6.07 EUR", 0)
     paper = text_of(register.printer.wait_for_slips(slips + 1)[-1])
-    for said in (SHOP_NAME, "Rye bread 1 kg", "2 x 1.29", "6.07 EUR", "PAID", "Signed by the switch"):
+    for said in (
+        SHOP_NAME,
+        "Rye bread 1 kg",
+        "2 x 1.29",
+        "6.07 EUR",
+        "PAID",
+        "Signed by the switch",
+    ):
         assert said in paper
     assert asked["payment_id"] in paper
     assert shop.switch.balance(alice.account) == before - 607
-    wait_for_balance(shop, shop_before + 607)
+    shop.wait_for_shop(shop_before + 607)
     shop.switch.verify()
 
 
@@ -267,26 +269,19 @@ def test_one_request_id_pays_one_thing(shop: Shop, alice: Customer) -> None:
     """The same id with other content is refused, also when another payer's shard would take it."""
     dave = shop.customer("dave", cash=5_000, shard=3)
     register = shop.register("till-3")
-    terminal = open_terminal(register.folder, register.identity)
-    certificate = certificate_of(register)
+    identity, terminal = register.identity, register.terminal
     before = shop.switch.balance(alice.account)
-
-    def ask(minor: int, order: str) -> PendingPayment:
-        maker = RequestMaker(terminal, 60, now_us, lambda length: bytes(length))
-        item = LineItem(description="Goods", quantity=1, unit_price_minor=minor)
-        return maker.make(order, [item], Money(minor, "EUR"))
-
-    first = ask(250, "first")
-    sealed = alice.authorize(first, certificate)
-    receipt = shop.settle(register.identity, first, sealed)
-    assert shop.settle(register.identity, first, sealed).payload == receipt.payload
-    other = with_id(ask(350, "other"), first.request_id, terminal)
+    first = register.ask(250)
+    sealed = alice.authorize(first, terminal)
+    receipt = shop.settle(identity, first, sealed)
+    assert shop.settle(identity, first, sealed).payload == receipt.payload
+    other = with_id(register.ask(350), first.request_id, terminal)
     for pending, payer in ((other, alice), (other, dave), (first, dave)):
         with pytest.raises(grpc.RpcError) as refused:
-            shop.settle(register.identity, pending, payer.authorize(pending, certificate))
+            shop.settle(identity, pending, payer.authorize(pending, terminal))
         assert refused.value.code() is grpc.StatusCode.ALREADY_EXISTS
         assert reason_of(refused.value) == "REQUEST_ID_REUSED"
-    again = shop.find(register.identity, first.payment_id)
+    again = shop.find(identity, first.payment_id)
     assert again is not None
     assert again.payload == receipt.payload
     assert shop.switch.balance(alice.account) == before - 250
@@ -305,11 +300,6 @@ def with_id(pending: PendingPayment, request_id: bytes, terminal: Terminal) -> P
     return PendingPayment(sign(PAYMENT_REQUEST, request, terminal.signing_key), request)
 
 
-def now_us() -> int:
-    """Tell the time."""
-    return time.time_ns() // 1_000
-
-
 def read_qr(slip: list[Printed]) -> str:
     """Photograph the drawn slip, two pixels by two a module, and read its QR code."""
     console = Console(width=120, file=io.StringIO(), record=True)
@@ -323,13 +313,3 @@ def read_qr(slip: list[Printed]) -> str:
                     image.paste(0, (x * 4, y * 8 + half * 4, x * 4 + 4, y * 8 + half * 4 + 4))
     (code,) = zxingcpp.read_barcodes(image)
     return str(code.text)
-
-
-def wait_for_balance(shop: Shop, minor: int) -> None:
-    """Wait until the shop's account holds so much: it is credited right after the answer."""
-    tick = threading.Event()
-    for _ in range(500):
-        if shop.switch.balance(shop.account) == minor:
-            return
-        tick.wait(0.02)
-    raise AssertionError(f"the shop has {shop.switch.balance(shop.account)}, not {minor}")
