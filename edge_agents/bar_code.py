@@ -17,7 +17,7 @@ def read_gtin(text: str) -> str | None:
 
     A wrong check digit reads as None too: biip does not raise for it, it gives no GTIN.
     """
-    if not text.isascii() or not text.strip():
+    if not text.isascii():  # biip takes digits of any script
         return None
     try:
         gtin = biip.parse(text).gtin

@@ -225,6 +225,22 @@ async def test_an_unknown_payment_can_be_set_aside(shop: Shop) -> None:
     assert shop.states() == ["settled"]
 
 
+async def test_an_older_outcome_does_not_touch_the_sale_at_hand(shop: Shop) -> None:
+    """Set aside, then settled while the next customer is asked to pay: both pay their own."""
+    async with open_till(shop, forge, *[UNAVAILABLE] * 2):
+        await shop.scan(BREAD, "%PAY")
+        await shop.shows("Hold phone")
+        shop.reader.put(Phone())
+        await shop.events.wait_for("unknown")
+        await shop.scan("%CANCEL", MILK, "%PAY")
+        await shop.events.wait_for("settled")
+        await shop.shows("To pay EUR      1.29")
+        shop.reader.put(Phone())
+        await shop.shows("Paid EUR        1.29")
+        await shop.slips(2)
+    assert shop.states() == ["settled", "settled"]
+
+
 async def test_cancel_before_the_tap(shop: Shop) -> None:
     """A phone that comes later is asked nothing."""
     phone = Phone()

@@ -12,6 +12,7 @@ from edge_agents.devices.serial_line import DeviceLost
 from kessai.complaint import Complaint
 from simulators.devices.paper_roll import PrintedLine, PrintedQr, qr_codes_of, text_of
 from simulators.devices.printer import SimulatedPrinter
+from simulators.devices.pty_line import PtyLine
 
 SLIP: list[Element] = [
     Text("Corner Shop", bold=True, large=True, centred=True),
@@ -49,6 +50,25 @@ async def test_without_paper_nothing_is_printed(tmp_path: Path) -> None:
     assert not simulated.roll.hanging
     printer.close()
     simulated.close()
+
+
+async def test_a_printer_without_paper_is_sent_nothing(tmp_path: Path) -> None:
+    """It might print half of it when paper is back."""
+    heard = bytearray()
+
+    def hear(data: bytes) -> None:
+        heard.extend(data)
+        line.write(b"\x72")  # online, no paper
+
+    line = PtyLine(tmp_path / "printer", hear)
+    line.plug()
+    printer = Printer(str(line.path))
+    printer.open()
+    with pytest.raises(PaperOut):
+        await printer.print(SLIP)
+    printer.close()
+    line.unplug()
+    assert heard == b"\x10\x04\x04"
 
 
 async def test_paper_that_ends_half_way_is_noticed(tmp_path: Path) -> None:
@@ -90,8 +110,6 @@ async def test_an_unplugged_printer_is_lost_and_comes_back(tmp_path: Path) -> No
 
 async def test_a_line_without_a_printer_is_lost(tmp_path: Path) -> None:
     """Something takes the bytes and never answers: the receipt does not count as printed."""
-    from simulators.devices.pty_line import PtyLine
-
     line = PtyLine(tmp_path / "printer", on_bytes=lambda _: None)
     line.plug()
     printer = Printer(str(line.path))
