@@ -25,8 +25,8 @@ from server.identity.refusals import Exists, Unknown
 from server.ledger.account import Account as Account
 from server.ledger.chart import AccountKind, kind_of_owner, open_account
 from server.shards.router import Shards
-from server.shards.store import BookedEntry, StoreUnavailable, Total
-from server.switch.refused import Unavailable
+from server.shards.store import BookedEntry, Total
+from server.switch.refused import refusing_store_trouble
 from server.switch.settle import Settle
 
 _ATTEMPTS = 8
@@ -99,10 +99,8 @@ class Accounts:
         self, account_id: int, owner: str | None, before: int, limit: int
     ) -> Statement:
         """Give a page of entries below sequence `before` (0: the newest); Unknown as `find`."""
-        try:
+        with refusing_store_trouble():
             account, entries = await self._shards.statement(account_id, before, limit)
-        except StoreUnavailable as error:
-            raise Unavailable(str(error)) from None
         if account is None or (owner is not None and account.owner != owner):
             raise _unknown()
         return Statement(account, entries)
@@ -131,17 +129,13 @@ class Accounts:
 
     async def trial_balance(self) -> TrialBalance:
         """Add up all accounts by kind and currency, each shard at one moment; Unavailable."""
-        try:
+        with refusing_store_trouble():
             by_shard = await self._shards.totals()
-        except StoreUnavailable as error:
-            raise Unavailable(str(error)) from None
         return trial_balance(by_shard)
 
     async def _existing(self, account_id: int) -> Account:
-        try:
+        with refusing_store_trouble():
             account = await self._shards.account(account_id)
-        except StoreUnavailable as error:
-            raise Unavailable(str(error)) from None
         if account is None:
             raise _unknown()
         return account

@@ -13,10 +13,10 @@ import asyncio
 import structlog
 
 from server.domain.arrival import arrival
-from server.shards.lane import LaneClosed, LaneFull
+from server.shards.lane import LaneClosed
 from server.shards.router import Shards
 from server.shards.shard import Delivered
-from server.shards.store import OutboxRow, StoreUnavailable
+from server.shards.store import OutboxRow
 
 _BATCH = 512
 _RETRY_S = 0.5
@@ -68,13 +68,13 @@ class Depositor:
             try:
                 while rows := await self._shards.outbox(shard, _BATCH):
                     await self._deliver(shard, rows)
-            except (StoreUnavailable, LaneFull) as error:
-                log.warning("deposits wait", shard=shard, why=str(error) or "the store is busy")
+            except LaneClosed:
+                return
+            except Exception as error:  # whatever it is, what is owed is tried again
+                log.warning("deposits wait", shard=shard, why=str(error) or type(error).__name__)
                 await asyncio.sleep(_RETRY_S)
                 self._owed[shard].set()
                 continue
-            except LaneClosed:
-                return
             if not self._owed[shard].is_set():
                 self._empty[shard].set()
 

@@ -13,9 +13,9 @@ import structlog
 
 from server.domain.hold import ExpireHold
 from server.ledger.transfer import Hold
-from server.shards.lane import LaneClosed, LaneFull
+from server.shards.lane import LaneClosed
 from server.shards.router import Shards
-from server.shards.store import Reader, StoreUnavailable
+from server.shards.store import Reader
 
 _EVERY_S = 1.0
 _AT_ONCE = 512
@@ -59,10 +59,10 @@ class HoldExpiry:
         while True:
             try:
                 await self.release_due()
-            except (StoreUnavailable, LaneFull) as error:
-                log.warning("holds wait", why=str(error) or "the store is busy")
             except LaneClosed:
                 return
+            except Exception as error:  # whatever it is, the next look tries again
+                log.warning("holds wait", why=str(error) or type(error).__name__)
             await asyncio.sleep(_EVERY_S)
 
 

@@ -9,8 +9,7 @@ from kessai.v1 import decline_pb2 as d
 from kessai.v1.decline_pb2 import DeclineReason
 from server.domain.command import ACCEPTED
 from server.shards.router import Shards
-from server.shards.store import StoreUnavailable
-from server.switch.refused import Unavailable
+from server.switch.refused import refusing_store_trouble
 
 REMEMBERED = 100_000
 
@@ -25,7 +24,7 @@ class Payees:
     async def refusal(self, account_id: int, ledger: int) -> DeclineReason.ValueType:
         """Tell why an account cannot be paid in a currency: unknown, other currency, or ACCEPTED.
 
-        Raises Unavailable.
+        Raises Unavailable, Overloaded.
         """
         kept_in = self._ledgers.get(account_id) or await self._look_up(account_id)
         if kept_in is None:
@@ -33,10 +32,8 @@ class Payees:
         return ACCEPTED if kept_in == ledger else d.DECLINE_REASON_CURRENCY_MISMATCH
 
     async def _look_up(self, account_id: int) -> int | None:
-        try:
+        with refusing_store_trouble():
             account = await self._shards.account(account_id)
-        except StoreUnavailable as error:
-            raise Unavailable(str(error)) from None
         if account is None:
             return None
         if len(self._ledgers) >= REMEMBERED:

@@ -8,8 +8,13 @@ Refusal
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from kessai.v1 import error_pb2
 from server.identity.refusals import Refusal
+from server.shards.lane import LaneClosed, LaneFull
+from server.shards.store import StoreUnavailable
 
 
 class RequestIdStale(Refusal):
@@ -43,3 +48,16 @@ class Overloaded(Refusal):
 
     def __init__(self) -> None:
         super().__init__("too many requests are waiting; nothing was done: try again later")
+
+
+@contextmanager
+def refusing_store_trouble() -> Iterator[None]:
+    """Turn what the shards cannot do now into Unavailable or Overloaded."""
+    try:
+        yield
+    except StoreUnavailable as error:
+        raise Unavailable(str(error)) from None
+    except LaneClosed:
+        raise Unavailable("the switch is stopping") from None
+    except LaneFull:
+        raise Overloaded from None

@@ -7,6 +7,7 @@ verify both documents -> payee's terms -> settle -> signed receipt. Called by
 from __future__ import annotations
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from google.protobuf.message import DecodeError
 
 from kessai.currency import BY_CODE
 from kessai.v1.envelope_pb2 import Signed
@@ -15,15 +16,15 @@ from kessai.v1.payment_pb2 import PaymentEvidence, PaymentRequest, SettlePayment
 from server.domain.command import ACCEPTED, CommandKind
 from server.domain.history import expire_us_of, payment_input_hash
 from server.domain.payment import SettlePayment
-from server.identity.refusals import Unknown
+from server.identity.refusals import RequestIdReused, Unknown
 from server.shards.directory import Directory
-from server.shards.lane import Lane, LaneClosed, LaneFull
+from server.shards.lane import Lane
 from server.shards.router import Shards
-from server.shards.store import StoreUnavailable
+from server.shards.settlement_log import LogRow
 from server.switch.documents import Declined, Purchase, Submission, open_purchase
 from server.switch.payees import Payees
 from server.switch.receipts import Receipts
-from server.switch.refused import Overloaded, Unavailable
+from server.switch.refused import refusing_store_trouble
 from server.switch.settle import Settle
 
 
@@ -57,34 +58,49 @@ class RegisterPurchase:
         merchant = self._directory.merchant(merchant_id)
         if merchant is None:
             raise Unknown(f'there is no merchant "{merchant_id}"')
-        signed_request = message.payment_request
+        submission = Submission(message, request_id, merchant, terminal_id)
         try:
-            purchase = await self._verifying.submit(
-                Submission(message, request_id, merchant, terminal_id)
-            )
+            with refusing_store_trouble():
+                purchase = await self._verifying.submit(submission)
         except Declined as declined:
-            return self._receipts.for_declined(
-                request_id, signed_request.payload, _claimed_amount(signed_request), declined
-            )
-        except (LaneFull, LaneClosed):
-            raise Overloaded from None
-        command = await self._command(purchase, signed_request, merchant.account)
+            return await self._declined(submission, declined)
+        command = await self._command(purchase, message.payment_request, merchant.account)
         shard, row = await self._settle(command)
-        return self._receipts.for_row(shard, row, signed_request.payload)
+        return self._receipts.for_row(shard, row, message.payment_request.payload)
 
     async def find(self, request_id: bytes, merchant_id: str, terminal_id: str) -> Signed:
-        """Give the receipt of one of a terminal's own payments; Unknown, Unavailable."""
-        try:
+        """Give the receipt of one of a terminal's own payments, or raise what `settle` does."""
+        found = await self._find(request_id, merchant_id, terminal_id)
+        if found is None:
+            raise Unknown("this terminal has no payment under that request_id")
+        return self._receipts.for_row(*found)
+
+    async def _declined(self, submission: Submission, declined: Declined) -> Signed:
+        # What was decided stays so, even if its documents would not hold today: the terminal may
+        # have been paired anew since, or sends other documents after the good ones.
+        payload, request_id = submission.message.payment_request.payload, submission.request_id
+        found = await self._find(
+            request_id, submission.merchant.merchant_id, submission.terminal_id
+        )
+        if found is None:
+            amount = _claimed_amount(payload)
+            return self._receipts.for_declined(request_id, payload, amount, declined)
+        if found[-1] != payload:
+            raise RequestIdReused
+        return self._receipts.for_row(*found)
+
+    async def _find(
+        self, request_id: bytes, merchant_id: str, terminal_id: str
+    ) -> tuple[int, LogRow, bytes] | None:
+        with refusing_store_trouble():
             found = await self._shards.find(request_id)
-        except StoreUnavailable as error:
-            raise Unavailable(str(error)) from None
-        if found is not None and found[1].kind == CommandKind.SETTLE_PAYMENT:
-            shard, row = found
-            payload = PaymentEvidence.FromString(row.body).payment_request.payload
-            request = PaymentRequest.FromString(payload)
-            if (request.merchant_id, request.terminal_id) == (merchant_id, terminal_id):
-                return self._receipts.for_row(shard, row, payload)
-        raise Unknown("this terminal has no payment under that request_id")
+        if found is None or found[1].kind != CommandKind.SETTLE_PAYMENT:
+            return None
+        payload = PaymentEvidence.FromString(found[1].body).payment_request.payload
+        request = PaymentRequest.FromString(payload)
+        if (request.merchant_id, request.terminal_id) != (merchant_id, terminal_id):
+            return None
+        return *found, payload
 
     def close(self) -> None:
         """Verify what has queued up, then stop."""
@@ -130,9 +146,9 @@ class RegisterPurchase:
         return answers
 
 
-def _claimed_amount(signed_request: Signed) -> Money:
+def _claimed_amount(payload: bytes) -> Money:
     # What a forged request says is told back as it came, or nothing if it says nothing.
     try:
-        return PaymentRequest.FromString(signed_request.payload).total
-    except ValueError:
+        return PaymentRequest.FromString(payload).total
+    except DecodeError:
         return Money()

@@ -12,12 +12,10 @@ from collections.abc import Callable
 from server.domain.command import Command
 from server.identity.refusals import RequestIdReused
 from server.shards import settlement_log
-from server.shards.lane import LaneClosed, LaneFull
 from server.shards.router import Shards
 from server.shards.settlement_log import LogRow
-from server.shards.store import StoreUnavailable
 from server.switch.claims import MEMORY_US, Claims, is_young
-from server.switch.refused import Overloaded, RequestIdStale, Unavailable
+from server.switch.refused import RequestIdStale, refusing_store_trouble
 
 
 class Settle:
@@ -41,20 +39,15 @@ class Settle:
         """
         now_us = self._now_us()
         shard = self._shards.home_of(command.home()).place.shard
-        try:
+        with refusing_store_trouble():
             if not is_young(command.request_id, now_us):
                 return shard, await self._first_row(command)
             if not self._claims.claim(command.request_id, shard, now_us):
                 raise RequestIdReused
-            return shard, await self._shards.submit(command)
-        except settlement_log.RequestIdReused:
-            raise RequestIdReused from None
-        except StoreUnavailable as error:
-            raise Unavailable(str(error)) from None
-        except LaneClosed:
-            raise Unavailable("the switch is stopping") from None
-        except LaneFull:
-            raise Overloaded from None
+            try:
+                return shard, await self._shards.submit(command)
+            except settlement_log.RequestIdReused:
+                raise RequestIdReused from None
 
     async def _first_row(self, command: Command) -> LogRow:
         shard = self._shards.home_of(command.home())

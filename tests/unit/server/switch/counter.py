@@ -1,0 +1,155 @@
+"""A counter for tests: a shop's till, Ann and her phone, with real keys in a real directory."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+from kessai.account_number import format_account
+from kessai.envelope import (
+    PAYMENT_AUTHORIZATION,
+    PAYMENT_REQUEST,
+    RECEIPT,
+    PrivateKey,
+    key_id_of,
+    open_signed,
+    raw_public_key,
+    sign,
+)
+from kessai.money import Money
+from kessai.request_id import format_request_id
+from kessai.seal import seal
+from kessai.v1 import payment_pb2
+from kessai.v1.envelope_pb2 import Sealed, Signed
+from kessai.v1.payment_pb2 import (
+    LineItem,
+    PaymentAuthorization,
+    PaymentRequest,
+    Receipt,
+    SettlePaymentRequest,
+)
+from server.domain.directory import DeviceEntry, IssuedCertificate, Merchant
+from server.shards.directory import Directory
+from server.shards.router import Shards
+from server.switch.receipts import Receipts
+from server.switch.register_purchase import RegisterPurchase
+from server.switch.settle import Settle
+from tests.unit.server.domain.commands import MINUTE_US, NOW_US, fresh_id
+from tests.unit.server.shards.parts import Clock
+
+TILL, PHONE = "agent/shop/till-1", "phone/ann/pixel"
+ANN, SHOP = 1_0000_0042, 1_0000_0007
+LIMIT = Money(500, "EUR")
+PIN = payment_pb2.CUSTOMER_VERIFICATION_DEVICE_PIN
+
+
+def nothing(_: object) -> None:
+    """Leave it as it is."""
+
+
+@dataclass
+class Alterations:
+    """What is done to good documents on their way; and with which keys they are signed."""
+
+    request: Callable[[PaymentRequest], object] = nothing
+    signed_request: Callable[[Signed], object] = nothing
+    authorization: Callable[[PaymentAuthorization], object] = nothing
+    signed_authorization: Callable[[Signed], object] = nothing
+    sealed: Callable[[Sealed], object] = nothing
+    message: Callable[[SettlePaymentRequest], object] = nothing
+    terminal_key: PrivateKey | None = None
+    phone_key: PrivateKey | None = None
+    info: bytes = b""
+    opened: bytes = b""
+
+
+@dataclass
+class Counter:
+    """The parties, known to a directory in a folder."""
+
+    folder: Path
+    terminal_key: Ed25519PrivateKey = field(default_factory=Ed25519PrivateKey.generate)
+    phone_key: PrivateKey = field(default_factory=lambda: ec.generate_private_key(ec.SECP256R1()))
+    switch_key: Ed25519PrivateKey = field(default_factory=Ed25519PrivateKey.generate)
+    sealing_key: X25519PrivateKey = field(default_factory=X25519PrivateKey.generate)
+
+    def __post_init__(self) -> None:
+        self.clock = Clock()
+        self.directory = Directory(self.folder / "directory.db", self.clock)
+        self.merchant = Merchant("shop", "Corner Shop", "5411", SHOP, LIMIT)
+        self.directory.add_merchant(self.merchant)
+        self.enroll(TILL, self.terminal_key)
+        self.enroll(PHONE, self.phone_key)
+
+    def enroll(self, device: str, key: PrivateKey) -> None:
+        """Enter a device with its signing key; one it had before is revoked."""
+        serial = int.from_bytes(os.urandom(8), "big")
+        certificate = IssuedCertificate(serial, device, fresh_id(), b"", b"", b"", NOW_US * 2)
+        public = key.public_key()
+        raw = raw_public_key(public)
+        self.directory.enroll(DeviceEntry(certificate, key_id_of(public), raw, "1.0", NOW_US))
+
+    def purchases(self, shards: Shards) -> RegisterPurchase:
+        """The use case on these shards."""
+        settle = Settle(shards, self.clock)
+        receipts = Receipts(self.switch_key)
+        return RegisterPurchase(shards, settle, receipts, self.directory, self.sealing_key)
+
+    def pay(
+        self, minor: int = 300, request_id: bytes = b"", altered: Alterations | None = None
+    ) -> SettlePaymentRequest:
+        """Go through a purchase up to what the till sends, altered on the way."""
+        alter = altered or Alterations()
+        request_id = request_id or fresh_id()
+        request = PaymentRequest(
+            request_id=request_id,
+            merchant_id="shop",
+            terminal_id="till-1",
+            order_id="till-1-000001",
+            items=[LineItem(description="Bread", quantity=1, unit_price_minor=minor)],
+            total=Money(minor, "EUR").to_proto(),
+        )
+        request.create_time.FromMicroseconds(self.clock())
+        request.expire_time.FromMicroseconds(self.clock() + MINUTE_US)
+        alter.request(request)
+        signed_request = sign(PAYMENT_REQUEST, request, alter.terminal_key or self.terminal_key)
+        alter.signed_request(signed_request)
+        message = SettlePaymentRequest(
+            request_id=format_request_id(request_id),
+            payment_request=signed_request,
+            sealed_authorization=self._authorize(signed_request, request, alter),
+        )
+        alter.message(message)
+        return message
+
+    def _authorize(
+        self, signed_request: Signed, request: PaymentRequest, alter: Alterations
+    ) -> Sealed:
+        request_hash = hashlib.sha256(signed_request.payload).digest()
+        authorization = PaymentAuthorization(
+            request_hash=request_hash,
+            merchant_id=request.merchant_id,
+            terminal_id=request.terminal_id,
+            amount=request.total,
+            account_number=format_account(ANN),
+            customer_verification=PIN,
+            expire_time=request.expire_time,
+        )
+        alter.authorization(authorization)
+        signed = sign(PAYMENT_AUTHORIZATION, authorization, alter.phone_key or self.phone_key)
+        alter.signed_authorization(signed)
+        opened = alter.opened or signed.SerializeToString(deterministic=True)
+        sealed = seal(opened, self.sealing_key.public_key(), alter.info or request_hash)
+        alter.sealed(sealed)
+        return sealed
+
+    def read(self, receipt: Signed) -> Receipt:
+        """Open a receipt as a till does."""
+        return open_signed(receipt, RECEIPT, self.switch_key.public_key(), Receipt.FromString)

@@ -1,0 +1,155 @@
+"""The depositor: what is owed arrives once, wherever it was stopped; row B13."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import apsw
+import pytest
+
+from kessai.money import MAX_AMOUNT
+from server.domain.arrival import arrival
+from server.ledger.chart import AccountKind, house_account_id
+from server.shards.router import Shards, shard_path
+from server.shards.shard import Delivered
+from server.switch.depositor import Depositor
+from tests.unit.server.domain.commands import (
+    EUR,
+    JPY,
+    accounts_on,
+    deposit,
+    open_account,
+    pay,
+)
+from tests.unit.server.shards.parts import open_shards, shards_in, verify_shards
+
+SHARDS, LIMIT_S = 2, 20.0
+ANN = next(accounts_on(0, SHARDS))
+SHOP, YEN, FULL, UNKNOWN = (a for a, _ in zip(accounts_on(1, SHARDS), range(4), strict=False))
+SUSPENSE = house_account_id(AccountKind.SUSPENSE, 1, EUR)
+
+
+async def fill(shards: Shards) -> None:
+    """Ann has 1000; the others are on the other shard."""
+    for command in (
+        open_account(ANN),
+        open_account(SHOP, "merchant/shop"),
+        open_account(YEN, "merchant/yen", JPY),
+        open_account(FULL, "merchant/full"),
+        deposit(ANN, 1000),
+        deposit(FULL, MAX_AMOUNT),
+    ):
+        assert not (await shards.submit(command)).decline
+
+
+@asynccontextmanager
+async def delivering(folder: Path) -> AsyncIterator[tuple[Shards, Depositor]]:
+    """Shards with a depositor at work, as bootstrap wires them."""
+    wakers: list[Callable[[int], None]] = []
+
+    def on_owed(shard: int) -> None:
+        wakers[0](shard)
+
+    shards = open_shards(folder, SHARDS, on_owed=on_owed)
+    depositor = Depositor(shards)
+    wakers.append(depositor.wake)
+    depositor.start()
+    yield shards, depositor
+    await depositor.close()
+    shards.close()
+
+
+async def credited(shards: Shards, account: int) -> int:
+    """What an account got."""
+    found = await shards.account(account)
+    return found.credits_posted if found else 0
+
+
+async def test_what_is_paid_arrives(tmp_path: Path) -> None:
+    async with delivering(tmp_path) as (shards, depositor):
+        await fill(shards)
+        payments = [pay(ANN, SHOP, amount) for amount in range(1, 21)]
+        await asyncio.gather(*(shards.submit(payment) for payment in payments))
+        await depositor.idle(LIMIT_S)
+        assert await credited(shards, SHOP) == 210
+        assert await shards.outbox(0, 100) == []
+    report = verify_shards(tmp_path, SHARDS)
+    assert (report.faults, report.in_transit) == ([], 0)
+
+
+@pytest.mark.parametrize("arrived", range(4))
+@pytest.mark.parametrize("told", [False, True])
+async def test_it_takes_up_where_it_stopped(tmp_path: Path, arrived: int, told: bool) -> None:
+    """Stopped after none, some or all arrivals, and before or after they were ticked off."""
+    with shards_in(tmp_path, SHARDS) as shards:
+        await fill(shards)
+        for amount in (1, 20, 300):
+            await shards.submit(pay(ANN, SHOP, amount))
+        owed = await shards.outbox(0, 100)
+        for debt in owed[:arrived]:
+            await shards.submit(arrival(0, *debt))
+        if told and arrived:
+            await shards.shard(0).submit(Delivered(owed[arrived - 1].log_sequence))
+    assert verify_shards(tmp_path, SHARDS).in_transit == 3 - arrived
+    for _ in range(2):
+        async with delivering(tmp_path) as (shards, depositor):
+            await depositor.idle(LIMIT_S)
+            assert await credited(shards, SHOP) == 321
+            assert await shards.outbox(0, 100) == []
+    report = verify_shards(tmp_path, SHARDS)
+    assert (report.faults, report.in_transit) == ([], 0)
+
+
+@pytest.mark.parametrize("payee", [UNKNOWN, YEN, FULL])
+async def test_what_nobody_can_take_is_in_suspense(tmp_path: Path, payee: int) -> None:
+    """No such account, other money, or no room: the money is kept, and named."""
+    async with delivering(tmp_path) as (shards, depositor):
+        await fill(shards)
+        before = await credited(shards, payee)
+        row = await shards.submit(pay(ANN, payee, 30))
+        assert not row.decline
+        await depositor.idle(LIMIT_S)
+        assert await credited(shards, payee) == before
+        _, entries = await shards.shard(1).read(lambda r: r.statement(SUSPENSE, 0, 10))
+        assert [(entry.amount, entry.counterparty) for entry in entries] == [(30, ANN)]
+    assert verify_shards(tmp_path, SHARDS).faults == []
+
+
+async def test_a_trouble_is_waited_out(tmp_path: Path) -> None:
+    """A full disk at the payee's shard holds deposits up, and loses none."""
+    async with delivering(tmp_path) as (shards, depositor):
+        await fill(shards)
+        db = shards.shard(1)._store._db  # type: ignore[attr-defined]
+        pages = db.pragma("page_count")
+        db.pragma("max_page_count", pages)
+        payments = [pay(ANN, SHOP, 1) for _ in range(400)]
+        await asyncio.gather(*(shards.submit(payment) for payment in payments))
+        with pytest.raises(TimeoutError):
+            await depositor.idle(0.3)
+        assert await shards.outbox(0, 1) != []
+        db.pragma("max_page_count", pages + 1000)
+        await depositor.idle(LIMIT_S)
+        assert await credited(shards, SHOP) == 400
+    assert verify_shards(tmp_path, SHARDS).faults == []
+
+
+async def test_a_spoilt_outbox_row_does_not_end_it(tmp_path: Path) -> None:
+    """What cannot be delivered is tried again, and delivered once it is right again."""
+    with shards_in(tmp_path, SHARDS) as shards:
+        await fill(shards)
+        await shards.submit(pay(ANN, SHOP, 30))
+        [debt] = await shards.outbox(0, 10)
+        await shards.submit(arrival(0, *debt))
+    db = apsw.Connection(str(shard_path(tmp_path, 0)))
+    db.execute("UPDATE outbox SET amount = amount + 1")
+    async with delivering(tmp_path) as (shards, depositor):
+        with pytest.raises(TimeoutError):
+            await depositor.idle(0.3)
+        db.execute("UPDATE outbox SET amount = amount - 1")
+        db.close()
+        await depositor.idle(LIMIT_S)
+        assert await shards.outbox(0, 10) == []
+    assert verify_shards(tmp_path, SHARDS).faults == []
