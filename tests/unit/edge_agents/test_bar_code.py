@@ -37,11 +37,11 @@ def test_what_is_no_goods_gives_none(text: str) -> None:
 @given(st.binary(max_size=60).map(lambda raw: raw.decode("latin-1")) | st.text(max_size=60))
 def test_garbage_never_raises(text: str) -> None:
     gtin = read_gtin(text)
-    assert gtin is None or (len(gtin) == 14 and gtin.isdigit())
+    assert gtin is None or (len(gtin) == 14 and gtin.isascii() and gtin.isdigit())
 
 
 @settings(max_examples=400, deadline=None)
 @given(st.text(alphabet="]C1e0Qd()0123456789\x1d/:.hpsidg", max_size=60))
 def test_almost_codes_never_raise(text: str) -> None:
     gtin = read_gtin(text)
-    assert gtin is None or (len(gtin) == 14 and gtin.isdigit())
+    assert gtin is None or (len(gtin) == 14 and gtin.isascii() and gtin.isdigit())

@@ -19,11 +19,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from edge_agents.journal import Journal
 from edge_agents.price_list import load_price_list
 from edge_agents.receipts import encode_qr
-from edge_agents.terminal import open_terminal
+from edge_agents.terminal import load_or_make_signing_key, open_terminal
 from edge_agents.uplink import Uplink
 from kessai.channel import open_channel
 from kessai.complaint import Complaint
-from kessai.device_identity import load_identity
+from kessai.device_identity import load_identity, write_identity
 from kessai.pairing_code import format_pairing_uri
 from simulators.devices.counter import Counter
 from tests.unit.edge_agents.parties import (
@@ -194,6 +194,22 @@ async def test_a_renewal_that_fails_is_a_complaint_and_the_line_stays(tmp_path: 
     await uplink.close()
 
 
+async def test_an_expired_certificate_is_one_complaint(tmp_path: Path) -> None:
+    """Found at start, and not at the first customer's tap."""
+    async with serving(tmp_path / "switch") as switch:
+        switch.clock.ahead_us = -40 * DAY_US
+        write_identity(tmp_path / "till", switch.identity(TILL))
+    assert_one_complaint(await run(*register_words(tmp_path)), "has expired", "pair again")
+
+
+async def test_a_phone_is_no_terminal(tmp_path: Path) -> None:
+    async with serving(tmp_path / "switch") as switch:
+        identity = switch.identity("phone/ann/pixel")
+    load_or_make_signing_key(tmp_path)
+    with pytest.raises(Complaint, match="phone/ann/pixel, not of a terminal"):
+        open_terminal(tmp_path, identity)
+
+
 async def test_another_s_signing_key_is_no_terminal(tmp_path: Path) -> None:
     folder = tmp_path / "till"
     async with paired(tmp_path):
@@ -202,8 +218,6 @@ async def test_another_s_signing_key_is_no_terminal(tmp_path: Path) -> None:
     (folder / "signing.key").unlink()
     with pytest.raises(Complaint, match="cannot be read"):
         open_terminal(folder, identity)
-    from edge_agents.terminal import load_or_make_signing_key
-
     load_or_make_signing_key(folder)
     with pytest.raises(Complaint, match="not the key that was paired"):
         open_terminal(folder, identity)
