@@ -6,14 +6,16 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
 )
 
 from kessai.complaint import Complaint
@@ -74,9 +76,12 @@ class ServerConfig(BaseSettings):
 
     @field_validator("listen", "pairing_listen", "metrics_listen")
     @classmethod
-    def _is_address(cls, value: str) -> str:
+    def _is_address(cls, value: str, info: ValidationInfo) -> str:
         host, _, port = value.rpartition(":")
-        if value and not (host and port.isascii() and port.isdigit() and int(port) < 65536):
+        may_be_off = info.field_name == "metrics_listen" and value == ""
+        if not may_be_off and not (
+            host and port.isascii() and port.isdigit() and int(port) < 65536
+        ):
             raise ValueError('an address is "host:port", with a port from 0 to 65535')
         return value
 
@@ -97,10 +102,19 @@ def load_config(folder: Path) -> ServerConfig:
         ) from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise Complaint(f"{path} cannot be read: {error}. Nothing was started.") from None
+    return check_config(values, str(path))
+
+
+def check_config(values: Mapping[str, object], where: str) -> ServerConfig:
+    """Make a configuration of values that stand in `where`; Complaint that names the wrong key."""
     try:
-        return ServerConfig(**values)
+        return ServerConfig(**values)  # type: ignore[arg-type]
     except ValidationError as error:
         problem = error.errors()[0]
         key = ".".join(str(part) for part in problem["loc"]) or "the file"
         reason = problem["msg"].removeprefix("Value error, ")
-        raise Complaint(f"{path}: {key}: {reason}. Nothing was started.") from None
+        raise Complaint(f"{where}: {key}: {reason}. Nothing was started.") from None
+    except SettingsError as error:
+        raise Complaint(
+            f"KESSAI_* in the environment: {error}; a list is written as JSON. Nothing was started."
+        ) from None

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from kessai.complaint import Complaint
 from kessai.durable_file import write_durably
+from kessai.identity_path import OPERATOR, IdentityError, format_identity, parse_identity
 from server.config import CONFIG_FILE, SAMPLE, ServerConfig
 from server.identity.authority import Authority
 from server.identity.keyring import Keyring
@@ -68,8 +69,15 @@ def create(
     """Make a data folder, all of it or none; Complaint if there is something already."""
     if not 1 <= shards <= MAX_SHARDS:
         raise Complaint(f"a switch has 1 to {MAX_SHARDS} shards, not {shards}")
-    if folder.exists() and any(folder.iterdir()):
-        raise Complaint(f"{folder} is not empty; nothing was changed. Choose another folder.")
+    try:
+        parse_identity(format_identity(domain, f"{OPERATOR}/{OPERATOR_NAME}"))
+    except IdentityError:
+        raise Complaint(
+            f'"{domain}" is no domain, such as pay.example; nothing was made.'
+        ) from None
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        raise Complaint(f"{folder} is not an empty folder; nothing was changed. Choose another.")
+    folder = folder.absolute()
     partial = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     try:
@@ -89,8 +97,9 @@ def create(
             folder.rmdir()
         partial.rename(folder)
     except OSError as error:
-        shutil.rmtree(partial, ignore_errors=True)
         raise Complaint(f"{folder} cannot be made: {error}. Nothing was left behind.") from None
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 class Lock:
@@ -123,7 +132,10 @@ def read_books(folder: Path) -> Books:
     path = folder / _BOOKS_FILE
     try:
         values = json.loads(path.read_text())
-        return Books(values["id"], values["shards"], SlotMap.from_ranges(values["slots"]))
+        books = Books(values["id"], values["shards"], SlotMap.from_ranges(values["slots"]))
+        if set(books.slots.shard_of_slot) - set(range(books.shards)):
+            raise ValueError("it names shards that there are not")
+        return books
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise Complaint(
             f"{path} does not say where the accounts are ({error}). No money was moved. "

@@ -13,12 +13,12 @@ from kessai.account_number import AccountNumberError, format_account, pretty_acc
 from kessai.account_number import parse_account as parse
 from kessai.complaint import Complaint
 from kessai.decline import meaning_of, name_of
-from kessai.money import Money, MoneyError
+from kessai.money import Money
 from kessai.v1 import account_pb2 as pb
 from kessai.v1.account_pb2_grpc import AccountServiceStub
 from kessai.v1.decline_pb2 import DeclineReason
 from server.commands.operator_line import DEADLINE_S, call, fresh_request_id
-from server.commands.options import Data, Identity
+from server.commands.options import Data, Identity, money
 
 account = typer.Typer(
     pretty_exceptions_enable=False,
@@ -37,8 +37,10 @@ Currency = Annotated[str, typer.Option(help="ISO 4217 code.")]
 def open_account(
     owner: Annotated[str, typer.Argument(help='"wallet/<id>" or "merchant/<id>".')],
     currency: Currency = "EUR",
-    branch: Annotated[int, typer.Option(help="1 to 9999.")] = 1,
-    number: Annotated[int, typer.Option(help="A number of your choice; 0: any.")] = 0,
+    branch: Annotated[int, typer.Option(help="The branch.", min=1, max=9999)] = 1,
+    number: Annotated[
+        int, typer.Option(help="A number of your choice; 0: any.", min=0, max=99_999_999)
+    ] = 0,
     data: Data = None,
     identity: Identity = None,
 ) -> None:
@@ -69,7 +71,9 @@ def show_account(number: AccountNumber, data: Data = None, identity: Identity = 
 @account.command("statement")
 def show_statement(
     number: AccountNumber,
-    size: Annotated[int, typer.Option("--size", help="Entries, newest first.")] = 20,
+    size: Annotated[
+        int, typer.Option("--size", help="Entries, newest first.", min=1, max=500)
+    ] = 20,
     page_token: Annotated[str, typer.Option(help="Where to go on.")] = "",
     data: Data = None,
     identity: Identity = None,
@@ -115,12 +119,12 @@ def deposit_cash(
     request = pb.DepositCashRequest(
         request_id=fresh_request_id(),
         account_number=_number(number),
-        amount=_money(amount, currency).to_proto(),
+        amount=money(amount, currency).to_proto(),
     )
     response = call(
         data, identity, lambda ch: AccountServiceStub(ch).DepositCash(request, timeout=DEADLINE_S)
     )
-    _outcome(response.decline_reason, f"{_money(amount, currency)} paid into {number}")
+    _outcome(response.decline_reason, f"{money(amount, currency)} paid into {number}")
 
 
 @account.command("withdraw")
@@ -135,12 +139,12 @@ def withdraw_cash(
     request = pb.WithdrawCashRequest(
         request_id=fresh_request_id(),
         account_number=_number(number),
-        amount=_money(amount, currency).to_proto(),
+        amount=money(amount, currency).to_proto(),
     )
     response = call(
         data, identity, lambda ch: AccountServiceStub(ch).WithdrawCash(request, timeout=DEADLINE_S)
     )
-    _outcome(response.decline_reason, f"{_money(amount, currency)} paid out of {number}")
+    _outcome(response.decline_reason, f"{money(amount, currency)} paid out of {number}")
 
 
 def _outcome(reason: DeclineReason.ValueType, done: str) -> None:
@@ -154,13 +158,6 @@ def _number(text: str) -> str:
         return format_account(parse(text))
     except AccountNumberError as error:
         raise Complaint(f'"{text}": {error}') from None
-
-
-def _money(amount: str, currency: str) -> Money:
-    try:
-        return Money.parse(amount, currency)
-    except MoneyError as error:
-        raise Complaint(f"{error}. No money was moved.") from None
 
 
 def _summary(a: pb.Account) -> str:

@@ -8,10 +8,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from kessai.complaint import Complaint
 from server import data_folder, main
 from server.commands.options import DataFolder
-from server.config import ServerConfig, load_config
+from server.config import check_config, load_config
 
 init = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
 serve = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
@@ -38,15 +37,15 @@ def make_folder(
     ),
 ) -> None:
     """Make a data folder: certificates, keys, shards and a commented config."""
-    try:
-        config = ServerConfig(
-            listen=listen,
-            pairing_listen=pairing_listen,
-            metrics_listen=metrics_listen,
-            public_host=public_host,
-        )
-    except ValueError as error:
-        raise Complaint(f"these settings cannot be: {error}. Nothing was made.") from None
+    config = check_config(
+        {
+            "listen": listen,
+            "pairing_listen": pairing_listen,
+            "metrics_listen": metrics_listen,
+            "public_host": public_host,
+        },
+        "the settings",
+    )
     data_folder.create(data, domain, shards, config, main.now_us, os.urandom)
     _out.print(
         f"[bold green]{data}[/] is ready: {shards} shards, keys and certificates of {domain}.\n"

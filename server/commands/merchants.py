@@ -7,11 +7,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from kessai.money import Money
 from kessai.v1.device_pb2 import CreateMerchantRequest
 from kessai.v1.device_pb2_grpc import DeviceServiceStub
 from server.commands.operator_line import DEADLINE_S, call, fresh_request_id
-from server.commands.options import Data, Identity
+from server.commands.options import Data, Identity, money
 
 merchant = typer.Typer(
     pretty_exceptions_enable=False,
@@ -50,7 +49,7 @@ def create_merchant(
     )
     if unverified_limit:
         amount, _, currency = unverified_limit.partition(" ")
-        request.unverified_limit.CopyFrom(Money.parse(amount, currency).to_proto())
+        request.unverified_limit.CopyFrom(money(amount, currency).to_proto())
     call(
         data,
         identity,

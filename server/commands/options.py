@@ -7,6 +7,9 @@ from typing import Annotated
 
 import typer
 
+from kessai.complaint import Complaint
+from kessai.money import Money, MoneyError
+
 DataFolder = Annotated[
     Path, typer.Option("--data", envvar="KESSAI_DATA", help="The switch's data folder.")
 ]
@@ -22,3 +25,11 @@ Data = Annotated[
     Path | None,
     typer.Option("--data", envvar="KESSAI_DATA", help="Data folder of a switch on this machine."),
 ]
+
+
+def money(amount: str, currency: str) -> Money:
+    """Read an amount such as "12.34"; Complaint if it is none of that currency."""
+    try:
+        return Money.parse(amount, currency)
+    except MoneyError as error:
+        raise Complaint(f"{error}. No money was moved.") from None
