@@ -57,7 +57,7 @@ class Killer:
         asked = self.register.ring_up(self.dice.choice(list(PRICES)))
         phones = [self.register.tap(payer, *APPROVE)]
         self._await_window(phones[0], window)
-        if self.dice.random() < 0.4:
+        if self.dice.random() < 0.5:
             phones[0].kill()  # the customer walks away, too
         self._kill(victim, phones[0])
         entry = self._conclude(str(asked["payment_id"]), payer, phones)
@@ -103,7 +103,7 @@ class Killer:
 
     def _conclude(self, payment_id: str, payer: Customer, phones: list[Followed]) -> Entry:
         """Go on as people would until the register knows the outcome."""
-        comes_back = self.dice.random() < 0.5
+        comes_back = self.dice.random() < 0.4
         deadline = time.monotonic() + OUTCOME_LIMIT_S
         while time.monotonic() < deadline:
             entry = self.register.entry(payment_id)

@@ -21,7 +21,7 @@ class Air:
     def __init__(self, reader: str, field_port: int) -> None:
         """Listen where a reader calls, "udp:HOST:PORT", and call phones at another port."""
         host, port = reader.removeprefix("udp:").split(":")
-        self.field = f"udp:{host}:{field_port}"
+        self.reader, self.field = reader, f"udp:{host}:{field_port}"
         self.from_reader: list[bytes] = []
         self.from_phone: list[bytes] = []
         self.is_open = True
