@@ -58,7 +58,7 @@ async def test_a_slow_app_asks_for_more_time(both: Ground) -> None:
 
     def slow(message: bytes) -> bytes:
         if message == b"slow":
-            time.sleep(0.6)
+            time.sleep(0.25)
         return message
 
     link = await both.tap(both.phone(slow))
@@ -104,12 +104,11 @@ class Leaver:
 
 
 async def test_a_phone_leaves_half_way(both: Ground) -> None:
-    """In the message, and in its answer; another tap works."""
-    for frames in (3, 6):
-        link = await both.tap(Leaver(both.phone(), frames))
-        with pytest.raises(LinkLost):
-            await link.exchange(bytes(800), PATIENCE_S)
-        both.field.take_away()
+    """In the middle of a message; another tap works."""
+    link = await both.tap(Leaver(both.phone(), 3))
+    with pytest.raises(LinkLost):
+        await link.exchange(bytes(800), PATIENCE_S)
+    both.field.take_away()
     assert await (await both.tap()).exchange(b"ok", PATIENCE_S) == b"ko"
 
 

@@ -110,26 +110,26 @@ def test_what_never_arrived_is_asked_for(card: IsoDepCard) -> None:
 def test_a_thinking_app_asks_for_time(card: IsoDepCard, app: App) -> None:
     """S(WTX) until it is done, again if it got lost; no second command meanwhile."""
     app.free.clear()
-    assert card.feed(b"\x02slow") == b"\xf2\x0a"
+    assert card.feed(b"\x02slow") == b"\xf2\x04"
     assert card.feed(b"\xb2") is not None
     assert card.feed(b"\x02more") is None
-    assert card.feed(b"\xf2\x0a") == b"\xf2\x0a"
+    assert card.feed(b"\xf2\x04") == b"\xf2\x04"
     app.free.set()
-    assert card.feed(b"\xf2\x0a") == b"\x02wols"
+    assert card.feed(b"\xf2\x04") == b"\x02wols"
     assert app.heard == [b"slow"]
 
 
 def test_an_answer_from_before_is_not_given_after(card: IsoDepCard, app: App) -> None:
     """The field went off while the app was thinking: the next dialogue does not hear of it."""
     app.free.clear()
-    assert card.feed(b"\x02old") == b"\xf2\x0a"
+    assert card.feed(b"\x02old") == b"\xf2\x04"
     card.deactivate()
     assert app.deactivations == 1
     assert card.feed(RATS) is not None
-    assert card.feed(b"\xf2\x0a") is None
+    assert card.feed(b"\xf2\x04") is None
     app.free.set()
     answer = card.feed(b"\x02new")
-    while answer == b"\xf2\x0a":
+    while answer == b"\xf2\x04":
         answer = card.feed(answer)
     assert answer == b"\x02wen"
 
