@@ -13,19 +13,27 @@ from __future__ import annotations
 import hashlib
 import struct
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from kessai.money import MAX_AMOUNT
-from kessai.v1 import account_pb2
 from server.domain.command import Command, CommandKind, Decision, Needs, Place, State
 from server.ledger.chart import AccountKind, house_account_id, house_accounts
 from server.ledger.transfer import Transfer
 
-_ORIGIN = struct.Struct(">HQ")
+_ORIGIN = struct.Struct(">HQH")
+
+
+class Origin(NamedTuple):
+    """Where what arrives comes from: shard, log sequence there, and the kind of movement."""
+
+    shard: int
+    log_sequence: int
+    code: int
 
 
 @dataclass(frozen=True, slots=True)
 class Arrive(Command):
-    """The arrival of what an outbox owes; never declined. `body` names shard and log sequence."""
+    """The arrival of what an outbox owes; never declined. `body` is its `Origin`, 12 bytes."""
 
     kind = CommandKind.ARRIVE
 
@@ -58,7 +66,7 @@ class Arrive(Command):
             credit_account_id=credit,
             amount=self.amount,
             ledger=self.ledger,
-            code=account_pb2.ENTRY_KIND_PAYMENT,
+            code=read_origin(self.body).code,
             far_account=self.payer,
         )
         return Decision(transfers=(transfer,), opens=tuple(opens))
@@ -72,9 +80,10 @@ def arrival(
     payee: int,
     amount: int,
     ledger: int,
+    code: int,
 ) -> Arrive:
     """Make the arrival of what a shard's log row owes; `request_id` is the payment's."""
-    body = _ORIGIN.pack(shard, log_sequence)
+    body = _ORIGIN.pack(shard, log_sequence, code)
     content = hashlib.sha256(body + struct.pack(">QQqH", payer, payee, amount, ledger)).digest()
     return Arrive(arrival_id(request_id), content, payer, payee, amount, ledger, body)
 
@@ -92,9 +101,8 @@ def payment_id(arrival: bytes) -> bytes:
     return arrival[:6] + bytes((arrival[6] & 0x0F | 0x70,)) + arrival[7:]
 
 
-def read_origin(body: bytes) -> tuple[int, int]:
-    """Read shard and log sequence of an arrival's body; ValueError if it is none."""
+def read_origin(body: bytes) -> Origin:
+    """Read the body of an arrival; ValueError if it is none."""
     if len(body) != _ORIGIN.size:
-        raise ValueError("the body of an arrival has 10 bytes")
-    shard, log_sequence = _ORIGIN.unpack(body)
-    return shard, log_sequence
+        raise ValueError(f"the body of an arrival has {_ORIGIN.size} bytes")
+    return Origin(*_ORIGIN.unpack(body))

@@ -75,12 +75,16 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Owed:
-    """Money that left its payer here and is owed to a payee on another shard (an outbox row)."""
+    """Money that left its payer here and is owed to a payee on another shard (an outbox row).
+
+    `code` is the kind of movement (EntryKind of account.proto) that its arrival will be.
+    """
 
     payer: int
     payee: int
     amount: int
     ledger: int
+    code: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,7 +126,11 @@ def _read_cash(
 
 def _read_arrival(*parts: *Parts) -> Arrive:
     request_id, input_hash, payer, payee, amount, ledger, body = parts
-    command = arrival(*read_origin(body), payment_id(request_id), payer, payee, amount, ledger)
+    origin = read_origin(body)
+    command = arrival(
+        origin.shard, origin.log_sequence, payment_id(request_id), payer, payee, amount, ledger,
+        origin.code,
+    )  # fmt: skip
     _check((command.request_id, command.input_hash), (request_id, input_hash))
     return command
 

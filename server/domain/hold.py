@@ -95,7 +95,8 @@ class CaptureHold(_OfHold):
             flags=TransferFlag.POST_PENDING_TRANSFER,
             pending_id=self.hold_id,
         )
-        return Decision(transfers=(transfer,), owes=owed(self, state.place))
+        code = account_pb2.ENTRY_KIND_CAPTURE
+        return Decision(transfers=(transfer,), owes=owed(self, code, state.place))
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,7 +78,7 @@ class SettlePayment(Command):
             code=account_pb2.ENTRY_KIND_PAYMENT,
             far_account=far_account(self.payee, state.place),
         )
-        return Decision(transfers=(transfer,), owes=owed(self, state.place))
+        return Decision(transfers=(transfer,), owes=owed(self, transfer.code, state.place))
 
 
 def landing(payee: int, ledger: int, place: Place) -> int:
@@ -93,8 +93,8 @@ def far_account(payee: int, place: Place) -> int:
     return 0 if place.is_here(payee) else payee
 
 
-def owed(command: Command, place: Place) -> tuple[Owed, ...]:
-    """Name what another shard's payee is owed by a movement in this place."""
+def owed(command: Command, code: int, place: Place) -> tuple[Owed, ...]:
+    """Name what another shard's payee is owed by a movement of a kind in this place."""
     if place.is_here(command.payee):
         return ()
-    return (Owed(command.payer, command.payee, command.amount, command.ledger),)
+    return (Owed(command.payer, command.payee, command.amount, command.ledger, code),)

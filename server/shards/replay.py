@@ -77,7 +77,7 @@ class Replay:
             )  # fmt: skip
         for o in decision.owes:
             self.owed[arrival_id(row.request_id)] = OutboxRow(
-                row.sequence, row.request_id, o.payer, o.payee, o.amount, o.ledger
+                row.sequence, row.request_id, o.payer, o.payee, o.amount, o.ledger, o.code
             )
         if row.kind == CommandKind.ARRIVE:
             self.arrived[row.request_id] = row

@@ -66,7 +66,8 @@ CREATE TABLE outbox (
     payer INTEGER NOT NULL,
     payee INTEGER NOT NULL,
     amount INTEGER NOT NULL,
-    ledger INTEGER NOT NULL
+    ledger INTEGER NOT NULL,
+    code INTEGER NOT NULL
 );
 
 CREATE TABLE hold (

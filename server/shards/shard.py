@@ -174,6 +174,8 @@ class Shard:
             for e in books.entries[written:]
         ]  # fmt: skip
         batch.outbox += [
-            OutboxRow(row.sequence, command.request_id, o.payer, o.payee, o.amount, o.ledger)
+            OutboxRow(
+                row.sequence, command.request_id, o.payer, o.payee, o.amount, o.ledger, o.code
+            )
             for o in decision.owes
         ]

@@ -116,7 +116,7 @@ class SqliteStore:
             holds = map(_hold_values, batch.holds.values())
             many("INSERT OR REPLACE INTO hold VALUES (?,?,?,?,?,?,?,?,?)", holds)
         if batch.outbox:
-            many("INSERT INTO outbox VALUES (?,?,?,?,?,?)", batch.outbox)
+            many("INSERT INTO outbox VALUES (?,?,?,?,?,?,?)", batch.outbox)
         if batch.delivered_to:
             self._db.execute("DELETE FROM outbox WHERE log_sequence <= ?", (batch.delivered_to,))
 

@@ -34,7 +34,10 @@ class BookedEntry(NamedTuple):
 
 
 class OutboxRow(NamedTuple):
-    """Money owed to a payee on another shard, by the log row that took it from its payer."""
+    """Money owed to a payee on another shard, by the log row that took it from its payer.
+
+    `code` is the kind of movement that its arrival will be.
+    """
 
     log_sequence: int
     request_id: bytes
@@ -42,6 +45,7 @@ class OutboxRow(NamedTuple):
     payee: int
     amount: int
     ledger: int
+    code: int
 
 
 @dataclass(slots=True)

@@ -134,17 +134,17 @@ def _cross_check(
         report.faults += (f"shard {shard}: {row} was never owed" for row in outbox.values())
         for key, row in replay.arrived.items():
             debt_of = owed.get(key)
-            source, log_sequence = read_origin(row.body)
+            source, log_sequence, code = read_origin(row.body)
             if debt_of is None:
                 fault = f"shard {shard}: log row {row.sequence} arrived and was never owed"
                 read_to = replays[source].sequence
                 suspects.append(_Suspect(fault, source, payment_id(key), read_to))
-            elif debt_of != _debt(row, log_sequence):
+            elif debt_of != _debt(row, log_sequence, code):
                 report.faults.append(f"shard {shard}: log row {row.sequence} is not {debt_of}")
     return suspects
 
 
-def _debt(arrived: LogRow, log_sequence: int) -> OutboxRow:
+def _debt(arrived: LogRow, log_sequence: int, code: int) -> OutboxRow:
     return OutboxRow(
         log_sequence,
         payment_id(arrived.request_id),
@@ -152,6 +152,7 @@ def _debt(arrived: LogRow, log_sequence: int) -> OutboxRow:
         arrived.payee,
         arrived.amount,
         arrived.ledger,
+        code,
     )
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from kessai.account_number import format_account, make_account
 from kessai.currency import BY_NUMBER
 from kessai.request_id import format_request_id, new_request_id
-from kessai.v1 import payment_pb2
+from kessai.v1 import account_pb2, payment_pb2
 from kessai.v1.account_pb2 import (
     DepositCashRequest,
     OpenAccountRequest,
@@ -32,6 +32,7 @@ from server.domain.payment import SettlePayment
 from server.shards.placement import SlotMap
 
 EUR, JPY, USD = 978, 392, 840
+PAYMENT = account_pb2.ENTRY_KIND_PAYMENT
 NOW_US = 1_790_000_000_000_000
 MINUTE_US = 60_000_000
 

@@ -13,7 +13,7 @@ from kessai.v1 import account_pb2
 from kessai.v1 import decline_pb2 as d
 from kessai.v1.decline_pb2 import DeclineReason
 from server.domain.arrival import arrival
-from server.domain.command import ACCEPTED, Command, Decision, Needs, State
+from server.domain.command import ACCEPTED, Command, Decision, Needs, Owed, State
 from server.domain.hold import PlaceHold
 from server.domain.payment import CLOCK_TOLERANCE_US
 from server.domain.refusal import DecisionBroken, decline_for
@@ -33,6 +33,7 @@ from tests.unit.server.domain.commands import (
     EUR,
     JPY,
     NOW_US,
+    PAYMENT,
     USD,
     accounts_on,
     capture,
@@ -161,11 +162,14 @@ CASES: dict[str, tuple[Command, DeclineReason.ValueType]] = {
         pay(RICH, SHOP, MAX_AMOUNT - 400),
         ACCEPTED,
     ),
-    "arrive": (arrival(1, 7, fresh_id(), FAR, SHOP, 5, EUR), ACCEPTED),
-    "arrive, first of its currency": (arrival(1, 7, fresh_id(), FAR, SHOP, 5, USD), ACCEPTED),
-    "arrive, nobody's": (arrival(1, 7, fresh_id(), FAR, UNKNOWN, 5, EUR), ACCEPTED),
-    "arrive, other money": (arrival(1, 7, fresh_id(), FAR, YEN, 5, EUR), ACCEPTED),
-    "arrive, full": (arrival(1, 7, fresh_id(), FAR, FULL, 5, EUR), ACCEPTED),
+    "arrive": (arrival(1, 7, fresh_id(), FAR, SHOP, 5, EUR, PAYMENT), ACCEPTED),
+    "arrive, first of its currency": (
+        arrival(1, 7, fresh_id(), FAR, SHOP, 5, USD, PAYMENT),
+        ACCEPTED,
+    ),
+    "arrive, nobody's": (arrival(1, 7, fresh_id(), FAR, UNKNOWN, 5, EUR, PAYMENT), ACCEPTED),
+    "arrive, other money": (arrival(1, 7, fresh_id(), FAR, YEN, 5, EUR, PAYMENT), ACCEPTED),
+    "arrive, full": (arrival(1, 7, fresh_id(), FAR, FULL, 5, EUR, PAYMENT), ACCEPTED),
     "hold": (place_hold(ANN, SHOP, 400), ACCEPTED),
     "hold far away": (place_hold(ANN, FAR, 400), ACCEPTED),
     "hold too much": (place_hold(ANN, SHOP, 401), d.DECLINE_REASON_INSUFFICIENT_FUNDS),
@@ -254,7 +258,7 @@ def test_money_for_another_shard_passes_through_transit() -> None:
 def test_what_arrives_is_never_lost(payee: int, credited: int) -> None:
     """Who cannot take it has it in suspense, under the name of the payer."""
     books = full_books()
-    assert perform(arrival(1, 7, fresh_id(), FAR, payee, 5, EUR), books) == ACCEPTED
+    assert perform(arrival(1, 7, fresh_id(), FAR, payee, 5, EUR, PAYMENT), books) == ACCEPTED
     assert [(e.account, e.amount, e.counterparty) for e in books.entries] == [
         (IN_TRANSIT, -5, FAR),
         (credited, 5, FAR),
@@ -264,7 +268,10 @@ def test_what_arrives_is_never_lost(payee: int, credited: int) -> None:
 def test_a_captured_far_hold_is_owed() -> None:
     books = full_books()
     decision = capture(HELD_FAR, 150).decide(State(books, PLACE), NOW_US)
-    assert [(o.payer, o.payee, o.amount) for o in decision.owes] == [(ANN, FAR, 150)]
+    capture_kind = account_pb2.ENTRY_KIND_CAPTURE
+    assert decision.owes == (Owed(ANN, FAR, 150, EUR, capture_kind),)
+    perform(arrival(1, 7, fresh_id(), FAR, SHOP, 150, EUR, capture_kind), books)
+    assert {entry.code for entry in books.entries} == {capture_kind}
 
 
 def test_cash_goes_through_the_operators_hands() -> None:

@@ -12,6 +12,7 @@ from server.domain.command import Command
 from server.domain.history import Parts, read_command
 from tests.unit.server.domain.commands import (
     EUR,
+    PAYMENT,
     accounts_on,
     capture,
     deposit,
@@ -31,7 +32,7 @@ COMMANDS: list[Command] = [
     deposit(ANN, 5),
     withdraw(ANN, 5),
     pay(ANN, SHOP, 5),
-    arrival(3, 7, fresh_id(), ANN, SHOP, 5, EUR),
+    arrival(3, 7, fresh_id(), ANN, SHOP, 5, EUR, PAYMENT),
     HELD,
     capture(HELD, 5),
     void(HELD),
@@ -75,14 +76,14 @@ def test_a_row_must_say_what_its_documents_say(command: int, field: str) -> None
             parts[position] = bytes((value[0], value[1] ^ 1)) + value[2:]
         case int(value):
             parts[position] = OTHER if value in (ANN, SHOP) else value + 1
-    with pytest.raises(ValueError, match=r"not what its documents say|cannot be read|10 bytes"):
+    with pytest.raises(ValueError, match=r"not what its documents say|cannot be read|12 bytes"):
         read_command(COMMANDS[command].kind, tuple(parts))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("command", DOCUMENTED, ids=name_of)
 def test_garbage_is_no_document(command: Command) -> None:
     parts = (*parts_of(command)[:-1], b"\xff\xff\xff")
-    with pytest.raises(ValueError, match=r"documents|10 bytes"):
+    with pytest.raises(ValueError, match=r"documents|12 bytes"):
         read_command(command.kind, parts)
 
 

@@ -25,7 +25,7 @@ from server.shards.settlement_log import CHAIN_START, log_row
 from server.shards.sqlite_reader import SqliteReader
 from server.shards.sqlite_store import EXIT_DISK_FAILED, SqliteStore
 from server.shards.store import Batch, BookedEntry, OutboxRow, StoreUnavailable
-from tests.unit.server.domain.commands import EUR, JPY, NOW_US, deposit
+from tests.unit.server.domain.commands import EUR, JPY, NOW_US, PAYMENT, deposit
 from tests.unit.server.shards.parts import BOOKS_ID, make_files, open_reader, verify_shards
 
 ANN, BOB = 100_000_001, 100_000_002
@@ -56,7 +56,7 @@ def full_batch() -> Batch:
         2**128 - 1: Hold(2**128 - 1, ANN, BOB, 5, EUR, 4, NOW_US, 77),
         1: Hold(1, ANN, BOB, 5, EUR, 4, NOW_US, 0, HoldState.VOIDED),
     }
-    batch.outbox = [OutboxRow(1, first.request_id, ANN, 77, 5, EUR)]
+    batch.outbox = [OutboxRow(1, first.request_id, ANN, 77, 5, EUR, PAYMENT)]
     return batch
 
 
@@ -97,7 +97,7 @@ def test_any_number_of_ids_can_be_asked_for(store: SqliteStore, count: int) -> N
 
 
 def test_delivered_rows_go_and_later_ones_stay(store: SqliteStore, tmp_path: Path) -> None:
-    rows = [OutboxRow(n, bytes((n,)) * 16, ANN, BOB, n, EUR) for n in (1, 2, 5, 6)]
+    rows = [OutboxRow(n, bytes((n,)) * 16, ANN, BOB, n, EUR, PAYMENT) for n in (1, 2, 5, 6)]
     store.commit(Batch(outbox=rows))
     store.commit(Batch(delivered_to=4))
     reader = open_reader(tmp_path)

@@ -24,6 +24,7 @@ from server.shards.sqlite_store import LOG_COLUMNS
 from tests.unit.server.domain.commands import (
     EUR,
     JPY,
+    PAYMENT,
     accounts_on,
     capture,
     deposit,
@@ -88,7 +89,7 @@ EDITS = {
     "outbox": {
         "log_sequence": "log_sequence + 100", "request_id": "randomblob(16)",
         "payer": "payer + 1", "payee": "payee + 1", "amount": "amount + 1",
-        "ledger": "ledger + 1",
+        "ledger": "ledger + 1", "code": "code + 1",
     },
 }  # fmt: skip
 COPY_OF_THE_LAST = {
@@ -101,7 +102,7 @@ COPY_OF_THE_LAST = {
     "hold": "INSERT INTO hold SELECT randomblob(16), debit_account_id, credit_account_id, amount,"
     " ledger, code, expire_us, far_account, state FROM hold LIMIT 1",
     "outbox": "INSERT INTO outbox SELECT log_sequence - 100, request_id, payer, payee, amount,"
-    " ledger FROM outbox LIMIT 1",
+    " ledger, code FROM outbox LIMIT 1",
 }
 
 
@@ -289,13 +290,17 @@ def test_an_older_copy_of_one_shard_is_found(books: Path) -> None:
 
 
 FORGERIES: dict[str, Callable[[], Command]] = {
-    "money from nowhere": lambda: arrival(0, 999, fresh_id(), ANN, FAR, 50, EUR),
-    "money of a declined payment": lambda: arrival(0, 9, COMMANDS[8].request_id, ANN, FAR, 5, EUR),
-    "money of an accepted one on its own shard": lambda: arrival(
-        0, 8, COMMANDS[7].request_id, ANN, FAR, 1, EUR
+    "money from nowhere": lambda: arrival(0, 999, fresh_id(), ANN, FAR, 50, EUR, PAYMENT),
+    "money of a declined payment": lambda: arrival(
+        0, 9, COMMANDS[8].request_id, ANN, FAR, 5, EUR, PAYMENT
     ),
-    "money of no shard": lambda: arrival(500, 1, fresh_id(), ANN, FAR, 5, EUR),
-    "more than was owed": lambda: arrival(0, 17, COMMANDS[-1].request_id, ANN, FAR, 31, EUR),
+    "money of an accepted one on its own shard": lambda: arrival(
+        0, 8, COMMANDS[7].request_id, ANN, FAR, 1, EUR, PAYMENT
+    ),
+    "money of no shard": lambda: arrival(500, 1, fresh_id(), ANN, FAR, 5, EUR, PAYMENT),
+    "more than was owed": lambda: arrival(
+        0, 17, COMMANDS[-1].request_id, ANN, FAR, 31, EUR, PAYMENT
+    ),
 }
 
 
