@@ -37,6 +37,20 @@ class SqliteReader:
         row = self._db.execute(sql, (account_id,)).fetchone()
         return read_account(row) if row else None
 
+    def accounts(self, ids: Sequence[int]) -> list[Account]:
+        """Give accounts, all as they are at one moment; those that do not exist are left out."""
+        marks = ",".join("?" * len(ids))
+        sql = f"SELECT {ACCOUNT_COLUMNS} FROM account WHERE id IN ({marks})"
+        return [read_account(row) for row in self._db.execute(sql, tuple(ids))]
+
+    def holding(self, first: int, last: int, limit: int) -> list[Account]:
+        """List the accounts that hold money, among those with ids from `first` to `last`."""
+        sql = (
+            f"SELECT {ACCOUNT_COLUMNS} FROM account "
+            "WHERE id BETWEEN ? AND ? AND credits_posted > debits_posted ORDER BY id LIMIT ?"
+        )
+        return [read_account(row) for row in self._db.execute(sql, (first, last, limit))]
+
     def statement(
         self, account_id: int, before: int, limit: int
     ) -> tuple[Account | None, list[BookedEntry]]:

@@ -105,6 +105,14 @@ class Reader(Protocol):
         """Give an account, or None."""
         ...
 
+    def accounts(self, ids: Sequence[int]) -> list[Account]:
+        """Give accounts, all as they are at one moment; those that do not exist are left out."""
+        ...
+
+    def holding(self, first: int, last: int, limit: int) -> list[Account]:
+        """List the accounts that hold money, among those with ids from `first` to `last`."""
+        ...
+
     def statement(
         self, account_id: int, before: int, limit: int
     ) -> tuple[Account | None, list[BookedEntry]]:

@@ -96,6 +96,23 @@ def test_any_number_of_ids_can_be_asked_for(store: SqliteStore, count: int) -> N
     store.close()
 
 
+def test_accounts_that_hold_money_are_found_in_a_range(store: SqliteStore, tmp_path: Path) -> None:
+    """Those with a balance, however large their sums are, from the first to the last id."""
+    batch = Batch()
+    for account_id, debits, credits in ((1, 0, 9), (2, 0, 9), (3, 9, 9), (4, 8, MAX_AMOUNT)):
+        account = open_account(account_id, JPY, AccountKind.MERCHANT, "merchant/shop", 0)
+        account.debits_posted, account.credits_posted = debits, credits
+        batch.accounts[account_id] = account
+    store.commit(batch)
+    reader = open_reader(tmp_path)
+    assert reader.holding(2, 4, 10) == [batch.accounts[2], batch.accounts[4]]
+    assert reader.holding(2, 4, 1) == [batch.accounts[2]]
+    assert reader.holding(5, 9, 10) == []
+    assert reader.accounts([3, 1, 7]) == [batch.accounts[1], batch.accounts[3]]
+    reader.close()
+    store.close()
+
+
 def test_delivered_rows_go_and_later_ones_stay(store: SqliteStore, tmp_path: Path) -> None:
     rows = [OutboxRow(n, bytes((n,)) * 16, ANN, BOB, n, EUR, PAYMENT) for n in (1, 2, 5, 6)]
     store.commit(Batch(outbox=rows))
@@ -152,6 +169,8 @@ def plans_of(reader: SqliteReader) -> dict[str, list[str]]:
     reader.row(bytes(16))
     reader.outbox(10)
     reader.due_holds(NOW_US, 10)
+    reader.accounts([ANN, BOB])
+    reader.holding(ANN, BOB, 10)
     reader._db.exec_trace = None
     selects = [sql for sql in ran if sql.startswith("SELECT")]
     plans: dict[str, list[str]] = {}
@@ -169,7 +188,7 @@ def test_a_statement_is_one_range_read(store: SqliteStore, tmp_path: Path) -> No
     plans = plans_of(reader)
     [entries] = [plan for sql, plan in plans.items() if "FROM entry" in sql]
     assert entries == ["SEARCH entry USING PRIMARY KEY (account=? AND sequence<?)"]
-    assert len(plans) == 5
+    assert len(plans) == 7
     for plan in plans.values():
         assert not any("TEMP B-TREE" in step for step in plan)
         assert not any("SCAN" in step for step in plan if "outbox" not in step)
