@@ -13,9 +13,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from edge_agents.config import SAMPLE_PRICES, load_config, sample_config
 from edge_agents.journal import FILE_NAME, Entry, PaymentState, read_journal
 from edge_agents.receipts import ReceiptRefused, decode_qr, is_settled, open_receipt, verify_receipt
+from edge_agents.register.config import SAMPLE_PRICES, load_config, sample_config
 from edge_agents.terminal import load_or_make_signing_key
 from kessai.complaint import Complaint
 from kessai.decline import meaning_of, name_of
@@ -85,7 +85,7 @@ def register(
     }
     settings = load_config(config, flags)
     from edge_agents.events import set_up_log
-    from edge_agents.main import run_register
+    from edge_agents.register.main import run_register
 
     set_up_log()
     asyncio.run(run_register(settings, sys.stdout if events else None))

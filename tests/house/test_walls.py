@@ -177,7 +177,7 @@ def test_a_hole_in_a_wall_is_found(tmp_path: Path) -> None:
     plant(tmp_path, "server/ledger/book.py", "import os\nfrom server.shards import store\n")
     plant(tmp_path, "server/shards/store.py", "import apsw\n")
     plant(tmp_path, "server/rpc/pay.py", "def f():\n    from ..shards.store import x\n")
-    plant(tmp_path, "edge_agents/main.py", "import server.switch.settle\n")
+    plant(tmp_path, "edge_agents/register/main.py", "import server.switch.settle\n")
     plant(tmp_path, "edge_agents/links/nfc.py", "from edge_agents import main\n")
     plant(tmp_path, "cli/main.py", "import simulators.town\n")
     found = violations(tmp_path)
@@ -185,7 +185,7 @@ def test_a_hole_in_a_wall_is_found(tmp_path: Path) -> None:
     assert starts == [
         "cli/main.py:1",
         "edge_agents/links/nfc.py:1",
-        "edge_agents/main.py:1",
+        "edge_agents/register/main.py:1",
         "server/ledger/book.py:2",
         "server/rpc/pay.py:2",
     ]
@@ -225,6 +225,6 @@ def test_a_clean_tree_passes(tmp_path: Path) -> None:
     """What the tables allow is allowed."""
     plant(tmp_path, "server/shards/store.py", "import apsw\nfrom server.ledger import book\n")
     plant(tmp_path, "server/ledger/book.py", "from kessai.money import Money\n")
-    plant(tmp_path, "simulators/town_square.py", "import server.main, edge_agents.main\n")
+    plant(tmp_path, "simulators/town_square.py", "import server.main, edge_agents.register.main\n")
     plant(tmp_path, "simulators/cli.py", "from simulators import town_square\n")
     assert violations(tmp_path) == []

@@ -13,14 +13,14 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-import edge_agents
+import edge_agents.register
 from edge_agents.devices.display import Display
 from edge_agents.devices.printer import Printer
 from edge_agents.devices.scanner import Scanner
 from edge_agents.events import Events
 from edge_agents.journal import Journal, read_journal
-from edge_agents.price_list import load_price_list
-from edge_agents.till import Surroundings, Till
+from edge_agents.register.price_list import load_price_list
+from edge_agents.register.till import Surroundings, Till
 from edge_agents.uplink import Uplink
 from kessai.v1 import decline_pb2
 from kessai.v1.envelope_pb2 import Signed
@@ -42,7 +42,7 @@ from tests.unit.edge_agents.parties import (
     sign_receipt,
 )
 
-PRICES = Path(edge_agents.__file__).parent / "prices" / "corner_shop.csv"
+PRICES = Path(edge_agents.register.__file__).parent / "prices" / "corner_shop.csv"
 
 
 BREAD, MILK = "9506000134352", "9506000134369"  # 3.49 and 1.29 EUR

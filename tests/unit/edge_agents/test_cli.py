@@ -17,8 +17,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from edge_agents.journal import Journal
-from edge_agents.price_list import load_price_list
 from edge_agents.receipts import encode_qr
+from edge_agents.register.price_list import load_price_list
 from edge_agents.terminal import load_or_make_signing_key, open_terminal
 from edge_agents.uplink import Uplink
 from kessai.channel import open_channel

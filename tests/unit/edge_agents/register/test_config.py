@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_agents.config import ENV_PREFIX, RegisterConfig, load_config, sample_config
+from edge_agents.register.config import ENV_PREFIX, RegisterConfig, load_config, sample_config
 from kessai.complaint import Complaint
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-import edge_agents
-from edge_agents.price_list import load_price_list
+import edge_agents.register
+from edge_agents.register.price_list import load_price_list
 from kessai.complaint import Complaint
 from kessai.money import Money
 
@@ -29,7 +29,7 @@ def test_goods_are_found_by_gtin_14(tmp_path: Path) -> None:
 
 
 def test_the_demo_list_is_good() -> None:
-    path = Path(edge_agents.__file__).parent / "prices" / "corner_shop.csv"
+    path = Path(edge_agents.register.__file__).parent / "prices" / "corner_shop.csv"
     assert len(load_price_list(path).goods) >= 10
 
 

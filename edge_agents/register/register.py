@@ -11,16 +11,16 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from edge_agents import register_screens as screens
-from edge_agents.bar_code import read_gtin
-from edge_agents.basket import Basket, BasketFull
 from edge_agents.display_board import DisplayBoard, Page
 from edge_agents.events import Events
 from edge_agents.journal import Journal, PaymentState
 from edge_agents.payment_request import PendingPayment, RequestMaker, Terminal
-from edge_agents.price_list import PriceList
 from edge_agents.receipt_desk import ReceiptDesk
-from edge_agents.sale import Sale, SaleState
+from edge_agents.register import screens
+from edge_agents.register.bar_code import read_gtin
+from edge_agents.register.basket import Basket, BasketFull
+from edge_agents.register.price_list import PriceList
+from edge_agents.register.sale import Sale, SaleState
 from edge_agents.settlements import Outcome, Verdict
 from edge_agents.tap import PhoneAnswer
 from kessai.v1 import tap_pb2

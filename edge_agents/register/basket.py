@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from edge_agents.price_list import Goods
+from edge_agents.register.price_list import Goods
 from kessai.money import MAX_AMOUNT, Money
 from kessai.v1.payment_pb2 import LineItem, PaymentRequest
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_agents.bar_code import read_gtin
+from edge_agents.register.bar_code import read_gtin
 
 
 @pytest.mark.parametrize(

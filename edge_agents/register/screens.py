@@ -10,7 +10,7 @@ import textwrap
 
 from edge_agents.devices.display import COLUMNS
 from edge_agents.display_board import Page
-from edge_agents.price_list import Goods
+from edge_agents.register.price_list import Goods
 from kessai.decline import meaning_of
 from kessai.money import Money
 from kessai.v1.decline_pb2 import DeclineReason

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from edge_agents.basket import MAX_LINES, MAX_QUANTITY, Basket, BasketFull
-from edge_agents.price_list import Goods
+from edge_agents.register.basket import MAX_LINES, MAX_QUANTITY, Basket, BasketFull
+from edge_agents.register.price_list import Goods
 from kessai.money import MAX_AMOUNT, Money
 from tests.unit.edge_agents.parties import make_pending
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_agents.bar_code import read_gtin
+from edge_agents.register.bar_code import read_gtin
 from kessai.complaint import Complaint
 from kessai.money import Money, MoneyError, currency_of
 

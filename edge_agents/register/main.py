@@ -13,7 +13,6 @@ import signal
 import time
 from typing import TextIO
 
-from edge_agents.config import RegisterConfig
 from edge_agents.device_care import Device
 from edge_agents.devices.display import Display
 from edge_agents.devices.printer import Printer
@@ -22,10 +21,11 @@ from edge_agents.events import Events
 from edge_agents.journal import Journal
 from edge_agents.links.radio import open_radio
 from edge_agents.loops import run_until_one_ends
-from edge_agents.price_list import load_price_list
+from edge_agents.register.config import RegisterConfig
+from edge_agents.register.price_list import load_price_list
+from edge_agents.register.till import Surroundings, Till
 from edge_agents.renewal import keep_certificate
 from edge_agents.terminal import open_terminal
-from edge_agents.till import Surroundings, Till
 from edge_agents.uplink import Uplink
 from kessai.channel import open_channel
 from kessai.device_identity import DeviceIdentity, load_identity

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from edge_agents import register_screens as screens
 from edge_agents.devices.display import COLUMNS
 from edge_agents.display_board import Page
-from edge_agents.price_list import Goods
+from edge_agents.register import screens
+from edge_agents.register.price_list import Goods
 from kessai.decline import MEANINGS
 from kessai.money import MAX_AMOUNT, Money
 

@@ -10,7 +10,6 @@ import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from edge_agents import register_screens as screens
 from edge_agents.device_care import wait_until_back
 from edge_agents.devices.display import Display
 from edge_agents.devices.printer import Printer
@@ -22,9 +21,10 @@ from edge_agents.journal import Journal
 from edge_agents.links.message_link import Radio
 from edge_agents.loops import run_until_one_ends
 from edge_agents.payment_request import RequestMaker, Terminal
-from edge_agents.price_list import PriceList
 from edge_agents.receipt_desk import ReceiptDesk
-from edge_agents.register import Register, RegisterParts
+from edge_agents.register import screens
+from edge_agents.register.price_list import PriceList
+from edge_agents.register.register import Register, RegisterParts
 from edge_agents.settlements import Settlements
 from edge_agents.tap_desk import SETTLE_BUDGET_S, TapDesk
 from edge_agents.uplink import Uplink

@@ -13,8 +13,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from edge_agents.basket import Basket
 from edge_agents.payment_request import PendingPayment
+from edge_agents.register.basket import Basket
 
 
 class SaleState(Enum):
