@@ -67,16 +67,7 @@ def create(
     random_bytes: Callable[[int], bytes],
 ) -> None:
     """Make a data folder, all of it or none; Complaint if there is something already."""
-    if not 1 <= shards <= MAX_SHARDS:
-        raise Complaint(f"a switch has 1 to {MAX_SHARDS} shards, not {shards}")
-    try:
-        parse_identity(format_identity(domain, f"{OPERATOR}/{OPERATOR_NAME}"))
-    except IdentityError:
-        raise Complaint(
-            f'"{domain}" is no domain, such as pay.example; nothing was made.'
-        ) from None
-    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-        raise Complaint(f"{folder} is not an empty folder; nothing was changed. Choose another.")
+    _refuse_what_cannot_be(folder, domain, shards)
     folder = folder.absolute()
     partial = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
@@ -166,6 +157,17 @@ def read_running(folder: Path) -> Running | None:
     except (OSError, ValueError, TypeError):
         return None
     return running
+
+
+def _refuse_what_cannot_be(folder: Path, domain: str, shards: int) -> None:
+    if not 1 <= shards <= MAX_SHARDS:
+        raise Complaint(f"a switch has 1 to {MAX_SHARDS} shards, not {shards}")
+    try:
+        parse_identity(format_identity(domain, f"{OPERATOR}/{OPERATOR_NAME}"))
+    except IdentityError:
+        raise Complaint(f'"{domain}" is no domain like pay.example; nothing was made.') from None
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        raise Complaint(f"{folder} is not an empty folder; nothing was changed. Choose another.")
 
 
 def _write_books(folder: Path, books: Books) -> None:

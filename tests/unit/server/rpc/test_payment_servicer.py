@@ -1,0 +1,149 @@
+"""PaymentService over a real line: who the till is comes from its certificate alone."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import grpc.aio
+import pytest
+
+from kessai.account_number import format_account
+from kessai.v1 import account_pb2, payment_pb2
+from kessai.v1.account_pb2_grpc import AccountServiceStub
+from kessai.v1.envelope_pb2 import Signed
+from kessai.v1.money_pb2 import Money
+from kessai.v1.payment_pb2 import GetPaymentRequest, Receipt, SettlePaymentRequest
+from kessai.v1.payment_pb2_grpc import PaymentServiceStub
+from tests.unit.server.switch.counter import ANN, PHONE, SHOP, TILL, Counter
+from tests.unit.server.switch.in_process import (
+    LIMIT_S,
+    Served,
+    fresh_text,
+    now_us,
+    reason_of,
+    served,
+)
+
+if TYPE_CHECKING:
+    from kessai.v1.account_pb2_grpc import AccountServiceAsyncStub
+    from kessai.v1.payment_pb2_grpc import PaymentServiceAsyncStub
+
+SETTLED = payment_pb2.PAYMENT_OUTCOME_SETTLED
+
+
+@dataclass
+class Till:
+    """A till's line, and the parties around it."""
+
+    switch: Served
+    counter: Counter
+    stub: PaymentServiceAsyncStub
+
+    def pay(self, minor: int = 300) -> SettlePaymentRequest:
+        """Go through a purchase now."""
+        self.counter.clock.us = now_us()
+        request_id = bytes.fromhex(fresh_text().replace("-", ""))
+        return self.counter.pay(minor, request_id)
+
+    async def settle(self, message: SettlePaymentRequest) -> Signed:
+        """Settle it."""
+        return (await self.stub.SettlePayment(message, timeout=LIMIT_S)).receipt
+
+
+@asynccontextmanager
+async def till(folder: Path) -> AsyncIterator[Till]:
+    """A till of a shop, and Ann with 10.00."""
+    (folder / "counter").mkdir()
+    counter = Counter(folder / "counter")
+    async with served(folder / "data") as switch:
+        directory, keyring = switch.switch._directory, switch.switch._keyring
+        counter.switch_key, counter.sealing_key = keyring.signing_key, keyring.sealing_key
+        counter.directory.close()
+        counter.directory = directory
+        directory.add_merchant(counter.merchant)
+        counter.enroll(TILL, counter.terminal_key)
+        counter.enroll(PHONE, counter.phone_key)
+        async with switch.line() as line:
+            await open_accounts(AccountServiceStub(line))
+        async with switch.line(TILL) as line:
+            yield Till(switch, counter, PaymentServiceStub(line))
+
+
+async def open_accounts(stub: AccountServiceAsyncStub) -> None:
+    """Open Ann's and the shop's account, and pay Ann's cash in."""
+    for account, owner in ((ANN, "wallet/ann"), (SHOP, "merchant/shop")):
+        branch, number = divmod(account, 10**8)
+        request = account_pb2.OpenAccountRequest(
+            request_id=fresh_text(), owner=owner, currency_code="EUR", branch=branch, number=number
+        )
+        await stub.OpenAccount(request, timeout=LIMIT_S)
+    deposit = account_pb2.DepositCashRequest(
+        request_id=fresh_text(),
+        account_number=format_account(ANN),
+        amount=Money(amount_minor=1000, currency_code="EUR"),
+    )
+    await stub.DepositCash(deposit, timeout=LIMIT_S)
+
+
+async def refusal_of(call: Awaitable[Any]) -> str:
+    """Why a call failed."""
+    with pytest.raises(grpc.aio.AioRpcError) as error:
+        await call
+    return reason_of(error.value)
+
+
+async def test_a_payment_is_settled_told_again_and_told_to_nobody_else(tmp_path: Path) -> None:
+    async with till(tmp_path) as at:
+        message = at.pay()
+        first = await at.settle(message)
+        receipt: Receipt = at.counter.read(first)
+        assert receipt.outcome == SETTLED
+        payload = message.payment_request.payload
+        assert receipt.request_hash == hashlib.sha256(payload).digest()
+        assert await at.settle(message) == first
+        asking = GetPaymentRequest(request_id=message.request_id)
+        assert (await at.stub.GetPayment(asking, timeout=LIMIT_S)).receipt == first
+        async with at.switch.line("agent/shop/till-2") as line:
+            other = PaymentServiceStub(line)
+            assert await refusal_of(other.GetPayment(asking)) == "RESOURCE_UNKNOWN"
+            again = await other.SettlePayment(message, timeout=LIMIT_S)
+            assert at.counter.read(again.receipt).outcome != SETTLED
+        never = GetPaymentRequest(request_id=fresh_text())
+        assert await refusal_of(at.stub.GetPayment(never)) == "RESOURCE_UNKNOWN"
+
+
+async def test_what_is_missing_or_malformed_is_named(tmp_path: Path) -> None:
+    async with till(tmp_path) as at:
+        good = at.pay()
+        for field in ("request_id", "payment_request", "sealed_authorization"):
+            message = SettlePaymentRequest()
+            message.CopyFrom(good)
+            message.ClearField(field)
+            assert await refusal_of(at.stub.SettlePayment(message)) == f"FIELD_INVALID {field}"
+        asking = GetPaymentRequest(request_id=good.request_id.upper())
+        assert await refusal_of(at.stub.GetPayment(asking)) == "FIELD_INVALID request_id"
+
+
+async def test_garbage_in_the_documents_is_a_decline(tmp_path: Path) -> None:
+    """Not an internal error, whatever the bytes are."""
+    async with till(tmp_path) as at:
+        for garbage in (b"", b"\xff" * 50, b"\x0a\xff\xff\xff\xff\x0f"):
+            message = at.pay()
+            message.payment_request.payload = garbage
+            receipt = at.counter.read(await at.settle(message))
+            assert receipt.outcome == payment_pb2.PAYMENT_OUTCOME_DECLINED
+
+
+async def test_a_message_that_is_too_large_is_refused(tmp_path: Path) -> None:
+    async with till(tmp_path) as at:
+        message = at.pay()
+        message.sealed_authorization.ciphertext = bytes(64 * 1024)
+        with pytest.raises(grpc.aio.AioRpcError) as error:
+            await at.settle(message)
+        assert error.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert at.counter.read(await at.settle(at.pay())).outcome == SETTLED
