@@ -139,9 +139,7 @@ def _deposit(account: int) -> DepositCash:
 
 
 def _evidence(request: bytes) -> bytes:
-    return OperatorEvidence(
-        operator=data_folder.OPERATOR_NAME, request=request
-    ).SerializeToString()
+    return OperatorEvidence(operator=data_folder.OPERATOR_NAME, request=request).SerializeToString()
 
 
 def _an_hour_ago() -> int:

@@ -13,6 +13,7 @@ import random
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from math import ceil
 from time import perf_counter
 from typing import Generic, TypeVar
 
@@ -83,9 +84,10 @@ async def open_loop(
     due = perf_counter()
     for work in works:
         due += dice.expovariate(per_second)
-        # uvloop's timers tick in milliseconds: rather late, which counts as latency, than early.
-        while (wait := due - perf_counter()) > 0:
-            await asyncio.sleep(max(wait, 0.001))
+        wait_s = due - perf_counter()
+        if wait_s > 0:
+            # uvloop's timers tick in milliseconds: rather late, which is latency, than early.
+            await asyncio.sleep(ceil(wait_s * 1000) / 1000)
         if len(tasks) >= MOST_IN_FLIGHT:
             run.never_sent += 1
             continue

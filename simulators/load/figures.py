@@ -5,8 +5,12 @@ Used by `wire.py`, `tap.py` and `cli.py`.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +31,79 @@ class WireFigures:
         """How many of the server's no-op calls a settlement costs, the other way round."""
         return self.settlements_per_second / self.noop_per_second
 
+    def to_json(self) -> str:
+        """Write the figures that are compared from run to run as one JSON object."""
+        return json.dumps(
+            {
+                "settlements_per_second": round(self.settlements_per_second),
+                "noop_per_second": round(self.noop_per_second),
+                "ratio": round(self.ratio, 3),
+                "p50_ms": round(self.p50_ms, 2),
+                "p99_ms": round(self.p99_ms, 2),
+                "rss_mb": round(self.rss_mb, 1),
+                "dropped": self.dropped,
+            }
+        )
+
+    def draw(self) -> Table:
+        """Draw all figures for people."""
+        rows = (
+            ("settlements, signed and durable", f"{self.settlements_per_second:,.0f}", "a second"),
+            ("no-op calls of the same server", f"{self.noop_per_second:,.0f}", "a second"),
+            ("ratio of the two", f"{self.ratio:.2f}", ""),
+            ("latency at half of that load, median", f"{self.p50_ms:.1f}", "ms"),
+            ("99 of 100 are answered within", f"{self.p99_ms:.1f}", "ms"),
+            ("the server's memory after the load", f"{self.rss_mb:.0f}", "MB"),
+            ("its peak", f"{self.peak_mb:.0f}", "MB"),
+            ("calls dropped", f"{self.dropped:,}", ""),
+            ("payments acknowledged and found in the books", f"{self.acknowledged:,}", ""),
+        )
+        return _draw("over the wire: mutual TLS, 64 calls in flight", rows)
+
+
+@dataclass(frozen=True, slots=True)
+class TapFigures:
+    """What `kessai bench tap` measured, over UDP and with air time; `sold` counts warm-up too."""
+
+    p50_ms: float
+    p99_ms: float
+    p50_air_ms: float
+    p99_air_ms: float
+    taps: int
+    sold: int
+
+    def to_json(self) -> str:
+        """Write the figures that are compared from run to run as one JSON object."""
+        return json.dumps(
+            {
+                "p50_ms": round(self.p50_ms, 1),
+                "p99_ms": round(self.p99_ms, 1),
+                "p99_air_ms": round(self.p99_air_ms, 1),
+            }
+        )
+
+    def draw(self) -> Table:
+        """Draw all figures for people."""
+        rows = (
+            ("without air time, median", f"{self.p50_ms:.0f}", "ms"),
+            ("99 of 100 taps within", f"{self.p99_ms:.0f}", "ms"),
+            ("with serial line and air time, median", f"{self.p50_air_ms:.0f}", "ms"),
+            ("99 of 100 taps within", f"{self.p99_air_ms:.0f}", "ms"),
+            ("taps, all found in the books", f"{self.taps:,}", ""),
+        )
+        return _draw("from the touch to the till's verdict", rows)
+
 
 def percentile(ordered: Sequence[float], percent: int) -> float:
     """Give the smallest value that at least so many percent of a sorted sequence do not exceed."""
     return ordered[max(0, -(-len(ordered) * percent // 100) - 1)]
+
+
+def _draw(title: str, rows: Sequence[tuple[str, str, str]]) -> Table:
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, show_header=False)
+    table.add_column()
+    table.add_column(justify="right", style="bold cyan")
+    table.add_column(style="bright_black")
+    for row in rows:
+        table.add_row(*row)
+    return table

@@ -1,12 +1,14 @@
 """Those who pay and are paid under load: terminals with their lines, and wallets with their keys.
 
 All are enrolled by the switch's own identity room, with pairing codes and proofs of their keys, in
-a data folder on which no switch runs yet. Used by the benches.
+a data folder on which no switch runs yet. Used by `wire.py`, and by `counter.py` for the tap.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +26,7 @@ from kessai.device_identity import DeviceIdentity
 from kessai.envelope import PrivateKey, raw_public_key, sign_bytes
 from kessai.identity_path import AGENT, PHONE, format_identity
 from kessai.request_id import new_request_id
+from kessai.v1.envelope_pb2 import Signed
 from server import main
 from server.domain.directory import IssuedCertificate, Merchant
 from server.identity.authority import Authority
@@ -37,6 +40,7 @@ from simulators.load.books import Population, merchant_name, wallet_name
 
 _PROOF_CONTEXT = b"kessai/enroll/v1\0"
 _GROCERY = "5411"
+_TERMINAL_ID = "till-1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,22 +63,20 @@ class Parties:
 
 def enroll(folder: Path, population: Population) -> Parties:
     """Enter the merchants, one terminal each, and the wallets, one phone each."""
-    directory = Directory(folder / "directory.db", main.now_us)
-    try:
-        office = _Office(folder, directory)
+    with Office.open(folder) as office:
         terminals = tuple(
             office.terminal(merchant_name(index), population.merchant_account(index))
             for index in range(population.merchants)
         )
-        wallet_keys = tuple(
-            office.phone(wallet_name(index)) for index in range(population.wallets)
-        )
-    finally:
-        directory.close()
-    return Parties(terminals, wallet_keys)
+        wallet_keys = []
+        for index in range(population.wallets):
+            key = ec.generate_private_key(ec.SECP256R1())
+            office.phone(wallet_name(index), key, ())
+            wallet_keys.append(key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()))
+    return Parties(terminals, tuple(wallet_keys))
 
 
-class _Office:
+class Office:
     """The switch's identity room, at work without a switch."""
 
     def __init__(self, folder: Path, directory: Directory) -> None:
@@ -86,14 +88,34 @@ class _Office:
             directory, self._authority, self._merchants, self._desk, main.now_us
         )
 
+    @classmethod
+    @contextmanager
+    def open(cls, folder: Path) -> Iterator[Office]:
+        """Open the office of a data folder, and close its directory in the end."""
+        with closing(Directory(folder / "directory.db", main.now_us)) as directory:
+            yield cls(folder, directory)
+
     def terminal(self, merchant_id: str, account: int) -> Terminal:
+        """Enter a merchant who is paid on an account, and pair its one terminal."""
         name = f"Shop {merchant_id}"
         self._merchants.add(Merchant(merchant_id, name, _GROCERY, account, None))
-        signing_key = Ed25519PrivateKey.generate()
+        key = Ed25519PrivateKey.generate()
+        identity = self._pair(f"{AGENT}/{merchant_id}/{_TERMINAL_ID}", key, ())
+        return Terminal(merchant_id, _TERMINAL_ID, key.private_bytes_raw(), identity)
+
+    def phone(
+        self, wallet_id: str, key: ec.EllipticCurvePrivateKey, accounts: tuple[int, ...]
+    ) -> DeviceIdentity:
+        """Pair a phone of a wallet that signs with this key."""
+        return self._pair(f"{PHONE}/{wallet_id}/phone-1", key, accounts)
+
+    def _pair(
+        self, device: str, signing_key: PrivateKey, accounts: tuple[int, ...]
+    ) -> DeviceIdentity:
         tls_key = ec.generate_private_key(ec.SECP256R1())
-        device = f"{AGENT}/{merchant_id}/till-1"
         issued = self._enroll(device, tls_key, signing_key)
-        identity = DeviceIdentity(
+        certificate = issued.merchant_certificate
+        return DeviceIdentity(
             identity=format_identity(self._authority.domain, device),
             server_address="",
             root_fingerprint=self._authority.root_fingerprint,
@@ -101,13 +123,9 @@ class _Office:
             chain_pem=issued.chain,
             root_pem=self._authority.root_pem,
             trust_bundle=trust_bundle(self._authority, self._keyring),
+            merchant_certificate=Signed.FromString(certificate) if certificate else None,
+            accounts=accounts,
         )
-        return Terminal(merchant_id, "till-1", signing_key.private_bytes_raw(), identity)
-
-    def phone(self, wallet_id: str) -> bytes:
-        key = ec.generate_private_key(ec.SECP256R1())
-        self._enroll(f"{PHONE}/{wallet_id}/phone-1", ec.generate_private_key(ec.SECP256R1()), key)
-        return key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
 
     def _enroll(
         self, device: str, tls_key: ec.EllipticCurvePrivateKey, signing_key: PrivateKey

@@ -1,0 +1,86 @@
+"""`kessai bench`: measures a real switch on this machine, and prints the figures.
+
+Mounted by `simulators/cli.py`. What is measured, and against what, stands in docs/benchmarks.md.
+"""
+
+from __future__ import annotations
+
+import signal
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from kessai.complaint import Complaint
+from simulators.load.figures import TapFigures, WireFigures
+from simulators.load.tap import run_tap
+from simulators.load.wire import run_wire
+
+bench = typer.Typer(
+    name="bench",
+    help="Measure, and print the figures.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Folder = Annotated[
+    Path, typer.Option(help="Measure on this folder's disk; what is written there goes again.")
+]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object on the last line of stdout.")]
+
+
+@bench.command()
+def wire(
+    seconds: Annotated[float, typer.Option(min=2, help="Seconds of load.")] = 20,
+    accounts: Annotated[int, typer.Option(min=100, help="Funded accounts.")] = 100_000,
+    folder: Folder = Path("."),
+    json: Json = False,
+) -> None:
+    """Signed settlements a second over mutual TLS, against no-op calls of the same server."""
+    with _measuring(folder) as (place, tell):
+        figures = run_wire(place, seconds, accounts, tell)
+    _print(figures, json)
+
+
+@bench.command()
+def tap(
+    taps: Annotated[int, typer.Option(min=8, help="Taps, a quarter of them with air time.")] = 200,
+    folder: Folder = Path("."),
+    json: Json = False,
+) -> None:
+    """Milliseconds from the touch of a phone to the till's verdict, over two radios."""
+    with _measuring(folder) as (place, tell):
+        figures = run_tap(place, taps, tell)
+    _print(figures, json)
+
+
+@contextmanager
+def _measuring(folder: Path) -> Iterator[tuple[Path, Callable[[str], None]]]:
+    """Give a place to measure in, and a line to tell the progress; all is cleaned up after."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does, cleanly
+    errors = Console(stderr=True)
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    try:
+        place = tempfile.TemporaryDirectory(prefix="kessai-bench-", dir=folder)
+    except OSError as error:
+        raise Complaint(f"nothing can be measured in {folder}: {error.strerror}.") from None
+    with (
+        place,
+        Progress(
+            *columns, console=errors, transient=True, disable=not errors.is_terminal
+        ) as progress,
+    ):
+        task = progress.add_task("starting")
+        yield Path(place.name).absolute(), lambda doing: progress.update(task, description=doing)
+
+
+def _print(figures: WireFigures | TapFigures, as_json: bool) -> None:
+    Console().print(figures.draw())
+    if as_json:
+        print(figures.to_json())  # noqa: T201
