@@ -17,8 +17,8 @@ from server.domain.refusal import decline_for
 from server.ledger.books import Books
 from server.ledger.result import TransferResult
 from server.shards.lane import Lane
-from server.shards.settlement_log import LogRow, RequestIdReused, log_row
-from server.shards.store import Batch, BookedEntry, OutboxRow, Reader, Store, unique
+from server.shards.settlement_log import CHAIN_START, LogRow, RequestIdReused, log_row
+from server.shards.store import Batch, BookedEntry, OutboxRow, Reader, Store, Tail, unique
 
 ACCOUNTS_IN_MEMORY = 25_000
 
@@ -56,7 +56,8 @@ class Shard:
         self._now_us = now_us
         self._on_owed = on_owed
         self._books = Books()
-        self._sequence, self._chain_hash, self._book_us = store.tail()
+        self._tail = Tail(0, CHAIN_START, 0)
+        self._book_us = 0
         self._writing = Lane[Job, LogRow | None](f"shard-{place.shard}", self._work)
         self._reading = Lane[Callable[[Reader], object], object](f"reads-{place.shard}", self._look)
 
@@ -89,22 +90,30 @@ class Shard:
         return answers
 
     def _work(self, group: list[Job]) -> Sequence[LogRow | Exception | None]:
-        before = self._sequence, self._chain_hash, self._book_us
         commands = [job for job in group if isinstance(job, Command)]
-        self._book_us = max(self._book_us, self._now_us())
         batch = Batch()
         try:
+            self._take_up(self._store.begin())
             known = self._load(commands)
             answers = [self._take(job, known, batch) for job in group]
             if batch.rows or batch.delivered_to:
                 self._store.commit(batch)
+            else:
+                self._store.abandon()
         except BaseException:
-            self._sequence, self._chain_hash, self._book_us = before
+            self._store.abandon()
             self._books = Books()
             raise
         if batch.outbox:
             self._on_owed(self.place.shard)
         return answers
+
+    def _take_up(self, tail: Tail) -> None:
+        # Where another switch has been at work since, what is in memory is out of date.
+        if tail != self._tail:
+            self._books = Books()
+        self._tail = tail
+        self._book_us = max(tail.book_us, self._now_us())
 
     def _load(self, commands: Sequence[Command]) -> dict[bytes, LogRow]:
         if not commands:
@@ -147,9 +156,9 @@ class Shard:
                 decline = decline_for(result)
                 for account in decision.opens:
                     del books.accounts[account.id]
-        self._sequence += 1
-        row = log_row(self._sequence, command, self._book_us, decline, self._chain_hash)
-        self._chain_hash = row.chain_hash
+        before = self._tail
+        row = log_row(before.sequence + 1, command, self._book_us, decline, before.chain_hash)
+        self._tail = Tail(row.sequence, row.chain_hash, row.book_us)
         batch.rows.append(row)
         if decline == ACCEPTED:
             self._record(command, decision, row, written, batch)

@@ -11,15 +11,15 @@ from pathlib import Path
 
 from server.ledger.account import Account
 from server.ledger.transfer import Hold
-from server.shards.schema import open_shard
-from server.shards.settlement_log import LogRow
-from server.shards.sqlite_store import (
+from server.shards.columns import (
     ACCOUNT_COLUMNS,
     HOLD_COLUMNS,
     LOG_COLUMNS,
     read_account,
     read_hold,
 )
+from server.shards.schema import open_shard
+from server.shards.settlement_log import LogRow
 from server.shards.store import BookedEntry, OutboxRow, Total
 
 _NEWEST = 2**63 - 1

@@ -14,25 +14,22 @@ from typing import NoReturn
 
 import apsw
 
-from server.ledger.account import Account, AccountFlag
-from server.ledger.transfer import Hold, HoldState
+from server.ledger.account import Account
+from server.ledger.transfer import Hold
+from server.shards.columns import (
+    ACCOUNT_COLUMNS,
+    HOLD_COLUMNS,
+    LOG_COLUMNS,
+    account_values,
+    hold_values,
+    read_account,
+    read_hold,
+)
 from server.shards.schema import open_shard
 from server.shards.settlement_log import CHAIN_START, LogRow
-from server.shards.store import Batch, StoreUnavailable
+from server.shards.store import Batch, StoreUnavailable, Tail
 
 EXIT_DISK_FAILED = 74
-
-ACCOUNT_COLUMNS = (
-    "id, ledger, code, flags, owner, open_us, "
-    "debits_pending, debits_posted, credits_pending, credits_posted, sequence"
-)
-LOG_COLUMNS = (
-    "sequence, request_id, kind, input_hash, payer, payee, amount, ledger, "
-    "book_us, decline, body, chain_hash"
-)
-HOLD_COLUMNS = (
-    "id, debit_account_id, credit_account_id, amount, ledger, code, expire_us, far_account, state"
-)
 
 
 class SqliteStore:
@@ -43,13 +40,16 @@ class SqliteStore:
         self._db = open_shard(path, shard, books_id, read_only=False)
         self._db.execute("PRAGMA synchronous = FULL")
         self._db.execute("PRAGMA cache_size = -16384")
+        self._tail: Tail | None = None
 
-    def tail(self) -> tuple[int, bytes, int]:
-        """Give sequence, chain hash and booking time of the log's last row; (0, zeros, 0)."""
-        row = self._db.execute(
-            "SELECT sequence, chain_hash, book_us FROM log ORDER BY sequence DESC LIMIT 1"
-        ).fetchone()
-        return row or (0, CHAIN_START, 0)
+    def begin(self) -> Tail:
+        """Give the tail of the log: nobody but this process writes the file."""
+        if self._tail is None:
+            row = self._db.execute(
+                "SELECT sequence, chain_hash, book_us FROM log ORDER BY sequence DESC LIMIT 1"
+            ).fetchone()
+            self._tail = Tail(*row) if row else Tail(0, CHAIN_START, 0)
+        return self._tail
 
     def rows(self, request_ids: Sequence[bytes]) -> dict[bytes, LogRow]:
         """Find the log rows of request ids."""
@@ -85,6 +85,12 @@ class SqliteStore:
         except BaseException:
             self._roll_back()
             raise
+        if batch.rows:
+            last = batch.rows[-1]
+            self._tail = Tail(last.sequence, last.chain_hash, last.book_us)
+
+    def abandon(self) -> None:
+        """Nothing to end: only `commit` opens a transaction."""
 
     def close(self) -> None:
         """Close the database; SQLite writes the WAL back."""
@@ -110,44 +116,15 @@ class SqliteStore:
         if batch.entries:
             many("INSERT INTO entry VALUES (?,?,?,?,?,?,?,?,?)", batch.entries)
         if batch.accounts:
-            accounts = map(_account_values, batch.accounts.values())
+            accounts = map(account_values, batch.accounts.values())
             many("INSERT OR REPLACE INTO account VALUES (?,?,?,?,?,?,?,?,?,?,?)", accounts)
         if batch.holds:
-            holds = map(_hold_values, batch.holds.values())
+            holds = map(hold_values, batch.holds.values())
             many("INSERT OR REPLACE INTO hold VALUES (?,?,?,?,?,?,?,?,?)", holds)
         if batch.outbox:
             many("INSERT INTO outbox VALUES (?,?,?,?,?,?,?)", batch.outbox)
         if batch.delivered_to:
             self._db.execute("DELETE FROM outbox WHERE log_sequence <= ?", (batch.delivered_to,))
-
-
-def read_account(row: Sequence[object]) -> Account:
-    """Make an account of its columns."""
-    account = Account(*row)  # type: ignore[arg-type]
-    account.flags = AccountFlag(account.flags)
-    return account
-
-
-def read_hold(row: Sequence[object]) -> Hold:
-    """Make a hold of its columns."""
-    hold = Hold(*row)  # type: ignore[arg-type]
-    hold.id = int.from_bytes(row[0], "big")  # type: ignore[arg-type]
-    hold.state = HoldState(hold.state)
-    return hold
-
-
-def _account_values(a: Account) -> tuple[object, ...]:
-    return (
-        a.id, a.ledger, a.code, int(a.flags), a.owner, a.open_us,
-        a.debits_pending, a.debits_posted, a.credits_pending, a.credits_posted, a.sequence,
-    )  # fmt: skip
-
-
-def _hold_values(h: Hold) -> tuple[object, ...]:
-    return (
-        h.id.to_bytes(16, "big"), h.debit_account_id, h.credit_account_id,
-        h.amount, h.ledger, h.code, h.expire_us, h.far_account, int(h.state),
-    )  # fmt: skip
 
 
 def _padded(values: Sequence[int | bytes]) -> tuple[int | bytes, ...]:

@@ -48,6 +48,14 @@ class OutboxRow(NamedTuple):
     code: int
 
 
+class Tail(NamedTuple):
+    """The last row of a shard's log, or (0, zeros, 0) before the first."""
+
+    sequence: int
+    chain_hash: bytes
+    book_us: int
+
+
 @dataclass(slots=True)
 class Batch:
     """What a group of commands changes; written in one commit or not at all."""
@@ -71,10 +79,14 @@ class Total(NamedTuple):
 
 
 class Store(Protocol):
-    """The writer's side. Every call may raise StoreUnavailable."""
+    """The writer's side, a group at a time: `begin`, then reads, then `commit` or `abandon`.
 
-    def tail(self) -> tuple[int, bytes, int]:
-        """Give sequence, chain hash and booking time of the log's last row; (0, zeros, 0)."""
+    Between `begin` and its end nobody else changes the shard, though between two groups another
+    switch may. Every call may raise StoreUnavailable; then the group is to be abandoned.
+    """
+
+    def begin(self) -> Tail:
+        """Take the shard for a group, and give the tail of its log."""
         ...
 
     def rows(self, request_ids: Sequence[bytes]) -> dict[bytes, LogRow]:
@@ -90,7 +102,15 @@ class Store(Protocol):
         ...
 
     def commit(self, batch: Batch) -> None:
-        """Write a batch durably, or nothing of it. A failed fsync ends the process."""
+        """Write a batch durably, or nothing of it, and end the group.
+
+        A failed fsync of our own ends the process. After StoreUnavailable it may be that a server
+        far away has written it: the next `begin` tells by the tail.
+        """
+        ...
+
+    def abandon(self) -> None:
+        """End the group without a change; never raises."""
         ...
 
     def close(self) -> None:

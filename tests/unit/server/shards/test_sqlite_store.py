@@ -62,9 +62,9 @@ def full_batch() -> Batch:
 
 def test_what_is_written_is_read(store: SqliteStore, tmp_path: Path) -> None:
     batch = full_batch()
-    assert store.tail() == (0, CHAIN_START, 0)
+    assert store.begin() == (0, CHAIN_START, 0)
     store.commit(batch)
-    assert store.tail() == (2, batch.rows[1].chain_hash, NOW_US)
+    assert store.begin() == (2, batch.rows[1].chain_hash, NOW_US)
     ids = [row.request_id for row in batch.rows]
     assert store.rows([*ids, bytes(16)]) == {row.request_id: row for row in batch.rows}
     assert store.accounts([BOB, 5, ANN]) == [batch.accounts[ANN], batch.accounts[BOB]]
@@ -131,9 +131,9 @@ def test_what_fails_half_way_is_not_there(store: SqliteStore) -> None:
     with pytest.raises(apsw.ConstraintError):
         store.commit(twice)
     assert store.rows([batch.rows[0].request_id]) == {}
-    assert store.tail() == (0, CHAIN_START, 0)
+    assert store.begin() == (0, CHAIN_START, 0)
     store.commit(batch)
-    assert store.tail()[0] == 2
+    assert store.begin()[0] == 2
     store.close()
 
 
