@@ -6,6 +6,7 @@ What it is made of can be read here from top to bottom; nothing else wires anyth
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from wsgiref.simple_server import WSGIServer
 
@@ -76,11 +77,15 @@ class Switch:
         """Open everything; Complaint if a file is missing, damaged, or another switch runs."""
         self._folder, self._config = folder, config
         self._now_us, self._random_bytes = now_us, random_bytes
-        self._lock = data_folder.Lock(folder)
-        self._authority = Authority.load(folder / "identity", now_us)
-        self._keyring = Keyring.load(folder / "identity")
-        self._directory = Directory(folder / "directory.db", now_us)
-        self._shards = self._open_shards()
+        with ExitStack() as undo:  # whatever is missing, what was opened before is closed again
+            self._lock = data_folder.Lock(folder)
+            undo.callback(self._lock.release)
+            self._authority = Authority.load(folder / "identity", now_us)
+            self._keyring = Keyring.load(folder / "identity")
+            self._directory = Directory(folder / "directory.db", now_us)
+            undo.callback(self._directory.close)
+            self._shards = self._open_shards()
+            undo.pop_all()
         self._depositor = Depositor(self._shards)
         self._holds = HoldExpiry(self._shards, now_us)
         self._settle = Settle(self._shards, now_us)
