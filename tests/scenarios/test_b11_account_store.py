@@ -55,7 +55,7 @@ def test_more_servers_and_the_same_application(tmp_path: Path, shards: int) -> N
     """The same purchases on one server and on seven: the same answers, whoever keeps what."""
     shop = Shop(tmp_path, shards)
     register = shop.register("till-1")
-    payers = [shop.customer(f"payer-{n}", 10_00, shard=n) for n in range(0, shards, 3)]
+    payers = [shop.customer(f"payer-{n}", 10_00, shard=n) for n in {0, shards - 1}]
     for payer in payers:
         for minor, reason in ((4_00, 0), (7_00, 43)):  # 43: INSUFFICIENT_FUNDS
             pending = register.ask(minor)
