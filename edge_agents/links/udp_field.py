@@ -7,6 +7,8 @@ this one does none of it.
 
 from __future__ import annotations
 
+import socket
+
 import nfc.clf
 import nfc.clf.udp
 from nfc.clf import RemoteTarget
@@ -21,7 +23,10 @@ class UdpField(nfc.clf.udp.Device):  # type: ignore[misc]  # nfcpy has no types
     """The reader's end of nfcpy's UDP field."""
 
     def __init__(self, host: str, port: int) -> None:
-        super().__init__(host, port)
+        # Not nfcpy's own: it looks the port up in /etc/services and trips over its name.
+        self.addr = (socket.gethostbyname(host), port)
+        self.socket: socket.socket | None = None
+        self._create_socket()
         self._path = f"udp:{host}:{port}"
         self._vendor_name, self._device_name, self._chipset_name = "nfcpy", "UDP field", "UDP"
         self._calling = False
