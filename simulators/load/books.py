@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 from collections.abc import Iterator
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
@@ -74,6 +75,11 @@ def create_folder(folder: Path) -> None:
     free = "127.0.0.1:0"
     config = ServerConfig(listen=free, pairing_listen=free, metrics_listen=free)
     data_folder.create(folder, "bench.example", _SHARDS, config, main.now_us, os.urandom)
+
+
+def die_quietly() -> None:
+    """Let Ctrl-C end a process of a pool without a word; what it was doing is not kept."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def fill(folder: Path, population: Population, pool: Executor) -> list[Future[None]]:

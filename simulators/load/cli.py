@@ -5,6 +5,7 @@ Mounted by `simulators/cli.py`. What is measured, and against what, stands in do
 
 from __future__ import annotations
 
+import logging
 import signal
 import tempfile
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
+import structlog
 import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -55,6 +57,7 @@ def tap(
     json: Json = False,
 ) -> None:
     """Milliseconds from the touch of a phone to the till's verdict, over two radios."""
+    _silence_the_agent()
     with _measuring(folder) as (place, tell):
         figures = run_tap(place, taps, tell)
     _print(figures, json)
@@ -78,6 +81,12 @@ def _measuring(folder: Path) -> Iterator[tuple[Path, Callable[[str], None]]]:
     ):
         task = progress.add_task("starting")
         yield Path(place.name).absolute(), lambda doing: progress.update(task, description=doing)
+
+
+def _silence_the_agent() -> None:
+    # Its log of every step is for people at a till; here it would only take time.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    logging.getLogger("nfc").setLevel(logging.CRITICAL)
 
 
 def _print(figures: WireFigures | TapFigures, as_json: bool) -> None:

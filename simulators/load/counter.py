@@ -32,6 +32,7 @@ from simulators.phone.phone import Phone
 
 PRICE_MINOR = 398
 TAP_LIMIT_S = 10.0
+PHONE_STAYS_S = 3.0
 
 _LIFETIME_S = 60
 
@@ -123,7 +124,7 @@ class Counter:
             async with asyncio.timeout(TAP_LIMIT_S):
                 await self._radio.searching.wait()
                 await asyncio.sleep(pause_s)
-                tap = asyncio.create_task(asyncio.to_thread(phone.tap, watched, TAP_LIMIT_S))
+                tap = asyncio.create_task(asyncio.to_thread(phone.tap, watched, PHONE_STAYS_S))
                 settled = await verdict
                 await tap
         except TimeoutError:

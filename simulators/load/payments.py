@@ -39,7 +39,7 @@ from kessai.v1.payment_pb2 import (
     SettlePaymentRequest,
     SettlePaymentResponse,
 )
-from simulators.load.books import CURRENCY, Population
+from simulators.load.books import CURRENCY, Population, die_quietly
 from simulators.load.parties import Parties
 
 # A payment must reach the switch within this time after it was prepared.
@@ -97,6 +97,7 @@ _signers: _Signers
 def start_with(parties: Parties, population: Population) -> None:
     """Load the keys in a process that will prepare payments or check answers."""
     global _signers  # noqa: PLW0603
+    die_quietly()
     _signers = _Signers(parties, population)
 
 

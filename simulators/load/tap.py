@@ -9,7 +9,6 @@ air (106 kbit/s), so the figure is a customer's. Called by `cli.py`.
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import random
 import socket
@@ -20,7 +19,6 @@ from contextlib import AbstractContextManager, AsyncExitStack, closing, contextm
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from edge_agents.journal import Journal
@@ -73,7 +71,6 @@ def run_tap(folder: Path, taps: int, tell: Callable[[str], None]) -> TapFigures:
 
     Complaint if a tap does not end with money, or the books do not show them all.
     """
-    _silence_the_agent()
     data = folder / "data"
     tell("setting up a shop")
     shop = _set_up(data, folder / "phone")
@@ -187,9 +184,3 @@ def _open_pn532() -> Iterator[tuple[str, Field]]:
         path = Path(folder) / "reader"
         with closing(Pn532Chip(path, model_time=True)) as field:
             yield f"pn532:{path}", field
-
-
-def _silence_the_agent() -> None:
-    # Its log of every step is for people at a till; here it would only take time.
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    logging.getLogger("nfc").setLevel(logging.CRITICAL)

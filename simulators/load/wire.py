@@ -58,7 +58,7 @@ def run_wire(
     population, data = Population(accounts), folder / "data"
     context = get_context("spawn")
     books.create_folder(data)
-    with ProcessPoolExecutor(_PROCESSES, context) as pool:
+    with ProcessPoolExecutor(_PROCESSES, context, books.die_quietly) as pool:
         tell(f"opening {accounts:,} accounts")
         filling = books.fill(data, population, pool)
         parties = enroll(data, population)

@@ -1,0 +1,124 @@
+"""Both benches, small: a real switch, real books, and an audit that does not let errors pass."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import grpc
+import pytest
+
+from kessai.channel import CHANNEL_OPTIONS
+from kessai.complaint import Complaint
+from kessai.v1.payment_pb2 import SettlePaymentRequest
+from kessai.v1.payment_pb2_grpc import PaymentServiceStub
+from simulators.load import books, payments
+from simulators.load.audit import Acknowledged, audit
+from simulators.load.books import Population
+from simulators.load.parties import Parties, enroll
+from simulators.load.payments import Answered, Checked, Payment
+from simulators.load.switch_process import SwitchProcess
+from simulators.load.tap import run_tap
+from simulators.load.wire import run_wire
+
+SMALL = Population(accounts=40, wallets=3, merchants=2)
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Parties]:
+    """A data folder with a small population, and everybody's keys."""
+    data = tmp_path_factory.mktemp("bench") / "data"
+    books.create_folder(data)
+    with ThreadPoolExecutor() as threads:
+        for shard in books.fill(data, SMALL, threads):
+            shard.result()
+    return data, enroll(data, SMALL)
+
+
+def test_the_wire_bench_measures_and_its_books_verify(tmp_path: Path) -> None:
+    """Settlements and no-ops were answered, none was dropped, and all are in the books."""
+    told: list[str] = []
+    figures = run_wire(tmp_path, 2.0, 200, told.append)
+    assert figures.settlements_per_second > 10
+    assert figures.noop_per_second > figures.settlements_per_second
+    assert 0 < figures.p50_ms <= figures.p99_ms
+    assert 0 < figures.rss_mb <= figures.peak_mb
+    assert figures.acknowledged > 50
+    assert told[-1] == "verifying the books"
+
+
+def test_the_tap_bench_measures_both_radios(tmp_path: Path) -> None:
+    """Air and serial line take time that is not ours."""
+    figures = run_tap(tmp_path, 8, lambda doing: None)
+    assert 1 < figures.p50_ms <= figures.p99_ms
+    assert figures.p50_ms < figures.p50_air_ms <= figures.p99_air_ms
+    assert figures.taps == 8
+
+
+def test_the_audit_finds_what_the_books_do_not_show(filled: tuple[Path, Parties]) -> None:
+    """More acknowledged than booked, or a bad receipt: the figures do not count."""
+    data, _ = filled
+    audit(data, Acknowledged())
+    audit(data, Acknowledged(unknown=3))
+    with pytest.raises(Complaint, match="the books show 0 payments"):
+        audit(data, Acknowledged(payments=1, minor=500))
+    with pytest.raises(Complaint, match="not good receipts; the first: forged"):
+        audit(data, Acknowledged(faults=1, first_fault="forged"))
+
+
+def test_a_payment_that_was_settled_and_not_acknowledged_is_found(
+    filled: tuple[Path, Parties],
+) -> None:
+    """The books show one more than was answered."""
+    data, parties = filled
+    payments.start_with(parties, SMALL)
+    [payment] = payments.prepare(1, seed=1)
+    response = _settle(data, parties, payment)
+    checked = payments.check([Answered(payment, response)])
+    assert (checked.settled, checked.settled_minor) == (1, payment.amount_minor)
+    acknowledged = Acknowledged()
+    acknowledged.add(checked)
+    audit(data, acknowledged)
+    with pytest.raises(Complaint, match="the books show 1 payments"):
+        audit(data, Acknowledged())
+    audit(data, Acknowledged(unknown=1))
+    with pytest.raises(Complaint, match="the books show 1 payments"):
+        audit(data, Acknowledged(payments=1, minor=payment.amount_minor + 1))
+    _assert_faults_are_found(payment, response)
+
+
+def test_a_switch_that_does_not_start_is_a_complaint(tmp_path: Path) -> None:
+    """It says what the switch said."""
+    with pytest.raises(Complaint, match=r"did not start; it said: .*kessai init"):
+        SwitchProcess(tmp_path)
+
+
+def _settle(data: Path, parties: Parties, payment: Payment) -> bytes:
+    identity = parties.terminals[payment.terminal].identity
+    credentials = grpc.ssl_channel_credentials(
+        identity.root_pem, identity.key_pem, identity.chain_pem
+    )
+    with SwitchProcess(data) as switch:
+        address = switch.running.address
+        with grpc.secure_channel(address, credentials, list(CHANNEL_OPTIONS)) as channel:
+            request = SettlePaymentRequest.FromString(payment.message)
+            answer = PaymentServiceStub(channel).SettlePayment(request, timeout=10)
+        switch.stop()
+    return answer.SerializeToString()
+
+
+def _assert_faults_are_found(payment: Payment, response: bytes) -> None:
+    """A receipt of another payment, over another amount, or not signed, is none."""
+    [other] = payments.prepare(1, seed=2)
+    dearer = Payment(
+        payment.terminal, payment.message, payment.request_id, payment.amount_minor + 1
+    )
+    forged = response[:-1] + bytes([response[-1] ^ 1])
+    checked: Checked = payments.check(
+        [Answered(other, response), Answered(dearer, response), Answered(payment, forged)]
+    )
+    assert checked.settled == 0
+    assert len(checked.faults) == 3
+    assert "another payment's" in checked.faults[0]
+    assert "another amount" in checked.faults[1]
+    assert "not good" in checked.faults[2]

@@ -1,0 +1,60 @@
+"""The figures: percentiles, JSON for machines, tables for people."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+from rich.console import Console
+
+from simulators.load.figures import TapFigures, WireFigures, percentile
+
+WIRE = WireFigures(1000.4, 2500.0, 3.14159, 27.5, 120.04, 130.0, 0, 12_345)
+TAP = TapFigures(40.04, 60.06, 120.0, 160.16, 200, 208)
+
+
+@pytest.mark.parametrize(
+    ("values", "percent", "expected"),
+    [([5.0], 99, 5.0), ([1.0, 2.0], 50, 1.0), ([1.0, 2.0, 3.0], 50, 2.0), ([1.0, 2.0], 99, 2.0)],
+)
+def test_percentile(values: list[float], percent: int, expected: float) -> None:
+    """A value that was measured, never one between two."""
+    assert percentile(values, percent) == expected
+
+
+def test_percentiles_of_a_hundred() -> None:
+    """Of 1 to 100 the p-th percentile is p."""
+    values = [float(i) for i in range(1, 101)]
+    assert [percentile(values, p) for p in (1, 50, 99, 100)] == [1, 50, 99, 100]
+
+
+def test_the_json_of_the_wire_bench() -> None:
+    """One line, with exactly these keys."""
+    text = WIRE.to_json()
+    assert "\n" not in text
+    assert json.loads(text) == {
+        "settlements_per_second": 1000,
+        "noop_per_second": 2500,
+        "ratio": 0.4,
+        "p50_ms": 3.14,
+        "p99_ms": 27.5,
+        "rss_mb": 120.0,
+        "dropped": 0,
+    }
+
+
+def test_the_json_of_the_tap_bench() -> None:
+    """One line, with exactly these keys."""
+    assert json.loads(TAP.to_json()) == {"p50_ms": 40.0, "p99_ms": 60.1, "p99_air_ms": 160.2}
+
+
+@pytest.mark.parametrize("figures", [WIRE, TAP])
+def test_the_table_fits_a_terminal(figures: WireFigures | TapFigures) -> None:
+    """Eighty columns, and every figure is there."""
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(figures.draw())
+    text = console.export_text()
+    assert max(map(len, text.splitlines())) <= 80
+    expected = "12,345" if isinstance(figures, WireFigures) else "160"
+    assert expected in text
