@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
 from server.shards.router import Shards
-from server.switch.depositor import Depositor
 from tests.unit.server.domain.commands import accounts_on, deposit, open_account, pay
-from tests.unit.server.shards.parts import open_shards, verify_shards
+from tests.unit.server.shards.parts import verify_shards
+from tests.unit.server.switch.delivering import delivering
 
 SHARDS, ACCOUNTS_EACH = 4, 5
 SECONDS = 3.0
@@ -34,29 +33,18 @@ async def keep_paying(shards: Shards, random: Random, until: float) -> None:
 async def test_a_running_switch_always_verifies(tmp_path: Path, random_seed: int) -> None:
     """Shards are read one after another while money is on its way between them."""
     random = Random(random_seed)
-    wakers: list[Callable[[int], None]] = []
-
-    def on_owed(shard: int) -> None:
-        for wake in wakers:
-            wake(shard)
-
-    shards = open_shards(tmp_path, SHARDS, on_owed=on_owed)
-    depositor = Depositor(shards)
-    wakers.append(depositor.wake)
-    depositor.start()
-    for account in ACCOUNTS:
-        await shards.submit(open_account(account))
-        await shards.submit(deposit(account, 10_000))
-    until = time.monotonic() + SECONDS
-    paying = asyncio.create_task(keep_paying(shards, random, until))
     looks = []
-    while time.monotonic() < until:
-        looks.append(await asyncio.to_thread(verify_shards, tmp_path, SHARDS))
-    async with asyncio.timeout(LIMIT_S):
-        await paying
-        await depositor.idle(LIMIT_S)
-    await depositor.close()
-    shards.close()
+    async with delivering(tmp_path, SHARDS) as (shards, depositor):
+        for account in ACCOUNTS:
+            await shards.submit(open_account(account))
+            await shards.submit(deposit(account, 10_000))
+        until = time.monotonic() + SECONDS
+        paying = asyncio.create_task(keep_paying(shards, random, until))
+        while time.monotonic() < until:
+            looks.append(await asyncio.to_thread(verify_shards, tmp_path, SHARDS))
+        async with asyncio.timeout(LIMIT_S):
+            await paying
+            await depositor.idle(LIMIT_S)
     assert [fault for look in looks for fault in look.faults] == []
     last = verify_shards(tmp_path, SHARDS)
     assert (last.faults, last.in_transit) == ([], 0)

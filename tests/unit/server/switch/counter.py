@@ -45,7 +45,7 @@ from tests.unit.server.domain.commands import MINUTE_US, NOW_US, fresh_id
 from tests.unit.server.shards.parts import Clock
 
 TILL, PHONE = "agent/shop/till-1", "phone/ann/pixel"
-ANN, SHOP = 1_0000_0042, 1_0000_0007
+ANN, SHOP = 1_0000_0042, 1_0000_0010  # on different shards
 LIMIT = Money(500, "EUR")
 PIN = payment_pb2.CUSTOMER_VERIFICATION_DEVICE_PIN
 
@@ -72,18 +72,21 @@ class Alterations:
 
 @dataclass
 class Counter:
-    """The parties, known to a directory in a folder."""
+    """The parties, known to a directory in a folder; `known` if they were entered before."""
 
     folder: Path
     terminal_key: Ed25519PrivateKey = field(default_factory=Ed25519PrivateKey.generate)
     phone_key: PrivateKey = field(default_factory=lambda: ec.generate_private_key(ec.SECP256R1()))
     switch_key: Ed25519PrivateKey = field(default_factory=Ed25519PrivateKey.generate)
     sealing_key: X25519PrivateKey = field(default_factory=X25519PrivateKey.generate)
+    known: bool = False
 
     def __post_init__(self) -> None:
         self.clock = Clock()
         self.directory = Directory(self.folder / "directory.db", self.clock)
         self.merchant = Merchant("shop", "Corner Shop", "5411", SHOP, LIMIT)
+        if self.known:
+            return
         self.directory.add_merchant(self.merchant)
         self.enroll(TILL, self.terminal_key)
         self.enroll(PHONE, self.phone_key)

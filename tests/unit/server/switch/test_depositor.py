@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import apsw
@@ -15,7 +13,6 @@ from server.domain.arrival import arrival
 from server.ledger.chart import AccountKind, house_account_id
 from server.shards.router import Shards, shard_path
 from server.shards.shard import Delivered
-from server.switch.depositor import Depositor
 from tests.unit.server.domain.commands import (
     EUR,
     JPY,
@@ -24,7 +21,8 @@ from tests.unit.server.domain.commands import (
     open_account,
     pay,
 )
-from tests.unit.server.shards.parts import open_shards, shards_in, verify_shards
+from tests.unit.server.shards.parts import shards_in, verify_shards
+from tests.unit.server.switch.delivering import delivering
 
 SHARDS, LIMIT_S = 2, 20.0
 ANN = next(accounts_on(0, SHARDS))
@@ -45,23 +43,6 @@ async def fill(shards: Shards) -> None:
         assert not (await shards.submit(command)).decline
 
 
-@asynccontextmanager
-async def delivering(folder: Path) -> AsyncIterator[tuple[Shards, Depositor]]:
-    """Shards with a depositor at work, as bootstrap wires them."""
-    wakers: list[Callable[[int], None]] = []
-
-    def on_owed(shard: int) -> None:
-        wakers[0](shard)
-
-    shards = open_shards(folder, SHARDS, on_owed=on_owed)
-    depositor = Depositor(shards)
-    wakers.append(depositor.wake)
-    depositor.start()
-    yield shards, depositor
-    await depositor.close()
-    shards.close()
-
-
 async def credited(shards: Shards, account: int) -> int:
     """What an account got."""
     found = await shards.account(account)
@@ -69,7 +50,7 @@ async def credited(shards: Shards, account: int) -> int:
 
 
 async def test_what_is_paid_arrives(tmp_path: Path) -> None:
-    async with delivering(tmp_path) as (shards, depositor):
+    async with delivering(tmp_path, SHARDS) as (shards, depositor):
         await fill(shards)
         payments = [pay(ANN, SHOP, amount) for amount in range(1, 21)]
         await asyncio.gather(*(shards.submit(payment) for payment in payments))
@@ -95,7 +76,7 @@ async def test_it_takes_up_where_it_stopped(tmp_path: Path, arrived: int, told: 
             await shards.shard(0).submit(Delivered(owed[arrived - 1].log_sequence))
     assert verify_shards(tmp_path, SHARDS).in_transit == 3 - arrived
     for _ in range(2):
-        async with delivering(tmp_path) as (shards, depositor):
+        async with delivering(tmp_path, SHARDS) as (shards, depositor):
             await depositor.idle(LIMIT_S)
             assert await credited(shards, SHOP) == 321
             assert await shards.outbox(0, 100) == []
@@ -106,7 +87,7 @@ async def test_it_takes_up_where_it_stopped(tmp_path: Path, arrived: int, told: 
 @pytest.mark.parametrize("payee", [UNKNOWN, YEN, FULL])
 async def test_what_nobody_can_take_is_in_suspense(tmp_path: Path, payee: int) -> None:
     """No such account, other money, or no room: the money is kept, and named."""
-    async with delivering(tmp_path) as (shards, depositor):
+    async with delivering(tmp_path, SHARDS) as (shards, depositor):
         await fill(shards)
         before = await credited(shards, payee)
         row = await shards.submit(pay(ANN, payee, 30))
@@ -120,7 +101,7 @@ async def test_what_nobody_can_take_is_in_suspense(tmp_path: Path, payee: int) -
 
 async def test_a_trouble_is_waited_out(tmp_path: Path) -> None:
     """A full disk at the payee's shard holds deposits up, and loses none."""
-    async with delivering(tmp_path) as (shards, depositor):
+    async with delivering(tmp_path, SHARDS) as (shards, depositor):
         await fill(shards)
         db = shards.shard(1)._store._db  # type: ignore[attr-defined]
         pages = db.pragma("page_count")
@@ -145,7 +126,7 @@ async def test_a_spoilt_outbox_row_does_not_end_it(tmp_path: Path) -> None:
         await shards.submit(arrival(0, *debt))
     db = apsw.Connection(str(shard_path(tmp_path, 0)))
     db.execute("UPDATE outbox SET amount = amount + 1")
-    async with delivering(tmp_path) as (shards, depositor):
+    async with delivering(tmp_path, SHARDS) as (shards, depositor):
         with pytest.raises(TimeoutError):
             await depositor.idle(0.3)
         db.execute("UPDATE outbox SET amount = amount - 1")
