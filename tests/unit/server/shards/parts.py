@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from server.shards.placement import ShardPlace, SlotMap
-from server.shards.router import Shards, open_sqlite_shards, shard_path
+from server.shards.router import Shards, shard_path
 from server.shards.schema import create_shard
 from server.shards.shard import Shard
 from server.shards.sqlite_reader import SqliteReader
@@ -65,8 +65,12 @@ def open_shards(
 ) -> Shards:
     """Open shards, making the files if they are not there; close them yourself."""
     make_files(folder, count)
-    slots = SlotMap.even(count)
-    return open_sqlite_shards(folder, slots, count, BOOKS_ID, clock or Clock(), on_owed)
+    slots, shards = SlotMap.even(count), []
+    for number in range(count):
+        path = shard_path(folder, number)
+        store, reader = SqliteStore(path, number, BOOKS_ID), SqliteReader(path, number, BOOKS_ID)
+        shards.append(Shard(ShardPlace(number, slots), store, reader, clock or Clock(), on_owed))
+    return Shards(slots, shards)
 
 
 @contextmanager
