@@ -47,8 +47,10 @@ from server.rpc.telemetry import Telemetry
 from server.shards.directory import Directory
 from server.shards.router import Shards, open_sqlite_shards
 from server.switch.accounts import Accounts
+from server.switch.busy_payees import BusyPayees
 from server.switch.depositor import Depositor
 from server.switch.hold_expiry import HoldExpiry
+from server.switch.merge import Merge
 from server.switch.receipts import Receipts
 from server.switch.register_purchase import RegisterPurchase
 from server.switch.settle import Settle
@@ -88,6 +90,8 @@ class Switch:
             undo.pop_all()
         self._depositor = Depositor(self._shards)
         self._holds = HoldExpiry(self._shards, now_us)
+        every_s = config.merge_every_s
+        self._merge = Merge(self._shards, self._depositor, now_us, random_bytes, every_s)
         self._settle = Settle(self._shards, now_us)
         self._purchases = RegisterPurchase(
             self._shards,
@@ -106,6 +110,7 @@ class Switch:
         await self._settle.restore()
         self._depositor.start()
         self._holds.start()
+        self._merge.start()
         telemetry, errors = Telemetry(self._registry), ErrorTranslation(self._random_bytes)
         guard = Guard(Callers(self._authority, self._now_us), self._directory)
         certificate = ServerCertificate(self._authority, self._config.hosts, self._now_us)
@@ -134,6 +139,7 @@ class Switch:
         for server in self._servers:
             await server.stop(self._config.drain_s)
         await self._holds.close()
+        await self._merge.close()
         await self._depositor.close()
         self._purchases.close()
         self._shards.close()
@@ -162,7 +168,9 @@ class Switch:
         fleet = Fleet(directory, self._now_us)
         add_PaymentServiceServicer_to_server(PaymentServicer(self._purchases), main)
         accounts = Accounts(self._shards, self._settle)
-        add_AccountServiceServicer_to_server(AccountServicer(accounts), main)
+        busy_payees = BusyPayees(self._shards, self._settle)
+        servicer = AccountServicer(accounts, busy_payees, self._merge)
+        add_AccountServiceServicer_to_server(servicer, main)
         devices = DeviceServicer(
             merchants,
             desk,

@@ -44,6 +44,9 @@ other_hosts = []
 # How long a stopping switch waits for calls under way, in seconds.
 drain_s = 10
 
+# How often the auxiliaries of busy payees are merged into their accounts, in seconds.
+merge_every_s = 5
+
 # What is logged: "debug" (every call), "info" or "warning".
 log_level = "info"
 """
@@ -60,6 +63,7 @@ class ServerConfig(BaseSettings):
     public_host: str = Field(default="127.0.0.1", min_length=1, max_length=253)
     other_hosts: tuple[str, ...] = ()
     drain_s: int = Field(default=10, ge=0, le=600)
+    merge_every_s: float = Field(default=5, ge=0.01, le=86_400)
     log_level: Literal["debug", "info", "warning"] = "info"
 
     @classmethod

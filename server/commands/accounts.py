@@ -68,6 +68,32 @@ def show_account(number: AccountNumber, data: Data = None, identity: Identity = 
     _out.print(_summary(response.account))
 
 
+@account.command("distribute")
+def distribute_account(number: AccountNumber, data: Data = None, identity: Identity = None) -> None:
+    """Give a busy payee's account an auxiliary on every shard: many may pay it at once."""
+    request = pb.DistributeAccountRequest(
+        request_id=fresh_request_id(), account_number=_number(number)
+    )
+    response = call(
+        data,
+        identity,
+        lambda ch: AccountServiceStub(ch).DistributeAccount(request, timeout=DEADLINE_S),
+    )
+    _out.print(f"[green]distributed over {response.auxiliary_count} shards[/]")
+    _out.print(_summary(response.account))
+
+
+@account.command("merge")
+def merge_account(number: AccountNumber, data: Data = None, identity: Identity = None) -> None:
+    """Merge at once what the auxiliaries of a distributed account hold."""
+    request = pb.MergeAccountRequest(account_number=_number(number))
+    response = call(
+        data, identity, lambda ch: AccountServiceStub(ch).MergeAccount(request, timeout=DEADLINE_S)
+    )
+    _out.print(f"[green]{Money.from_proto(response.merged)} merged[/]")
+    _out.print(_summary(response.account))
+
+
 @account.command("statement")
 def show_statement(
     number: AccountNumber,

@@ -4,6 +4,8 @@ Built by `server/switch/depositor.py` from an outbox row, and from the log.
 
     movement                          debit         credit
     the payee can take it             in transit    payee
+    it was merged (`busy_payee.py`)   in transit    merged
+                                      merged        payee
     the payee cannot (account gone,   in transit    suspense      an operator finds its owner
     other currency, balance full)
 """
@@ -13,11 +15,13 @@ from __future__ import annotations
 import hashlib
 import struct
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 from kessai.money import MAX_AMOUNT
+from kessai.v1 import account_pb2
 from server.domain.command import Command, CommandKind, Decision, Needs, Place, State
-from server.ledger.chart import AccountKind, house_account_id, house_accounts
+from server.ledger.chart import AccountKind, house_account_id, house_accounts, merged_id
 from server.ledger.transfer import Transfer
 
 _ORIGIN = struct.Struct(">HQH")
@@ -42,34 +46,46 @@ class Arrive(Command):
         return self.payee
 
     def needs(self, place: Place) -> Needs:
-        """The payee's account and the shard's own in that currency."""
+        """The accounts on the way to the payee, and the shard's own in that currency."""
         kinds = (AccountKind.IN_TRANSIT, AccountKind.SUSPENSE)
         house = tuple(house_account_id(kind, place.shard, self.ledger) for kind in kinds)
-        return Needs((self.payee, *house))
+        return Needs((*self._way(), *house))
 
     def decide(self, state: State, now_us: int) -> Decision:
         """Credit the payee, or the suspense account if the payee cannot take it."""
-        payee = state.account(self.payee)
         in_transit = state.house(AccountKind.IN_TRANSIT, self.ledger)
         opens = () if state.account(in_transit) else house_accounts(
             state.place.shard, self.ledger, now_us
         )  # fmt: skip
-        can_take = (
-            payee is not None
-            and payee.ledger == self.ledger
-            and payee.credits_pending + payee.credits_posted + self.amount <= MAX_AMOUNT
+        suspense = state.house(AccountKind.SUSPENSE, self.ledger)
+        way = self._way() if self._can_be_taken(state) else (suspense,)
+        transfers = tuple(
+            Transfer(
+                id=self.transfer_id + step,
+                debit_account_id=debit,
+                credit_account_id=credit,
+                amount=self.amount,
+                ledger=self.ledger,
+                code=read_origin(self.body).code,
+                far_payer=self.payer,
+            )
+            for step, (debit, credit) in enumerate(pairwise((in_transit, *way)))
         )
-        credit = self.payee if can_take else state.house(AccountKind.SUSPENSE, self.ledger)
-        transfer = Transfer(
-            id=self.transfer_id,
-            debit_account_id=in_transit,
-            credit_account_id=credit,
-            amount=self.amount,
-            ledger=self.ledger,
-            code=read_origin(self.body).code,
-            far_account=self.payer,
+        return Decision(transfers=transfers, opens=tuple(opens))
+
+    def _way(self) -> tuple[int, ...]:
+        if read_origin(self.body).code == account_pb2.ENTRY_KIND_MERGE:
+            return merged_id(self.payee), self.payee
+        return (self.payee,)
+
+    def _can_be_taken(self, state: State) -> bool:
+        accounts = [state.account(account_id) for account_id in self._way()]
+        return all(
+            account is not None
+            and account.ledger == self.ledger
+            and account.credits_pending + account.credits_posted + self.amount <= MAX_AMOUNT
+            for account in accounts
         )
-        return Decision(transfers=(transfer,), opens=tuple(opens))
 
 
 def arrival(

@@ -34,6 +34,8 @@ class CommandKind(IntEnum):
     CAPTURE_HOLD = 7
     VOID_HOLD = 8
     EXPIRE_HOLD = 9
+    OPEN_AUXILIARY = 10
+    MERGE_AUXILIARY = 11
 
 
 class Place(Protocol):

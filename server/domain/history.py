@@ -15,6 +15,7 @@ from kessai.money import currency_of
 from kessai.request_id import parse_request_id
 from kessai.v1.account_pb2 import (
     DepositCashRequest,
+    DistributeAccountRequest,
     OpenAccountRequest,
     OperatorEvidence,
     WithdrawCashRequest,
@@ -23,10 +24,12 @@ from kessai.v1.money_pb2 import Money
 from kessai.v1.payment_pb2 import PaymentAuthorization, PaymentEvidence, PaymentRequest
 from server.domain.account_opening import OpenAccount, attempt_of, id_of_attempt, number_for
 from server.domain.arrival import Arrive, arrival, payment_id, read_origin
+from server.domain.busy_payee import MergeAuxiliary, OpenAuxiliary, merge, opening_id
 from server.domain.cash import DepositCash, WithdrawCash
 from server.domain.command import Command, CommandKind
 from server.domain.hold import CaptureHold, ExpireHold, PlaceHold, VoidHold
 from server.domain.payment import SettlePayment
+from server.ledger.chart import main_account, shard_of_auxiliary
 
 Parts = tuple[bytes, bytes, int, int, int, int, bytes]
 
@@ -135,6 +138,25 @@ def _read_arrival(*parts: *Parts) -> Arrive:
     return command
 
 
+def _read_auxiliary(*parts: *Parts) -> OpenAuxiliary:
+    own_id, input_hash, _, payee, _, _, body = parts
+    evidence = OperatorEvidence.FromString(body)
+    _check(operator_input_hash(evidence.request), input_hash)
+    request = DistributeAccountRequest.FromString(evidence.request)
+    request_id, shard = parse_request_id(request.request_id), shard_of_auxiliary(payee)
+    if shard is None or own_id not in (request_id, opening_id(request_id, shard)):
+        raise ValueError("the row is not what its documents say")
+    _check(parse_account(request.account_number), main_account(payee))
+    return OpenAuxiliary(*parts, owner=evidence.owner)
+
+
+def _read_merge(*parts: *Parts) -> MergeAuxiliary:
+    request_id, _, auxiliary, _, amount, ledger, _ = parts
+    command = merge(request_id, auxiliary, amount, ledger)
+    _check(command, MergeAuxiliary(*parts))
+    return command
+
+
 def _money(amount: Money) -> tuple[int, int]:
     return amount.amount_minor, currency_of(amount.currency_code).number
 
@@ -154,4 +176,6 @@ _READERS: dict[CommandKind, Callable[..., Command]] = {
     CommandKind.CAPTURE_HOLD: CaptureHold,
     CommandKind.VOID_HOLD: VoidHold,
     CommandKind.EXPIRE_HOLD: ExpireHold,
+    CommandKind.OPEN_AUXILIARY: _read_auxiliary,
+    CommandKind.MERGE_AUXILIARY: _read_merge,
 }

@@ -2,11 +2,14 @@
 
 Vending, reservations and card authorisations stand on it. Decided where the payer is.
 
-    movement    debit    credit                 effect
-    place       payer    payee or in transit    pending
-    capture     payer    payee or in transit    posted, up to the amount held; the rest is released
-    void        payer    payee or in transit    released
-    expire      payer    payee or in transit    released, by the shard itself
+    movement    debit    credit     effect
+    place       payer    landing    pending
+    capture     payer    landing    posted, up to the amount held; the rest is released
+    void        payer    landing    released
+    expire      payer    landing    released, by the shard itself
+
+The landing is the payee's account, or his auxiliary of this shard, or that in transit, as for a
+payment at the time when the hold is placed.
 """
 
 from __future__ import annotations
@@ -16,7 +19,8 @@ from dataclasses import dataclass
 from kessai.v1 import account_pb2
 from kessai.v1 import decline_pb2 as d
 from server.domain.command import Command, CommandKind, Decision, Needs, Place, State
-from server.domain.payment import far_account, landing, owed
+from server.domain.payment import landing, owed
+from server.ledger.chart import AccountKind, auxiliary_id, house_account_id
 from server.ledger.transfer import Hold, HoldState, Transfer, TransferFlag
 
 
@@ -32,8 +36,13 @@ class _OfHold(Command):
         return int.from_bytes(self.body[:16], "big")
 
     def needs(self, place: Place) -> Needs:
-        """Both accounts and the hold."""
-        return Needs((self.payer, landing(self.payee, self.ledger, place)), (self.hold_id,))
+        """The payer's account, each where the money may land or was to land, and the hold."""
+        landings = (
+            self.payee,
+            auxiliary_id(place.shard, self.payee),
+            house_account_id(AccountKind.IN_TRANSIT, place.shard, self.ledger),
+        )
+        return Needs((self.payer, *landings), (self.hold_id,))
 
     def held(self, state: State) -> Hold | None:
         """Give the hold, if it is between this payer and payee and in this currency."""
@@ -64,13 +73,13 @@ class PlaceHold(_OfHold):
                 Transfer(
                     id=self.hold_id,
                     debit_account_id=self.payer,
-                    credit_account_id=landing(self.payee, self.ledger, state.place),
+                    credit_account_id=landing(self.payee, self.ledger, state),
                     amount=self.amount,
                     ledger=self.ledger,
                     code=account_pb2.ENTRY_KIND_CAPTURE,
                     flags=TransferFlag.PENDING,
                     timeout=int.from_bytes(self.body[16:20], "big"),
-                    far_account=far_account(self.payee, state.place),
+                    far_payee=self.payee,
                 ),
             )
         )
@@ -87,7 +96,8 @@ class CaptureHold(_OfHold):
 
     def decide(self, state: State, now_us: int) -> Decision:
         """Post the pending transfer."""
-        if self.held(state) is None:
+        hold = self.held(state)
+        if hold is None:
             return Decision(d.DECLINE_REASON_HOLD_NOT_PENDING)
         transfer = Transfer(
             id=self.transfer_id,
@@ -95,8 +105,8 @@ class CaptureHold(_OfHold):
             flags=TransferFlag.POST_PENDING_TRANSFER,
             pending_id=self.hold_id,
         )
-        code = account_pb2.ENTRY_KIND_CAPTURE
-        return Decision(transfers=(transfer,), owes=owed(self, code, state.place))
+        owes = owed(self, hold.credit_account_id, hold.code, state)
+        return Decision(transfers=(transfer,), owes=owes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ Built by `server/switch/register_purchase.py` once all signatures were verified,
 
     movement                      debit              credit
     payee on the payer's shard    payer              payee
+    payee with an auxiliary here  payer              auxiliary      merged later (`busy_payee.py`)
     payee on another shard        payer              in transit     and an outbox row; then there:
                                   in transit         payee          (`arrival.py`)
 """
@@ -25,7 +26,7 @@ from server.domain.command import (
     Place,
     State,
 )
-from server.ledger.chart import AccountKind, house_account_id
+from server.ledger.chart import AccountKind, auxiliary_id, house_account_id
 from server.ledger.transfer import Transfer
 
 CLOCK_TOLERANCE_US = 30_000_000
@@ -53,8 +54,8 @@ class SettlePayment(Command):
         return self.payer
 
     def needs(self, place: Place) -> Needs:
-        """Both accounts, or the payer's and the one in transit."""
-        return Needs((self.payer, landing(self.payee, self.ledger, place)))
+        """The payer's account, and those where the money may land."""
+        return Needs((self.payer, *landings(self.payee, self.ledger, place)))
 
     def decide(self, state: State, now_us: int) -> Decision:
         """Check the ladder, then move the money in one transfer."""
@@ -72,29 +73,33 @@ class SettlePayment(Command):
         transfer = Transfer(
             id=self.transfer_id,
             debit_account_id=self.payer,
-            credit_account_id=landing(self.payee, self.ledger, state.place),
+            credit_account_id=landing(self.payee, self.ledger, state),
             amount=self.amount,
             ledger=self.ledger,
             code=account_pb2.ENTRY_KIND_PAYMENT,
-            far_account=far_account(self.payee, state.place),
+            far_payee=self.payee,
         )
-        return Decision(transfers=(transfer,), owes=owed(self, transfer.code, state.place))
+        return Decision(
+            transfers=(transfer,), owes=owed(self, transfer.credit_account_id, transfer.code, state)
+        )
 
 
-def landing(payee: int, ledger: int, place: Place) -> int:
-    """Name the account that is credited in this place: the payee's own, or the one in transit."""
+def landings(payee: int, ledger: int, place: Place) -> tuple[int, ...]:
+    """Name the accounts of which `landing` takes one."""
     if place.is_here(payee):
-        return payee
-    return house_account_id(AccountKind.IN_TRANSIT, place.shard, ledger)
+        return (payee,)
+    in_transit = house_account_id(AccountKind.IN_TRANSIT, place.shard, ledger)
+    return auxiliary_id(place.shard, payee), in_transit
 
 
-def far_account(payee: int, place: Place) -> int:
-    """Name the payee, if the credited account is the one in transit; else 0."""
-    return 0 if place.is_here(payee) else payee
+def landing(payee: int, ledger: int, state: State) -> int:
+    """Name the account credited here: the payee's own, or his auxiliary, or that in transit."""
+    own, *in_transit = landings(payee, ledger, state.place)
+    return own if not in_transit or state.account(own) else in_transit[0]
 
 
-def owed(command: Command, code: int, place: Place) -> tuple[Owed, ...]:
-    """Name what another shard's payee is owed by a movement of a kind in this place."""
-    if place.is_here(command.payee):
+def owed(command: Command, credited: int, code: int, state: State) -> tuple[Owed, ...]:
+    """Name what another shard's payee is owed after a movement of a kind to `credited`."""
+    if credited != state.house(AccountKind.IN_TRANSIT, command.ledger):
         return ()
     return (Owed(command.payer, command.payee, command.amount, command.ledger, code),)

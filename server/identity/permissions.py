@@ -19,6 +19,8 @@ PERMISSIONS: dict[str, frozenset[CallerKind]] = {
     "/kessai.v1.AccountService/ListEntries": frozenset({PHONE, OPERATOR}),
     "/kessai.v1.AccountService/DepositCash": frozenset({OPERATOR}),
     "/kessai.v1.AccountService/WithdrawCash": frozenset({OPERATOR}),
+    "/kessai.v1.AccountService/DistributeAccount": frozenset({OPERATOR}),
+    "/kessai.v1.AccountService/MergeAccount": frozenset({OPERATOR}),
     "/kessai.v1.AccountService/GetTrialBalance": frozenset({OPERATOR}),
     "/kessai.v1.DeviceService/CreateMerchant": frozenset({OPERATOR}),
     "/kessai.v1.DeviceService/CreatePairingCode": frozenset({OPERATOR}),

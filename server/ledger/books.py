@@ -110,13 +110,13 @@ class Books:
         if limit is not R.OK:
             return limit
         if not pending:
-            self._post(t, debit, credit, t.code, t.far_account)
+            self._post(t, debit, credit, t.code, t.far_payee)
             return R.OK
         debit.debits_pending += t.amount
         credit.credits_pending += t.amount
         expire_us = now_us + t.timeout * _MICROSECONDS if t.timeout else 0
         self.holds[t.id] = Hold(
-            t.id, debit.id, credit.id, t.amount, t.ledger, t.code, expire_us, t.far_account
+            t.id, debit.id, credit.id, t.amount, t.ledger, t.code, expire_us, t.far_payee
         )
         return R.OK
 
@@ -152,15 +152,15 @@ class Books:
         hold.state = HoldState.POSTED if post else HoldState.VOIDED
         return R.OK
 
-    def _post(self, t: Transfer, debit: Account, credit: Account, code: int, far: int) -> None:
-        amount = t.amount
+    def _post(self, t: Transfer, debit: Account, credit: Account, code: int, payee: int) -> None:
+        amount, payee, payer = t.amount, payee or credit.id, t.far_payer or debit.id
         debit.debits_posted += amount
         credit.credits_posted += amount
         debit.sequence += 1
         credit.sequence += 1
         self.entries += (
-            Entry(debit.id, debit.sequence, -amount, debit.balance, far or credit.id, code, t.id),
-            Entry(credit.id, credit.sequence, amount, credit.balance, far or debit.id, code, t.id),
+            Entry(debit.id, debit.sequence, -amount, debit.balance, payee, code, t.id),
+            Entry(credit.id, credit.sequence, amount, credit.balance, payer, code, t.id),
         )
 
     def _release(self, hold: Hold) -> tuple[Account, Account]:

@@ -3,6 +3,10 @@
 Customers and merchants have accounts numbered by branch. The house's accounts have branch 0, one of
 each kind in every shard and currency, with a number that is computed: kind (2 digits), shard (3),
 ISO 4217 number (3). So no payment ever waits for another shard's house account.
+
+A busy payee's account (row B12) has further ones, whose numbers are computed from its own: with
+shard + 1 before it, the auxiliary of each shard; with 1001 before it, the one through which all
+that is merged passes. They are never written as account numbers: people see the payee's own.
 """
 
 from __future__ import annotations
@@ -14,6 +18,8 @@ from server.ledger.account import Account, AccountFlag
 
 MAX_SHARDS = 1000
 
+_BEYOND_NUMBERS = 10**12
+
 
 class AccountKind(IntEnum):
     """The `code` of an account. The names are what the trial balance shows."""
@@ -24,6 +30,8 @@ class AccountKind(IntEnum):
     SUSPENSE = 4
     CUSTOMER = 20
     MERCHANT = 21
+    AUXILIARY = 22
+    MERGED = 23
 
 
 # Cash is money the house has from outside: the world's account may only be in debit. Nobody may
@@ -35,6 +43,8 @@ LIMITS: dict[AccountKind, AccountFlag] = {
     AccountKind.SUSPENSE: AccountFlag.DEBITS_MUST_NOT_EXCEED_CREDITS,
     AccountKind.CUSTOMER: AccountFlag.DEBITS_MUST_NOT_EXCEED_CREDITS,
     AccountKind.MERCHANT: AccountFlag.DEBITS_MUST_NOT_EXCEED_CREDITS,
+    AccountKind.AUXILIARY: AccountFlag.DEBITS_MUST_NOT_EXCEED_CREDITS,
+    AccountKind.MERGED: AccountFlag.DEBITS_MUST_NOT_EXCEED_CREDITS,
 }
 
 HOUSE_KINDS = (
@@ -49,6 +59,27 @@ HOUSE = "house"
 def house_account_id(kind: AccountKind, shard: int, ledger: int) -> int:
     """Compute the id of a house account in a shard (0 to 999) and currency (ISO 4217 number)."""
     return make_account(HOUSE_BRANCH, kind * 1_000_000 + shard * 1000 + ledger)
+
+
+def auxiliary_id(shard: int, account_id: int) -> int:
+    """Compute the id of a busy payee's auxiliary in a shard (0 to 999)."""
+    return (shard + 1) * _BEYOND_NUMBERS + account_id
+
+
+def merged_id(account_id: int) -> int:
+    """Compute the id of the account through which passes what is merged into a busy payee's."""
+    return (MAX_SHARDS + 1) * _BEYOND_NUMBERS + account_id
+
+
+def main_account(account_id: int) -> int:
+    """Name the account that people see: an auxiliary's payee, else the account itself."""
+    return account_id % _BEYOND_NUMBERS
+
+
+def shard_of_auxiliary(account_id: int) -> int | None:
+    """Tell in which shard an auxiliary is by its id; None if it is no auxiliary."""
+    shard = account_id // _BEYOND_NUMBERS - 1
+    return shard if 0 <= shard < MAX_SHARDS else None
 
 
 def open_account(

@@ -27,8 +27,9 @@ class Transfer:
     `code` the kind of movement (EntryKind of account.proto). `timeout` is in seconds, for pending
     transfers only; 0: never. A transfer that posts or voids a pending one names it in `pending_id`
     and may leave accounts, ledger and code zero; posting less than was held releases the rest, and
-    a void takes the whole amount (0 or equal). `far_account` is told to both sides as the
-    counterparty where money passes through an account in transit; 0: the other side itself.
+    a void takes the whole amount (0 or equal). `far_payer` and `far_payee` are who pays and who is
+    paid where the account here only stands for them (in transit, an auxiliary): the other side is
+    told of them as its counterparty; 0: of the account itself.
     """
 
     id: int
@@ -40,7 +41,8 @@ class Transfer:
     flags: TransferFlag = TransferFlag.NONE
     pending_id: int = 0
     timeout: int = 0
-    far_account: int = 0
+    far_payer: int = 0
+    far_payee: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,7 @@ class HoldState(IntEnum):
 class Hold:
     """A pending transfer and its fate. `expire_us` is microseconds since 1970; 0: never.
 
-    `far_account` is the payee on another shard, when the credit account is the one in transit.
+    `far_account` is who is paid, where the credit account only stands for him (see Transfer).
     """
 
     id: int

@@ -20,6 +20,8 @@ from server.identity.callers import CallerKind, current_caller
 from server.rpc import fields
 from server.rpc.errors import field_invalid
 from server.switch import accounts as use_case
+from server.switch.busy_payees import BusyPayees, Holding
+from server.switch.merge import Merge
 
 DEFAULT_PAGE = 50
 LARGEST_PAGE = 500
@@ -32,8 +34,10 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class AccountServicer(AccountServiceServicer):
     """Serves phones, for their wallet's own accounts, and operators."""
 
-    def __init__(self, accounts: use_case.Accounts) -> None:
+    def __init__(self, accounts: use_case.Accounts, busy: BusyPayees, merge: Merge) -> None:
         self._accounts = accounts
+        self._busy = busy
+        self._merge = merge
 
     async def OpenAccount(
         self, request: pb.OpenAccountRequest, context: Context
@@ -48,15 +52,14 @@ class AccountServicer(AccountServiceServicer):
         if not 0 <= request.number <= 99_999_999:
             raise field_invalid("number", "must be 1 to 99,999,999, or 0 for any free one")
         account = await self._accounts.open(request, request_id, _operator())
-        return pb.OpenAccountResponse(account=_account(account))
+        return pb.OpenAccountResponse(account=_whole(Holding(account)))
 
     async def GetAccount(
         self, request: pb.GetAccountRequest, context: Context
     ) -> pb.GetAccountResponse:
         """Tell balance and properties of an account."""
         account_id = fields.account(request.account_number)
-        account = await self._accounts.find(account_id, _owner())
-        return pb.GetAccountResponse(account=_account(account))
+        return pb.GetAccountResponse(account=await self._holding(account_id, _owner()))
 
     async def ListEntries(
         self, request: pb.ListEntriesRequest, context: Context
@@ -65,7 +68,8 @@ class AccountServicer(AccountServiceServicer):
         account_id = fields.account(request.account_number)
         limit = fields.page_size(request.page_size, DEFAULT_PAGE, LARGEST_PAGE)
         before = _page_token(request.page_token)
-        statement = await self._accounts.statement(account_id, _owner(), before, limit)
+        auxiliary = fields.count(request.auxiliary, "auxiliary")
+        statement = await self._accounts.statement(account_id, _owner(), before, limit, auxiliary)
         currency = BY_NUMBER[statement.account.ledger].code
         response = pb.ListEntriesResponse(account=_account(statement.account))
         for entry in statement.entries:
@@ -102,6 +106,30 @@ class AccountServicer(AccountServiceServicer):
         decline = await self._accounts.withdraw(request, request_id, account_id, _operator())
         return pb.WithdrawCashResponse(decline_reason=decline)
 
+    async def DistributeAccount(
+        self, request: pb.DistributeAccountRequest, context: Context
+    ) -> pb.DistributeAccountResponse:
+        """Give a busy payee's account an auxiliary on every shard."""
+        request_id = fields.request_id(request.request_id)
+        account_id = fields.account(request.account_number)
+        count = await self._busy.distribute(request, request_id, account_id, _operator())
+        return pb.DistributeAccountResponse(
+            account=await self._holding(account_id), auxiliary_count=count
+        )
+
+    async def MergeAccount(
+        self, request: pb.MergeAccountRequest, context: Context
+    ) -> pb.MergeAccountResponse:
+        """Merge at once what the auxiliaries of an account hold."""
+        account_id = fields.account(request.account_number)
+        await self._accounts.find(account_id, None)
+        merged = await self._merge.merge_account(account_id)
+        account = await self._holding(account_id)
+        currency = account.balance.currency_code
+        return pb.MergeAccountResponse(
+            account=account, merged=Money(amount_minor=merged, currency_code=currency)
+        )
+
     async def GetTrialBalance(
         self, request: pb.GetTrialBalanceRequest, context: Context
     ) -> pb.GetTrialBalanceResponse:
@@ -118,6 +146,9 @@ class AccountServicer(AccountServiceServicer):
             )
         return response
 
+    async def _holding(self, account_id: int, owner: str | None = None) -> pb.Account:
+        return _whole(await self._busy.holding(account_id, owner))
+
 
 def _operator() -> str:
     return current_caller().path[0]
@@ -132,6 +163,14 @@ def _page_token(token: str) -> int:
     if token and not (token.isascii() and token.isdigit() and len(token) <= 18):
         raise field_invalid("page_token", "is not one that this service gave")
     return int(token or 0)
+
+
+def _whole(holding: Holding) -> pb.Account:
+    message = _account(holding.account)
+    currency = message.balance.currency_code
+    message.auxiliary.CopyFrom(Money(amount_minor=holding.auxiliary, currency_code=currency))
+    message.total.CopyFrom(Money(amount_minor=holding.total, currency_code=currency))
+    return message
 
 
 def _account(account: use_case.Account) -> pb.Account:

@@ -44,6 +44,13 @@ def currency(code: str, field: str = "currency_code") -> int:
     return BY_CODE[code].number
 
 
+def count(value: int, field: str) -> int:
+    """Read a number that is not negative."""
+    if value < 0:
+        raise field_invalid(field, "must not be negative")
+    return value
+
+
 def page_size(value: int, default: int, limit: int) -> int:
     """Read a page size: 0 means the default."""
     if not 0 <= value <= limit:

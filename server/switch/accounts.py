@@ -6,7 +6,7 @@ Called by `server/rpc/account_servicer.py`.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kessai.account_number import make_account
 from kessai.currency import BY_CODE
@@ -23,7 +23,13 @@ from server.domain.command import ACCEPTED
 from server.domain.history import operator_input_hash
 from server.identity.refusals import Exists, Unknown
 from server.ledger.account import Account as Account
-from server.ledger.chart import AccountKind, kind_of_owner, open_account
+from server.ledger.chart import (
+    AccountKind,
+    auxiliary_id,
+    kind_of_owner,
+    main_account,
+    open_account,
+)
 from server.shards.router import Shards
 from server.shards.store import BookedEntry, Total
 from server.switch.refused import refusing_store_trouble
@@ -34,7 +40,10 @@ _ATTEMPTS = 8
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """An account and a page of its entries, newest first, read at one moment."""
+    """An account and a page of its entries, newest first, read at one moment.
+
+    As people see them: an auxiliary has the number of its payee's account.
+    """
 
     account: Account
     entries: list[BookedEntry]
@@ -96,14 +105,23 @@ class Accounts:
         return account
 
     async def statement(
-        self, account_id: int, owner: str | None, before: int, limit: int
+        self, account_id: int, owner: str | None, before: int, limit: int, auxiliary: int = 0
     ) -> Statement:
-        """Give a page of entries below sequence `before` (0: the newest); Unknown as `find`."""
+        """Give a page of entries below sequence `before` (0: the newest); Unknown as `find`.
+
+        Of the account itself, or of one of its auxiliaries, from 1 to the number of shards.
+        """
+        if auxiliary > len(self._shards):
+            raise _unknown()
+        kept = auxiliary_id(auxiliary - 1, account_id)
         with refusing_store_trouble():
-            account, entries = await self._shards.statement(account_id, before, limit)
+            account, entries = await self._shards.statement(kept, before, limit)
         if account is None or (owner is not None and account.owner != owner):
             raise _unknown()
-        return Statement(account, entries)
+        return Statement(
+            replace(account, id=account_id),
+            [entry._replace(counterparty=main_account(entry.counterparty)) for entry in entries],
+        )
 
     async def deposit(
         self, message: DepositCashRequest, request_id: bytes, account_id: int, operator: str

@@ -46,6 +46,10 @@ class Depositor:
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._note_owed, shard)
 
+    async def bring(self, shard: int, row: OutboxRow) -> None:
+        """Let one debt of a shard arrive; once, however often it is brought."""
+        await self._shards.submit(arrival(shard, *row))
+
     async def idle(self, timeout_s: float) -> None:
         """Wait until nothing is owed; TimeoutError if that takes too long."""
         async with asyncio.timeout(timeout_s):
@@ -79,5 +83,5 @@ class Depositor:
                 self._empty[shard].set()
 
     async def _deliver(self, shard: int, rows: list[OutboxRow]) -> None:
-        await asyncio.gather(*(self._shards.submit(arrival(shard, *row)) for row in rows))
+        await asyncio.gather(*(self.bring(shard, row) for row in rows))
         await self._shards.shard(shard).submit(Delivered(rows[-1].log_sequence))

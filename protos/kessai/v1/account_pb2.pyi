@@ -38,6 +38,8 @@ class _EntryKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EntryKind.V
     """Cash paid out through an operator."""
     ENTRY_KIND_CAPTURE: _EntryKind.ValueType  # 4
     """A hold that was captured."""
+    ENTRY_KIND_MERGE: _EntryKind.ValueType  # 5
+    """What an auxiliary of a distributed account held; the counterparty is the account itself."""
 
 class EntryKind(_EntryKind, metaclass=_EntryKindEnumTypeWrapper):
     """What a movement was."""
@@ -52,6 +54,8 @@ ENTRY_KIND_CASH_WITHDRAWAL: EntryKind.ValueType  # 3
 """Cash paid out through an operator."""
 ENTRY_KIND_CAPTURE: EntryKind.ValueType  # 4
 """A hold that was captured."""
+ENTRY_KIND_MERGE: EntryKind.ValueType  # 5
+"""What an auxiliary of a distributed account held; the counterparty is the account itself."""
 Global___EntryKind: _TypeAlias = EntryKind  # noqa: Y015
 
 @_typing.final
@@ -65,6 +69,8 @@ class Account(_message.Message):
     BALANCE_FIELD_NUMBER: _builtins.int
     AVAILABLE_FIELD_NUMBER: _builtins.int
     OPEN_TIME_FIELD_NUMBER: _builtins.int
+    AUXILIARY_FIELD_NUMBER: _builtins.int
+    TOTAL_FIELD_NUMBER: _builtins.int
     account_number: _builtins.str
     """Branch (4 digits), number (8) and check digits (2): 14 digits."""
     owner: _builtins.str
@@ -83,6 +89,18 @@ class Account(_message.Message):
     def open_time(self) -> _timestamp_pb2.Timestamp:
         """When the account was opened."""
 
+    @_builtins.property
+    def auxiliary(self) -> _money_pb2.Money:
+        """Of a distributed account: what was paid into its auxiliaries on all shards and is not merged
+        into the balance yet. Zero for other accounts. Not set in ListEntriesResponse.
+        """
+
+    @_builtins.property
+    def total(self) -> _money_pb2.Money:
+        """The balance and what is in the auxiliaries: each payment is counted once, at all times, also
+        while it is being merged. Not set in ListEntriesResponse.
+        """
+
     def __init__(
         self,
         *,
@@ -91,10 +109,12 @@ class Account(_message.Message):
         balance: _money_pb2.Money | None = ...,
         available: _money_pb2.Money | None = ...,
         open_time: _timestamp_pb2.Timestamp | None = ...,
+        auxiliary: _money_pb2.Money | None = ...,
+        total: _money_pb2.Money | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["available", b"available", "balance", b"balance", "open_time", b"open_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["auxiliary", b"auxiliary", "available", b"available", "balance", b"balance", "open_time", b"open_time", "total", b"total"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_number", b"account_number", "available", b"available", "balance", b"balance", "open_time", b"open_time", "owner", b"owner"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_number", b"account_number", "auxiliary", b"auxiliary", "available", b"available", "balance", b"balance", "open_time", b"open_time", "owner", b"owner", "total", b"total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -273,22 +293,28 @@ class ListEntriesRequest(_message.Message):
     ACCOUNT_NUMBER_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    AUXILIARY_FIELD_NUMBER: _builtins.int
     account_number: _builtins.str
     """The account, 14 digits."""
     page_size: _builtins.int
     """How many entries at most, 1 to 500; 0 means 50."""
     page_token: _builtins.str
     """The next_page_token of the page before; empty for the newest entries."""
+    auxiliary: _builtins.int
+    """Which auxiliary of a distributed account to list, from 1 to how many it has; 0: the account
+    itself. Together they tell of every payment; what was merged stands in both.
+    """
     def __init__(
         self,
         *,
         account_number: _builtins.str = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        auxiliary: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_number", b"account_number", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_number", b"account_number", "auxiliary", b"auxiliary", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -437,6 +463,112 @@ class WithdrawCashResponse(_message.Message):
 Global___WithdrawCashResponse: _TypeAlias = WithdrawCashResponse  # noqa: Y015
 
 @_typing.final
+class DistributeAccountRequest(_message.Message):
+    """Request of DistributeAccount."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ACCOUNT_NUMBER_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """UUIDv7 made and stored by the caller, as text, 36 characters."""
+    account_number: _builtins.str
+    """The payee's account, 14 digits."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        account_number: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_number", b"account_number", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DistributeAccountRequest: _TypeAlias = DistributeAccountRequest  # noqa: Y015
+
+@_typing.final
+class DistributeAccountResponse(_message.Message):
+    """Response of DistributeAccount."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    AUXILIARY_COUNT_FIELD_NUMBER: _builtins.int
+    auxiliary_count: _builtins.int
+    """How many auxiliaries it has: one on each shard."""
+    @_builtins.property
+    def account(self) -> Global___Account:
+        """The account as it stands now."""
+
+    def __init__(
+        self,
+        *,
+        account: Global___Account | None = ...,
+        auxiliary_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["account", b"account"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "auxiliary_count", b"auxiliary_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DistributeAccountResponse: _TypeAlias = DistributeAccountResponse  # noqa: Y015
+
+@_typing.final
+class MergeAccountRequest(_message.Message):
+    """Request of MergeAccount."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_NUMBER_FIELD_NUMBER: _builtins.int
+    account_number: _builtins.str
+    """The distributed account, 14 digits."""
+    def __init__(
+        self,
+        *,
+        account_number: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_number", b"account_number"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MergeAccountRequest: _TypeAlias = MergeAccountRequest  # noqa: Y015
+
+@_typing.final
+class MergeAccountResponse(_message.Message):
+    """Response of MergeAccount."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    MERGED_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def account(self) -> Global___Account:
+        """The account after that."""
+
+    @_builtins.property
+    def merged(self) -> _money_pb2.Money:
+        """What this call merged; zero if the auxiliaries held nothing."""
+
+    def __init__(
+        self,
+        *,
+        account: Global___Account | None = ...,
+        merged: _money_pb2.Money | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "merged", b"merged"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "merged", b"merged"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MergeAccountResponse: _TypeAlias = MergeAccountResponse  # noqa: Y015
+
+@_typing.final
 class GetTrialBalanceRequest(_message.Message):
     """Request of GetTrialBalance."""
 
@@ -527,19 +659,25 @@ class OperatorEvidence(_message.Message):
 
     OPERATOR_FIELD_NUMBER: _builtins.int
     REQUEST_FIELD_NUMBER: _builtins.int
+    OWNER_FIELD_NUMBER: _builtins.int
     operator: _builtins.str
     """The operator, by the certificate of the line; 1 to 40 characters."""
     request: _builtins.bytes
-    """The request, serialised: OpenAccountRequest, DepositCashRequest or WithdrawCashRequest."""
+    """The request, serialised: OpenAccountRequest, DepositCashRequest, WithdrawCashRequest or
+    DistributeAccountRequest.
+    """
+    owner: _builtins.str
+    """For DistributeAccountRequest: the owner of the account, as OpenAccountRequest has it."""
     def __init__(
         self,
         *,
         operator: _builtins.str = ...,
         request: _builtins.bytes = ...,
+        owner: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["operator", b"operator", "request", b"request"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["operator", b"operator", "owner", b"owner", "request", b"request"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -60,6 +60,16 @@ class AccountServiceStub:
                 request_serializer=kessai_dot_v1_dot_account__pb2.WithdrawCashRequest.SerializeToString,
                 response_deserializer=kessai_dot_v1_dot_account__pb2.WithdrawCashResponse.FromString,
                 _registered_method=True)
+        self.DistributeAccount = channel.unary_unary(
+                '/kessai.v1.AccountService/DistributeAccount',
+                request_serializer=kessai_dot_v1_dot_account__pb2.DistributeAccountRequest.SerializeToString,
+                response_deserializer=kessai_dot_v1_dot_account__pb2.DistributeAccountResponse.FromString,
+                _registered_method=True)
+        self.MergeAccount = channel.unary_unary(
+                '/kessai.v1.AccountService/MergeAccount',
+                request_serializer=kessai_dot_v1_dot_account__pb2.MergeAccountRequest.SerializeToString,
+                response_deserializer=kessai_dot_v1_dot_account__pb2.MergeAccountResponse.FromString,
+                _registered_method=True)
         self.GetTrialBalance = channel.unary_unary(
                 '/kessai.v1.AccountService/GetTrialBalance',
                 request_serializer=kessai_dot_v1_dot_account__pb2.GetTrialBalanceRequest.SerializeToString,
@@ -93,7 +103,8 @@ class AccountServiceServicer:
     def ListEntries(self, request, context):
         """Lists the entries of an account, newest first. For its owner, and for operators.
 
-        Errors: FIELD_INVALID, RESOURCE_UNKNOWN (also for somebody else's account), STORE_UNAVAILABLE.
+        Errors: FIELD_INVALID, RESOURCE_UNKNOWN (also for somebody else's account, and for an auxiliary
+        that the account has not), STORE_UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -115,6 +126,30 @@ class AccountServiceServicer:
         Decline reasons: PAYER_ACCOUNT_UNKNOWN, CURRENCY_MISMATCH, INSUFFICIENT_FUNDS, AMOUNT_TOO_LARGE.
 
         Errors: as DepositCash.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DistributeAccount(self, request, context):
+        """Distributes the account of a payee whom many pay at once (row B12): it gets an auxiliary account
+        on every shard, and from then on a payment to it is settled wholly in its payer's shard. What
+        auxiliaries hold is merged into the account every few seconds. An account that is distributed
+        already stays so; after shards were added, the call opens what is missing. For operators.
+
+        Errors: FIELD_INVALID, REQUEST_ID_REUSED, REQUEST_ID_STALE, CALLER_NOT_PERMITTED,
+        RESOURCE_UNKNOWN, STORE_UNAVAILABLE, OVERLOADED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def MergeAccount(self, request, context):
+        """Merges at once what the auxiliaries of a distributed account hold, and answers when it has
+        arrived. It moves what is there, so it needs no request_id: again, it moves what came since. For
+        operators.
+
+        Errors: FIELD_INVALID, CALLER_NOT_PERMITTED, RESOURCE_UNKNOWN, STORE_UNAVAILABLE, OVERLOADED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -156,6 +191,16 @@ def add_AccountServiceServicer_to_server(servicer, server):
                     servicer.WithdrawCash,
                     request_deserializer=kessai_dot_v1_dot_account__pb2.WithdrawCashRequest.FromString,
                     response_serializer=kessai_dot_v1_dot_account__pb2.WithdrawCashResponse.SerializeToString,
+            ),
+            'DistributeAccount': grpc.unary_unary_rpc_method_handler(
+                    servicer.DistributeAccount,
+                    request_deserializer=kessai_dot_v1_dot_account__pb2.DistributeAccountRequest.FromString,
+                    response_serializer=kessai_dot_v1_dot_account__pb2.DistributeAccountResponse.SerializeToString,
+            ),
+            'MergeAccount': grpc.unary_unary_rpc_method_handler(
+                    servicer.MergeAccount,
+                    request_deserializer=kessai_dot_v1_dot_account__pb2.MergeAccountRequest.FromString,
+                    response_serializer=kessai_dot_v1_dot_account__pb2.MergeAccountResponse.SerializeToString,
             ),
             'GetTrialBalance': grpc.unary_unary_rpc_method_handler(
                     servicer.GetTrialBalance,
@@ -299,6 +344,60 @@ class AccountService:
             '/kessai.v1.AccountService/WithdrawCash',
             kessai_dot_v1_dot_account__pb2.WithdrawCashRequest.SerializeToString,
             kessai_dot_v1_dot_account__pb2.WithdrawCashResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DistributeAccount(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kessai.v1.AccountService/DistributeAccount',
+            kessai_dot_v1_dot_account__pb2.DistributeAccountRequest.SerializeToString,
+            kessai_dot_v1_dot_account__pb2.DistributeAccountResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def MergeAccount(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kessai.v1.AccountService/MergeAccount',
+            kessai_dot_v1_dot_account__pb2.MergeAccountRequest.SerializeToString,
+            kessai_dot_v1_dot_account__pb2.MergeAccountResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -47,7 +47,8 @@ class AccountServiceStub:
     ListEntries: _grpc.UnaryUnaryMultiCallable[_account_pb2.ListEntriesRequest, _account_pb2.ListEntriesResponse]
     """Lists the entries of an account, newest first. For its owner, and for operators.
 
-    Errors: FIELD_INVALID, RESOURCE_UNKNOWN (also for somebody else's account), STORE_UNAVAILABLE.
+    Errors: FIELD_INVALID, RESOURCE_UNKNOWN (also for somebody else's account, and for an auxiliary
+    that the account has not), STORE_UNAVAILABLE.
     """
     DepositCash: _grpc.UnaryUnaryMultiCallable[_account_pb2.DepositCashRequest, _account_pb2.DepositCashResponse]
     """Books cash that an operator took in: the world pays the operator, the operator pays the account.
@@ -61,6 +62,22 @@ class AccountServiceStub:
     Decline reasons: PAYER_ACCOUNT_UNKNOWN, CURRENCY_MISMATCH, INSUFFICIENT_FUNDS, AMOUNT_TOO_LARGE.
 
     Errors: as DepositCash.
+    """
+    DistributeAccount: _grpc.UnaryUnaryMultiCallable[_account_pb2.DistributeAccountRequest, _account_pb2.DistributeAccountResponse]
+    """Distributes the account of a payee whom many pay at once (row B12): it gets an auxiliary account
+    on every shard, and from then on a payment to it is settled wholly in its payer's shard. What
+    auxiliaries hold is merged into the account every few seconds. An account that is distributed
+    already stays so; after shards were added, the call opens what is missing. For operators.
+
+    Errors: FIELD_INVALID, REQUEST_ID_REUSED, REQUEST_ID_STALE, CALLER_NOT_PERMITTED,
+    RESOURCE_UNKNOWN, STORE_UNAVAILABLE, OVERLOADED.
+    """
+    MergeAccount: _grpc.UnaryUnaryMultiCallable[_account_pb2.MergeAccountRequest, _account_pb2.MergeAccountResponse]
+    """Merges at once what the auxiliaries of a distributed account hold, and answers when it has
+    arrived. It moves what is there, so it needs no request_id: again, it moves what came since. For
+    operators.
+
+    Errors: FIELD_INVALID, CALLER_NOT_PERMITTED, RESOURCE_UNKNOWN, STORE_UNAVAILABLE, OVERLOADED.
     """
     GetTrialBalance: _grpc.UnaryUnaryMultiCallable[_account_pb2.GetTrialBalanceRequest, _account_pb2.GetTrialBalanceResponse]
     """Adds up all accounts by kind and currency, over all shards. For operators.
@@ -87,7 +104,8 @@ class AccountServiceAsyncStub(AccountServiceStub):
     ListEntries: _aio.UnaryUnaryMultiCallable[_account_pb2.ListEntriesRequest, _account_pb2.ListEntriesResponse]  # type: ignore[assignment]
     """Lists the entries of an account, newest first. For its owner, and for operators.
 
-    Errors: FIELD_INVALID, RESOURCE_UNKNOWN (also for somebody else's account), STORE_UNAVAILABLE.
+    Errors: FIELD_INVALID, RESOURCE_UNKNOWN (also for somebody else's account, and for an auxiliary
+    that the account has not), STORE_UNAVAILABLE.
     """
     DepositCash: _aio.UnaryUnaryMultiCallable[_account_pb2.DepositCashRequest, _account_pb2.DepositCashResponse]  # type: ignore[assignment]
     """Books cash that an operator took in: the world pays the operator, the operator pays the account.
@@ -101,6 +119,22 @@ class AccountServiceAsyncStub(AccountServiceStub):
     Decline reasons: PAYER_ACCOUNT_UNKNOWN, CURRENCY_MISMATCH, INSUFFICIENT_FUNDS, AMOUNT_TOO_LARGE.
 
     Errors: as DepositCash.
+    """
+    DistributeAccount: _aio.UnaryUnaryMultiCallable[_account_pb2.DistributeAccountRequest, _account_pb2.DistributeAccountResponse]  # type: ignore[assignment]
+    """Distributes the account of a payee whom many pay at once (row B12): it gets an auxiliary account
+    on every shard, and from then on a payment to it is settled wholly in its payer's shard. What
+    auxiliaries hold is merged into the account every few seconds. An account that is distributed
+    already stays so; after shards were added, the call opens what is missing. For operators.
+
+    Errors: FIELD_INVALID, REQUEST_ID_REUSED, REQUEST_ID_STALE, CALLER_NOT_PERMITTED,
+    RESOURCE_UNKNOWN, STORE_UNAVAILABLE, OVERLOADED.
+    """
+    MergeAccount: _aio.UnaryUnaryMultiCallable[_account_pb2.MergeAccountRequest, _account_pb2.MergeAccountResponse]  # type: ignore[assignment]
+    """Merges at once what the auxiliaries of a distributed account hold, and answers when it has
+    arrived. It moves what is there, so it needs no request_id: again, it moves what came since. For
+    operators.
+
+    Errors: FIELD_INVALID, CALLER_NOT_PERMITTED, RESOURCE_UNKNOWN, STORE_UNAVAILABLE, OVERLOADED.
     """
     GetTrialBalance: _aio.UnaryUnaryMultiCallable[_account_pb2.GetTrialBalanceRequest, _account_pb2.GetTrialBalanceResponse]  # type: ignore[assignment]
     """Adds up all accounts by kind and currency, over all shards. For operators.
@@ -142,7 +176,8 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_account_pb2.ListEntriesResponse, _abc.Awaitable[_account_pb2.ListEntriesResponse]]:
         """Lists the entries of an account, newest first. For its owner, and for operators.
 
-        Errors: FIELD_INVALID, RESOURCE_UNKNOWN (also for somebody else's account), STORE_UNAVAILABLE.
+        Errors: FIELD_INVALID, RESOURCE_UNKNOWN (also for somebody else's account, and for an auxiliary
+        that the account has not), STORE_UNAVAILABLE.
         """
 
     @_abc_1.abstractmethod
@@ -168,6 +203,34 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         Decline reasons: PAYER_ACCOUNT_UNKNOWN, CURRENCY_MISMATCH, INSUFFICIENT_FUNDS, AMOUNT_TOO_LARGE.
 
         Errors: as DepositCash.
+        """
+
+    @_abc_1.abstractmethod
+    def DistributeAccount(
+        self,
+        request: _account_pb2.DistributeAccountRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_account_pb2.DistributeAccountResponse, _abc.Awaitable[_account_pb2.DistributeAccountResponse]]:
+        """Distributes the account of a payee whom many pay at once (row B12): it gets an auxiliary account
+        on every shard, and from then on a payment to it is settled wholly in its payer's shard. What
+        auxiliaries hold is merged into the account every few seconds. An account that is distributed
+        already stays so; after shards were added, the call opens what is missing. For operators.
+
+        Errors: FIELD_INVALID, REQUEST_ID_REUSED, REQUEST_ID_STALE, CALLER_NOT_PERMITTED,
+        RESOURCE_UNKNOWN, STORE_UNAVAILABLE, OVERLOADED.
+        """
+
+    @_abc_1.abstractmethod
+    def MergeAccount(
+        self,
+        request: _account_pb2.MergeAccountRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_account_pb2.MergeAccountResponse, _abc.Awaitable[_account_pb2.MergeAccountResponse]]:
+        """Merges at once what the auxiliaries of a distributed account hold, and answers when it has
+        arrived. It moves what is there, so it needs no request_id: again, it moves what came since. For
+        operators.
+
+        Errors: FIELD_INVALID, CALLER_NOT_PERMITTED, RESOURCE_UNKNOWN, STORE_UNAVAILABLE, OVERLOADED.
         """
 
     @_abc_1.abstractmethod

@@ -248,7 +248,7 @@ def test_money_for_another_shard_passes_through_transit() -> None:
     assert perform(command, books) == ACCEPTED
     assert [(e.account, e.amount, e.counterparty) for e in books.entries] == [
         (ANN, -400, FAR),
-        (IN_TRANSIT, 400, FAR),
+        (IN_TRANSIT, 400, ANN),
     ]
 
 
@@ -260,7 +260,7 @@ def test_what_arrives_is_never_lost(payee: int, credited: int) -> None:
     books = full_books()
     assert perform(arrival(1, 7, fresh_id(), FAR, payee, 5, EUR, PAYMENT), books) == ACCEPTED
     assert [(e.account, e.amount, e.counterparty) for e in books.entries] == [
-        (IN_TRANSIT, -5, FAR),
+        (IN_TRANSIT, -5, credited),
         (credited, 5, FAR),
     ]
 

@@ -100,10 +100,10 @@ def test_a_hold_without_time_out_never_expires(books: Books) -> None:
     assert books.apply([finish(POST, 300)], 2**62) is R.OK
 
 
-def test_a_far_account_is_told_to_both_sides(books: Books) -> None:
-    held = Transfer(10, ANN, SHOP, 300, EUR, CODE, PENDING, far_account=77)
+def test_a_far_payee_is_told_to_the_payer(books: Books) -> None:
+    held = Transfer(10, ANN, SHOP, 300, EUR, CODE, PENDING, far_payee=77)
     assert books.apply([held, finish(POST, 300)], NOW_US) is R.OK
-    assert {e.counterparty for e in books.entries} == {77}
+    assert [e.counterparty for e in books.entries] == [77, ANN]
 
 
 @pytest.mark.parametrize("position", range(4))

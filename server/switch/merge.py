@@ -1,0 +1,119 @@
+"""Merging (row B12): what auxiliaries hold goes to the busy payees' own accounts.
+
+By itself every few seconds, a task a shard, and at once when an operator asks. A merge is one
+commit in the auxiliary's shard, with an outbox row; the depositor brings it on as it brings
+payments. So a crash finds it not begun, or owed. Started by `server/bootstrap.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+
+from kessai.request_id import new_request_id
+from kessai.v1 import account_pb2
+from server.domain import busy_payee
+from server.domain.command import ACCEPTED
+from server.ledger.account import Account
+from server.ledger.chart import auxiliary_id
+from server.shards.lane import LaneClosed
+from server.shards.router import Shards
+from server.shards.settlement_log import LogRow
+from server.shards.store import OutboxRow
+from server.switch.depositor import Depositor
+from server.switch.refused import refusing_store_trouble
+
+_AT_ONCE = 512
+
+log = structlog.get_logger("merge")
+
+
+class Merge:
+    """Merges every `every_s` seconds until closed. `random_bytes` is for request ids."""
+
+    def __init__(
+        self,
+        shards: Shards,
+        depositor: Depositor,
+        now_us: Callable[[], int],
+        random_bytes: Callable[[int], bytes],
+        every_s: float,
+    ) -> None:
+        self._shards = shards
+        self._depositor = depositor
+        self._now_us = now_us
+        self._random_bytes = random_bytes
+        self._every_s = every_s
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Begin, in the running event loop."""
+        for shard in range(len(self._shards)):
+            self._tasks.append(asyncio.create_task(self._merge_for_ever(shard)))
+
+    async def close(self) -> None:
+        """Stop; what is not merged stays in the auxiliaries."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def merge_shard(self, shard: int) -> int:
+        """Merge all auxiliaries of a shard that hold money; how many there were."""
+        first, last, count = auxiliary_id(shard, 0), auxiliary_id(shard + 1, 0) - 1, 0
+        while page := await self._holding(shard, first, last):
+            await asyncio.gather(*(self._merge(auxiliary) for auxiliary in page))
+            count += len(page)
+            first = page[-1].id + 1
+        return count
+
+    async def merge_account(self, account_id: int) -> int:
+        """Merge the auxiliaries of one payee and wait until it arrived; how much it was.
+
+        What another merge took a moment before is not counted. Raises Unavailable, Overloaded.
+        """
+        with refusing_store_trouble():
+            return sum(
+                await asyncio.gather(
+                    *(self._bring(shard, account_id) for shard in range(len(self._shards)))
+                )
+            )
+
+    async def _merge_for_ever(self, shard: int) -> None:
+        while True:
+            await asyncio.sleep(self._every_s)
+            try:
+                await self.merge_shard(shard)
+            except LaneClosed:
+                return
+            except Exception as error:  # whatever it is, the next look tries again
+                log.warning("merges wait", shard=shard, why=str(error) or type(error).__name__)
+
+    async def _holding(self, shard: int, first: int, last: int) -> list[Account]:
+        return await self._shards.shard(shard).read(
+            lambda reader: reader.holding(first, last, _AT_ONCE)
+        )
+
+    async def _bring(self, shard: int, account_id: int) -> int:
+        auxiliary = await self._shards.account(auxiliary_id(shard, account_id))
+        if auxiliary is None or auxiliary.balance == 0:
+            return 0
+        row = await self._merge(auxiliary)
+        if row.decline != ACCEPTED:
+            return 0
+        await self._depositor.bring(
+            shard,
+            OutboxRow(
+                row.sequence, row.request_id, row.payer, row.payee, row.amount, row.ledger,
+                account_pb2.ENTRY_KIND_MERGE,
+            ),
+        )  # fmt: skip
+        return row.amount
+
+    async def _merge(self, auxiliary: Account) -> LogRow:
+        # If another merge was faster, this one is declined: what it names is not there any more.
+        request_id = new_request_id(self._now_us() // 1000, self._random_bytes)
+        return await self._shards.submit(
+            busy_payee.merge(request_id, auxiliary.id, auxiliary.balance, auxiliary.ledger)
+        )
