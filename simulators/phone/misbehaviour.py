@@ -57,14 +57,17 @@ HONEST = Misbehaviour()
 class MisbehavingCard:
     """A card that is taken away or loses frames; see `iso_dep.Card`."""
 
-    def __init__(self, card: Card, misbehaviour: Misbehaviour) -> None:
-        self._card, self._does = card, misbehaviour
+    def __init__(
+        self, card: Card, misbehaviour: Misbehaviour, on_leave: Callable[[], None]
+    ) -> None:
+        self._card, self._does, self._on_leave = card, misbehaviour, on_leave
         self._frames = 0
 
     def feed(self, frame: bytes) -> bytes | None:
         """Answer a frame, or lose it, or be gone."""
         self._frames += 1
         if 0 < self._does.leave_after_frames < self._frames:
+            self._on_leave()
             raise LeftTheField
         if self._does.lose_every and self._frames % self._does.lose_every == 0:
             return None

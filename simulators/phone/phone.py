@@ -54,7 +54,7 @@ class Phone:
         Complaint if the folder holds no paired phone, or the account is not one of its own.
         """
         identity = load_identity(folder)
-        self._show, self._done = show, threading.Event()
+        self._show, self._done, self._left = show, threading.Event(), False
         self._last, self._linger_s = screen.idle(), linger_s
         self._failure: BaseException | None = None
         self._store = Store(folder)
@@ -73,7 +73,7 @@ class Phone:
         )
         self._wallet = MisbehavingWallet(wallet.answer, self._store, misbehaviour)
         self._card = IsoDepCard(WalletService(self._answer))
-        self._in_hand = MisbehavingCard(self._card, misbehaviour)
+        self._in_hand = MisbehavingCard(self._card, misbehaviour, self._leave)
 
     def tap(self, field: Field, stay_s: float) -> Screen:
         """Hold the phone into a field until its purchase is over; give the last page it showed.
@@ -82,6 +82,7 @@ class Phone:
         field; what the disk raised, if the phone could not keep what it had to.
         """
         self._done.clear()
+        self._left = False
         self._wallet.start_tap()
         self._turn_page(screen.idle())
         field.bring(self._in_hand)
@@ -108,20 +109,25 @@ class Phone:
         try:
             return self._wallet.answer(message)
         except LeftTheField:
-            self._done.set()
+            self._leave()
             raise
         except Exception as error:
             # What could not be kept must not be said: the phone falls silent and ends.
             self._failure = error
-            self._done.set()
+            self._leave()
             raise LeftTheField from error
+
+    def _leave(self) -> None:
+        """Be gone, whatever the customer does with the phone later on."""
+        self._left = True
+        self._done.set()
 
     def _turn_page(self, page: Screen) -> None:
         self._last = page
         self._show(page)
         if page.view.is_final:
             self._done.set()
-        elif page.view is not View.IDLE:
+        elif page.view is not View.IDLE and not self._left:
             self._done.clear()
 
 

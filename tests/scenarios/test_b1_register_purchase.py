@@ -175,7 +175,7 @@ def test_a_phone_that_leaves_half_way(
     """At whatever frame it is torn off: the customer taps again, and pays once."""
     before = shop.switch.balance(alice.account)
     asked = register.ring_up(BREAD)
-    torn = register.tap(alice, *APPROVE, *leave, "--stay", "0.6")
+    torn = register.tap(alice, *APPROVE, *leave)
     torn.end()
     assert "paid" not in torn.names[:-1]
     phone = register.tap(alice, *APPROVE)
