@@ -242,13 +242,8 @@ class Shop:
 
     def settle(self, identity: DeviceIdentity, pending: PendingPayment, sealed: Sealed) -> Signed:
         """Submit a payment by a direct call, as a terminal."""
-        request = SettlePaymentRequest(
-            request_id=pending.payment_id,
-            payment_request=pending.signed,
-            sealed_authorization=sealed,
-        )
         with self.switch.channel(identity) as channel:
-            stub = PaymentServiceStub(channel)
+            stub, request = PaymentServiceStub(channel), submission(pending, sealed)
             return stub.SettlePayment(request, timeout=CALL_LIMIT_S).receipt
 
     def find(self, identity: DeviceIdentity, payment_id: str) -> Signed | None:
@@ -261,6 +256,15 @@ class Shop:
                 if reason_of(error) != "RESOURCE_UNKNOWN":
                     raise
                 return None
+
+
+def submission(pending: PendingPayment, sealed: Sealed) -> SettlePaymentRequest:
+    """Write what a terminal sends to the switch."""
+    return SettlePaymentRequest(
+        request_id=pending.payment_id,
+        payment_request=pending.signed,
+        sealed_authorization=sealed,
+    )
 
 
 @contextmanager
