@@ -45,7 +45,7 @@ from server.rpc.interceptors import main_port, pairing_port
 from server.rpc.payment_servicer import PaymentServicer
 from server.rpc.telemetry import Telemetry
 from server.shards.directory import Directory
-from server.shards.router import Shards, open_sqlite_shards
+from server.shards.router import Shards, open_shards
 from server.switch.accounts import Accounts
 from server.switch.busy_payees import BusyPayees
 from server.switch.depositor import Depositor
@@ -151,9 +151,8 @@ class Switch:
 
     def _open_shards(self) -> Shards:
         books = data_folder.read_books(self._folder)
-        return open_sqlite_shards(
-            self._folder, books.slots, books.shards, books.id, self._now_us, self._on_owed
-        )
+        addresses = books.addresses(self._folder)
+        return open_shards(addresses, books.slots, self._now_us, self._on_owed)
 
     def _on_owed(self, shard: int) -> None:
         self._depositor.wake(shard)

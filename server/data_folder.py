@@ -2,7 +2,8 @@
 
 kessai.toml      the configuration
 directory.db     merchants, devices, certificates, settings
-shards/          the account stores, a file a shard
+books.json       where the account stores are, and which of them keeps which accounts
+shards/          the account stores that are files
 identity/        the switch's keys and issuing authorities
 offline-root/    the root key; to be moved off the machine
 operator/        the identity of the operator who works on this machine
@@ -15,8 +16,9 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from kessai.complaint import Complaint
@@ -27,10 +29,9 @@ from server.identity.authority import Authority
 from server.identity.keyring import Keyring
 from server.identity.operators import Operators
 from server.ledger.chart import MAX_SHARDS
+from server.shards.address import ShardAddress, addresses
 from server.shards.directory import Directory
 from server.shards.placement import SlotMap
-from server.shards.router import shard_path
-from server.shards.schema import create_shard
 
 OPERATOR_NAME = "operator"
 
@@ -41,11 +42,23 @@ _RUNNING_FILE = "running.json"
 
 @dataclass(frozen=True, slots=True)
 class Books:
-    """The id that all shards of these books carry, how many they are, and who keeps which slot."""
+    """The id that all shards of these books carry, the address of each, and who keeps which slot.
+
+    An address on PostgreSQL may hold a password: it is never shown.
+    """
 
     id: str
-    shards: int
+    urls: tuple[str, ...] = field(repr=False)
     slots: SlotMap
+
+    @property
+    def shards(self) -> int:
+        """How many shards there are."""
+        return len(self.urls)
+
+    def addresses(self, folder: Path) -> list[ShardAddress]:
+        """Give the address of each shard; Complaint if one cannot be read."""
+        return addresses(self.urls, folder, self.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,32 +74,33 @@ class Running:
 def create(
     folder: Path,
     domain: str,
-    shards: int,
+    urls: Sequence[str],
     config: ServerConfig,
     now_us: Callable[[], int],
     random_bytes: Callable[[int], bytes],
 ) -> None:
-    """Make a data folder, all of it or none; Complaint if there is something already."""
-    _refuse_what_cannot_be(folder, domain, shards)
+    """Make a data folder and its shards, all or nothing; Complaint if something is there already.
+
+    `urls` are the addresses of the shards (`server/shards/address.py`).
+    """
+    _refuse_what_cannot_be(folder, domain, len(urls))
     folder = folder.absolute()
     partial = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     try:
-        (partial / "shards").mkdir(parents=True)
-        books = Books(random_bytes(8).hex(), shards, SlotMap.even(shards))
-        for shard in range(shards):
-            create_shard(shard_path(partial, shard), shard, books.id)
-        _write_books(partial, books)
-        authority = Authority.create(partial / "identity", partial / "offline-root", domain, now_us)
-        keyring = Keyring.create(partial / "identity", random_bytes)
-        directory = Directory(partial / "directory.db", now_us)
-        operators = Operators(directory, authority, keyring, now_us, random_bytes)
-        operators.add(OPERATOR_NAME, partial / "operator", _public_address(config))
-        directory.close()
-        write_durably(partial / CONFIG_FILE, SAMPLE.format(**config.model_dump()).encode())
-        if folder.exists():
-            folder.rmdir()
-        partial.rename(folder)
+        partial.mkdir(parents=True)
+        books = Books(random_bytes(8).hex(), tuple(urls), SlotMap.even(len(urls)))
+        with ExitStack() as undo:
+            for address in books.addresses(partial):
+                address.create()
+                undo.callback(address.remove)
+            _write_books(partial, books)
+            _create_identities(partial, domain, config, now_us, random_bytes)
+            write_durably(partial / CONFIG_FILE, SAMPLE.format(**config.model_dump()).encode())
+            if folder.exists():
+                folder.rmdir()
+            partial.rename(folder)
+            undo.pop_all()
     except OSError as error:
         raise Complaint(f"{folder} cannot be made: {error}. Nothing was left behind.") from None
     finally:
@@ -123,7 +137,7 @@ def read_books(folder: Path) -> Books:
     path = folder / _BOOKS_FILE
     try:
         values = json.loads(path.read_text())
-        books = Books(values["id"], values["shards"], SlotMap.from_ranges(values["slots"]))
+        books = Books(values["id"], tuple(values["urls"]), SlotMap.from_ranges(values["slots"]))
         if set(books.slots.shard_of_slot) - set(range(books.shards)):
             raise ValueError("it names shards that there are not")
         return books
@@ -159,6 +173,21 @@ def read_running(folder: Path) -> Running | None:
     return running
 
 
+def _create_identities(
+    folder: Path,
+    domain: str,
+    config: ServerConfig,
+    now_us: Callable[[], int],
+    random_bytes: Callable[[int], bytes],
+) -> None:
+    authority = Authority.create(folder / "identity", folder / "offline-root", domain, now_us)
+    keyring = Keyring.create(folder / "identity", random_bytes)
+    directory = Directory(folder / "directory.db", now_us)
+    operators = Operators(directory, authority, keyring, now_us, random_bytes)
+    operators.add(OPERATOR_NAME, folder / "operator", _public_address(config))
+    directory.close()
+
+
 def _refuse_what_cannot_be(folder: Path, domain: str, shards: int) -> None:
     if not 1 <= shards <= MAX_SHARDS:
         raise Complaint(f"a switch has 1 to {MAX_SHARDS} shards, not {shards}")
@@ -171,8 +200,8 @@ def _refuse_what_cannot_be(folder: Path, domain: str, shards: int) -> None:
 
 
 def _write_books(folder: Path, books: Books) -> None:
-    values = {"id": books.id, "shards": books.shards, "slots": books.slots.to_ranges()}
-    write_durably(folder / _BOOKS_FILE, json.dumps(values).encode())
+    values = {"id": books.id, "urls": books.urls, "slots": books.slots.to_ranges()}
+    write_durably(folder / _BOOKS_FILE, json.dumps(values).encode(), private=True)
 
 
 def _public_address(config: ServerConfig) -> str:

@@ -11,6 +11,7 @@ from rich.console import Console
 from server import data_folder, main
 from server.commands.options import DataFolder
 from server.config import check_config, load_config
+from server.shards.address import sqlite_urls
 
 init = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
 serve = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
@@ -25,6 +26,13 @@ def make_folder(
         str, typer.Option(help="Name of the switch in all identities, such as pay.example.")
     ] = "kessai.example",
     shards: Annotated[int, typer.Option(help="How many account stores, 1 to 1000.")] = 4,
+    shard: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Address of an account store, sqlite:///FILE or postgresql://ROLE@HOST/DATABASE; "
+            "once for each, instead of --shards. Leave passwords to ~/.pgpass."
+        ),
+    ] = None,
     listen: Annotated[str, typer.Option(help="host:port for terminals and phones.")] = (
         "127.0.0.1:7443"
     ),
@@ -46,9 +54,10 @@ def make_folder(
         },
         "the settings",
     )
-    data_folder.create(data, domain, shards, config, main.now_us, os.urandom)
+    urls = shard or sqlite_urls(shards)
+    data_folder.create(data, domain, urls, config, main.now_us, os.urandom)
     _out.print(
-        f"[bold green]{data}[/] is ready: {shards} shards, keys and certificates of {domain}.\n"
+        f"[bold green]{data}[/] is ready: {len(urls)} shards, keys and certificates of {domain}.\n"
         f"  1. Move [bold]{data / 'offline-root'}[/] to a safe place, off this machine.\n"
         f"  2. Look at [bold]{data / 'kessai.toml'}[/].\n"
         f"  3. kessai serve --data {data}"

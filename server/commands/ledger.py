@@ -15,8 +15,7 @@ from server import data_folder
 from server.commands.operator_line import DEADLINE_S, call
 from server.commands.options import Data, DataFolder, Identity
 from server.config import load_config
-from server.shards.router import shard_path
-from server.shards.sqlite_reader import SqliteReader
+from server.shards.store import Reader
 from server.shards.verify import Report, verify
 
 FAULTS_SHOWN = 20
@@ -64,10 +63,8 @@ def verify_folder(data: DataFolder) -> None:
     load_config(data)
     books = data_folder.read_books(data)
 
-    def open_readers() -> list[SqliteReader]:
-        return [
-            SqliteReader(shard_path(data, shard), shard, books.id) for shard in range(books.shards)
-        ]
+    def open_readers() -> list[Reader]:
+        return [address.open_reader() for address in books.addresses(data)]
 
     columns = (SpinnerColumn(), TextColumn("{task.description}"))
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:

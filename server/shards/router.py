@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from server.domain.command import Command
 from server.ledger.account import Account
+from server.shards.address import ShardAddress
 from server.shards.placement import ShardPlace, SlotMap
 from server.shards.settlement_log import LogRow
 from server.shards.shard import Shard
-from server.shards.sqlite_reader import SqliteReader
-from server.shards.sqlite_store import SqliteStore
 from server.shards.store import BookedEntry, OutboxRow, Total
 
 
@@ -89,23 +89,25 @@ class Shards:
 
 
 def shard_path(folder: Path, shard: int) -> Path:
-    """Name the file of a shard in the data folder."""
+    """Name the file of a shard in the data folder, unless it was given another address."""
     return folder / "shards" / f"{shard:04d}.db"
 
 
-def open_sqlite_shards(
-    folder: Path,
+def open_shards(
+    addresses: Sequence[ShardAddress],
     slots: SlotMap,
-    count: int,
-    books_id: str,
     now_us: Callable[[], int],
     on_owed: Callable[[int], None],
 ) -> Shards:
-    """Open all shard files of a data folder; Complaint if one is missing or another's."""
-    shards = []
-    for number in range(count):
-        path = shard_path(folder, number)
-        store = SqliteStore(path, number, books_id)
-        reader = SqliteReader(path, number, books_id)
-        shards.append(Shard(ShardPlace(number, slots), store, reader, now_us, on_owed))
+    """Open all shards; Complaint if one is missing, cannot be reached, or is another's."""
+    shards: list[Shard] = []
+    with ExitStack() as undo:
+        for address in addresses:
+            store = address.open_store()
+            undo.callback(store.close)
+            reader = address.open_reader()
+            undo.callback(reader.close)
+            place = ShardPlace(address.shard, slots)
+            shards.append(Shard(place, store, reader, now_us, on_owed))
+        undo.pop_all()
     return Shards(slots, shards)

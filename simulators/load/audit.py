@@ -12,8 +12,7 @@ from pathlib import Path
 from kessai.complaint import Complaint
 from server import data_folder
 from server.domain.command import ACCEPTED, CommandKind
-from server.shards.router import shard_path
-from server.shards.sqlite_reader import SqliteReader
+from server.shards.store import Reader
 from server.shards.verify import verify
 from simulators.load.payments import Checked
 
@@ -48,11 +47,8 @@ def audit(folder: Path, acknowledged: Acknowledged) -> None:
         )
     books = data_folder.read_books(folder)
 
-    def open_readers() -> list[SqliteReader]:
-        return [
-            SqliteReader(shard_path(folder, shard), shard, books.id)
-            for shard in range(books.shards)
-        ]
+    def open_readers() -> list[Reader]:
+        return [address.open_reader() for address in books.addresses(folder)]
 
     report = verify(open_readers, books.slots)
     if report.faults:
@@ -70,7 +66,7 @@ def audit(folder: Path, acknowledged: Acknowledged) -> None:
         )
 
 
-def _settled(reader: SqliteReader) -> Iterator[int]:
+def _settled(reader: Reader) -> Iterator[int]:
     for row in reader.log():
         if row.kind == CommandKind.SETTLE_PAYMENT and row.decline == ACCEPTED:
             yield row.amount

@@ -27,6 +27,7 @@ from server.domain.account_opening import OpenAccount
 from server.domain.cash import DepositCash
 from server.domain.command import Command
 from server.domain.history import operator_input_hash
+from server.shards.address import sqlite_urls
 from server.shards.placement import ShardPlace
 from server.shards.router import shard_path
 from server.shards.shard import Shard
@@ -74,7 +75,9 @@ def create_folder(folder: Path) -> None:
     """Make a data folder as `kessai init` does, on free ports of this machine."""
     free = "127.0.0.1:0"
     config = ServerConfig(listen=free, pairing_listen=free, metrics_listen=free)
-    data_folder.create(folder, "bench.example", _SHARDS, config, main.now_us, os.urandom)
+    data_folder.create(
+        folder, "bench.example", sqlite_urls(_SHARDS), config, main.now_us, os.urandom
+    )
 
 
 def die_quietly() -> None:

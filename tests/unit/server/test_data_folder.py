@@ -14,6 +14,7 @@ from kessai.complaint import Complaint
 from server import data_folder
 from server.config import ServerConfig, load_config
 from server.data_folder import Lock, announce, read_books, read_running, running_here, withdraw
+from server.shards.address import sqlite_urls
 from tests.unit.server.domain.commands import NOW_US
 
 
@@ -22,7 +23,7 @@ def create(folder: Path, shards: int = 3) -> Path:
     data_folder.create(
         folder,
         "switch.test",
-        shards,
+        sqlite_urls(shards),
         ServerConfig(listen="127.0.0.1:0"),
         lambda: NOW_US,
         os.urandom,
@@ -85,7 +86,12 @@ def test_what_cannot_be_made_leaves_nothing_behind(tmp_path: Path) -> None:
         create(tmp_path / "file" / "data")
     with pytest.raises(Complaint):
         data_folder.create(
-            tmp_path / "data", "no domain!", 1, ServerConfig(), lambda: NOW_US, os.urandom
+            tmp_path / "data",
+            "no domain!",
+            sqlite_urls(1),
+            ServerConfig(),
+            lambda: NOW_US,
+            os.urandom,
         )
     assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
 
@@ -106,12 +112,12 @@ def test_only_one_has_the_lock(tmp_path: Path) -> None:
         "",
         "[]",
         "{}",
-        '{"id": "a", "shards": 2, "slots": 5}',
-        '{"id": "a", "shards": 2, "slots": []}',
-        '{"id": "a", "shards": 2, "slots": [[0, 1023, 0], [1000, 1023, 1]]}',
-        '{"id": "a", "shards": 2, "slots": [[0, 1000, 0], [1002, 1023, 1]]}',
-        '{"id": "a", "shards": 2, "slots": [[0, 1023, 2]]}',
-        '{"id": "a", "shards": "2", "slots": [[0, 1023, 0]]}',
+        '{"id": "a", "urls": ["a", "b"], "slots": 5}',
+        '{"id": "a", "urls": ["a", "b"], "slots": []}',
+        '{"id": "a", "urls": ["a", "b"], "slots": [[0, 1023, 0], [1000, 1023, 1]]}',
+        '{"id": "a", "urls": ["a", "b"], "slots": [[0, 1000, 0], [1002, 1023, 1]]}',
+        '{"id": "a", "urls": ["a", "b"], "slots": [[0, 1023, 2]]}',
+        '{"id": "a", "urls": 2, "slots": [[0, 1023, 0]]}',
     ],
 )
 def test_damaged_books_are_refused(tmp_path: Path, text: str) -> None:

@@ -1,20 +1,31 @@
-"""Shards on real files, for tests: made in a folder, opened, verified. Time stands until moved."""
+"""Shards on real files and servers, for tests: made, opened, verified. Time stands until moved.
+
+Where the shards are is a folder, then they are files in it, or `Stores` on another engine.
+"""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from server.ledger.account import Account
+from server.ledger.transfer import Hold
+from server.shards import router
+from server.shards.address import (
+    PostgresAddress,
+    ShardAddress,
+    SqliteAddress,
+    addresses,
+    sqlite_urls,
+)
 from server.shards.placement import ShardPlace, SlotMap
-from server.shards.router import Shards, shard_path
-from server.shards.schema import create_shard
+from server.shards.router import Shards
+from server.shards.settlement_log import LogRow
 from server.shards.shard import Shard
-from server.shards.sqlite_reader import SqliteReader
-from server.shards.sqlite_store import SqliteStore
-from server.shards.store import Batch
+from server.shards.store import Batch, Reader, Store, Tail
 from server.shards.verify import Report, verify
 from tests.unit.server.domain.commands import NOW_US
 
@@ -32,11 +43,43 @@ class Clock:
         return self.us
 
 
-class HeldStore(SqliteStore):
+@dataclass
+class Stores:
+    """Places for shards: at the urls in turn, where "" stands for a file in the folder."""
+
+    folder: Path
+    urls: Sequence[str] = ("",)
+    books_id: str = BOOKS_ID
+    _on_servers: list[PostgresAddress] = field(default_factory=list)
+
+    def addresses(self, count: int) -> list[ShardAddress]:
+        """Give the addresses of so many shards."""
+        files = sqlite_urls(count)
+        urls = [self.urls[n % len(self.urls)] or files[n] for n in range(count)]
+        return addresses(urls, self.folder, self.books_id)
+
+    def make(self, count: int = 1) -> list[ShardAddress]:
+        """Make the shards that are not there yet; the addresses of all."""
+        places = self.addresses(count)
+        for place in places:
+            if isinstance(place, PostgresAddress) and place not in self._on_servers:
+                place.create()
+                self._on_servers.append(place)
+            elif isinstance(place, SqliteAddress) and not place.path.exists():
+                place.create()
+        return places
+
+    def remove(self) -> None:
+        """Take away what was made on servers."""
+        for place in self._on_servers:
+            place.remove()
+
+
+class HeldStore:
     """A store whose commits wait until they are let go, and are counted."""
 
-    def __init__(self, path: Path, shard: int, books_id: str) -> None:
-        super().__init__(path, shard, books_id)
+    def __init__(self, store: Store) -> None:
+        self.store = store
         self.group_sizes: list[int] = []
         self.busy = threading.Event()
         self.let_go = threading.Event()
@@ -46,39 +89,49 @@ class HeldStore(SqliteStore):
         self.busy.set()
         assert self.let_go.wait(LIMIT_S)
         self.group_sizes.append(len(batch.rows))
-        super().commit(batch)
+        self.store.commit(batch)
+
+    def begin(self) -> Tail:
+        return self.store.begin()
+
+    def rows(self, request_ids: Sequence[bytes]) -> dict[bytes, LogRow]:
+        return self.store.rows(request_ids)
+
+    def accounts(self, ids: Sequence[int]) -> list[Account]:
+        return self.store.accounts(ids)
+
+    def holds(self, ids: Sequence[int]) -> list[Hold]:
+        return self.store.holds(ids)
+
+    def abandon(self) -> None:
+        self.store.abandon()
+
+    def close(self) -> None:
+        self.store.close()
 
 
 def make_files(folder: Path, count: int = 1) -> None:
     """Make the shard files that are not there yet."""
-    (folder / "shards").mkdir(exist_ok=True)
-    for shard in range(count):
-        if not shard_path(folder, shard).exists():
-            create_shard(shard_path(folder, shard), shard, BOOKS_ID)
+    Stores(folder).make(count)
 
 
 def open_shards(
-    folder: Path,
+    where: Path | Stores,
     count: int = 1,
     clock: Callable[[], int] | None = None,
     on_owed: Callable[[int], None] = lambda shard: None,
 ) -> Shards:
-    """Open shards, making the files if they are not there; close them yourself."""
-    make_files(folder, count)
-    slots, shards = SlotMap.even(count), []
-    for number in range(count):
-        path = shard_path(folder, number)
-        store, reader = SqliteStore(path, number, BOOKS_ID), SqliteReader(path, number, BOOKS_ID)
-        shards.append(Shard(ShardPlace(number, slots), store, reader, clock or Clock(), on_owed))
-    return Shards(slots, shards)
+    """Open shards, making them if they are not there; close them yourself."""
+    places = _stores(where).make(count)
+    return router.open_shards(places, SlotMap.even(count), clock or Clock(), on_owed)
 
 
 @contextmanager
 def shards_in(
-    folder: Path, count: int = 1, clock: Callable[[], int] | None = None
+    where: Path | Stores, count: int = 1, clock: Callable[[], int] | None = None
 ) -> Iterator[Shards]:
     """Open shards for a while."""
-    shards = open_shards(folder, count, clock)
+    shards = open_shards(where, count, clock)
     try:
         yield shards
     finally:
@@ -86,13 +139,12 @@ def shards_in(
 
 
 @contextmanager
-def held_shard(folder: Path) -> Iterator[tuple[Shard, HeldStore]]:
+def held_shard(where: Path | Stores) -> Iterator[tuple[Shard, HeldStore]]:
     """Open one shard whose commits wait until `let_go` is set."""
-    make_files(folder)
-    path = shard_path(folder, 0)
-    store = HeldStore(path, 0, BOOKS_ID)
-    place = ShardPlace(0, SlotMap.even(1))
-    shard = Shard(place, store, SqliteReader(path, 0, BOOKS_ID), Clock(), lambda shard: None)
+    [place] = _stores(where).make()
+    store = HeldStore(place.open_store())
+    slots = ShardPlace(0, SlotMap.even(1))
+    shard = Shard(slots, store, place.open_reader(), Clock(), lambda shard: None)
     try:
         yield shard, store
     finally:
@@ -100,13 +152,16 @@ def held_shard(folder: Path) -> Iterator[tuple[Shard, HeldStore]]:
         shard.close()
 
 
-def open_reader(folder: Path, shard: int = 0) -> SqliteReader:
+def open_reader(where: Path | Stores, shard: int = 0) -> Reader:
     """Open a reader of one shard."""
-    return SqliteReader(shard_path(folder, shard), shard, BOOKS_ID)
+    return _stores(where).addresses(shard + 1)[shard].open_reader()
 
 
-def verify_shards(folder: Path, count: int = 1) -> Report:
-    """Verify the files of a folder."""
-    return verify(
-        lambda: [open_reader(folder, shard) for shard in range(count)], SlotMap.even(count)
-    )
+def verify_shards(where: Path | Stores, count: int = 1) -> Report:
+    """Verify the shards of a place."""
+    places = _stores(where).addresses(count)
+    return verify(lambda: [place.open_reader() for place in places], SlotMap.even(count))
+
+
+def _stores(where: Path | Stores) -> Stores:
+    return where if isinstance(where, Stores) else Stores(where)

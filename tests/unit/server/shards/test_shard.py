@@ -13,6 +13,7 @@ from kessai.v1 import decline_pb2 as d
 from server.domain.command import ACCEPTED, Command
 from server.shards.settlement_log import CHAIN_START, LogRow, RequestIdReused
 from server.shards.shard import Job
+from server.shards.sqlite_store import SqliteStore
 from server.shards.store import StoreUnavailable
 from tests.unit.server.domain.commands import (
     EUR,
@@ -28,6 +29,7 @@ from tests.unit.server.domain.commands import (
 from tests.unit.server.shards.parts import (
     LIMIT_S,
     Clock,
+    Stores,
     held_shard,
     open_reader,
     shards_in,
@@ -35,6 +37,7 @@ from tests.unit.server.shards.parts import (
 )
 
 ANN, SHOP = (account for account, _ in zip(accounts_on(0, 1), range(2), strict=False))
+LONG_UNKNOWN_FIELD = b"\xfa\x07\xd0\x86\x03" + bytes(50_000)
 OPENING: list[Command] = [
     open_account(ANN),
     open_account(SHOP, "merchant/shop"),
@@ -42,9 +45,9 @@ OPENING: list[Command] = [
 ]
 
 
-async def test_what_queues_up_is_one_commit(tmp_path: Path) -> None:
+async def test_what_queues_up_is_one_commit(stores: Stores) -> None:
     """While one commit is under way a hundred commands wait; the next commit takes them all."""
-    with held_shard(tmp_path) as (shard, store):
+    with held_shard(stores) as (shard, store):
         first = shard.submit(OPENING[0])
         assert await asyncio.to_thread(store.busy.wait, LIMIT_S)
         jobs: list[Job] = [*OPENING[1:], *(pay(ANN, SHOP, 15) for _ in range(98))]
@@ -58,14 +61,14 @@ async def test_what_queues_up_is_one_commit(tmp_path: Path) -> None:
     declines = [row.decline for row in rows if isinstance(row, LogRow)]
     too_much = d.DECLINE_REASON_INSUFFICIENT_FUNDS
     assert declines == [ACCEPTED] * (3 + 66) + [too_much] * 32
-    assert verify_shards(tmp_path).faults == []
+    assert verify_shards(stores).faults == []
 
 
-async def test_nothing_is_answered_before_it_is_committed(tmp_path: Path) -> None:
-    with held_shard(tmp_path) as (shard, store):
+async def test_nothing_is_answered_before_it_is_committed(stores: Stores) -> None:
+    with held_shard(stores) as (shard, store):
         answer = shard.submit(OPENING[0])
         assert await asyncio.to_thread(store.busy.wait, LIMIT_S)
-        reader = open_reader(tmp_path)
+        reader = open_reader(stores)
         assert reader.row(OPENING[0].request_id) is None
         assert not answer.done()
         store.let_go.set()
@@ -75,26 +78,26 @@ async def test_nothing_is_answered_before_it_is_committed(tmp_path: Path) -> Non
         reader.close()
 
 
-async def test_the_first_answer_is_for_ever(tmp_path: Path) -> None:
+async def test_the_first_answer_is_for_ever(stores: Stores) -> None:
     """At once, later, after a restart, and when by now it would be decided otherwise."""
     clock = Clock()
     early = pay(ANN, SHOP, 2000)
-    with shards_in(tmp_path, clock=clock) as shards:
+    with shards_in(stores, clock=clock) as shards:
         rows = [await shards.submit(command) for command in (*OPENING, early)]
         assert rows[-1].decline == d.DECLINE_REASON_INSUFFICIENT_FUNDS
         await shards.submit(deposit(ANN, 5000))
         assert [await shards.submit(command) for command in (*OPENING, early)] == rows
     clock.us += 10**12
-    with shards_in(tmp_path, clock=clock) as shards:
+    with shards_in(stores, clock=clock) as shards:
         assert [await shards.submit(command) for command in (*OPENING, early)] == rows
         account = await shards.account(ANN)
     assert account is not None
     assert account.balance == 6000
-    assert verify_shards(tmp_path).faults == []
+    assert verify_shards(stores).faults == []
 
 
-async def test_twice_in_one_group_is_once(tmp_path: Path) -> None:
-    with held_shard(tmp_path) as (shard, store):
+async def test_twice_in_one_group_is_once(stores: Stores) -> None:
+    with held_shard(stores) as (shard, store):
         first = [shard.submit(command) for command in OPENING]
         assert await asyncio.to_thread(store.busy.wait, LIMIT_S)
         payment = pay(ANN, SHOP, 10)
@@ -106,7 +109,7 @@ async def test_twice_in_one_group_is_once(tmp_path: Path) -> None:
             rows = await asyncio.gather(*answers, return_exceptions=True)
     assert isinstance(rows.pop(50), RequestIdReused)
     assert len(set(rows)) == 1
-    reader = open_reader(tmp_path)
+    reader = open_reader(stores)
     assert (account := reader.account(SHOP)) is not None
     assert account.balance == 10
     reader.close()
@@ -122,9 +125,9 @@ async def test_twice_in_one_group_is_once(tmp_path: Path) -> None:
     ],
     ids=["other amount", "other kind", "other kind, same hash"],
 )  # fmt: skip
-async def test_a_used_id_with_other_content_is_refused(tmp_path: Path, other: object) -> None:
+async def test_a_used_id_with_other_content_is_refused(stores: Stores, other: object) -> None:
     assert callable(other)
-    with shards_in(tmp_path) as shards:
+    with shards_in(stores) as shards:
         for command in OPENING:
             await shards.submit(command)
         payment = pay(ANN, SHOP, 10)
@@ -132,12 +135,12 @@ async def test_a_used_id_with_other_content_is_refused(tmp_path: Path, other: ob
         with pytest.raises(RequestIdReused):
             await shards.submit(other(payment))
         assert await shards.submit(payment) == row
-    assert verify_shards(tmp_path).rows == 4
+    assert verify_shards(stores).rows == 4
 
 
-async def test_rows_are_chained(tmp_path: Path) -> None:
+async def test_rows_are_chained(stores: Stores) -> None:
     """Each chain hash is over the one before and every column: computed here by hand."""
-    with shards_in(tmp_path) as shards:
+    with shards_in(stores) as shards:
         rows = [await shards.submit(command) for command in (*OPENING, pay(ANN, SHOP, 10))]
     before = CHAIN_START
     for row in rows:
@@ -153,13 +156,13 @@ async def test_rows_are_chained(tmp_path: Path) -> None:
         assert row.chain_hash == before
 
 
-async def test_booking_times_never_go_back(tmp_path: Path) -> None:
+async def test_booking_times_never_go_back(stores: Stores) -> None:
     clock = Clock()
-    with shards_in(tmp_path, clock=clock) as shards:
+    with shards_in(stores, clock=clock) as shards:
         first = await shards.submit(OPENING[0])
         clock.us -= 3_600_000_000
         second = await shards.submit(OPENING[1])
-    with shards_in(tmp_path, clock=clock) as shards:
+    with shards_in(stores, clock=clock) as shards:
         third = await shards.submit(OPENING[2])
     assert first.book_us == second.book_us == third.book_us
 
@@ -171,12 +174,15 @@ async def test_a_group_that_cannot_be_written_leaves_no_trace(tmp_path: Path) ->
         async with asyncio.timeout(LIMIT_S):
             for command in OPENING:
                 await shard.submit(command)
-            used = store._db.pragma("page_count")
-            store._db.pragma("max_page_count", used)
-            refused = pay(ANN, SHOP, 500, wallet="ann" * 5000)
+            assert isinstance(store.store, SqliteStore)
+            db = store.store._db
+            used = db.pragma("page_count")
+            db.pragma("max_page_count", used)
+            refused = pay(ANN, SHOP, 500)
+            refused = replace(refused, body=refused.body + LONG_UNKNOWN_FIELD)
             with pytest.raises(StoreUnavailable, match="full"):
                 await shard.submit(refused)
-            store._db.pragma("max_page_count", used + 1000)
+            db.pragma("max_page_count", used + 1000)
             payment = pay(ANN, SHOP, 501)
             row = await shard.submit(payment)
         assert row is not None
@@ -187,9 +193,9 @@ async def test_a_group_that_cannot_be_written_leaves_no_trace(tmp_path: Path) ->
     assert verify_shards(tmp_path).faults == []
 
 
-async def test_a_hold_that_is_placed_and_captured_in_one_group(tmp_path: Path) -> None:
+async def test_a_hold_that_is_placed_and_captured_in_one_group(stores: Stores) -> None:
     """The capture sees the hold that no disk has seen yet."""
-    with held_shard(tmp_path) as (shard, store):
+    with held_shard(stores) as (shard, store):
         first = [shard.submit(command) for command in OPENING]
         assert await asyncio.to_thread(store.busy.wait, LIMIT_S)
         held = place_hold(ANN, SHOP, 300, 60)
@@ -201,13 +207,13 @@ async def test_a_hold_that_is_placed_and_captured_in_one_group(tmp_path: Path) -
         assert len(store.group_sizes) <= 3
     declines = [row.decline for row in rows if row is not None]
     assert declines == [ACCEPTED, ACCEPTED, d.DECLINE_REASON_HOLD_NOT_PENDING]
-    report = verify_shards(tmp_path)
+    report = verify_shards(stores)
     assert report.faults == []
 
 
-async def test_an_account_that_nobody_opened_is_asked_for_again(tmp_path: Path) -> None:
+async def test_an_account_that_nobody_opened_is_asked_for_again(stores: Stores) -> None:
     """That it was not there is not remembered."""
-    with shards_in(tmp_path) as shards:
+    with shards_in(stores) as shards:
         row = await shards.submit(deposit(ANN, 10, EUR, fresh_id()))
         assert row.decline == d.DECLINE_REASON_PAYEE_ACCOUNT_UNKNOWN
         await shards.submit(open_account(ANN))

@@ -184,7 +184,7 @@ def plans_of(reader: SqliteReader) -> dict[str, list[str]]:
 def test_a_statement_is_one_range_read(store: SqliteStore, tmp_path: Path) -> None:
     """Row B11: clustered by account and sequence, no sort and no scan, for every read in use."""
     store.commit(full_batch())
-    reader = open_reader(tmp_path)
+    reader = SqliteReader(shard_path(tmp_path, 0), 0, BOOKS_ID)
     plans = plans_of(reader)
     [entries] = [plan for sql, plan in plans.items() if "FROM entry" in sql]
     assert entries == ["SEARCH entry USING PRIMARY KEY (account=? AND sequence<?)"]

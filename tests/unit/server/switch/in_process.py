@@ -22,6 +22,7 @@ from server import data_folder
 from server.bootstrap import Switch
 from server.config import ServerConfig
 from server.data_folder import Running
+from server.shards.address import sqlite_urls
 
 DOMAIN = "switch.test"
 LIMIT_S = 10.0
@@ -43,7 +44,7 @@ def make_folder(folder: Path, shards: int = 2) -> None:
     """Make a data folder, if there is none."""
     if folder.exists():
         return
-    data_folder.create(folder, DOMAIN, shards, CONFIG, now_us, os.urandom)
+    data_folder.create(folder, DOMAIN, sqlite_urls(shards), CONFIG, now_us, os.urandom)
 
 
 @dataclass(frozen=True)

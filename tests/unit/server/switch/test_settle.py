@@ -10,6 +10,7 @@ import pytest
 from kessai.v1 import error_pb2
 from server.identity.refusals import Refusal, RequestIdReused
 from server.shards.router import Shards
+from server.shards.sqlite_store import SqliteStore
 from server.switch.claims import AGE_LIMIT_US
 from server.switch.refused import Overloaded, RequestIdStale, Unavailable
 from server.switch.settle import Settle
@@ -104,14 +105,16 @@ async def test_a_full_disk_a_stop_and_a_queue_have_their_words(tmp_path: Path) -
         shards = Shards(shard.place.slots, [shard])  # type: ignore[attr-defined]
         settle = Settle(shards, Clock())
         await settle(open_account(HERE))
-        pages = store._db.pragma("page_count")
-        store._db.pragma("max_page_count", pages)
+        assert isinstance(store.store, SqliteStore)
+        db = store.store._db
+        pages = db.pragma("page_count")
+        db.pragma("max_page_count", pages)
         request_id = fresh_id()
         big = pay(HERE, FAR, 5, wallet="ann" * 5000, request_id=request_id)
         with pytest.raises(Unavailable, match="full") as unavailable:
             await settle(big)
         assert unavailable.value.reason == error_pb2.ERROR_REASON_STORE_UNAVAILABLE
-        store._db.pragma("max_page_count", pages + 100)
+        db.pragma("max_page_count", pages + 100)
         await settle(big)
         shard._writing._waiting_limit = 0
         with pytest.raises(Overloaded):

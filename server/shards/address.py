@@ -1,0 +1,150 @@
+"""Where a shard is, by its address, and how it is made and opened there.
+
+sqlite:///shards/0000.db             a file; relative to the data folder (four slashes: absolute)
+postgresql://role@host:port/database a schema of its own in that database; all that libpq knows
+
+Used by `router.py`, by `server/data_folder.py` and by whoever reads the books from outside.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from kessai.complaint import Complaint
+from server.shards import schema
+from server.shards.sqlite_reader import SqliteReader
+from server.shards.sqlite_store import SqliteStore
+from server.shards.store import Reader, Store
+
+_SQLITE, _POSTGRESQL = "sqlite:///", ("postgresql://", "postgres://")
+
+
+@dataclass(frozen=True)
+class ShardAddress(abc.ABC):
+    """The place of one shard. `books_id` names the books that all shards of a switch belong to."""
+
+    shard: int
+    books_id: str
+
+    @abc.abstractmethod
+    def create(self) -> None:
+        """Make the shard, empty; Complaint if that cannot be."""
+
+    @abc.abstractmethod
+    def remove(self) -> None:
+        """Take a shard away that was made just now."""
+
+    @abc.abstractmethod
+    def open_store(self) -> Store:
+        """Open the writer's side; Complaint if the shard is missing, or is another one."""
+
+    @abc.abstractmethod
+    def open_reader(self) -> Reader:
+        """Open the side of people who look; Complaint if the shard is missing or another one."""
+
+
+@dataclass(frozen=True)
+class SqliteAddress(ShardAddress):
+    """A shard in a file."""
+
+    path: Path
+
+    def create(self) -> None:
+        """Make the file."""
+        if self.path.exists():
+            raise Complaint(f"{self.path} exists already; nothing was changed in it.")
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise Complaint(f"{self.path.parent} cannot be made ({error.strerror}).") from None
+        schema.create_shard(self.path, self.shard, self.books_id)
+
+    def remove(self) -> None:
+        """Delete the file."""
+        self.path.unlink(missing_ok=True)
+
+    def open_store(self) -> Store:
+        """Open the file to write."""
+        return SqliteStore(self.path, self.shard, self.books_id)
+
+    def open_reader(self) -> Reader:
+        """Open the file to read."""
+        return SqliteReader(self.path, self.shard, self.books_id)
+
+
+@dataclass(frozen=True)
+class PostgresAddress(ShardAddress):
+    """A shard in a schema of a PostgreSQL database; `url` may hold a password, so it is not shown.
+
+    The driver is imported only where there is such a shard.
+    """
+
+    url: str
+
+    def __repr__(self) -> str:
+        return f"PostgresAddress(shard={self.shard}, books_id={self.books_id!r})"
+
+    def create(self) -> None:
+        """Make the schema and its tables."""
+        with _driver():
+            from server.shards import postgres_schema
+
+        postgres_schema.create_shard(self.url, self.shard, self.books_id)
+
+    def remove(self) -> None:
+        """Drop the schema."""
+        from server.shards import postgres_schema
+
+        postgres_schema.drop_shard(self.url, self.shard, self.books_id)
+
+    def open_store(self) -> Store:
+        """Connect to write."""
+        with _driver():
+            from server.shards.postgres_store import PostgresStore
+
+        return PostgresStore(self.url, self.shard, self.books_id)
+
+    def open_reader(self) -> Reader:
+        """Connect to read."""
+        with _driver():
+            from server.shards.postgres_reader import PostgresReader
+
+        return PostgresReader(self.url, self.shard, self.books_id)
+
+
+def addresses(urls: Sequence[str], folder: Path, books_id: str) -> list[ShardAddress]:
+    """Read the addresses of all shards; Complaint if one is none, or two are the same file."""
+    found: list[ShardAddress] = []
+    for shard, url in enumerate(urls):
+        if url.startswith(_SQLITE) and len(url) > len(_SQLITE):
+            path = folder / url.removeprefix(_SQLITE)
+            found.append(SqliteAddress(shard, books_id, path))
+        elif url.startswith(_POSTGRESQL):
+            found.append(PostgresAddress(shard, books_id, url))
+        else:
+            raise Complaint(
+                f"the address of shard {shard} must begin with sqlite:/// or postgresql://"
+            )
+    files = [address.path for address in found if isinstance(address, SqliteAddress)]
+    if len(set(files)) < len(files):
+        raise Complaint("two shards have the same file; each needs one of its own")
+    return found
+
+
+def sqlite_urls(count: int) -> list[str]:
+    """Give the addresses of so many shards in files of the data folder."""
+    return [f"{_SQLITE}shards/{shard:04d}.db" for shard in range(count)]
+
+
+@contextmanager
+def _driver() -> Iterator[None]:
+    try:
+        yield
+    except ImportError as error:
+        raise Complaint(
+            f"a shard on PostgreSQL needs psycopg ({error}): pip install 'kessai[postgresql]'"
+        ) from None
