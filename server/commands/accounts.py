@@ -60,12 +60,12 @@ def open_account(
 
 @account.command("show")
 def show_account(number: AccountNumber, data: Data = None, identity: Identity = None) -> None:
-    """Show an account's balance."""
+    """Show an account's balance, what its auxiliaries hold, and the total."""
     request = pb.GetAccountRequest(account_number=_number(number))
     response = call(
         data, identity, lambda ch: AccountServiceStub(ch).GetAccount(request, timeout=DEADLINE_S)
     )
-    _out.print(_summary(response.account))
+    _show(response.account)
 
 
 @account.command("distribute")
@@ -80,7 +80,7 @@ def distribute_account(number: AccountNumber, data: Data = None, identity: Ident
         lambda ch: AccountServiceStub(ch).DistributeAccount(request, timeout=DEADLINE_S),
     )
     _out.print(f"[green]distributed over {response.auxiliary_count} shards[/]")
-    _out.print(_summary(response.account))
+    _show(response.account)
 
 
 @account.command("merge")
@@ -91,7 +91,7 @@ def merge_account(number: AccountNumber, data: Data = None, identity: Identity =
         data, identity, lambda ch: AccountServiceStub(ch).MergeAccount(request, timeout=DEADLINE_S)
     )
     _out.print(f"[green]{Money.from_proto(response.merged)} merged[/]")
-    _out.print(_summary(response.account))
+    _show(response.account)
 
 
 @account.command("statement")
@@ -101,12 +101,18 @@ def show_statement(
         int, typer.Option("--size", help="Entries, newest first.", min=1, max=500)
     ] = 20,
     page_token: Annotated[str, typer.Option(help="Where to go on.")] = "",
+    auxiliary: Annotated[
+        int, typer.Option(min=0, help="Of a distributed account: an auxiliary, from 1 on.")
+    ] = 0,
     data: Data = None,
     identity: Identity = None,
 ) -> None:
     """List an account's entries, newest first."""
     request = pb.ListEntriesRequest(
-        account_number=_number(number), page_size=size, page_token=page_token
+        account_number=_number(number),
+        page_size=size,
+        page_token=page_token,
+        auxiliary=auxiliary,
     )
     response = call(
         data, identity, lambda ch: AccountServiceStub(ch).ListEntries(request, timeout=DEADLINE_S)
@@ -184,6 +190,19 @@ def _number(text: str) -> str:
         return format_account(parse(text))
     except AccountNumberError as error:
         raise Complaint(f'"{text}": {error}') from None
+
+
+def _show(a: pb.Account) -> None:
+    balance, available = Money.from_proto(a.balance), Money.from_proto(a.available)
+    held = "" if balance == available else f"[dim]{available} available[/]"
+    figures = Table.grid(padding=(0, 2))
+    figures.add_column()
+    figures.add_column(justify="right")
+    figures.add_row("balance", str(balance), held)
+    figures.add_row("auxiliaries", str(Money.from_proto(a.auxiliary)))
+    figures.add_row("[bold]total[/]", f"[bold]{Money.from_proto(a.total)}[/]")
+    _out.print(f"[bold]{pretty_account(parse(a.account_number))}[/]  {a.owner}")
+    _out.print(figures)
 
 
 def _summary(a: pb.Account) -> str:

@@ -15,6 +15,7 @@ from kessai.request_id import format_request_id, new_request_id
 from kessai.v1 import account_pb2, payment_pb2
 from kessai.v1.account_pb2 import (
     DepositCashRequest,
+    DistributeAccountRequest,
     OpenAccountRequest,
     OperatorEvidence,
     WithdrawCashRequest,
@@ -24,15 +25,18 @@ from kessai.v1.envelope_pb2 import Signed
 from kessai.v1.money_pb2 import Money
 from kessai.v1.payment_pb2 import PaymentAuthorization, PaymentEvidence, PaymentRequest
 from server.domain.account_opening import OpenAccount
+from server.domain.busy_payee import OpenAuxiliary
 from server.domain.cash import DepositCash, WithdrawCash
 from server.domain.command import ACCEPTED
 from server.domain.history import expire_us_of, operator_input_hash, payment_input_hash
 from server.domain.hold import CaptureHold, ExpireHold, PlaceHold, VoidHold
 from server.domain.payment import SettlePayment
+from server.ledger.chart import auxiliary_id
 from server.shards.placement import SlotMap
 
 EUR, JPY, USD = 978, 392, 840
 PAYMENT = account_pb2.ENTRY_KIND_PAYMENT
+MERGE = account_pb2.ENTRY_KIND_MERGE
 NOW_US = 1_790_000_000_000_000
 MINUTE_US = 60_000_000
 
@@ -140,6 +144,32 @@ def pay(
         create_us=create_us,
         expire_us=expire_us_of(request, authorization),
         refusal=refusal,
+    )
+
+
+def open_auxiliary(
+    shard: int,
+    account: int,
+    owner: str = "merchant/shop",
+    ledger: int = EUR,
+    request_id: bytes = b"",
+    own_id: bytes = b"",
+) -> OpenAuxiliary:
+    """Open the auxiliary of an account in a shard, by a request for all shards."""
+    request_id = request_id or fresh_id()
+    request = DistributeAccountRequest(
+        request_id=format_request_id(request_id), account_number=format_account(account)
+    ).SerializeToString(deterministic=True)
+    evidence = OperatorEvidence(operator="joe", request=request, owner=owner)
+    return OpenAuxiliary(
+        own_id or request_id,
+        operator_input_hash(request),
+        0,
+        auxiliary_id(shard, account),
+        0,
+        ledger,
+        evidence.SerializeToString(),
+        owner=owner,
     )
 
 

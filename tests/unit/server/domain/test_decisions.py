@@ -13,6 +13,7 @@ from kessai.v1 import account_pb2
 from kessai.v1 import decline_pb2 as d
 from kessai.v1.decline_pb2 import DeclineReason
 from server.domain.arrival import arrival
+from server.domain.busy_payee import merge
 from server.domain.command import ACCEPTED, Command, Decision, Needs, Owed, State
 from server.domain.hold import PlaceHold
 from server.domain.payment import CLOCK_TOLERANCE_US
@@ -21,9 +22,11 @@ from server.ledger.account import Account
 from server.ledger.books import Books
 from server.ledger.chart import (
     AccountKind,
+    auxiliary_id,
     house_account_id,
     house_accounts,
     kind_of_owner,
+    merged_id,
 )
 from server.ledger.chart import open_account as new_account
 from server.ledger.result import TransferResult
@@ -32,6 +35,7 @@ from server.shards.placement import ShardPlace, SlotMap
 from tests.unit.server.domain.commands import (
     EUR,
     JPY,
+    MERGE,
     NOW_US,
     PAYMENT,
     USD,
@@ -41,6 +45,7 @@ from tests.unit.server.domain.commands import (
     expire,
     fresh_id,
     open_account,
+    open_auxiliary,
     pay,
     place_hold,
     void,
@@ -49,11 +54,16 @@ from tests.unit.server.domain.commands import (
 
 PLACE = ShardPlace(0, SlotMap.even(2))
 _here = accounts_on(0, 2)
-ANN, SHOP, YEN, RICH, FULL, NEW, UNKNOWN = (next(_here) for _ in range(7))
-FAR = next(accounts_on(1, 2))
+ANN, SHOP, YEN, RICH, FULL, NEW, UNKNOWN, CAT, MALL = (next(_here) for _ in range(9))
+_far = accounts_on(1, 2)
+FAR, BUSY, LATE = (next(_far) for _ in range(3))
+BUSY_HERE, LATE_HERE, MALL_HERE = (auxiliary_id(0, account) for account in (BUSY, LATE, MALL))
+MALL_FAR, MALL_MERGED = auxiliary_id(1, MALL), merged_id(MALL)
 HELD = place_hold(ANN, SHOP, 300)
 HELD_FAR = place_hold(ANN, FAR, 200)
 OVERDUE = place_hold(ANN, SHOP, 100, timeout_s=1)
+HELD_BUSY = place_hold(CAT, BUSY, 300)
+HELD_EARLY = place_hold(CAT, LATE, 300)
 LATER_US = NOW_US + 1_000_000
 WORLD, OPERATOR, IN_TRANSIT, SUSPENSE = (
     house_account_id(kind, 0, EUR)
@@ -67,7 +77,10 @@ WORLD, OPERATOR, IN_TRANSIT, SUSPENSE = (
 
 
 def full_books() -> Books:
-    """Ann has 1000 of which 600 are held, the shop nothing, and others of every kind."""
+    """Ann has 1000 of which 600 are held, the shop nothing, and others of every kind.
+
+    Busy is a busy payee of the other shard, Late became one after a hold, the mall is one here.
+    """
     books = Books()
     accounts = [
         *house_accounts(0, EUR, 0),
@@ -77,11 +90,26 @@ def full_books() -> Books:
         opened(YEN, "wallet/ann", JPY, credits_posted=1000),
         opened(RICH, "wallet/ann", credits_posted=MAX_AMOUNT),
         opened(FULL, "merchant/full", credits_posted=MAX_AMOUNT),
+        opened(CAT, "wallet/cat", credits_posted=1000),
+        opened(MALL, "merchant/mall"),
+        auxiliary(BUSY_HERE, credits_posted=50),
+        auxiliary(MALL_HERE),
+        auxiliary(MALL_MERGED, AccountKind.MERGED),
     ]
     books.accounts = {account.id: account for account in accounts}
-    for hold in (HELD, HELD_FAR, OVERDUE):
+    for hold in (HELD, HELD_FAR, OVERDUE, HELD_BUSY, HELD_EARLY):
         assert perform(hold, books) == ACCEPTED
+    books.accounts[LATE_HERE] = auxiliary(LATE_HERE)
     return books
+
+
+def auxiliary(
+    account_id: int, kind: AccountKind = AccountKind.AUXILIARY, credits_posted: int = 0
+) -> Account:
+    """One of a busy payee's further accounts."""
+    account = new_account(account_id, EUR, kind, "merchant/mall", 0)
+    account.credits_posted = credits_posted
+    return account
 
 
 def opened(account_id: int, owner: str, ledger: int = EUR, credits_posted: int = 0) -> Account:
@@ -184,6 +212,40 @@ CASES: dict[str, tuple[Command, DeclineReason.ValueType]] = {
     "capture far away": (capture(HELD_FAR, 200), ACCEPTED),
     "capture too much": (capture(HELD, 301), d.DECLINE_REASON_AMOUNT_TOO_LARGE),
     "capture nothing": (capture(HELD, 0), d.DECLINE_REASON_AMOUNT_NOT_POSITIVE),
+    "pay a busy one": (pay(ANN, BUSY, 400), ACCEPTED),
+    "pay a busy one other money": (
+        pay(YEN, BUSY, 5, ledger=JPY),
+        d.DECLINE_REASON_CURRENCY_MISMATCH,
+    ),
+    "hold for a busy one": (place_hold(ANN, BUSY, 400), ACCEPTED),
+    "capture for a busy one": (capture(HELD_BUSY, 300), ACCEPTED),
+    "capture, busy since": (capture(HELD_EARLY, 300), ACCEPTED),
+    "void, busy since": (void(HELD_EARLY), ACCEPTED),
+    "distribute": (open_auxiliary(0, SHOP), ACCEPTED),
+    "distribute again": (open_auxiliary(0, MALL, "merchant/mall"), ACCEPTED),
+    "distribute, far away": (open_auxiliary(0, FAR), ACCEPTED),
+    "distribute, first of its currency": (open_auxiliary(0, FAR, ledger=USD), ACCEPTED),
+    "distribute nobody's": (open_auxiliary(0, UNKNOWN), d.DECLINE_REASON_PAYEE_ACCOUNT_UNKNOWN),
+    "distribute another's": (
+        open_auxiliary(0, SHOP, "merchant/mall"),
+        d.DECLINE_REASON_PAYEE_ACCOUNT_UNKNOWN,
+    ),
+    "distribute other money": (
+        open_auxiliary(0, SHOP, ledger=JPY),
+        d.DECLINE_REASON_CURRENCY_MISMATCH,
+    ),
+    "merge": (merge(fresh_id(), BUSY_HERE, 50, EUR), ACCEPTED),
+    "merge more": (merge(fresh_id(), BUSY_HERE, 51, EUR), d.DECLINE_REASON_INSUFFICIENT_FUNDS),
+    "merge nothing": (merge(fresh_id(), MALL_HERE, 0, EUR), d.DECLINE_REASON_AMOUNT_NOT_POSITIVE),
+    "merge, no auxiliary": (
+        merge(fresh_id(), auxiliary_id(0, FAR), 5, EUR),
+        d.DECLINE_REASON_PAYER_ACCOUNT_UNKNOWN,
+    ),
+    "arrive merged": (arrival(1, 7, fresh_id(), MALL_FAR, MALL, 5, EUR, MERGE), ACCEPTED),
+    "arrive merged, not busy": (
+        arrival(1, 7, fresh_id(), auxiliary_id(1, SHOP), SHOP, 5, EUR, MERGE),
+        ACCEPTED,
+    ),
     "void": (void(HELD), ACCEPTED),
     "void far away": (void(HELD_FAR), ACCEPTED),
     "expire": (expire(OVERDUE), ACCEPTED),

@@ -8,8 +8,10 @@ import pytest
 
 from server.domain.account_opening import attempt_of, id_of_attempt, number_for
 from server.domain.arrival import arrival, arrival_id, payment_id
+from server.domain.busy_payee import merge, opening_id
 from server.domain.command import Command
 from server.domain.history import Parts, read_command
+from server.ledger.chart import auxiliary_id
 from tests.unit.server.domain.commands import (
     EUR,
     PAYMENT,
@@ -19,6 +21,7 @@ from tests.unit.server.domain.commands import (
     expire,
     fresh_id,
     open_account,
+    open_auxiliary,
     pay,
     place_hold,
     void,
@@ -27,6 +30,7 @@ from tests.unit.server.domain.commands import (
 
 ANN, SHOP, OTHER = (account for account, _ in zip(accounts_on(0, 1), range(3), strict=False))
 HELD = place_hold(ANN, SHOP, 300, 60)
+_DISTRIBUTED = fresh_id()
 COMMANDS: list[Command] = [
     open_account(ANN),
     deposit(ANN, 5),
@@ -37,8 +41,11 @@ COMMANDS: list[Command] = [
     capture(HELD, 5),
     void(HELD),
     expire(HELD),
+    open_auxiliary(1, SHOP),
+    open_auxiliary(2, SHOP, request_id=_DISTRIBUTED, own_id=opening_id(_DISTRIBUTED, 2)),
+    merge(fresh_id(), auxiliary_id(1, SHOP), 5, EUR),
 ]
-DOCUMENTED = COMMANDS[:5]
+DOCUMENTED = [*COMMANDS[:5], *COMMANDS[9:]]
 _MONEY = ("amount", "ledger")
 # Which columns a row's documents tell. The directory, not a document, tells whom a payment is for.
 SAID = [
@@ -47,6 +54,9 @@ SAID = [
     *((2, field) for field in ("request_id", "input_hash", "payer", *_MONEY, "body")),
     *((3, field) for field in ("request_id", "input_hash", "payer", *_MONEY, "body")),
     *((4, field) for field in ("input_hash", "payer", "payee", *_MONEY, "body")),
+    *((9, field) for field in ("request_id", "input_hash", "payee", "body")),
+    *((10, field) for field in ("request_id", "input_hash", "payee", "body")),
+    *((11, field) for field in ("input_hash", "payer", "payee", *_MONEY)),
 ]
 FIELDS = ("request_id", "input_hash", "payer", "payee", "amount", "ledger", "body")
 
