@@ -12,7 +12,9 @@ import asyncio
 
 import structlog
 
+from kessai.decline import name_of
 from server.domain.arrival import arrival
+from server.domain.command import ACCEPTED
 from server.shards.lane import LaneClosed
 from server.shards.router import Shards
 from server.shards.shard import Delivered
@@ -22,6 +24,10 @@ _BATCH = 512
 _RETRY_S = 0.5
 
 log = structlog.get_logger("depositor")
+
+
+class ArrivalDeclined(Exception):
+    """A debt that its payee's shard has no room for: the house's own counters are full there."""
 
 
 class Depositor:
@@ -47,8 +53,13 @@ class Depositor:
             self._loop.call_soon_threadsafe(self._note_owed, shard)
 
     async def bring(self, shard: int, row: OutboxRow) -> None:
-        """Let one debt of a shard arrive; once, however often it is brought."""
-        await self._shards.submit(arrival(shard, *row))
+        """Let one debt of a shard arrive; once, however often it is brought.
+
+        ArrivalDeclined if the payee's shard cannot book it at all; it is owed as before.
+        """
+        arrived = await self._shards.submit(arrival(shard, *row))
+        if arrived.decline != ACCEPTED:
+            raise ArrivalDeclined(f"{row} was declined: {name_of(arrived.decline)}")
 
     async def idle(self, timeout_s: float) -> None:
         """Wait until nothing is owed; TimeoutError if that takes too long."""

@@ -118,13 +118,7 @@ def pay(
     request.create_time.FromMicroseconds(create_us)
     request.expire_time.FromMicroseconds(expire_us)
     payload = request.SerializeToString(deterministic=True)
-    authorization = PaymentAuthorization(
-        request_hash=hashlib.sha256(payload).digest(),
-        amount=request.total,
-        account_number=format_account(payer),
-        customer_verification=payment_pb2.CUSTOMER_VERIFICATION_DEVICE_PIN,
-        expire_time=request.expire_time,
-    )
+    authorization = _agree(request, payload, payer)
     agreed = authorization.SerializeToString(deterministic=True)
     evidence = PaymentEvidence(
         payment_request=Signed(payload=payload),
@@ -198,6 +192,16 @@ def expire(hold: PlaceHold) -> ExpireHold:
     """Release a hold whose time is over."""
     body = hold.request_id
     return ExpireHold(fresh_id(), _hash(body), hold.payer, hold.payee, 0, hold.ledger, body)
+
+
+def _agree(request: PaymentRequest, payload: bytes, payer: int) -> PaymentAuthorization:
+    return PaymentAuthorization(
+        request_hash=hashlib.sha256(payload).digest(),
+        amount=request.total,
+        account_number=format_account(payer),
+        customer_verification=payment_pb2.CUSTOMER_VERIFICATION_DEVICE_PIN,
+        expire_time=request.expire_time,
+    )
 
 
 def _money(amount: int, ledger: int) -> Money:

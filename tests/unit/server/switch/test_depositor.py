@@ -134,3 +134,20 @@ async def test_a_spoilt_outbox_row_does_not_end_it(tmp_path: Path) -> None:
         await depositor.idle(LIMIT_S)
         assert await shards.outbox(0, 10) == []
     assert verify_shards(tmp_path, SHARDS).faults == []
+
+
+async def test_what_cannot_be_booked_at_all_stays_owed(tmp_path: Path) -> None:
+    """A shard can take in 2^63-1 in all: what is beyond is not lost, but owed, and said."""
+    rich = [next(accounts_on(shard, 3)) for shard in (0, 2)]
+    payees = [a for a, _ in zip(accounts_on(1, 3), range(2), strict=False)]
+    async with delivering(tmp_path, 3) as (shards, depositor):
+        for payer, payee in zip(rich, payees, strict=True):
+            for command in (open_account(payer), open_account(payee), deposit(payer, MAX_AMOUNT)):
+                await shards.submit(command)
+            await shards.submit(pay(payer, payee, MAX_AMOUNT))
+        with pytest.raises(TimeoutError):
+            await depositor.idle(0.5)
+        owed = [*await shards.outbox(0, 10), *await shards.outbox(2, 10)]
+        assert [debt.amount for debt in owed] == [MAX_AMOUNT]
+    report = verify_shards(tmp_path, 3)
+    assert (report.faults, report.in_transit) == ([], 1)
