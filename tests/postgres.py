@@ -60,6 +60,11 @@ class PostgresServer:
         """Where it is, as an operator would write it."""
         return f"postgresql://postgres@/postgres?host={self.folder}&port={_PORT}"
 
+    @property
+    def socket_path(self) -> str:
+        """The file on which it listens."""
+        return str(self.folder / f".s.PGSQL.{_PORT}")
+
     def start(self) -> None:
         """Start it and wait until it answers."""
         postgres = (

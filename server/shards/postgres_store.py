@@ -104,7 +104,7 @@ class PostgresStore:
             # What fails in a pipeline skips the rest of it, the COMMIT too.
             with db.pipeline():
                 _change(db, batch)
-                ended = db.execute("COMMIT")
+                ended = db.execute("COMMIT", prepare=False)
             if ended.statusmessage != "COMMIT":
                 raise StoreUnavailable(f"the server answered {ended.statusmessage} to COMMIT")
 
@@ -119,7 +119,7 @@ class PostgresStore:
     def _begin(self, db: Line) -> Tail:
         # Each statement sees what was committed before it, so the tail is read after the lock.
         with db.pipeline():
-            db.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
+            db.execute("BEGIN ISOLATION LEVEL READ COMMITTED", prepare=False)
             db.execute(_LOCK, (self._lock,))
             tail = db.cursor(binary=True).execute(_TAIL)
         row = tail.fetchone()

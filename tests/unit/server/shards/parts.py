@@ -11,8 +11,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from kessai.money import MAX_AMOUNT
+from kessai.v1 import decline_pb2 as d
+from server.domain.command import ACCEPTED
 from server.ledger.account import Account
-from server.ledger.transfer import Hold
+from server.ledger.chart import AccountKind, open_account
+from server.ledger.transfer import Hold, HoldState
 from server.shards import router
 from server.shards.address import (
     PostgresAddress,
@@ -23,13 +27,14 @@ from server.shards.address import (
 )
 from server.shards.placement import ShardPlace, SlotMap
 from server.shards.router import Shards
-from server.shards.settlement_log import LogRow
+from server.shards.settlement_log import CHAIN_START, LogRow, log_row
 from server.shards.shard import Shard
-from server.shards.store import Batch, Reader, Store, Tail
+from server.shards.store import Batch, BookedEntry, OutboxRow, Reader, Store, Tail
 from server.shards.verify import Report, verify
-from tests.unit.server.domain.commands import NOW_US
+from tests.unit.server.domain.commands import EUR, NOW_US, PAYMENT, deposit
 
 BOOKS_ID = "0123456789abcdef"
+ANN, BOB = 100_000_001, 100_000_002
 LIMIT_S = 20.0
 
 
@@ -108,6 +113,28 @@ class HeldStore:
 
     def close(self) -> None:
         self.store.close()
+
+
+def full_batch() -> Batch:
+    """One of everything, with the largest values that there are."""
+    batch = Batch()
+    first = log_row(1, deposit(ANN, 1), NOW_US, ACCEPTED, CHAIN_START)
+    declined = d.DECLINE_REASON_INSUFFICIENT_FUNDS
+    batch.rows = [first, log_row(2, deposit(ANN, 2), NOW_US, declined, first.chain_hash)]
+    for account_id in (ANN, BOB):
+        account = open_account(account_id, EUR, AccountKind.CUSTOMER, "wallet/ann", NOW_US)
+        account.credits_posted = account.debits_pending = MAX_AMOUNT
+        batch.accounts[account_id] = account
+    batch.entries = [
+        BookedEntry(ANN, 1, -MAX_AMOUNT, -1, BOB, 1, NOW_US, first.request_id, 1),
+        BookedEntry(BOB, 1, MAX_AMOUNT, MAX_AMOUNT, ANN, 1, NOW_US, first.request_id, 1),
+    ]
+    batch.holds = {
+        2**128 - 1: Hold(2**128 - 1, ANN, BOB, 5, EUR, 4, NOW_US, 77),
+        1: Hold(1, ANN, BOB, 5, EUR, 4, NOW_US, 0, HoldState.VOIDED),
+    }
+    batch.outbox = [OutboxRow(1, first.request_id, ANN, 77, 5, EUR, PAYMENT)]
+    return batch
 
 
 def make_files(folder: Path, count: int = 1) -> None:

@@ -1,4 +1,4 @@
-"""The store on a real file: what is written is read, durable or not at all, and by the right index.
+"""The store on a real file: by the right index, on the right file, on a disk that fails.
 
 A disk that is full or broken is a VFS of apsw's below the real one: SQLite gets from it what it
 gets from the system.
@@ -14,21 +14,21 @@ import apsw
 import pytest
 
 from kessai.complaint import Complaint
-from kessai.money import MAX_AMOUNT
-from kessai.v1 import decline_pb2 as d
-from server.domain.command import ACCEPTED
-from server.ledger.chart import AccountKind, open_account
-from server.ledger.transfer import Hold, HoldState
 from server.shards.router import shard_path
 from server.shards.schema import create_shard
-from server.shards.settlement_log import CHAIN_START, log_row
 from server.shards.sqlite_reader import SqliteReader
 from server.shards.sqlite_store import EXIT_DISK_FAILED, SqliteStore
-from server.shards.store import Batch, BookedEntry, OutboxRow, StoreUnavailable
-from tests.unit.server.domain.commands import EUR, JPY, NOW_US, PAYMENT, deposit
-from tests.unit.server.shards.parts import BOOKS_ID, make_files, open_reader, verify_shards
-
-ANN, BOB = 100_000_001, 100_000_002
+from server.shards.store import StoreUnavailable
+from tests.unit.server.domain.commands import NOW_US
+from tests.unit.server.shards.parts import (
+    ANN,
+    BOB,
+    BOOKS_ID,
+    full_batch,
+    make_files,
+    open_reader,
+    verify_shards,
+)
 
 
 @pytest.fixture
@@ -36,115 +36,6 @@ def store(tmp_path: Path) -> SqliteStore:
     """The store of a new shard."""
     make_files(tmp_path)
     return SqliteStore(shard_path(tmp_path, 0), 0, BOOKS_ID)
-
-
-def full_batch() -> Batch:
-    """One of everything, with the largest values that there are."""
-    batch = Batch()
-    first = log_row(1, deposit(ANN, 1), NOW_US, ACCEPTED, CHAIN_START)
-    declined = d.DECLINE_REASON_INSUFFICIENT_FUNDS
-    batch.rows = [first, log_row(2, deposit(ANN, 2), NOW_US, declined, first.chain_hash)]
-    for account_id in (ANN, BOB):
-        account = open_account(account_id, EUR, AccountKind.CUSTOMER, "wallet/ann", NOW_US)
-        account.credits_posted = account.debits_pending = MAX_AMOUNT
-        batch.accounts[account_id] = account
-    batch.entries = [
-        BookedEntry(ANN, 1, -MAX_AMOUNT, -1, BOB, 1, NOW_US, first.request_id, 1),
-        BookedEntry(BOB, 1, MAX_AMOUNT, MAX_AMOUNT, ANN, 1, NOW_US, first.request_id, 1),
-    ]
-    batch.holds = {
-        2**128 - 1: Hold(2**128 - 1, ANN, BOB, 5, EUR, 4, NOW_US, 77),
-        1: Hold(1, ANN, BOB, 5, EUR, 4, NOW_US, 0, HoldState.VOIDED),
-    }
-    batch.outbox = [OutboxRow(1, first.request_id, ANN, 77, 5, EUR, PAYMENT)]
-    return batch
-
-
-def test_what_is_written_is_read(store: SqliteStore, tmp_path: Path) -> None:
-    batch = full_batch()
-    assert store.begin() == (0, CHAIN_START, 0)
-    store.commit(batch)
-    assert store.begin() == (2, batch.rows[1].chain_hash, NOW_US)
-    ids = [row.request_id for row in batch.rows]
-    assert store.rows([*ids, bytes(16)]) == {row.request_id: row for row in batch.rows}
-    assert store.accounts([BOB, 5, ANN]) == [batch.accounts[ANN], batch.accounts[BOB]]
-    assert {hold.id: hold for hold in store.holds([2**128 - 1, 1, 7])} == batch.holds
-    reader = open_reader(tmp_path)
-    assert list(reader.log()) == batch.rows
-    assert list(reader.all_accounts()) == list(batch.accounts.values())
-    assert list(reader.all_entries()) == batch.entries
-    assert {hold.id: hold for hold in reader.all_holds()} == batch.holds
-    assert reader.outbox(10) == batch.outbox
-    assert reader.due_holds(NOW_US - 1, 10) == []
-    assert reader.due_holds(NOW_US, 10) == [batch.holds[2**128 - 1]]
-    assert reader.recent_request_ids(NOW_US) == ids[::-1]
-    assert reader.recent_request_ids(NOW_US + 1) == []
-    [total] = reader.totals()
-    assert (total.accounts, total.credits_posted) == (2, 2 * MAX_AMOUNT)
-    reader.close()
-    store.close()
-
-
-@pytest.mark.parametrize("count", [1, 2, 3, 5, 8, 9, 513])
-def test_any_number_of_ids_can_be_asked_for(store: SqliteStore, count: int) -> None:
-    batch = Batch()
-    for account_id in range(1, count + 1):
-        kind = AccountKind.CUSTOMER
-        batch.accounts[account_id] = open_account(account_id, JPY, kind, "wallet/ann", 0)
-    store.commit(batch)
-    assert len(store.accounts(range(1, count + 1))) == count
-    store.close()
-
-
-def test_accounts_that_hold_money_are_found_in_a_range(store: SqliteStore, tmp_path: Path) -> None:
-    """Those with a balance, however large their sums are, from the first to the last id."""
-    batch = Batch()
-    for account_id, debits, credits in ((1, 0, 9), (2, 0, 9), (3, 9, 9), (4, 8, MAX_AMOUNT)):
-        account = open_account(account_id, JPY, AccountKind.MERCHANT, "merchant/shop", 0)
-        account.debits_posted, account.credits_posted = debits, credits
-        batch.accounts[account_id] = account
-    store.commit(batch)
-    reader = open_reader(tmp_path)
-    assert reader.holding(2, 4, 10) == [batch.accounts[2], batch.accounts[4]]
-    assert reader.holding(2, 4, 1) == [batch.accounts[2]]
-    assert reader.holding(5, 9, 10) == []
-    assert reader.accounts([3, 1, 7]) == [batch.accounts[1], batch.accounts[3]]
-    reader.close()
-    store.close()
-
-
-def test_delivered_rows_go_and_later_ones_stay(store: SqliteStore, tmp_path: Path) -> None:
-    rows = [OutboxRow(n, bytes((n,)) * 16, ANN, BOB, n, EUR, PAYMENT) for n in (1, 2, 5, 6)]
-    store.commit(Batch(outbox=rows))
-    store.commit(Batch(delivered_to=4))
-    reader = open_reader(tmp_path)
-    assert reader.outbox(1) == rows[2:3]
-    assert reader.outbox(10) == rows[2:]
-    reader.close()
-    store.close()
-
-
-def test_what_fails_half_way_is_not_there(store: SqliteStore) -> None:
-    """Neither for others nor for the store itself, and the next commit is not in its way."""
-    batch = full_batch()
-    twice = Batch(rows=batch.rows[:1], entries=batch.entries[:1] * 2)
-    with pytest.raises(apsw.ConstraintError):
-        store.commit(twice)
-    assert store.rows([batch.rows[0].request_id]) == {}
-    assert store.begin() == (0, CHAIN_START, 0)
-    store.commit(batch)
-    assert store.begin()[0] == 2
-    store.close()
-
-
-def test_a_request_id_is_in_the_log_once_for_ever(store: SqliteStore) -> None:
-    """The promise stands in the schema too, if all above it should fail."""
-    batch = full_batch()
-    store.commit(batch)
-    again = Batch(rows=[batch.rows[0]._replace(sequence=3)])
-    with pytest.raises(apsw.ConstraintError, match="request_id"):
-        store.commit(again)
-    store.close()
 
 
 def test_a_read_only_store_says_so(store: SqliteStore) -> None:
