@@ -211,7 +211,7 @@ class MoneyMachine(RuleBasedStateMachine):
         shutil.rmtree(self.folder)
 
 
-MoneyMachine.TestCase.settings = settings(max_examples=25, stateful_step_count=25)
+MoneyMachine.TestCase.settings = settings(max_examples=15, stateful_step_count=25)
 TestMoneyIsConserved = MoneyMachine.TestCase
 
 
