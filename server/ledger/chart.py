@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from kessai.account_number import HOUSE_BRANCH, make_account
+from kessai.account_number import HOUSE_BRANCH, branch_of, make_account
 from server.ledger.account import Account, AccountFlag
 
 MAX_SHARDS = 1000
@@ -80,6 +80,13 @@ def shard_of_auxiliary(account_id: int) -> int | None:
     """Tell in which shard an auxiliary is by its id; None if it is no auxiliary."""
     shard = account_id // _BEYOND_NUMBERS - 1
     return shard if 0 <= shard < MAX_SHARDS else None
+
+
+def shard_named_in(account_id: int) -> int | None:
+    """Tell the shard that an account's id names: an auxiliary's, or the house's; else None."""
+    if branch_of(account_id) == HOUSE_BRANCH:
+        return account_id // 1000 % MAX_SHARDS
+    return shard_of_auxiliary(account_id)
 
 
 def open_account(

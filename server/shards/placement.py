@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kessai.account_number import SLOT_COUNT, slot_of
-from server.ledger.chart import main_account, shard_of_auxiliary
+from server.ledger.chart import main_account, shard_named_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +24,8 @@ class SlotMap:
         return cls(tuple(slot * shards // SLOT_COUNT for slot in range(SLOT_COUNT)))
 
     def shard_of(self, account: int) -> int:
-        """Tell which shard keeps an account; an auxiliary's is in its id, and never moves."""
-        shard = shard_of_auxiliary(account)
+        """Tell which shard keeps an account; an auxiliary's and the house's never move."""
+        shard = shard_named_in(account)
         return self.shard_of_slot[slot_of(main_account(account))] if shard is None else shard
 
     def to_ranges(self) -> list[list[int]]:

@@ -9,13 +9,12 @@ import hashlib
 from collections.abc import Iterator
 
 from server.domain.arrival import arrival_id
-from server.domain.command import ACCEPTED, CommandKind, Decision, State
-from server.domain.refusal import decline_for
+from server.domain.command import ACCEPTED, CommandKind
 from server.ledger.books import Books
-from server.ledger.result import TransferResult
+from server.shards.carry_out import carry_out
 from server.shards.placement import ShardPlace
-from server.shards.settlement_log import CHAIN_START, LogRow, log_row
-from server.shards.store import BookedEntry, OutboxRow
+from server.shards.settlement_log import CHAIN_START, LogRow
+from server.shards.store import BookedEntry, OutboxRow, Tail
 
 Digest = bytes
 
@@ -29,57 +28,37 @@ class Replay:
         self.digests: dict[int, Digest] = {}
         self.owed: dict[bytes, OutboxRow] = {}
         self.arrived: dict[bytes, LogRow] = {}
-        self.sequence = 0
-        self._chain_hash = CHAIN_START
+        self._tail = Tail(0, CHAIN_START, 0)
+
+    @property
+    def sequence(self) -> int:
+        """The row that was fed last, or 0."""
+        return self._tail.sequence
 
     def feed(self, row: LogRow) -> Iterator[str]:
         """Check a row against the chain, decide it again, and say what is wrong."""
         where = f"shard {self.place.shard}, log row {row.sequence}"
         if row.sequence != self.sequence + 1:
             yield f"{where}: row {self.sequence + 1} is missing"
-        before, self._chain_hash, self.sequence = self._chain_hash, row.chain_hash, row.sequence
+        before = Tail(row.sequence - 1, self._tail.chain_hash, self._tail.book_us)
+        self._tail = Tail(row.sequence, row.chain_hash, row.book_us)
         try:
             yield from (f"{where}: {fault}" for fault in self._decide(row, before))
         except Exception as error:  # a row that was tampered with may fail anywhere
             yield f"{where}: cannot be decided again ({error!r})"
 
-    def _decide(self, row: LogRow, before: bytes) -> Iterator[str]:
-        command = row.command()
-        if log_row(row.sequence, command, row.book_us, row.decline, before) != row:
-            yield "the hash chain is broken"
-        decision = command.decide(State(self.books, self.place), row.book_us)
+    def _decide(self, row: LogRow, before: Tail) -> Iterator[str]:
         self.books.entries.clear()
-        decline = self._apply(decision, row)
-        if decline != row.decline:
-            yield f"decided {row.decline}, must be {decline}"
-        if decline == ACCEPTED:
-            self._record(decision, row)
-
-    def _apply(self, decision: Decision, row: LogRow) -> int:
-        if decision.decline != ACCEPTED:
-            return decision.decline
-        self.books.accounts.update((account.id, account) for account in decision.opens)
-        result = self.books.apply(decision.transfers, row.book_us)
-        if result is not TransferResult.OK:
-            return decline_for(result)
-        for hold_id in decision.expires:
-            self.books.expire(self.books.holds[hold_id])
-        return ACCEPTED
-
-    def _record(self, decision: Decision, row: LogRow) -> None:
-        for e in self.books.entries:
-            add_entry(
-                self.digests,
-                BookedEntry(
-                    e.account, e.sequence, e.amount, e.balance, e.counterparty, e.code,
-                    row.book_us, row.request_id, row.sequence,
-                ),
-            )  # fmt: skip
-        for o in decision.owes:
-            self.owed[arrival_id(row.request_id)] = OutboxRow(
-                row.sequence, row.request_id, o.payer, o.payee, o.amount, o.ledger, o.code
-            )
-        if row.kind == CommandKind.ARRIVE:
+        outcome = carry_out(row.command(), self.books, self.place, row.book_us, before)
+        if outcome.row.decline != row.decline:
+            yield f"decided {row.decline}, must be {outcome.row.decline}"
+        elif outcome.row != row:
+            yield "the hash chain is broken"
+        for entry in outcome.entries:
+            add_entry(self.digests, entry)
+        for debt in outcome.debts:
+            self.owed[arrival_id(row.request_id)] = debt
+        if row.kind == CommandKind.ARRIVE and outcome.row.decline == ACCEPTED:
             self.arrived[row.request_id] = row
 
 

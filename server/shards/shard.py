@@ -12,13 +12,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from server.domain.command import ACCEPTED, Command, Decision, Place, State
-from server.domain.refusal import decline_for
+from server.domain.command import ACCEPTED, Command, Place
 from server.ledger.books import Books
-from server.ledger.result import TransferResult
+from server.shards.carry_out import carry_out
 from server.shards.lane import Lane
-from server.shards.settlement_log import CHAIN_START, LogRow, RequestIdReused, log_row
-from server.shards.store import Batch, BookedEntry, OutboxRow, Reader, Store, Tail, unique
+from server.shards.settlement_log import CHAIN_START, LogRow, RequestIdReused
+from server.shards.store import Batch, Reader, Store, Tail, unique
 
 ACCOUNTS_IN_MEMORY = 25_000
 
@@ -145,46 +144,17 @@ class Shard:
 
     def _decide(self, command: Command, batch: Batch) -> LogRow:
         books = self._books
-        state = State(books, self.place)
-        decision = command.decide(state, self._book_us)
-        decline = decision.decline
-        written = len(books.entries)
-        if decline == ACCEPTED:
-            books.accounts.update((account.id, account) for account in decision.opens)
-            result = books.apply(decision.transfers, self._book_us)
-            if result is not TransferResult.OK:
-                decline = decline_for(result)
-                for account in decision.opens:
-                    del books.accounts[account.id]
-        before = self._tail
-        row = log_row(before.sequence + 1, command, self._book_us, decline, before.chain_hash)
+        outcome = carry_out(command, books, self.place, self._book_us, self._tail)
+        row = outcome.row
         self._tail = Tail(row.sequence, row.chain_hash, row.book_us)
         batch.rows.append(row)
-        if decline == ACCEPTED:
-            self._record(command, decision, row, written, batch)
-        return row
-
-    def _record(
-        self, command: Command, decision: Decision, row: LogRow, written: int, batch: Batch
-    ) -> None:
-        books = self._books
-        for hold_id in decision.expires:
-            books.expire(books.holds[hold_id])
+        if row.decline != ACCEPTED:
+            return row
         needs = command.needs(self.place)
-        touched = {*needs.accounts, *(account.id for account in decision.opens)}
+        touched = {*needs.accounts, *(account.id for account in outcome.decision.opens)}
         batch.accounts.update((i, books.accounts[i]) for i in touched if i in books.accounts)
         hold_ids = {*needs.holds, command.transfer_id}
         batch.holds.update((i, books.holds[i]) for i in hold_ids if i in books.holds)
-        batch.entries += [
-            BookedEntry(
-                e.account, e.sequence, e.amount, e.balance, e.counterparty, e.code,
-                row.book_us, command.request_id, row.sequence,
-            )
-            for e in books.entries[written:]
-        ]  # fmt: skip
-        batch.outbox += [
-            OutboxRow(
-                row.sequence, command.request_id, o.payer, o.payee, o.amount, o.ledger, o.code
-            )
-            for o in decision.owes
-        ]
+        batch.entries += outcome.entries
+        batch.outbox += outcome.debts
+        return row

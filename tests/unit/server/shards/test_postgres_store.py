@@ -76,8 +76,13 @@ async def test_two_switches_share_a_shard(stores: Stores) -> None:
     for command in OPENING:
         await one.submit(command)
     payments = [pay(ANN, SHOP, 15) for _ in range(100)]
-    halves = zip(payments, [one, other] * 50, strict=True)
-    rows = await asyncio.gather(*(shards.submit(payment) for payment, shards in halves))
+    rows = []
+    for first in range(0, 100, 10):
+        # By turns, then at once; so each is out of date again and again.
+        ten = payments[first : first + 10]
+        rows += [await (one, other)[n % 2].submit(ten[n]) for n in range(4)]
+        both = zip(ten[4:], [one, other] * 3, strict=True)
+        rows += await asyncio.gather(*(shards.submit(payment) for payment, shards in both))
     assert sum(row.decline == ACCEPTED for row in rows) == 66
     assert [await other.submit(payment) for payment in payments] == rows
     one.close()

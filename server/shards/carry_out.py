@@ -1,0 +1,64 @@
+"""Carrying a command out on the books in memory: decide, apply, and write down what came of it.
+
+The one piece that both runs the books (`shard.py`) and checks them (`replay.py`).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from kessai.v1.decline_pb2 import DeclineReason
+from server.domain.command import ACCEPTED, Command, Decision, Place, State
+from server.domain.refusal import decline_for
+from server.ledger.books import Books
+from server.ledger.result import TransferResult
+from server.shards.settlement_log import LogRow, log_row
+from server.shards.store import BookedEntry, OutboxRow, Tail
+
+
+class Outcome(NamedTuple):
+    """What came of a command: its log row, and, if it was accepted, what else is to be stored."""
+
+    row: LogRow
+    decision: Decision
+    entries: list[BookedEntry]
+    debts: list[OutboxRow]
+
+
+def carry_out(command: Command, books: Books, place: Place, book_us: int, tail: Tail) -> Outcome:
+    """Decide a command on the books as they stand, after the log row at `tail`.
+
+    The books are changed if it is accepted, and left alone if it is declined.
+    """
+    written = len(books.entries)
+    decision = command.decide(State(books, place), book_us)
+    decline = _apply(decision, books, book_us)
+    row = log_row(tail.sequence + 1, command, book_us, decline, tail.chain_hash)
+    if decline != ACCEPTED:
+        return Outcome(row, decision, [], [])
+    entries = [
+        BookedEntry(
+            e.account, e.sequence, e.amount, e.balance, e.counterparty, e.code,
+            book_us, command.request_id, row.sequence,
+        )
+        for e in books.entries[written:]
+    ]  # fmt: skip
+    debts = [
+        OutboxRow(row.sequence, command.request_id, o.payer, o.payee, o.amount, o.ledger, o.code)
+        for o in decision.owes
+    ]
+    return Outcome(row, decision, entries, debts)
+
+
+def _apply(decision: Decision, books: Books, book_us: int) -> DeclineReason.ValueType:
+    if decision.decline != ACCEPTED:
+        return decision.decline
+    books.accounts.update((account.id, account) for account in decision.opens)
+    result = books.apply(decision.transfers, book_us)
+    if result is not TransferResult.OK:
+        for account in decision.opens:
+            del books.accounts[account.id]
+        return decline_for(result)
+    for hold_id in decision.expires:
+        books.expire(books.holds[hold_id])
+    return ACCEPTED
