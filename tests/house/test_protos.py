@@ -28,7 +28,9 @@ from kessai.v1.decline_pb2 import DeclineReason
 from kessai.v1.error_pb2 import ErrorReason
 from tests.house.tree import ROOT, plant, report
 
-CHANGING_VERBS = ("Create", "Open", "Deposit", "Withdraw", "Settle", "Revoke", "Renew")
+CHANGING_VERBS = (
+    "Create", "Open", "Distribute", "Deposit", "Withdraw", "Settle", "Revoke", "Renew",
+)  # fmt: skip
 
 # Field numbers of descriptor.proto, of which the path to a comment is made.
 _FILE_MESSAGE, _FILE_ENUM, _FILE_SERVICE = 4, 5, 6
