@@ -78,16 +78,9 @@ class Till:
             )
         )
         self._taps = TapDesk(
-            around.radio,
-            self._register,
-            terminal,
-            journal,
-            self._settlements,
-            events,
-            phone_wanted,
-            now_us,
-            random_bytes,
-        )
+            around.radio, self._register, terminal, journal, self._settlements, events,
+            phone_wanted, now_us, random_bytes,
+        )  # fmt: skip
 
     def use_certificate(self, terminal: Terminal) -> None:
         """Present a renewed merchant certificate from now on."""

@@ -117,24 +117,7 @@ def show_statement(
     response = call(
         data, identity, lambda ch: AccountServiceStub(ch).ListEntries(request, timeout=DEADLINE_S)
     )
-    table = Table(title=_summary(response.account), title_justify="left", box=None)
-    table.add_column("#", justify="right")
-    table.add_column("booked")
-    table.add_column("what")
-    table.add_column("amount", justify="right")
-    table.add_column("balance", justify="right")
-    table.add_column("with")
-    for entry in response.entries:
-        amount = Money.from_proto(entry.amount)
-        table.add_row(
-            str(entry.sequence),
-            _time(entry.book_time.ToMicroseconds()),
-            pb.EntryKind.Name(entry.kind).removeprefix("ENTRY_KIND_").replace("_", " ").lower(),
-            f"[{'green' if amount.minor > 0 else 'red'}]{amount.decimal()}[/]",
-            Money.from_proto(entry.balance).decimal(),
-            pretty_account(parse(entry.counterparty)),
-        )
-    _out.print(table)
+    _out.print(_statement(response))
     if response.next_page_token:
         _out.print(f"[dim]older entries: --page-token {response.next_page_token}[/]")
 
@@ -177,6 +160,27 @@ def withdraw_cash(
         data, identity, lambda ch: AccountServiceStub(ch).WithdrawCash(request, timeout=DEADLINE_S)
     )
     _outcome(response.decline_reason, f"{money(amount, currency)} paid out of {number}")
+
+
+def _statement(response: pb.ListEntriesResponse) -> Table:
+    table = Table(title=_summary(response.account), title_justify="left", box=None)
+    table.add_column("#", justify="right")
+    table.add_column("booked")
+    table.add_column("what")
+    table.add_column("amount", justify="right")
+    table.add_column("balance", justify="right")
+    table.add_column("with")
+    for entry in response.entries:
+        amount = Money.from_proto(entry.amount)
+        table.add_row(
+            str(entry.sequence),
+            _time(entry.book_time.ToMicroseconds()),
+            pb.EntryKind.Name(entry.kind).removeprefix("ENTRY_KIND_").replace("_", " ").lower(),
+            f"[{'green' if amount.minor > 0 else 'red'}]{amount.decimal()}[/]",
+            Money.from_proto(entry.balance).decimal(),
+            pretty_account(parse(entry.counterparty)),
+        )
+    return table
 
 
 def _outcome(reason: DeclineReason.ValueType, done: str) -> None:

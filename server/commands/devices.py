@@ -43,21 +43,7 @@ def pair_device(
     identity: Identity = None,
 ) -> None:
     """Make a one-time pairing code, as text and as a QR code."""
-    request = pb.CreatePairingCodeRequest(request_id=fresh_request_id())
-    match path.split("/"):
-        case ["agent", merchant, terminal]:
-            request.terminal.CopyFrom(
-                pb.TerminalPairing(merchant_id=merchant, terminal_id=terminal)
-            )
-        case ["phone", wallet, phone]:
-            numbers = [number.replace("-", "") for number in accounts or []]
-            request.phone.CopyFrom(
-                pb.PhonePairing(wallet_id=wallet, device_id=phone, account_numbers=numbers)
-            )
-        case _:
-            raise Complaint(
-                f'"{path}" is no device: say agent/<merchant>/<terminal> or phone/<wallet>/<phone>'
-            )
+    request = _pairing(path, accounts or [])
     response = call(
         data,
         identity,
@@ -118,6 +104,25 @@ def revoke_device(
         lambda ch: DeviceServiceStub(ch).RevokeDevice(request, timeout=DEADLINE_S),
     )
     _out.print(f"[green]{path} is revoked[/]")
+
+
+def _pairing(path: str, accounts: list[str]) -> pb.CreatePairingCodeRequest:
+    request = pb.CreatePairingCodeRequest(request_id=fresh_request_id())
+    match path.split("/"):
+        case ["agent", merchant, terminal]:
+            request.terminal.CopyFrom(
+                pb.TerminalPairing(merchant_id=merchant, terminal_id=terminal)
+            )
+        case ["phone", wallet, phone]:
+            numbers = [number.replace("-", "") for number in accounts]
+            request.phone.CopyFrom(
+                pb.PhonePairing(wallet_id=wallet, device_id=phone, account_numbers=numbers)
+            )
+        case _:
+            raise Complaint(
+                f'"{path}" is no device: say agent/<merchant>/<terminal> or phone/<wallet>/<phone>'
+            )
+    return request
 
 
 def _time(moment: Timestamp) -> str:

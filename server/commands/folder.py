@@ -16,6 +16,12 @@ from server.shards.address import sqlite_urls
 init = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
 serve = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
 
+_NEXT_STEPS = """\
+[bold green]{data}[/] is ready: {shards} shards, keys and certificates of {domain}.
+  1. Move [bold]{data}/offline-root[/] to a safe place, off this machine.
+  2. Look at [bold]{data}/kessai.toml[/].
+  3. kessai serve --data {data}"""
+
 _out = Console(highlight=False)
 
 
@@ -56,12 +62,7 @@ def make_folder(
     )
     urls = shard or sqlite_urls(shards)
     data_folder.create(data, domain, urls, config, main.now_us, os.urandom)
-    _out.print(
-        f"[bold green]{data}[/] is ready: {len(urls)} shards, keys and certificates of {domain}.\n"
-        f"  1. Move [bold]{data / 'offline-root'}[/] to a safe place, off this machine.\n"
-        f"  2. Look at [bold]{data / 'kessai.toml'}[/].\n"
-        f"  3. kessai serve --data {data}"
-    )
+    _out.print(_NEXT_STEPS.format(data=data, shards=len(urls), domain=domain))
 
 
 @serve.command()
