@@ -177,7 +177,7 @@ class Engine(RuleBasedStateMachine):
 
     @invariant()
     def everybody_has_what_the_model_says(self) -> None:
-        shards = self.next_switch()
+        shards = self.switches[0]
 
         async def look() -> list[tuple[Account | None, list[BookedEntry]]]:
             return [await shards.statement(account, 0, 5) for account in ACCOUNTS]
