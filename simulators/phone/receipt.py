@@ -5,6 +5,8 @@ Called by `wallet`; the outcome on the screen comes from here and from nothing t
 
 from __future__ import annotations
 
+from datetime import UTC
+
 from kessai.envelope import RECEIPT, EnvelopeError, PublicKey, open_signed
 from kessai.v1 import payment_pb2, tap_pb2
 from kessai.v1.envelope_pb2 import Signed
@@ -23,6 +25,8 @@ class ReceiptRefused(Exception):
 def accept_receipt(raw: bytes, switch_key: PublicKey, store: Store) -> Screen:
     """Verify and keep a serialised `Signed` receipt; give the page that tells the outcome.
 
+    A decline without a log position is of one submission, not of the purchase: a dishonest terminal
+    can get it with spoilt bytes, and settle the good ones after. It is shown as such and not kept.
     ReceiptRefused if it is not the switch's, if it is not for a request that was authorised here,
     or if it contradicts the receipt that came before.
     """
@@ -39,6 +43,8 @@ def accept_receipt(raw: bytes, switch_key: PublicKey, store: Store) -> Screen:
         raise ReceiptRefused("for another payment")
     if receipt.outcome not in _OUTCOMES:
         raise ReceiptRefused("it tells no outcome")
+    if not receipt.HasField("log_position") and not decision.receipt:
+        return screen.not_final(decision.shop, receipt, request.expire_time.ToDatetime(UTC))
     kept = Signed.FromString(store.keep_receipt(receipt.request_hash, raw))
     if kept.payload != signed.payload:
         raise ReceiptRefused("it contradicts the receipt that came before")

@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
 from enum import StrEnum
 
 from kessai.decline import meaning_of, name_of
@@ -136,6 +137,13 @@ def outcome(shop: str, receipt: Receipt) -> Screen:
     reason = receipt.decline_reason
     message = meaning_of(reason).customer
     return Screen(View.NOT_PAID, shop, total=total, reason=name_of(reason), message=message)
+
+
+def not_final(shop: str, receipt: Receipt, expire: datetime) -> Screen:
+    """Show that a submission was declined, and that another may settle until `expire` (UTC)."""
+    page = outcome(shop, receipt)
+    until = expire.strftime("%H:%M:%S")
+    return replace(page, message=f"{page.message} Not final before {until} UTC.")
 
 
 def _about(view: View, purchase: Purchase, message: str, tries_left: int = 0) -> Screen:

@@ -311,8 +311,9 @@ class Receipt(_message.Message):
 
     @_builtins.property
     def log_position(self) -> Global___LogPosition:
-        """Where the ledger's log keeps it; absent for a decline that never reached the ledger
-        (forged or mismatched documents).
+        """Where the ledger's log keeps it. Absent for a decline that never reached the ledger (forged or
+        mismatched documents): that submission will never settle, but the customer's authorisation,
+        submitted as it was, still may until the request expires. A phone does not take it for final.
         """
 
     @_builtins.property

@@ -240,6 +240,28 @@ def test_receipts_that_are_not_believed(counter: Counter, make_pocket: PocketMak
     assert pocket.pages[-1].view is View.PAID
 
 
+def test_a_decline_that_no_log_has_is_not_final(counter: Counter, make_pocket: PocketMaker) -> None:
+    """A terminal can get one with spoilt bytes, and settle the good ones after it."""
+    pocket, request = make_pocket(), counter.request()
+    pocket.wallet.answer(counter.present(request))
+
+    def spoil(receipt: Receipt) -> None:
+        receipt.outcome = payment_pb2.PAYMENT_OUTCOME_DECLINED
+        receipt.decline_reason = decline_pb2.DECLINE_REASON_AUTHORIZATION_UNREADABLE
+        receipt.ClearField("log_position")
+
+    spoilt = counter.deliver(counter.receipt(request, spoil))
+    assert status_of(pocket.wallet.answer(spoilt)) == "RECEIPT_ACCEPTED"
+    assert (pocket.pages[-1].view, "Not final before" in pocket.pages[-1].message) == (
+        View.NOT_PAID,
+        True,
+    )
+    pocket.wallet.answer(counter.deliver(counter.receipt(request)))
+    assert pocket.pages[-1].view is View.PAID
+    late = counter.deliver(counter.receipt(request, spoil))
+    assert status_of(pocket.wallet.answer(late)) == "RECEIPT_REFUSED"
+
+
 def test_no_receipt_for_what_the_customer_declined(
     counter: Counter, make_pocket: PocketMaker
 ) -> None:
