@@ -76,7 +76,7 @@ class Killer:
             request_id: entry.pending.total.minor for request_id, entry in paid.items()
         }
         total = sum(entry.pending.total.minor for entry in paid.values())
-        wait_until(lambda: self.shop.switch.balance(self.shop.account) == total)
+        assert self.shop.earned() == total
         left = sum(self.shop.switch.balance(payer.account) for payer in self.payers)
         assert left + total == CASH * len(self.payers)
         wait_until(lambda: all(e.printed for e in self.register.journal() if e.receipt))

@@ -1,4 +1,7 @@
-"""One shop a module: a switch and a register that run through all its scenarios."""
+"""One shop for all scenarios: a switch and a register that run through them, with the customers.
+
+A scenario that needs a register of its own pairs another terminal.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,8 @@ import pytest
 from tests.scenarios.shop import Customer, Register, Shop
 
 
-@pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+@pytest.fixture(scope="session")
+def open_shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     """Give a shop whose books verify at the end."""
     opened = Shop(tmp_path_factory.mktemp("shop"))
     yield opened
@@ -18,11 +21,15 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
 
 
 @pytest.fixture(scope="module")
+def shop(open_shop: Shop) -> Shop:
+    """Give the shop of a module; some have one of their own."""
+    return open_shop
+
+
+@pytest.fixture(scope="module")
 def running_register(shop: Shop) -> Register:
-    """Give the module's register, running."""
-    register = shop.register("till-1")
-    register.start()
-    return register
+    """Give the register of a module; some have one of their own."""
+    return shop.running_register()
 
 
 @pytest.fixture
@@ -35,5 +42,5 @@ def register(running_register: Register) -> Iterator[Register]:
 
 @pytest.fixture(scope="module")
 def alice(shop: Shop) -> Customer:
-    """Give a customer with enough money, on another shard than the shop."""
+    """Give a customer with 1,000.00 EUR, on another shard than the shop; new in each module."""
     return shop.customer("alice", 1_000_00)

@@ -62,19 +62,22 @@ class Customer:
     account: str
     folder: Path
 
+    @property
+    def identity(self) -> DeviceIdentity:
+        """Who the phone is."""
+        return load_identity(self.folder)
+
     def authorize(self, pending: PendingPayment, terminal: Terminal) -> Sealed:
         """Let the phone's own key agree to what a terminal asks, without a radio."""
-        identity = load_identity(self.folder)
+        identity = self.identity
         present = PresentPayment(
             payment_request=pending.signed, merchant_certificate=terminal.merchant_certificate
         )
         purchase = open_purchase(present, identity.switch_key)
         authorization = write_authorization(purchase, self.account)
         key = Vault(self.folder).unlock(PIN)
-        sealing_key = identity.sealing_key
-        return Sealed.FromString(
-            sign_and_seal(authorization, key, sealing_key, purchase.request_hash)
-        )
+        sealed = sign_and_seal(authorization, key, identity.sealing_key, purchase.request_hash)
+        return Sealed.FromString(sealed)
 
 
 class Register:
@@ -141,6 +144,15 @@ class Register:
         self.scanner.scan("%PAY")
         return self.steps.next("waiting_for_tap")
 
+    def sell(self, customer: Customer, *goods: str) -> Step:
+        """Sell goods from the first scan to the receipt on the phone; what was asked for."""
+        asked = self.ring_up(*goods)
+        phone = self.tap(customer, *APPROVE)
+        phone.next("paid")
+        self.steps.next("receipt_delivered")
+        phone.kill()
+        return asked
+
     def clear(self) -> None:
         """Press CANCEL, for the next customer."""
         self.scanner.scan("%CANCEL")
@@ -187,6 +199,8 @@ class Shop:
         self.switch = RunningSwitch.start(folder / "switch", shards)
         self._numbers = [_numbers_on(shard, shards) for shard in range(shards)]
         self._registers: list[Register] = []
+        self._first: Register | None = None
+        self._people = 0
         self.account = self.switch.open_account(f"merchant/{MERCHANT}", self.number_on(0))
         self.switch.create_merchant(MERCHANT, SHOP_NAME, self.account)
 
@@ -195,12 +209,14 @@ class Shop:
         key = self.switch.operator.switch_key
         return open_signed(signed, RECEIPT, key, Receipt.FromString)
 
-    def wait_for_shop(self, minor: int) -> None:
-        """Wait until the shop's account holds so much: it is credited right after the answer."""
+    def earned(self) -> int:
+        """Tell what the shop's account holds when all that is owed to it has arrived."""
         deadline = time.monotonic() + CALL_LIMIT_S
-        while (has := self.switch.balance(self.account)) != minor:
-            assert time.monotonic() < deadline, f"the shop has {has}, not {minor}"
-            time.sleep(0.01)
+        with shards_of(self.switch.folder) as readers:
+            while any(reader.outbox(1) for reader in readers):
+                assert time.monotonic() < deadline, "the outboxes do not get empty"
+                time.sleep(0.005)
+        return self.switch.balance(self.account)
 
     def close(self) -> None:
         """Stop everything, and verify the books once more; whatever happens, nothing goes on."""
@@ -219,7 +235,12 @@ class Shop:
         return next(self._numbers[shard])
 
     def customer(self, name: str, cash: int, shard: int = 1, wallet: str = "") -> Customer:
-        """Let somebody open an account, pay cash in and pair a phone; the shop is on shard 0."""
+        """Let somebody open an account, pay cash in and pair a phone; the shop is on shard 0.
+
+        The same name at another time is somebody else.
+        """
+        self._people += 1
+        name = f"{name}-{self._people}"
         wallet = wallet or name
         account = self.switch.open_account(f"wallet/{wallet}", self.number_on(shard), cash)
         return self.phone(name, wallet, account)
@@ -239,6 +260,13 @@ class Shop:
         register = Register(folder, reader or f"udp:127.0.0.1:{free_udp_port()}")
         self._registers.append(register)
         return register
+
+    def running_register(self) -> Register:
+        """Give the first register; it is paired and started when it is first asked for."""
+        if self._first is None:
+            self._first = self.register("till-1")
+            self._first.start()
+        return self._first
 
     def settle(self, identity: DeviceIdentity, pending: PendingPayment, sealed: Sealed) -> Signed:
         """Submit a payment by a direct call, as a terminal."""

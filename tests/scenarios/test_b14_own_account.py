@@ -9,12 +9,12 @@ import grpc
 import pytest
 
 from kessai.account_number import format_account, make_account, parse_account, pretty_account
-from kessai.device_identity import DeviceIdentity, load_identity
+from kessai.device_identity import DeviceIdentity
 from kessai.money import Money
 from kessai.v1 import account_pb2
 from kessai.v1.account_pb2_grpc import AccountServiceStub
 from tests.running import CALL_LIMIT_S, fresh_id, kessai
-from tests.scenarios.shop import APPROVE, BREAD, MILK, Customer, Register, Shop, reason_of
+from tests.scenarios.shop import BREAD, MILK, Customer, Register, Shop, reason_of
 
 Refusal = tuple[grpc.StatusCode, str, str]
 
@@ -22,7 +22,7 @@ Refusal = tuple[grpc.StatusCode, str, str]
 @pytest.fixture(scope="module")
 def spare(shop: Shop, alice: Customer) -> Customer:
     """Give a second phone of Alice's wallet."""
-    return shop.phone("spare", "alice", alice.account)
+    return shop.phone("spare", alice.identity.names[0], alice.account)
 
 
 def balance_on(phone: Customer) -> str:
@@ -38,9 +38,7 @@ def history_on(phone: Customer) -> str:
 def test_from_any_device(shop: Shop, register: Register, alice: Customer, spare: Customer) -> None:
     """Each phone pays from the one account, and each tells the same balance and statement."""
     for phone, goods in ((alice, BREAD), (spare, MILK)):
-        register.ring_up(goods)
-        assert register.tap(phone, *APPROVE).end() == 0
-        register.clear()
+        register.sell(phone, goods)
     balance, history = balance_on(alice), history_on(alice)
     assert pretty_account(parse_account(alice.account)) in balance
     assert "995.22 EUR" in balance
@@ -53,7 +51,7 @@ def test_another_users_account_looks_unknown(shop: Shop, alice: Customer) -> Non
     """Exactly as an account that does not exist: code, reason and words."""
     bob = shop.customer("bob", cash=77_00, shard=2)
     nobody = format_account(make_account(1, 99_000_001))
-    asker = load_identity(alice.folder)
+    asker = alice.identity
     assert ask(shop, asker, alice.account) is None
     refusals = [ask(shop, asker, number) for number in (bob.account, shop.account, nobody)]
     assert set(refusals) == {refusals[2]}
@@ -81,7 +79,7 @@ def test_a_phone_may_not_help_itself(shop: Shop, alice: Customer) -> None:
         request_id=fresh_id(), account_number=alice.account, amount=Money(100, "EUR").to_proto()
     )
     with (
-        shop.switch.channel(load_identity(alice.folder)) as channel,
+        shop.switch.channel(alice.identity) as channel,
         pytest.raises(grpc.RpcError) as refused,
     ):
         AccountServiceStub(channel).DepositCash(request, timeout=CALL_LIMIT_S)

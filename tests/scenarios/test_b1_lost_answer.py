@@ -32,11 +32,10 @@ def line(shop: Shop) -> Iterator[Line]:
 @pytest.fixture(scope="module")
 def running_register(shop: Shop, line: Line, alice: Customer) -> Register:
     """Give a register that knows the switch by the line's address, and has called it once."""
-    register = shop.register("till-1")
+    register = shop.register("till-cut-off")
     write_identity(register.folder, replace(register.identity, server_address=line.address))
     register.start()
-    register.ring_up(MILK)
-    assert register.tap(alice, *APPROVE).end() == 0
+    register.sell(alice, MILK)
     return register
 
 
@@ -115,7 +114,6 @@ def test_the_register_is_killed_before_it_hears(
     register.printer.wait_for_slips(slips + 1)
     later = register.tap(alice, *APPROVE)
     later.next("paid")
-    assert later.end() == 0
     assert "purchase" not in later.names
     assert shop.switch.balance(alice.account) == before - total_of(MILK)
     shop.switch.verify()
