@@ -31,6 +31,7 @@ from kessai.money import Money
 from kessai.request_id import format_request_id, new_request_id
 from kessai.seal import seal
 from kessai.v1 import payment_pb2
+from kessai.v1.envelope_pb2 import Sealed, Signed
 from kessai.v1.payment_pb2 import (
     LineItem,
     PaymentAuthorization,
@@ -46,6 +47,7 @@ from simulators.load.parties import Parties
 LIFETIME_US = 120_000_000
 
 _DEAREST_MINOR = 2000
+_TEA = 199
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,12 +125,21 @@ def check(answers: list[Answered]) -> Checked:
 def _prepare(dice: random.Random) -> Payment:
     signers = _signers
     terminal = dice.randrange(len(signers.terminals))
-    merchant_id, terminal_id, terminal_key = signers.terminals[terminal]
+    request, signed_request = _ask(terminal, dice.randrange(1, _DEAREST_MINOR))
     index = dice.randrange(signers.population.accounts)
-    account, _ = signers.population.account(index)
+    message = SettlePaymentRequest(
+        request_id=format_request_id(request.request_id),
+        payment_request=signed_request,
+        sealed_authorization=_authorize(index, request, signed_request),
+    )
+    amount = request.total.amount_minor
+    return Payment(terminal, message.SerializeToString(), request.request_id, amount)
+
+
+def _ask(terminal: int, price: int) -> tuple[PaymentRequest, Signed]:
+    merchant_id, terminal_id, terminal_key = _signers.terminals[terminal]
     now_us = time.time_ns() // 1000
     request_id = new_request_id(now_us // 1000, os.urandom)
-    price = dice.randrange(1, _DEAREST_MINOR)
     request = PaymentRequest(
         request_id=request_id,
         merchant_id=merchant_id,
@@ -136,18 +147,23 @@ def _prepare(dice: random.Random) -> Payment:
         order_id=request_id.hex(),
         items=[
             LineItem(gtin="04006381333931", description="Pen", quantity=1, unit_price_minor=price),
-            LineItem(gtin="04012345678901", description="Tea", quantity=2, unit_price_minor=199),
+            LineItem(gtin="04012345678901", description="Tea", quantity=2, unit_price_minor=_TEA),
         ],
-        total=Money(price + 398, CURRENCY).to_proto(),
+        total=Money(price + 2 * _TEA, CURRENCY).to_proto(),
     )
     request.create_time.FromMicroseconds(now_us)
     request.expire_time.FromMicroseconds(now_us + LIFETIME_US)
-    signed_request = sign(PAYMENT_REQUEST, request, terminal_key)
+    return request, sign(PAYMENT_REQUEST, request, terminal_key)
+
+
+def _authorize(index: int, request: PaymentRequest, signed_request: Signed) -> Sealed:
+    signers = _signers
+    account, _ = signers.population.account(index)
     request_hash = hashlib.sha256(signed_request.payload).digest()
     authorization = PaymentAuthorization(
         request_hash=request_hash,
-        merchant_id=merchant_id,
-        terminal_id=terminal_id,
+        merchant_id=request.merchant_id,
+        terminal_id=request.terminal_id,
         amount=request.total,
         account_number=format_account(account),
         customer_verification=payment_pb2.CUSTOMER_VERIFICATION_DEVICE_PIN,
@@ -155,13 +171,7 @@ def _prepare(dice: random.Random) -> Payment:
     )
     wallet_key = signers.wallets[index % signers.population.wallets]
     opened = sign(PAYMENT_AUTHORIZATION, authorization, wallet_key).SerializeToString()
-    message = SettlePaymentRequest(
-        request_id=format_request_id(request_id),
-        payment_request=signed_request,
-        sealed_authorization=seal(opened, signers.sealing_key, request_hash),
-    )
-    amount = request.total.amount_minor
-    return Payment(terminal, message.SerializeToString(), request_id, amount)
+    return seal(opened, signers.sealing_key, request_hash)
 
 
 def _fault(answered: Answered) -> str:
