@@ -30,8 +30,12 @@ class Shards:
         return len(self._shards)
 
     def home_of(self, account: int) -> Shard:
-        """Give the shard that keeps an account."""
-        return self._shards[self._slots.shard_of(account)]
+        """Give the shard that keeps an account, if there is one.
+
+        A number that names a shard that is not there is nobody's; the first shard says so.
+        """
+        shard = self._slots.shard_of(account)
+        return self._shards[shard if shard < len(self._shards) else 0]
 
     async def submit(self, command: Command) -> LogRow:
         """Have a command decided and made durable in its home shard; its log row comes back.
