@@ -5,6 +5,7 @@ What it is made of can be read here from top to bottom; nothing else wires anyth
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -63,6 +64,9 @@ MAIN_SERVICES = tuple(
         (device_pb2, "DeviceService"),
     )
 )
+# Health watchers get their last message before their streams are cut.
+STREAM_FAREWELL_S = 0.05
+
 PAIRING_SERVICE = device_pb2.DESCRIPTOR.services_by_name["EnrollmentService"].full_name
 
 
@@ -100,6 +104,7 @@ class Switch:
             self._directory,
             self._keyring.sealing_key,
         )
+        self._guard = Guard(Callers(self._authority, now_us), self._directory)
         self._health = health.aio.HealthServicer()
         self._registry = CollectorRegistry()
         self._metrics: WSGIServer | None = None
@@ -112,7 +117,7 @@ class Switch:
         self._holds.start()
         self._merge.start()
         telemetry, errors = Telemetry(self._registry), ErrorTranslation(self._random_bytes)
-        guard = Guard(Callers(self._authority, self._now_us), self._directory)
+        guard = self._guard
         certificate = ServerCertificate(self._authority, self._config.hosts, self._now_us)
         options = list(SERVER_OPTIONS)
         main = grpc.aio.server(interceptors=[main_port(telemetry, errors, guard)], options=options)
@@ -136,6 +141,8 @@ class Switch:
         """Say so to health watchers, finish calls under way, deliver what is queued, close."""
         data_folder.withdraw(self._folder)
         await self._health.enter_graceful_shutdown()
+        await asyncio.sleep(STREAM_FAREWELL_S)
+        self._guard.end_streams()
         for server in self._servers:
             await server.stop(self._config.drain_s)
         await self._holds.close()

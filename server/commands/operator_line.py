@@ -57,6 +57,9 @@ def fresh_request_id() -> str:
 
 def _explain(error: grpc.aio.AioRpcError, address: str) -> str:
     if error.code() is grpc.StatusCode.UNAVAILABLE:
+        # What the switch itself says comes with details; without them nobody answered.
+        if any(key == "grpc-status-details-bin" for key, _ in error.trailing_metadata() or ()):
+            return error.details() or "the account store is not available"
         return f"no switch answers at {address}. Start it with kessai serve, or check the address."
     if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
         return (

@@ -61,6 +61,11 @@ class Guard:
             self._require_good(caller)
             raise
 
+    def end_streams(self) -> None:
+        """Cut all open streams, when the switch stops; from the event loop."""
+        for serial in list(self._streams):
+            self._cut(serial)
+
     def _require_good(self, caller: Caller) -> None:
         if self._revocations.is_revoked(caller.serial):
             raise CertificateRefused("this certificate was revoked; ask the operator")

@@ -33,6 +33,7 @@ from server.shards.store import Batch, StoreUnavailable, Tail
 
 _LOCK = "SELECT pg_advisory_xact_lock(%s)"
 _TAIL = "SELECT sequence, chain_hash, book_us FROM log ORDER BY sequence DESC LIMIT 1"
+_TICK_OFF = "DELETE FROM outbox WHERE log_sequence <= %s AND log_sequence <> ALL(%s::bigint[])"
 _LOG_TYPES = (
     "int8", "bytea", "int4", "bytea", "int8", "int8",
     "int8", "int4", "int8", "int4", "bytea", "bytea",
@@ -136,7 +137,7 @@ def _change(db: Line, batch: Batch) -> None:
     if batch.holds:
         db.execute(_PUT_HOLDS, _arrays(map(hold_values, batch.holds.values())))
     if batch.delivered_to:
-        db.execute("DELETE FROM outbox WHERE log_sequence <= %s", (batch.delivered_to,))
+        db.execute(_TICK_OFF, (batch.delivered_to, list(batch.undelivered)))
 
 
 def _copy(

@@ -26,9 +26,10 @@ Found = TypeVar("Found")
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """All outbox rows up to a log sequence have arrived; they can go."""
+    """All outbox rows up to a log sequence have arrived and can go, but for those in `but`."""
 
     log_sequence: int
+    but: frozenset[int] = frozenset()
 
 
 Job = Command | Delivered
@@ -134,6 +135,7 @@ class Shard:
     ) -> LogRow | Exception | None:
         if isinstance(job, Delivered):
             batch.delivered_to = max(batch.delivered_to, job.log_sequence)
+            batch.undelivered |= job.but
             return None
         first = known.get(job.request_id)
         if first is not None:

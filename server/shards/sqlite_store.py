@@ -110,6 +110,11 @@ class SqliteStore:
         )
         os._exit(EXIT_DISK_FAILED)
 
+    def _tick_off(self, batch: Batch) -> None:
+        kept = ",".join(map(str, batch.undelivered))
+        sql = f"DELETE FROM outbox WHERE log_sequence <= ? AND log_sequence NOT IN ({kept})"
+        self._db.execute(sql, (batch.delivered_to,))
+
     def _write(self, batch: Batch) -> None:
         many = self._db.executemany
         many("INSERT INTO log VALUES (?,?,?,?,?,?,?,?,?,?,?,?)", batch.rows)
@@ -124,7 +129,7 @@ class SqliteStore:
         if batch.outbox:
             many("INSERT INTO outbox VALUES (?,?,?,?,?,?,?)", batch.outbox)
         if batch.delivered_to:
-            self._db.execute("DELETE FROM outbox WHERE log_sequence <= ?", (batch.delivered_to,))
+            self._tick_off(batch)
 
 
 def _padded(values: Sequence[int | bytes]) -> tuple[int | bytes, ...]:

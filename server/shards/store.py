@@ -58,7 +58,10 @@ class Tail(NamedTuple):
 
 @dataclass(slots=True)
 class Batch:
-    """What a group of commands changes; written in one commit or not at all."""
+    """What a group of commands changes; written in one commit or not at all.
+
+    Outbox rows up to the log sequence `delivered_to` are deleted, but for those in `undelivered`.
+    """
 
     rows: list[LogRow] = field(default_factory=list)
     entries: list[BookedEntry] = field(default_factory=list)
@@ -66,6 +69,7 @@ class Batch:
     holds: dict[int, Hold] = field(default_factory=dict)
     outbox: list[OutboxRow] = field(default_factory=list)
     delivered_to: int = 0
+    undelivered: set[int] = field(default_factory=set)
 
 
 class Total(NamedTuple):

@@ -17,6 +17,7 @@ from server.domain.arrival import arrival
 from server.domain.command import ACCEPTED
 from server.shards.lane import LaneClosed
 from server.shards.router import Shards
+from server.shards.settlement_log import RequestIdReused
 from server.shards.shard import Delivered
 from server.shards.store import OutboxRow
 
@@ -27,7 +28,11 @@ log = structlog.get_logger("depositor")
 
 
 class ArrivalDeclined(Exception):
-    """A debt that its payee's shard has no room for: the house's own counters are full there."""
+    """A debt that its payee's shard cannot book; it stays owed, for a person to look at.
+
+    The house's own counters are full there; or two switches, each with claims of its own, took the
+    same request id from payers on different shards, and the other payment has arrived before.
+    """
 
 
 class Depositor:
@@ -57,7 +62,10 @@ class Depositor:
 
         ArrivalDeclined if the payee's shard cannot book it at all; it is owed as before.
         """
-        arrived = await self._shards.submit(arrival(shard, *row))
+        try:
+            arrived = await self._shards.submit(arrival(shard, *row))
+        except RequestIdReused:
+            raise ArrivalDeclined(f"another payment has arrived under the id of {row}") from None
         if arrived.decline != ACCEPTED:
             raise ArrivalDeclined(f"{row} was declined: {name_of(arrived.decline)}")
 
@@ -81,8 +89,7 @@ class Depositor:
             await self._owed[shard].wait()
             self._owed[shard].clear()
             try:
-                while rows := await self._shards.outbox(shard, _BATCH):
-                    await self._deliver(shard, rows)
+                await self._deliver_all(shard)
             except LaneClosed:
                 return
             except Exception as error:  # whatever it is, what is owed is tried again
@@ -93,6 +100,25 @@ class Depositor:
             if not self._owed[shard].is_set():
                 self._empty[shard].set()
 
-    async def _deliver(self, shard: int, rows: list[OutboxRow]) -> None:
-        await asyncio.gather(*(self.bring(shard, row) for row in rows))
-        await self._shards.shard(shard).submit(Delivered(rows[-1].log_sequence))
+    async def _deliver_all(self, shard: int) -> None:
+        stuck: dict[int, ArrivalDeclined] = {}
+        while len(rows := await self._shards.outbox(shard, _BATCH + len(stuck))) > len(stuck):
+            stuck = await self._deliver(shard, rows)
+        if stuck:
+            raise next(iter(stuck.values()))
+
+    async def _deliver(self, shard: int, rows: list[OutboxRow]) -> dict[int, ArrivalDeclined]:
+        """Tick off what has arrived; what cannot arrive stays owed, and is in nobody's way."""
+        brought = await asyncio.gather(
+            *(self.bring(shard, row) for row in rows), return_exceptions=True
+        )
+        stuck: dict[int, ArrivalDeclined] = {}
+        for row, trouble in zip(rows, brought, strict=True):
+            if isinstance(trouble, ArrivalDeclined):
+                stuck[row.log_sequence] = trouble
+            elif trouble is not None:
+                raise trouble
+        if len(stuck) < len(rows):
+            delivered = Delivered(rows[-1].log_sequence, but=frozenset(stuck))
+            await self._shards.shard(shard).submit(delivered)
+        return stuck

@@ -30,12 +30,18 @@ from kessai.v1 import decline_pb2 as d
 from kessai.v1 import payment_pb2
 from kessai.v1.decline_pb2 import DeclineReason
 from kessai.v1.envelope_pb2 import Signed
-from kessai.v1.payment_pb2 import PaymentAuthorization, PaymentRequest, SettlePaymentRequest
+from kessai.v1.payment_pb2 import (
+    LineItem,
+    PaymentAuthorization,
+    PaymentRequest,
+    SettlePaymentRequest,
+)
 from server.domain.command import ACCEPTED
 from server.domain.directory import Merchant, WalletKey
 
 LIFETIME_LIMIT_US = 120_000_000
 ITEMS_LIMIT = 200
+QUANTITY_LIMIT = 9999
 
 
 class Declined(Exception):
@@ -136,10 +142,20 @@ def _is_consistent(request: PaymentRequest, request_id: bytes) -> bool:
     return (
         request.request_id == request_id
         and 0 < lifetime_us <= LIFETIME_LIMIT_US
+        and 1 <= len(request.order_id) <= 40
         and len(request.items) <= ITEMS_LIMIT
-        and all(item.quantity > 0 for item in request.items)
+        and all(_is_line(item) for item in request.items)
         and items_total == request.total.amount_minor
         and request.total.currency_code in BY_CODE
+    )
+
+
+def _is_line(item: LineItem) -> bool:
+    gtin = item.gtin
+    return (
+        1 <= item.quantity <= QUANTITY_LIMIT
+        and 1 <= len(item.description) <= 60
+        and (not gtin or (len(gtin) == 14 and gtin.isascii() and gtin.isdigit()))
     )
 
 

@@ -85,7 +85,7 @@ class AccountServiceServicer:
         """Opens an account for a wallet or a merchant. For operators.
 
         Errors: FIELD_INVALID, REQUEST_ID_REUSED, REQUEST_ID_STALE, CALLER_NOT_PERMITTED,
-        RESOURCE_UNKNOWN (no such merchant), STORE_UNAVAILABLE.
+        RESOURCE_EXISTS (the number is taken), STORE_UNAVAILABLE, OVERLOADED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

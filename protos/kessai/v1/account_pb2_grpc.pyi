@@ -37,7 +37,7 @@ class AccountServiceStub:
     """Opens an account for a wallet or a merchant. For operators.
 
     Errors: FIELD_INVALID, REQUEST_ID_REUSED, REQUEST_ID_STALE, CALLER_NOT_PERMITTED,
-    RESOURCE_UNKNOWN (no such merchant), STORE_UNAVAILABLE.
+    RESOURCE_EXISTS (the number is taken), STORE_UNAVAILABLE, OVERLOADED.
     """
     GetAccount: _grpc.UnaryUnaryMultiCallable[_account_pb2.GetAccountRequest, _account_pb2.GetAccountResponse]
     """Tells balance and properties of an account. For its owner, and for operators.
@@ -94,7 +94,7 @@ class AccountServiceAsyncStub(AccountServiceStub):
     """Opens an account for a wallet or a merchant. For operators.
 
     Errors: FIELD_INVALID, REQUEST_ID_REUSED, REQUEST_ID_STALE, CALLER_NOT_PERMITTED,
-    RESOURCE_UNKNOWN (no such merchant), STORE_UNAVAILABLE.
+    RESOURCE_EXISTS (the number is taken), STORE_UNAVAILABLE, OVERLOADED.
     """
     GetAccount: _aio.UnaryUnaryMultiCallable[_account_pb2.GetAccountRequest, _account_pb2.GetAccountResponse]  # type: ignore[assignment]
     """Tells balance and properties of an account. For its owner, and for operators.
@@ -154,7 +154,7 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         """Opens an account for a wallet or a merchant. For operators.
 
         Errors: FIELD_INVALID, REQUEST_ID_REUSED, REQUEST_ID_STALE, CALLER_NOT_PERMITTED,
-        RESOURCE_UNKNOWN (no such merchant), STORE_UNAVAILABLE.
+        RESOURCE_EXISTS (the number is taken), STORE_UNAVAILABLE, OVERLOADED.
         """
 
     @_abc_1.abstractmethod
