@@ -86,8 +86,10 @@ def test_accounts_that_hold_money_are_found_in_a_range(store: Store, stores: Sto
 def test_delivered_rows_go_and_later_ones_stay(store: Store, stores: Stores) -> None:
     rows = [OutboxRow(n, bytes((n,)) * 16, ANN, BOB, n, EUR, PAYMENT) for n in (1, 2, 5, 6)]
     write(store, Batch(outbox=rows))
-    write(store, Batch(delivered_to=4))
+    write(store, Batch(delivered_to=4, undelivered={1}))
     reader = open_reader(stores)
+    assert reader.outbox(10) == [rows[0], *rows[2:]]
+    write(store, Batch(delivered_to=4))
     assert reader.outbox(1) == rows[2:3]
     assert reader.outbox(10) == rows[2:]
     reader.close()

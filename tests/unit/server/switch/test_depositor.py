@@ -13,11 +13,13 @@ from server.domain.arrival import arrival
 from server.ledger.chart import AccountKind, house_account_id
 from server.shards.router import Shards, shard_path
 from server.shards.shard import Delivered
+from server.shards.store import OutboxRow
 from tests.unit.server.domain.commands import (
     EUR,
     JPY,
     accounts_on,
     deposit,
+    fresh_id,
     open_account,
     pay,
 )
@@ -151,3 +153,34 @@ async def test_what_cannot_be_booked_at_all_stays_owed(tmp_path: Path) -> None:
         assert [debt.amount for debt in owed] == [MAX_AMOUNT]
     report = verify_shards(tmp_path, 3)
     assert (report.faults, report.in_transit) == ([], 1)
+
+
+async def owed_when_one_is_left(shards: Shards) -> list[OutboxRow]:
+    """Wait until all shards together owe one thing."""
+    while True:
+        owed = [debt for shard in range(len(shards)) for debt in await shards.outbox(shard, 100)]
+        if len(owed) == 1:
+            return owed
+        await asyncio.sleep(0.01)
+
+
+async def test_two_payments_under_one_id_are_not_in_the_way_of_others(tmp_path: Path) -> None:
+    """Two switches may take one id from two shards: one arrives, the other stays owed and said."""
+    payers = [next(accounts_on(shard, 3)) for shard in (0, 2)]
+    shop = next(accounts_on(1, 3))
+    request_id = fresh_id()
+    async with delivering(tmp_path, 3) as (shards, depositor):
+        await shards.submit(open_account(shop, "merchant/shop"))
+        for payer in payers:
+            await shards.submit(open_account(payer))
+            await shards.submit(deposit(payer, 1000))
+            await shards.submit(pay(payer, shop, 10, request_id=request_id))
+            for _ in range(20):
+                await shards.submit(pay(payer, shop, 1))
+        async with asyncio.timeout(LIMIT_S):
+            owed = await owed_when_one_is_left(shards)
+        assert [(debt.request_id, debt.amount) for debt in owed] == [(request_id, 10)]
+        assert await credited(shards, shop) == 50
+        with pytest.raises(TimeoutError):
+            await depositor.idle(0.1)
+    assert verify_shards(tmp_path, 3).faults != []
