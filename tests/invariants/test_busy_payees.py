@@ -14,8 +14,9 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from random import Random
+
+import pytest
 
 from server.domain.command import ACCEPTED, Command
 from server.domain.payment import SettlePayment
@@ -114,7 +115,7 @@ class Life:
 
 
 @asynccontextmanager
-async def life(folder: Path, fate: Fate) -> AsyncIterator[Life]:
+async def life(stores: Stores, fate: Fate) -> AsyncIterator[Life]:
     """Open the shards, with depositor and merge at work, until it is over."""
     wakers: list[Callable[[int], None]] = []
     clock, slots = Clock(), SlotMap.even(SHARDS)
@@ -132,7 +133,7 @@ async def life(folder: Path, fate: Fate) -> AsyncIterator[Life]:
                 clock,
                 on_owed,
             )
-            for place in Stores(folder).make(SHARDS)
+            for place in stores.make(SHARDS)
         ],
     )
     depositor = Depositor(shards)
@@ -192,33 +193,34 @@ class Payers:
             assert {p: await now.total(p) for p in BUSY} == {p: self.paid[p] for p in BUSY}
 
 
-async def test_a_total_is_the_sum_of_payments_always(tmp_path: Path, random_seed: int) -> None:
+@pytest.mark.parametrize("stores", ["sqlite", "mix"], indirect=True)
+async def test_a_total_is_the_sum_of_payments_always(stores: Stores, random_seed: int) -> None:
     """In every life, after every step, and while the steps are under way."""
     dice = Random(random_seed)
     payers = Payers(dice)
     crashes = 0
     async with asyncio.timeout(LIMIT_S):
-        async with life(tmp_path, Fate(NEVER, True)) as first:
+        async with life(stores, Fate(NEVER, True)) as first:
             for command in opening():
                 assert (await first.shards.submit(command)).decline == ACCEPTED
         for _ in range(LIVES):
             fate = Fate(dice.randint(1, 60), dice.random() < 0.5)
-            async with life(tmp_path, fate) as now:
+            async with life(stores, fate) as now:
                 await payers.ask_again(now)
                 for _ in range(STEPS):
                     if fate.is_over:
                         break
                     await payers.step(now)
             crashes += fate.is_over
-            assert verify_shards(tmp_path, SHARDS).faults == []
-        async with life(tmp_path, Fate(NEVER, True)) as last:
+            assert verify_shards(stores, SHARDS).faults == []
+        async with life(stores, Fate(NEVER, True)) as last:
             await payers.ask_again(last)
             assert {p: await last.total(p) for p in BUSY} == {p: payers.paid[p] for p in BUSY}
             for payee in BUSY:
                 await last.merge.merge_account(payee)
             await last.depositor.idle(LIMIT_S)
     assert crashes > LIVES // 2
-    check_the_end(tmp_path, payers.paid)
+    check_the_end(stores, payers.paid)
 
 
 def opening() -> list[Command]:
@@ -229,13 +231,13 @@ def opening() -> list[Command]:
     return commands + [open_auxiliary(shard, payee) for payee in BUSY for shard in range(SHARDS)]
 
 
-def check_the_end(folder: Path, paid: Counter[int]) -> None:
+def check_the_end(stores: Stores, paid: Counter[int]) -> None:
     """All is merged and nothing on its way: each has what he was paid, the payers what is left."""
-    report = verify_shards(folder, SHARDS)
+    report = verify_shards(stores, SHARDS)
     assert (report.faults, report.in_transit) == ([], 0)
     accounts: dict[int, Account] = {}
     for shard in range(SHARDS):
-        reader = open_reader(folder, shard)
+        reader = open_reader(stores, shard)
         accounts |= {account.id: account for account in reader.all_accounts()}
         reader.close()
     assert {payee: accounts[payee].balance for payee in PAYEES} == dict(paid)

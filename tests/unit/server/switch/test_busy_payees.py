@@ -7,7 +7,6 @@ import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
@@ -33,7 +32,9 @@ from tests.unit.server.domain.commands import (
     open_account,
     pay,
 )
-from tests.unit.server.shards.parts import Clock, open_shards, verify_shards
+from tests.unit.server.shards.parts import Clock, Stores, open_shards, verify_shards
+
+pytestmark = pytest.mark.parametrize("stores", ["sqlite", "mix"], indirect=True)
 
 SHARDS, LIMIT_S = 4, 20.0
 HOME = 2
@@ -77,7 +78,7 @@ class Parts:
 
 
 @asynccontextmanager
-async def parts(folder: Path, every_s: float = 3600) -> AsyncIterator[Parts]:
+async def parts(stores: Stores, every_s: float = 3600) -> AsyncIterator[Parts]:
     """Four shards, a payer with 1000 on each, and the mall's account on one."""
     wakers: list[Callable[[int], None]] = []
     clock = Clock()
@@ -85,7 +86,7 @@ async def parts(folder: Path, every_s: float = 3600) -> AsyncIterator[Parts]:
     def on_owed(shard: int) -> None:
         wakers[0](shard)
 
-    shards = open_shards(folder, SHARDS, clock, on_owed)
+    shards = open_shards(stores, SHARDS, clock, on_owed)
     depositor = Depositor(shards)
     wakers.append(depositor.wake)
     merge = Merge(shards, depositor, clock, os.urandom, every_s)
@@ -104,11 +105,11 @@ async def parts(folder: Path, every_s: float = 3600) -> AsyncIterator[Parts]:
         await merge.close()
         await depositor.close()
         shards.close()
-    assert verify_shards(folder, SHARDS).faults == []
+    assert verify_shards(stores, SHARDS).faults == []
 
 
-async def test_a_distributed_account_has_an_auxiliary_on_every_shard(tmp_path: Path) -> None:
-    async with parts(tmp_path) as p:
+async def test_a_distributed_account_has_an_auxiliary_on_every_shard(stores: Stores) -> None:
+    async with parts(stores) as p:
         assert await p.distribute(fresh_id()) == SHARDS
         assert await p.auxiliaries() == [0, 1, 2, 3]
         assert await p.auxiliaries(OTHER) == []
@@ -117,9 +118,9 @@ async def test_a_distributed_account_has_an_auxiliary_on_every_shard(tmp_path: P
         assert (merged.owner, merged.code) == ("merchant/mall", AccountKind.MERGED)
 
 
-async def test_distributing_again_changes_nothing(tmp_path: Path) -> None:
+async def test_distributing_again_changes_nothing(stores: Stores) -> None:
     """The same request at any age, another request; and a used id is refused."""
-    async with parts(tmp_path) as p:
+    async with parts(stores) as p:
         first = fresh_id()
         for request_id in (first, first, fresh_id()):
             assert await p.distribute(request_id) == SHARDS
@@ -133,8 +134,8 @@ async def test_distributing_again_changes_nothing(tmp_path: Path) -> None:
         assert await p.figures() == (10, 30, 40)
 
 
-async def test_who_has_no_account_is_not_distributed(tmp_path: Path) -> None:
-    async with parts(tmp_path) as p:
+async def test_who_has_no_account_is_not_distributed(stores: Stores) -> None:
+    async with parts(stores) as p:
         nobody = next(accounts_on(0, SHARDS, first=900))
         house = next(
             account
@@ -150,11 +151,11 @@ async def test_who_has_no_account_is_not_distributed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("done", range(SHARDS - 1))
 async def test_a_distribution_that_stops_half_way_can_be_repeated(
-    tmp_path: Path, done: int
+    stores: Stores, done: int
 ) -> None:
     """Its own shard is first; whatever else was done, each payment counts once."""
     request_id = fresh_id()
-    async with parts(tmp_path) as p:
+    async with parts(stores) as p:
         submit, count = p.shards.submit, 0
 
         async def submit_some(command: Command) -> LogRow:
@@ -175,16 +176,16 @@ async def test_a_distribution_that_stops_half_way_can_be_repeated(
         p.depositor.start()
         await p.depositor.idle(LIMIT_S)
         assert (await p.figures())[2] == 28
-    async with parts(tmp_path) as p:
+    async with parts(stores) as p:
         assert await p.distribute(request_id) == SHARDS
         assert await p.auxiliaries() == [0, 1, 2, 3]
         await p.pay_all(7)
         assert (await p.figures())[2] == 56
 
 
-async def test_the_three_figures_are_right_at_every_step(tmp_path: Path) -> None:
+async def test_the_three_figures_are_right_at_every_step(stores: Stores) -> None:
     """Paid, merged and not arrived, arrived; for a payee who is not busy there is one figure."""
-    async with parts(tmp_path) as p:
+    async with parts(stores) as p:
         await p.distribute(fresh_id())
         await p.pay_all(10)
         assert [await p.shards.outbox(n, 10) for n in range(SHARDS)] == [[]] * SHARDS
@@ -199,9 +200,9 @@ async def test_the_three_figures_are_right_at_every_step(tmp_path: Path) -> None
         assert await p.figures(OTHER) == (0, 0, 0)
 
 
-async def test_a_merge_on_demand_answers_when_it_has_arrived(tmp_path: Path) -> None:
+async def test_a_merge_on_demand_answers_when_it_has_arrived(stores: Stores) -> None:
     """Before the depositor comes to it, who then brings it again: that changes nothing."""
-    async with parts(tmp_path) as p:
+    async with parts(stores) as p:
         await p.distribute(fresh_id())
         await p.pay_all(10)
         assert await p.merge.merge_account(MALL) == 30
@@ -212,18 +213,18 @@ async def test_a_merge_on_demand_answers_when_it_has_arrived(tmp_path: Path) -> 
         assert await p.figures() == (40, 0, 40)
 
 
-async def test_nothing_to_merge_is_not_logged(tmp_path: Path) -> None:
-    async with parts(tmp_path) as p:
+async def test_nothing_to_merge_is_not_logged(stores: Stores) -> None:
+    async with parts(stores) as p:
         await p.distribute(fresh_id())
-        rows = verify_shards(tmp_path, SHARDS).rows
+        rows = verify_shards(stores, SHARDS).rows
         assert [await p.merge.merge_shard(n) for n in range(SHARDS)] == [0] * SHARDS
         assert await p.merge.merge_account(MALL) == 0
         assert await p.merge.merge_account(OTHER) == 0
-        assert verify_shards(tmp_path, SHARDS).rows == rows
+        assert verify_shards(stores, SHARDS).rows == rows
 
 
-async def test_two_merges_at_once_move_it_once(tmp_path: Path) -> None:
-    async with parts(tmp_path) as p:
+async def test_two_merges_at_once_move_it_once(stores: Stores) -> None:
+    async with parts(stores) as p:
         await p.distribute(fresh_id())
         await p.pay_all(10)
         merged = await asyncio.gather(*(p.merge.merge_account(MALL) for _ in range(5)))
@@ -231,9 +232,9 @@ async def test_two_merges_at_once_move_it_once(tmp_path: Path) -> None:
         assert await p.figures() == (40, 0, 40)
 
 
-async def test_it_merges_by_itself(tmp_path: Path) -> None:
+async def test_it_merges_by_itself(stores: Stores) -> None:
     """Every so often, more than a page at once, and on with the next look after any trouble."""
-    async with parts(tmp_path, every_s=0.01) as p:
+    async with parts(stores, every_s=0.01) as p:
         p.depositor.start()
         p.merge.start()
         await p.distribute(fresh_id())
@@ -248,10 +249,10 @@ async def test_it_merges_by_itself(tmp_path: Path) -> None:
 
 
 async def test_more_busy_payees_than_a_page_holds(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("server.switch.merge._AT_ONCE", 1)
-    async with parts(tmp_path) as p:
+    async with parts(stores) as p:
         for account in (MALL, OTHER):
             await p.distribute(fresh_id(), account)
             await p.shards.submit(pay(PAYERS[0], account, 5))

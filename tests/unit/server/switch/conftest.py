@@ -1,0 +1,7 @@
+"""The engines that tests of the switch may run on."""
+
+from __future__ import annotations
+
+from tests.unit.server.shards.conftest import postgres_server, stores
+
+__all__ = ["postgres_server", "stores"]
