@@ -163,7 +163,8 @@ def withdraw_cash(
 
 
 def _statement(response: pb.ListEntriesResponse) -> Table:
-    table = Table(title=_summary(response.account), title_justify="left", box=None)
+    which = f"  auxiliary {auxiliary}" if auxiliary else ""
+    table = Table(title=_summary(response.account) + which, title_justify="left", box=None)
     table.add_column("#", justify="right")
     table.add_column("booked")
     table.add_column("what")
