@@ -117,7 +117,7 @@ def show_statement(
     response = call(
         data, identity, lambda ch: AccountServiceStub(ch).ListEntries(request, timeout=DEADLINE_S)
     )
-    _out.print(_statement(response))
+    _out.print(_statement(response, auxiliary))
     if response.next_page_token:
         _out.print(f"[dim]older entries: --page-token {response.next_page_token}[/]")
 
@@ -162,7 +162,7 @@ def withdraw_cash(
     _outcome(response.decline_reason, f"{money(amount, currency)} paid out of {number}")
 
 
-def _statement(response: pb.ListEntriesResponse) -> Table:
+def _statement(response: pb.ListEntriesResponse, auxiliary: int) -> Table:
     which = f"  auxiliary {auxiliary}" if auxiliary else ""
     table = Table(title=_summary(response.account) + which, title_justify="left", box=None)
     table.add_column("#", justify="right")
