@@ -15,7 +15,7 @@ from server import data_folder
 from server.commands.operator_line import DEADLINE_S, call
 from server.commands.options import Data, DataFolder, Identity
 from server.config import load_config
-from server.shards.store import Reader
+from server.shards.store import Reader, StoreUnavailable
 from server.shards.verify import Report, verify
 
 FAULTS_SHOWN = 20
@@ -69,11 +69,17 @@ def verify_folder(data: DataFolder) -> None:
     columns = (SpinnerColumn(), TextColumn("{task.description}"))
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("verifying")
-        report = verify(
-            open_readers,
-            books.slots,
-            lambda rows: progress.update(task, description=f"verified {rows:,} log rows"),
-        )
+        try:
+            report = verify(
+                open_readers,
+                books.slots,
+                lambda rows: progress.update(task, description=f"verified {rows:,} log rows"),
+            )
+        except StoreUnavailable as error:
+            raise Complaint(
+                f"the books could not be read to their end ({error}), so nothing is known about "
+                "them. Try again when the server is back."
+            ) from None
     _show(report, books.shards)
 
 

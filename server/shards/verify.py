@@ -20,7 +20,7 @@ from server.domain.command import ACCEPTED
 from server.shards.placement import ShardPlace, SlotMap
 from server.shards.replay import Digest, Replay, add_entry
 from server.shards.settlement_log import LogRow
-from server.shards.store import OutboxRow, Reader
+from server.shards.store import OutboxRow, Reader, StoreUnavailable
 
 _PROGRESS_ROWS = 1000
 
@@ -55,7 +55,10 @@ def verify(
     slots: SlotMap,
     on_progress: Callable[[int], None] = lambda rows: None,
 ) -> Report:
-    """Verify all shards; `open_readers` opens a reader for each, anew at every call."""
+    """Verify all shards; `open_readers` opens a reader for each, anew at every call.
+
+    StoreUnavailable if a shard's server went away meanwhile: then nothing is known.
+    """
     report = Report()
     readers = open_readers()
     for reader in readers:
@@ -65,6 +68,8 @@ def verify(
         for reader, replay in zip(readers, replays, strict=True):
             _check_shard(reader, replay, report, on_progress)
         suspects = _cross_check(readers, replays, report)
+    except StoreUnavailable:
+        raise
     except Exception as error:  # a file that was tampered with may fail anywhere
         report.faults.append(f"the shards cannot be read any further ({error!r})")
         return report

@@ -23,6 +23,7 @@ from server.shards.postgres_store import PostgresStore
 from server.shards.router import Shards
 from server.shards.settlement_log import LogRow
 from server.shards.store import Batch, StoreUnavailable
+from server.shards.verify import verify
 from tests.postgres import PostgresServer
 from tests.unit.server.domain.commands import accounts_on, deposit, open_account, pay
 from tests.unit.server.shards.half_line import HalfLine
@@ -279,3 +280,15 @@ def test_another_shard_or_none_is_refused(stores: Stores) -> None:
             with pytest.raises(Complaint, match=f'its {key} is "{other}"'):
                 PostgresReader(url, 0, books_id)
             db.execute(put, (value, key))
+
+
+async def test_verifying_needs_the_server(own_server: PostgresServer, tmp_path: Path) -> None:
+    """A server that goes away while the log is walked is no fault of the books."""
+    stores = Stores(tmp_path, (own_server.url,))
+    with shards_in(stores) as shards:
+        for command in [*OPENING, *(pay(ANN, SHOP, 1) for _ in range(20))]:
+            await shards.submit(command)
+    readers = [place.open_reader() for place in stores.make()]
+    own_server.crash()
+    with pytest.raises(StoreUnavailable):
+        verify(lambda: readers, SlotMap.even(1))
