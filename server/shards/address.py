@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from kessai.complaint import Complaint
 from server.shards import schema
@@ -25,7 +26,12 @@ _SQLITE, _POSTGRESQL = "sqlite:///", ("postgresql://", "postgres://")
 
 @dataclass(frozen=True)
 class ShardAddress(abc.ABC):
-    """The place of one shard. `books_id` names the books that all shards of a switch belong to."""
+    """The place of one shard. `books_id` names the books that all shards of a switch belong to.
+
+    `is_local` tells whether it is on a disk of this machine.
+    """
+
+    is_local: ClassVar[bool]
 
     shard: int
     books_id: str
@@ -50,6 +56,8 @@ class ShardAddress(abc.ABC):
 @dataclass(frozen=True)
 class SqliteAddress(ShardAddress):
     """A shard in a file."""
+
+    is_local = True
 
     path: Path
 
@@ -82,6 +90,8 @@ class PostgresAddress(ShardAddress):
 
     The driver is imported only where there is such a shard.
     """
+
+    is_local = False
 
     url: str
 

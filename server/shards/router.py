@@ -15,7 +15,7 @@ from server.ledger.account import Account
 from server.shards.address import ShardAddress
 from server.shards.placement import ShardPlace, SlotMap
 from server.shards.settlement_log import LogRow
-from server.shards.shard import Shard
+from server.shards.shard import Shard, writing_lane
 from server.shards.store import BookedEntry, OutboxRow, Total
 
 
@@ -105,13 +105,16 @@ def open_shards(
 ) -> Shards:
     """Open all shards; Complaint if one is missing, cannot be reached, or is another's."""
     shards: list[Shard] = []
+    local = writing_lane("shards")
     with ExitStack() as undo:
+        undo.callback(local.close)
         for address in addresses:
             store = address.open_store()
             undo.callback(store.close)
             reader = address.open_reader()
             undo.callback(reader.close)
             place = ShardPlace(address.shard, slots)
-            shards.append(Shard(place, store, reader, now_us, on_owed))
+            writing = local if address.is_local else None
+            shards.append(Shard(place, store, reader, now_us, on_owed, writing))
         undo.pop_all()
     return Shards(slots, shards)

@@ -35,8 +35,21 @@ class Delivered:
 Job = Command | Delivered
 
 
+WritingLane = Lane[tuple["Shard", Job], LogRow | None]
+
+
+def writing_lane(name: str) -> WritingLane:
+    """Make a lane on which any number of shards write, each its own group in its own commit.
+
+    Shards on the same disk share one: while one thread commits for all of them the next groups
+    gather, so there are fewer commits, and fewer threads that want the interpreter. A shard behind
+    a network has one of its own, so that none waits for another's server.
+    """
+    return Lane(name, _write)
+
+
 class Shard:
-    """A shard's writer and reader, each on a lane of its own.
+    """A shard's writer, on a lane that others may share, and its reader, on a lane of its own.
 
     `now_us` gives microseconds since 1970; booking times never go back, whatever it does.
     `on_owed` is called on the writing thread after a commit that owes money to other shards.
@@ -49,6 +62,7 @@ class Shard:
         reader: Reader,
         now_us: Callable[[], int],
         on_owed: Callable[[int], None],
+        writing: WritingLane | None = None,
     ) -> None:
         self.place = place
         self._store = store
@@ -58,7 +72,7 @@ class Shard:
         self._books = Books()
         self._tail = Tail(0, CHAIN_START, 0)
         self._book_us = 0
-        self._writing = Lane[Job, LogRow | None](f"shard-{place.shard}", self._work)
+        self._writing = writing or writing_lane(f"shard-{place.shard}")
         self._reading = Lane[Callable[[Reader], object], object](f"reads-{place.shard}", self._look)
 
     def submit(self, job: Job) -> asyncio.Future[LogRow | None]:
@@ -67,7 +81,7 @@ class Shard:
         Raises RequestIdReused, StoreUnavailable, LaneFull, LaneClosed. A command that was done
         before gets the row of the first time.
         """
-        return self._writing.submit(job)
+        return self._writing.submit((self, job))
 
     async def read(self, look: Callable[[Reader], Found]) -> Found:
         """Look into what is committed; StoreUnavailable if the database cannot."""
@@ -89,7 +103,8 @@ class Shard:
                 answers.append(error)
         return answers
 
-    def _work(self, group: list[Job]) -> Sequence[LogRow | Exception | None]:
+    def write(self, group: list[Job]) -> Sequence[LogRow | Exception | None]:
+        """Work a group of jobs in one commit, on the writing lane; an answer for each, in order."""
         commands = [job for job in group if isinstance(job, Command)]
         batch = Batch()
         try:
@@ -160,3 +175,19 @@ class Shard:
         batch.entries += outcome.entries
         batch.outbox += outcome.debts
         return row
+
+
+def _write(group: list[tuple[Shard, Job]]) -> list[LogRow | Exception | None]:
+    answers: list[LogRow | Exception | None] = [None] * len(group)
+    positions: dict[Shard, list[int]] = {}
+    for position, (shard, _) in enumerate(group):
+        positions.setdefault(shard, []).append(position)
+    for shard, own in positions.items():
+        written: Sequence[LogRow | Exception | None]
+        try:
+            written = shard.write([group[position][1] for position in own])
+        except Exception as error:
+            written = [error] * len(own)
+        for position, answer in zip(own, written, strict=True):
+            answers[position] = answer
+    return answers
