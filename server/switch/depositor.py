@@ -2,13 +2,15 @@
 
 One task a shard reads the outbox in order, submits an arrival for each row to the payee's shard,
 and deletes the rows once all have arrived durably. An arrival has its payment's id, so one that is
-brought again after a crash changes nothing. With `settle.py` the only code that spans shards.
+brought again after a crash changes nothing. Each outbox is looked at every few seconds too, for
+what another switch on the same shard left behind. With `settle.py` the only code that spans shards.
 Started by `server/bootstrap.py`.
 """
 
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 import structlog
 
@@ -23,6 +25,7 @@ from server.shards.store import OutboxRow
 
 _BATCH = 512
 _RETRY_S = 0.5
+_LOOK_S = 5.0
 # Nobody waits for a deposit; a few gathered milliseconds make one commit of many.
 _GATHER_S = 0.02
 
@@ -88,7 +91,7 @@ class Depositor:
 
     async def _deliver_for_ever(self, shard: int) -> None:
         while True:
-            await self._owed[shard].wait()
+            await self._something_owed(shard)
             await asyncio.sleep(_GATHER_S)
             self._owed[shard].clear()
             try:
@@ -102,6 +105,12 @@ class Depositor:
                 continue
             if not self._owed[shard].is_set():
                 self._empty[shard].set()
+
+    async def _something_owed(self, shard: int) -> None:
+        # Another switch on the same shards may have died before it brought what it owed.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LOOK_S):
+                await self._owed[shard].wait()
 
     async def _deliver_all(self, shard: int) -> None:
         stuck: dict[int, ArrivalDeclined] = {}

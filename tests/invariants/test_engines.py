@@ -205,6 +205,7 @@ class Engine(RuleBasedStateMachine):
         shutil.rmtree(self.stores.folder)
 
 
+@pytest.mark.timeout(400)  # a failure is made as small as can be before it is told
 @pytest.mark.parametrize("engine", ENGINES)
 def test_an_engine_does_what_the_model_does(engine: str, request: pytest.FixtureRequest) -> None:
     """Two switches serve PostgreSQL; a file is served by one."""

@@ -14,6 +14,7 @@ from server.ledger.chart import AccountKind, house_account_id
 from server.shards.router import Shards, shard_path
 from server.shards.shard import Delivered
 from server.shards.store import OutboxRow
+from server.switch import depositor as depositor_module
 from tests.unit.server.domain.commands import (
     EUR,
     JPY,
@@ -184,3 +185,19 @@ async def test_two_payments_under_one_id_are_not_in_the_way_of_others(tmp_path: 
         with pytest.raises(TimeoutError):
             await depositor.idle(0.1)
     assert verify_shards(tmp_path, 3).faults != []
+
+
+async def test_what_another_switch_left_behind_is_brought(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It died between its commit and the deposit; nobody wakes the other one's depositor."""
+    monkeypatch.setattr(depositor_module, "_LOOK_S", 0.05)
+    async with delivering(tmp_path, SHARDS) as (shards, depositor):
+        await fill(shards)
+        await depositor.idle(LIMIT_S)
+        shards.shard(0)._on_owed = lambda shard: None
+        await shards.submit(pay(ANN, SHOP, 30))
+        async with asyncio.timeout(LIMIT_S):
+            while await shards.outbox(0, 1):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        assert await credited(shards, SHOP) == 30
