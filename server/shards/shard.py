@@ -70,6 +70,7 @@ class Shard:
         self._now_us = now_us
         self._on_owed = on_owed
         self._books = Books()
+        self._absent: set[int] = set()
         self._tail = Tail(0, CHAIN_START, 0)
         self._book_us = 0
         self._writing = writing or writing_lane(f"shard-{place.shard}")
@@ -117,7 +118,7 @@ class Shard:
                 self._store.abandon()
         except BaseException:
             self._store.abandon()
-            self._books = Books()
+            self._forget()
             raise
         if batch.outbox:
             self._on_owed(self.place.shard)
@@ -126,20 +127,28 @@ class Shard:
     def _take_up(self, tail: Tail) -> None:
         # Where another switch has been at work since, what is in memory is out of date.
         if tail != self._tail:
-            self._books = Books()
+            self._forget()
         self._tail = tail
         self._book_us = max(tail.book_us, self._now_us())
+
+    def _forget(self) -> None:
+        self._books = Books()
+        self._absent.clear()
 
     def _load(self, commands: Sequence[Command]) -> dict[bytes, LogRow]:
         if not commands:
             return {}
         needs = [command.needs(self.place) for command in commands]
-        if len(self._books.accounts) > ACCOUNTS_IN_MEMORY:
-            self._books.accounts.clear()
-        in_memory = self._books.accounts.keys()
-        missing = unique(i for need in needs for i in need.accounts if i not in in_memory)
+        accounts, absent = self._books.accounts, self._absent
+        if len(accounts) + len(absent) > ACCOUNTS_IN_MEMORY:
+            self._forget()
+            accounts = self._books.accounts
+        missing = unique(
+            i for need in needs for i in need.accounts if i not in accounts and i not in absent
+        )
         if missing:
-            self._books.accounts.update((a.id, a) for a in self._store.accounts(missing))
+            accounts.update((a.id, a) for a in self._store.accounts(missing))
+            absent.update(i for i in missing if i not in accounts)
         hold_ids = unique(i for need in needs for i in need.holds)
         self._books.holds = {h.id: h for h in self._store.holds(hold_ids)} if hold_ids else {}
         self._books.entries.clear()
@@ -170,6 +179,7 @@ class Shard:
         needs = command.needs(self.place)
         touched = {*needs.accounts, *(account.id for account in outcome.decision.opens)}
         batch.accounts.update((i, books.accounts[i]) for i in touched if i in books.accounts)
+        self._absent.difference_update(account.id for account in outcome.decision.opens)
         hold_ids = {*needs.holds, command.transfer_id}
         batch.holds.update((i, books.holds[i]) for i in hold_ids if i in books.holds)
         batch.entries += outcome.entries
