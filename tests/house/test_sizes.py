@@ -50,7 +50,7 @@ def _lines(path: Path) -> int:
     return len(path.read_text().splitlines())
 
 
-def python_files_of_tests_and_functions_are_short() -> None:
+def test_python_files_of_tests_and_functions_are_short() -> None:
     """No file over 300 lines (tests: 400), no function over 40."""
     found = violations(ROOT)
     assert not found, report(found)
