@@ -6,11 +6,10 @@ Read and changed by `books`; loaded and stored by `server/shards`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntFlag
 
 
-class AccountFlag(IntFlag):
-    """Limits on a balance, as TigerBeetle names them."""
+class AccountFlag:
+    """Limits on a balance, as TigerBeetle names them; plain integers, as `TransferFlag` says."""
 
     NONE = 0
     DEBITS_MUST_NOT_EXCEED_CREDITS = 1 << 1
@@ -28,7 +27,7 @@ class Account:
     id: int
     ledger: int
     code: int
-    flags: AccountFlag
+    flags: int
     owner: str
     open_us: int
     debits_pending: int = 0

@@ -36,7 +36,7 @@ class AccountKind(IntEnum):
 
 # Cash is money the house has from outside: the world's account may only be in debit. Nobody may
 # spend more than he has. What is in transit may be either way in one shard; over all it is not.
-LIMITS: dict[AccountKind, AccountFlag] = {
+LIMITS: dict[AccountKind, int] = {
     AccountKind.WORLD: AccountFlag.NONE,
     AccountKind.OPERATOR: AccountFlag.DEBITS_MUST_NOT_EXCEED_CREDITS,
     AccountKind.IN_TRANSIT: AccountFlag.NONE,

@@ -6,11 +6,14 @@ Made by `server/domain`, applied by `books`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum, IntFlag
+from enum import IntEnum
 
 
-class TransferFlag(IntFlag):
-    """What a transfer does, as TigerBeetle names it. LINKED ties it to the one after it."""
+class TransferFlag:
+    """What a transfer does, as TigerBeetle names it. LINKED ties it to the one after it.
+
+    Plain integers: enum's IntFlag makes an object at every `&`, which the books would feel.
+    """
 
     NONE = 0
     LINKED = 1 << 0
@@ -38,7 +41,7 @@ class Transfer:
     amount: int = 0
     ledger: int = 0
     code: int = 0
-    flags: TransferFlag = TransferFlag.NONE
+    flags: int = TransferFlag.NONE
     pending_id: int = 0
     timeout: int = 0
     far_payer: int = 0

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from server.ledger.account import Account, AccountFlag
+from server.ledger.account import Account
 from server.ledger.transfer import Hold, HoldState
 from server.shards.settlement_log import LogRow
 from server.shards.store import BookedEntry, OutboxRow
@@ -26,9 +26,7 @@ HOLD_COLUMNS = (
 
 def read_account(row: Sequence[object]) -> Account:
     """Make an account of its columns."""
-    account = Account(*row)  # type: ignore[arg-type]
-    account.flags = AccountFlag(account.flags)
-    return account
+    return Account(*row)  # type: ignore[arg-type]
 
 
 def read_hold(row: Sequence[object]) -> Hold:
@@ -42,7 +40,7 @@ def read_hold(row: Sequence[object]) -> Hold:
 def account_values(a: Account) -> tuple[object, ...]:
     """Give the columns of an account."""
     return (
-        a.id, a.ledger, a.code, int(a.flags), a.owner, a.open_us,
+        a.id, a.ledger, a.code, a.flags, a.owner, a.open_us,
         a.debits_pending, a.debits_posted, a.credits_pending, a.credits_posted, a.sequence,
     )  # fmt: skip
 

@@ -27,7 +27,7 @@ _BATCH = 512
 _RETRY_S = 0.5
 _LOOK_S = 5.0
 # Nobody waits for a deposit; a few gathered milliseconds make one commit of many.
-_GATHER_S = 0.02
+_GATHER_S = 0.05
 
 log = structlog.get_logger("depositor")
 
@@ -114,8 +114,14 @@ class Depositor:
 
     async def _deliver_all(self, shard: int) -> None:
         stuck: dict[int, ArrivalDeclined] = {}
-        while len(rows := await self._shards.outbox(shard, _BATCH + len(stuck))) > len(stuck):
-            stuck = await self._deliver(shard, rows)
+        more = True
+        while more:
+            limit = _BATCH + len(stuck)
+            rows = await self._shards.outbox(shard, limit)
+            if len(rows) > len(stuck):
+                stuck = await self._deliver(shard, rows)
+            # What came after the look has set the event again.
+            more = len(rows) == limit
         if stuck:
             raise next(iter(stuck.values()))
 

@@ -39,7 +39,7 @@ def money(account: Account) -> tuple[int, int]:
     return account.balance, account.available
 
 
-def finish(flags: TransferFlag, amount: int = 0, transfer_id: int = 11) -> Transfer:
+def finish(flags: int, amount: int = 0, transfer_id: int = 11) -> Transfer:
     """Post or void the hold."""
     return Transfer(transfer_id, amount=amount, flags=flags, pending_id=HOLD.id)
 
@@ -126,7 +126,7 @@ def test_a_chain_is_all_or_nothing(books: Books, position: int) -> None:
 
 
 @pytest.mark.parametrize("flags", [POST, VOID])
-def test_a_failed_chain_gives_a_finished_hold_back(books: Books, flags: TransferFlag) -> None:
+def test_a_failed_chain_gives_a_finished_hold_back(books: Books, flags: int) -> None:
     books.apply([HOLD], NOW_US)
     before = deepcopy(books)
     chain = [
