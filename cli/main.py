@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import os
 import sys
 
 from rich.console import Console
@@ -40,6 +41,8 @@ ROOMS: dict[str, tuple[str, str]] = {
 
 def main() -> None:
     """Run a command; a Complaint becomes one line and exit code 1, Ctrl-C exit code 130."""
+    # gRPC's own lines on stderr say nothing that our one clear line does not.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     words = sys.argv[1:]
     if words[:1] == ["--version"]:
         print(f"kessai {importlib.metadata.version('kessai')}")  # noqa: T201

@@ -23,6 +23,7 @@ import grpc.aio
 import uvloop
 
 from kessai.channel import open_channel
+from kessai.complaint import Complaint
 from simulators.load import books, payments
 from simulators.load.audit import Acknowledged, audit
 from simulators.load.books import Population
@@ -146,7 +147,10 @@ class _WireBench:
         prepared = await self._prepare(int(per_second * seconds))
         run = await open_loop(lines.settle, prepared, per_second, random.Random(SEED))  # noqa: S311
         await self._check(run)
-        return run.latencies_ms(seconds * _TRIM)
+        latencies = run.latencies_ms(seconds * _TRIM)
+        if not latencies:
+            raise Complaint("no payment was answered in time: measure longer, with --seconds")
+        return latencies
 
     async def _prepare(self, count: int) -> list[Payment]:
         loop = asyncio.get_running_loop()

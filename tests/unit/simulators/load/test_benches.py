@@ -38,7 +38,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Parties]:
 def test_the_wire_bench_measures_and_its_books_verify(tmp_path: Path) -> None:
     """Settlements and no-ops were answered, none was dropped, and all are in the books."""
     told: list[str] = []
-    figures = run_wire(tmp_path, 2.0, 200, told.append)
+    figures = run_wire(tmp_path, 6.0, 200, told.append)
     assert figures.settlements_per_second > 10
     assert figures.noop_per_second > figures.settlements_per_second
     assert 0 < figures.p50_ms <= figures.p99_ms
