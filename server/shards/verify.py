@@ -121,25 +121,33 @@ def _cross_check(
     readers: Sequence[Reader], replays: Sequence[Replay], report: Report
 ) -> list[_Suspect]:
     suspects: list[_Suspect] = []
-    arrived = {key for replay in replays for key in replay.arrived}
-    owed = {key: row for replay in replays for key, row in replay.owed.items()}
+    arrivals = [arrival for replay in replays for arrival in replay.arrived.items()]
+    arrived = {key for key, _ in arrivals}
+    brought = {read_origin(row.body)[:2] for _, row in arrivals}
+    owed = {
+        (shard, debt.log_sequence): debt
+        for shard, replay in enumerate(replays)
+        for debt in replay.owed.values()
+    }
     for shard, (reader, replay) in enumerate(zip(readers, replays, strict=True)):
         outbox = {row.log_sequence: row for row in reader.outbox(limit=2**62)}
         for key, debt in replay.owed.items():
             in_outbox = outbox.pop(debt.log_sequence, None)
             if in_outbox not in (None, debt):
                 report.faults.append(f"shard {shard}: the outbox owes {in_outbox}, not {debt}")
-            if key in arrived:
+            if (shard, debt.log_sequence) in brought:
                 continue
             report.in_transit += 1
-            if in_outbox is None:
+            if key in arrived:
+                report.faults.append(f"shard {shard}: another payment has the id of {debt}")
+            elif in_outbox is None:
                 target = replay.place.slots.shard_of(debt.payee)
                 fault = f"shard {shard}: {debt} never arrived"
                 suspects.append(_Suspect(fault, target, key, replays[target].sequence))
         report.faults += (f"shard {shard}: {row} was never owed" for row in outbox.values())
         for key, row in replay.arrived.items():
-            debt_of = owed.get(key)
             source, log_sequence, code = read_origin(row.body)
+            debt_of = owed.get((source, log_sequence))
             if debt_of is None:
                 fault = f"shard {shard}: log row {row.sequence} arrived and was never owed"
                 read_to = replays[source].sequence
