@@ -6,6 +6,7 @@ import os
 import random
 from collections.abc import Generator
 
+import grpc.aio
 import pytest
 from hypothesis import settings
 
@@ -15,6 +16,17 @@ settings.load_profile("kessai")
 
 Report = pytest.TestReport
 _SEED = pytest.StashKey[int]()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _grpc_stays_up() -> None:
+    """Keep gRPC's poller for the whole session.
+
+    Else it ends with the last server or channel, and starts anew with the next test's, on another
+    event loop. A full run once ended with a segmentation fault outside of Python; no other process
+    of ours does that.
+    """
+    grpc.aio.init_grpc_aio()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -15,7 +15,7 @@ from server.ledger.account import Account
 from server.shards.address import ShardAddress
 from server.shards.placement import ShardPlace, SlotMap
 from server.shards.settlement_log import LogRow
-from server.shards.shard import Shard, writing_lane
+from server.shards.shard import Shard, WritingLane, writing_lane
 from server.shards.store import BookedEntry, OutboxRow, Total
 
 
@@ -105,15 +105,17 @@ def open_shards(
 ) -> Shards:
     """Open all shards; Complaint if one is missing, cannot be reached, or is another's."""
     shards: list[Shard] = []
-    local = writing_lane("shards")
+    local: WritingLane | None = None
     with ExitStack() as undo:
-        undo.callback(local.close)
         for address in addresses:
             store = address.open_store()
             undo.callback(store.close)
             reader = address.open_reader()
             undo.callback(reader.close)
             place = ShardPlace(address.shard, slots)
+            if address.is_local and local is None:
+                local = writing_lane("shards")
+                undo.callback(local.close)
             writing = local if address.is_local else None
             shards.append(Shard(place, store, reader, now_us, on_owed, writing))
         undo.pop_all()
