@@ -11,9 +11,10 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 from kessai.account_number import format_account, make_account
@@ -29,15 +30,13 @@ from server.domain.command import Command
 from server.domain.history import operator_input_hash
 from server.shards.address import sqlite_urls
 from server.shards.placement import ShardPlace
-from server.shards.router import shard_path
 from server.shards.shard import Shard
-from server.shards.sqlite_reader import SqliteReader
-from server.shards.sqlite_store import SqliteStore
 
 CURRENCY = "EUR"
 DEPOSIT_MINOR = 10_000_000
 
-_SHARDS = 4
+SHARDS = 4
+
 _CUSTOMERS_BRANCH, _MERCHANTS_BRANCH = 1, 2
 _AGO_US = 3_600_000_000
 _AT_ONCE = 4096
@@ -61,6 +60,17 @@ class Population:
         return make_account(_MERCHANTS_BRANCH, index + 1)
 
 
+class Payees(StrEnum):
+    """How payments are spread over the payees."""
+
+    UNIFORM = "uniform"
+    ZIPF = "zipf"
+
+    def weight(self, rank: int) -> float:
+        """Give the weight of the payee of a rank from 0: all alike, or 1/(rank + 1)."""
+        return 1.0 if self is Payees.UNIFORM else 1 / (rank + 1)
+
+
 def wallet_name(index: int) -> str:
     """Name a wallet by its index from 0."""
     return f"w{index}"
@@ -71,13 +81,15 @@ def merchant_name(index: int) -> str:
     return f"m{index}"
 
 
-def create_folder(folder: Path) -> None:
-    """Make a data folder as `kessai init` does, on free ports of this machine."""
+def create_folder(folder: Path, urls: Sequence[str] = ()) -> None:
+    """Make a data folder as `kessai init` does, on free ports of this machine.
+
+    `urls` are the addresses of its shards; without them it has four in files of its own.
+    """
     free = "127.0.0.1:0"
     config = ServerConfig(listen=free, pairing_listen=free, metrics_listen=free)
-    data_folder.create(
-        folder, "bench.example", sqlite_urls(_SHARDS), config, main.now_us, os.urandom
-    )
+    shards = urls or sqlite_urls(SHARDS)
+    data_folder.create(folder, "bench.example", shards, config, main.now_us, os.urandom)
 
 
 def die_quietly() -> None:
@@ -87,16 +99,17 @@ def die_quietly() -> None:
 
 def fill(folder: Path, population: Population, pool: Executor) -> list[Future[None]]:
     """Begin to open all accounts, the customers' with money; a future for each shard."""
-    return [pool.submit(_fill_shard, folder, shard, population) for shard in range(_SHARDS)]
+    shards = range(data_folder.read_books(folder).shards)
+    return [pool.submit(_fill_shard, folder, shard, population) for shard in shards]
 
 
 def _fill_shard(folder: Path, number: int, population: Population) -> None:
     books = data_folder.read_books(folder)
-    path = shard_path(folder, number)
+    address = books.addresses(folder)[number]
     place = ShardPlace(number, books.slots)
-    store = SqliteStore(path, number, books.id)
-    reader = SqliteReader(path, number, books.id)
-    shard = Shard(place, store, reader, _an_hour_ago, lambda shard: None)
+    shard = Shard(
+        place, address.open_store(), address.open_reader(), _an_hour_ago, lambda shard: None
+    )
     try:
         asyncio.run(_submit(shard, _commands(place, population)))
     finally:

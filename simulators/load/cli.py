@@ -19,7 +19,9 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from kessai.complaint import Complaint
-from simulators.load.figures import TapFigures, WireFigures
+from simulators.load.books import Payees
+from simulators.load.engine import run_engine
+from simulators.load.figures import Figures
 from simulators.load.tap import run_tap
 from simulators.load.wire import run_wire
 
@@ -47,6 +49,20 @@ def wire(
     """Signed settlements a second over mutual TLS, against no-op calls of the same server."""
     with _measuring(folder) as (place, tell):
         figures = run_wire(place, seconds, accounts, tell)
+    _print(figures, json)
+
+
+@bench.command()
+def engine(
+    seconds: Annotated[float, typer.Option(min=2, help="Seconds of load.")] = 20,
+    accounts: Annotated[int, typer.Option(min=100, help="Funded accounts.")] = 10_000,
+    payees: Annotated[Payees, typer.Option(help="How payments are spread.")] = Payees.UNIFORM,
+    folder: Folder = Path("."),
+    json: Json = False,
+) -> None:
+    """Durable settlements a second through the shards, against pgbench on the same disk."""
+    with _measuring(folder) as (place, tell):
+        figures = run_engine(place, seconds, accounts, payees, tell)
     _print(figures, json)
 
 
@@ -89,7 +105,7 @@ def _silence_the_agent() -> None:
     logging.getLogger("nfc").setLevel(logging.CRITICAL)
 
 
-def _print(figures: WireFigures | TapFigures, as_json: bool) -> None:
+def _print(figures: Figures, as_json: bool) -> None:
     Console().print(figures.draw())
     if as_json:
         print(figures.to_json())  # noqa: T201

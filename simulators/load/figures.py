@@ -6,11 +6,24 @@ Used by `wire.py`, `tap.py` and `cli.py`.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
+
+
+class Figures(Protocol):
+    """What every bench gives."""
+
+    def to_json(self) -> str:
+        """Write the figures that are compared from run to run as one JSON object."""
+        ...
+
+    def draw(self) -> Table:
+        """Draw all figures for people."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +107,77 @@ class TapFigures:
         return _draw("from the touch to the till's verdict", rows)
 
 
+@dataclass(frozen=True, slots=True)
+class EngineFigures:
+    """What `kessai bench engine` measured; None where there was no PostgreSQL, and the note why."""
+
+    settlements_per_second: float
+    postgresql_settlements_per_second: float | None
+    pgbench_tps: float | None
+    note: str = ""
+
+    @property
+    def ratio(self) -> float | None:
+        """How many transactions of pgbench's the SQLite shards' settlements are."""
+        return _ratio(self.settlements_per_second, self.pgbench_tps)
+
+    @property
+    def postgresql_ratio(self) -> float | None:
+        """The same for the settlements on PostgreSQL shards."""
+        return _ratio(self.postgresql_settlements_per_second, self.pgbench_tps)
+
+    def to_json(self) -> str:
+        """Write the figures that are compared from run to run as one JSON object."""
+        return json.dumps(
+            {
+                "settlements_per_second": round(self.settlements_per_second),
+                "pgbench_tps": _rounded(self.pgbench_tps),
+                "ratio": _rounded(self.ratio, 2),
+                "postgresql_settlements_per_second": _rounded(
+                    self.postgresql_settlements_per_second
+                ),
+                "postgresql_pgbench_tps": _rounded(self.pgbench_tps),
+                "postgresql_ratio": _rounded(self.postgresql_ratio, 2),
+            }
+        )
+
+    def draw(self) -> Table:
+        """Draw all figures for people."""
+        rows = (
+            ("settlements on SQLite shards", f"{self.settlements_per_second:,.0f}", "a second"),
+            *_row("settlements on PostgreSQL", self.postgresql_settlements_per_second, ",.0f"),
+            *_row("pgbench's TPC-B on that PostgreSQL", self.pgbench_tps, ",.0f"),
+            *_row("SQLite shards to pgbench", self.ratio, ".2f", ""),
+            *_row("PostgreSQL shards to pgbench", self.postgresql_ratio, ".2f", ""),
+        )
+        return _draw("through the shards: signed, posted, chained, durable", rows, self.note)
+
+
 def percentile(ordered: Sequence[float], percent: int) -> float:
     """Give the smallest value that at least so many percent of a sorted sequence do not exceed."""
     return ordered[max(0, -(-len(ordered) * percent // 100) - 1)]
 
 
-def _draw(title: str, rows: Sequence[tuple[str, str, str]]) -> Table:
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, show_header=False)
+def _ratio(figure: float | None, rival: float | None) -> float | None:
+    return figure / rival if figure is not None and rival else None
+
+
+def _rounded(figure: float | None, digits: int | None = None) -> float | None:
+    return None if figure is None else round(figure, digits)
+
+
+def _row(
+    what: str, figure: float | None, digits: str, unit: str = "a second"
+) -> Iterator[tuple[str, str, str]]:
+    if figure is not None:
+        yield what, format(figure, digits), unit
+
+
+def _draw(title: str, rows: Sequence[tuple[str, str, str]], note: str = "") -> Table:
+    table = Table(
+        title=title, title_justify="left", box=SIMPLE_HEAD, show_header=False,
+        caption=note or None, caption_justify="left",
+    )  # fmt: skip
     table.add_column()
     table.add_column(justify="right", style="bold cyan")
     table.add_column(style="bright_black")

@@ -7,10 +7,7 @@ is the pool's initializer. Used by `wire.py`.
 
 from __future__ import annotations
 
-import hashlib
-import os
 import random
-import time
 from dataclasses import dataclass, field
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -18,7 +15,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_der_private_key
 
-from kessai.account_number import format_account
 from kessai.envelope import (
     PAYMENT_AUTHORIZATION,
     PAYMENT_REQUEST,
@@ -27,27 +23,19 @@ from kessai.envelope import (
     open_signed,
     sign,
 )
-from kessai.money import Money
-from kessai.request_id import format_request_id, new_request_id
+from kessai.request_id import format_request_id
 from kessai.seal import seal
 from kessai.v1 import payment_pb2
 from kessai.v1.envelope_pb2 import Sealed, Signed
 from kessai.v1.payment_pb2 import (
-    LineItem,
-    PaymentAuthorization,
     PaymentRequest,
     Receipt,
     SettlePaymentRequest,
     SettlePaymentResponse,
 )
-from simulators.load.books import CURRENCY, Population, die_quietly
+from simulators.load.books import Population, die_quietly
+from simulators.load.documents import DEAREST_MINOR, agree, ask
 from simulators.load.parties import Parties
-
-# A payment must reach the switch within this time after it was prepared.
-LIFETIME_US = 120_000_000
-
-_DEAREST_MINOR = 2000
-_TEA = 199
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +113,7 @@ def check(answers: list[Answered]) -> Checked:
 def _prepare(dice: random.Random) -> Payment:
     signers = _signers
     terminal = dice.randrange(len(signers.terminals))
-    request, signed_request = _ask(terminal, dice.randrange(1, _DEAREST_MINOR))
+    request, signed_request = _ask(terminal, dice.randrange(1, DEAREST_MINOR))
     index = dice.randrange(signers.population.accounts)
     message = SettlePaymentRequest(
         request_id=format_request_id(request.request_id),
@@ -138,40 +126,17 @@ def _prepare(dice: random.Random) -> Payment:
 
 def _ask(terminal: int, price: int) -> tuple[PaymentRequest, Signed]:
     merchant_id, terminal_id, terminal_key = _signers.terminals[terminal]
-    now_us = time.time_ns() // 1000
-    request_id = new_request_id(now_us // 1000, os.urandom)
-    request = PaymentRequest(
-        request_id=request_id,
-        merchant_id=merchant_id,
-        terminal_id=terminal_id,
-        order_id=request_id.hex(),
-        items=[
-            LineItem(gtin="04006381333931", description="Pen", quantity=1, unit_price_minor=price),
-            LineItem(gtin="04012345678901", description="Tea", quantity=2, unit_price_minor=_TEA),
-        ],
-        total=Money(price + 2 * _TEA, CURRENCY).to_proto(),
-    )
-    request.create_time.FromMicroseconds(now_us)
-    request.expire_time.FromMicroseconds(now_us + LIFETIME_US)
+    request = ask(merchant_id, terminal_id, price)
     return request, sign(PAYMENT_REQUEST, request, terminal_key)
 
 
 def _authorize(index: int, request: PaymentRequest, signed_request: Signed) -> Sealed:
     signers = _signers
     account, _ = signers.population.account(index)
-    request_hash = hashlib.sha256(signed_request.payload).digest()
-    authorization = PaymentAuthorization(
-        request_hash=request_hash,
-        merchant_id=request.merchant_id,
-        terminal_id=request.terminal_id,
-        amount=request.total,
-        account_number=format_account(account),
-        customer_verification=payment_pb2.CUSTOMER_VERIFICATION_DEVICE_PIN,
-        expire_time=request.expire_time,
-    )
+    authorization = agree(request, signed_request, account)
     wallet_key = signers.wallets[index % signers.population.wallets]
     opened = sign(PAYMENT_AUTHORIZATION, authorization, wallet_key).SerializeToString()
-    return seal(opened, signers.sealing_key, request_hash)
+    return seal(opened, signers.sealing_key, authorization.request_hash)
 
 
 def _fault(answered: Answered) -> str:

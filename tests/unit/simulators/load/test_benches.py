@@ -12,11 +12,13 @@ from kessai.channel import CHANNEL_OPTIONS
 from kessai.complaint import Complaint
 from kessai.v1.payment_pb2 import SettlePaymentRequest
 from kessai.v1.payment_pb2_grpc import PaymentServiceStub
-from simulators.load import books, payments
+from simulators.load import books, engine, payments
 from simulators.load.audit import Acknowledged, audit
-from simulators.load.books import Population
+from simulators.load.books import Payees, Population
+from simulators.load.engine import run_engine
 from simulators.load.parties import Parties, enroll
 from simulators.load.payments import Answered, Checked, Payment
+from simulators.load.postgres_server import MISSING, find_binaries
 from simulators.load.switch_process import SwitchProcess
 from simulators.load.tap import run_tap
 from simulators.load.wire import run_wire
@@ -45,6 +47,28 @@ def test_the_wire_bench_measures_and_its_books_verify(tmp_path: Path) -> None:
     assert 0 < figures.rss_mb <= figures.peak_mb
     assert figures.acknowledged > 50
     assert told[-1] == "verifying the books"
+
+
+def test_the_engine_bench_measures_both_engines_beside_their_rival(tmp_path: Path) -> None:
+    """Money crosses shards, the books verify, and PostgreSQL is measured where there is one."""
+    figures = run_engine(tmp_path, 2.0, 200, Payees.ZIPF, lambda doing: None)
+    assert figures.settlements_per_second > 10
+    if find_binaries() is None:
+        assert (figures.note, figures.ratio, figures.postgresql_ratio) == (MISSING, None, None)
+    else:
+        assert figures.pgbench_tps
+        assert figures.postgresql_settlements_per_second
+        assert not figures.note
+
+
+def test_without_postgresql_there_is_no_ratio(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The settlements are measured all the same, and one line says what is missing."""
+    monkeypatch.setattr(engine, "find_binaries", lambda: None)
+    figures = run_engine(tmp_path, 2.0, 200, Payees.UNIFORM, lambda doing: None)
+    assert figures.settlements_per_second > 10
+    assert (figures.note, figures.ratio, figures.postgresql_ratio) == (MISSING, None, None)
 
 
 def test_the_tap_bench_measures_both_radios(tmp_path: Path) -> None:

@@ -8,9 +8,10 @@ import json
 import pytest
 from rich.console import Console
 
-from simulators.load.figures import TapFigures, WireFigures, percentile
+from simulators.load.figures import EngineFigures, Figures, TapFigures, WireFigures, percentile
 
 WIRE = WireFigures(1000.4, 2500.0, 3.14159, 27.5, 120.04, 130.0, 0, 12_345)
+ENGINE = EngineFigures(12_345.0, 6000.4, 2469.0)
 TAP = TapFigures(40.04, 60.06, 120.0, 160.16, 200, 208)
 
 
@@ -49,12 +50,27 @@ def test_the_json_of_the_tap_bench() -> None:
     assert json.loads(TAP.to_json()) == {"p50_ms": 40.0, "p99_ms": 60.1, "p99_air_ms": 160.2}
 
 
-@pytest.mark.parametrize("figures", [WIRE, TAP])
-def test_the_table_fits_a_terminal(figures: WireFigures | TapFigures) -> None:
+def test_the_json_of_the_engine_bench() -> None:
+    """One line, with exactly these keys; null where there was no PostgreSQL."""
+    assert json.loads(ENGINE.to_json()) == {
+        "settlements_per_second": 12_345,
+        "pgbench_tps": 2469,
+        "ratio": 5.0,
+        "postgresql_settlements_per_second": 6000,
+        "postgresql_pgbench_tps": 2469,
+        "postgresql_ratio": 2.43,
+    }
+    alone = json.loads(EngineFigures(1000.0, None, None).to_json())
+    assert alone.pop("settlements_per_second") == 1000
+    assert set(alone.values()) == {None}
+
+
+@pytest.mark.parametrize("figures", [WIRE, TAP, ENGINE])
+def test_the_table_fits_a_terminal(figures: Figures) -> None:
     """Eighty columns, and every figure is there."""
     console = Console(width=80, record=True, file=io.StringIO())
     console.print(figures.draw())
     text = console.export_text()
     assert max(map(len, text.splitlines())) <= 80
-    expected = "12,345" if isinstance(figures, WireFigures) else "160"
+    expected = "160" if figures is TAP else "12,345"
     assert expected in text
