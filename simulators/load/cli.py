@@ -54,7 +54,7 @@ def wire(
 
 @bench.command()
 def engine(
-    seconds: Annotated[float, typer.Option(min=2, help="Seconds of load.")] = 20,
+    seconds: Annotated[float, typer.Option(min=2, help="Seconds of load.")] = 15,
     accounts: Annotated[int, typer.Option(min=100, help="Funded accounts.")] = 10_000,
     payees: Annotated[Payees, typer.Option(help="How payments are spread.")] = Payees.UNIFORM,
     folder: Folder = Path("."),

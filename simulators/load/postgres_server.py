@@ -116,12 +116,12 @@ class PostgresServer:
         return f"--host={self.folder}", f"--port={_PORT}", "--username=postgres", "postgres"
 
     def _answers(self) -> bool:
-        words = [self.binaries / "pg_isready", "-q", *self._where()[:2]]
+        words = [str(self.binaries / "pg_isready"), "-q", *self._where()[:2]]
         asked = subprocess.run(words, check=False, timeout=_LIMIT_S, **_unprivileged())
         return asked.returncode == 0
 
     def _run(self, program: str, *words: str, limit_s: float = _LIMIT_S) -> str:
-        command = [self.binaries / program, *words]
+        command = [str(self.binaries / program), *words]
         done = subprocess.run(
             command,
             check=False,
