@@ -122,7 +122,7 @@ class PostgresServer:
 
     def _run(self, program: str, *words: str, limit_s: float = _LIMIT_S) -> str:
         command = [str(self.binaries / program), *words]
-        done = subprocess.run(
+        done: subprocess.CompletedProcess[str] = subprocess.run(
             command,
             check=False,
             capture_output=True,
