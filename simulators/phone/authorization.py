@@ -12,19 +12,23 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 from kessai.envelope import PAYMENT_AUTHORIZATION, sign
 from kessai.seal import seal
 from kessai.v1 import payment_pb2
-from kessai.v1.payment_pb2 import PaymentAuthorization
+from kessai.v1.payment_pb2 import CustomerVerification, PaymentAuthorization
 from simulators.phone.purchase import Purchase
 
 
-def write_authorization(purchase: Purchase, account_number: str) -> PaymentAuthorization:
-    """Write what the customer agrees to, after the PIN was checked; void when the request is."""
+def write_authorization(
+    purchase: Purchase,
+    account_number: str,
+    verification: CustomerVerification.ValueType = payment_pb2.CUSTOMER_VERIFICATION_DEVICE_PIN,
+) -> PaymentAuthorization:
+    """Write what the customer agrees to, verified as told; void when the request is."""
     return PaymentAuthorization(
         request_hash=purchase.request_hash,
         merchant_id=purchase.request.merchant_id,
         terminal_id=purchase.request.terminal_id,
         amount=purchase.request.total,
         account_number=account_number,
-        customer_verification=payment_pb2.CUSTOMER_VERIFICATION_DEVICE_PIN,
+        customer_verification=verification,
         expire_time=purchase.request.expire_time,
     )
 

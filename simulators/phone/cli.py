@@ -20,8 +20,16 @@ from rich.console import Console
 
 from kessai.complaint import Complaint
 from kessai.device_identity import load_identity
+from kessai.money import Money, MoneyError
 from kessai.v1.account_pb2 import Account, ListEntriesResponse
-from simulators.phone.customer import Approving, AtTheKeyboard, Customer, Declining, Thinking
+from simulators.phone.customer import (
+    Approving,
+    AtTheKeyboard,
+    Customer,
+    Declining,
+    GivingUp,
+    Thinking,
+)
 from simulators.phone.field import open_field
 from simulators.phone.misbehaviour import Misbehaviour
 from simulators.phone.papers import draw_balances, draw_purchases, draw_statement
@@ -45,9 +53,10 @@ _BETWEEN_TAPS_S = 0.5
 
 
 class Answer(StrEnum):
-    """What the customer does."""
+    """What the customer does; with `agree` nobody enters a PIN."""
 
     APPROVE = "approve"
+    AGREE = "agree"
     DECLINE = "decline"
     WRONG_PIN = "wrong-pin"
     ASK = "ask"
@@ -80,6 +89,29 @@ def pair(
     Console().print(f"[green]Paired[/] as {identity.device}, at {identity.server_address}.")
 
 
+@phone.command("without-pin")
+def without_pin(
+    folder: Folder,
+    limit: Annotated[str, typer.Argument(help='Such as "5.00 EUR", or "never".')],
+    pin: Annotated[str, typer.Option(prompt=True, hide_input=True, help="The phone's PIN.")],
+) -> None:
+    """Need no PIN up to an amount, where the merchant allows that too; "never" turns it off."""
+    vault = Vault(folder)
+    try:
+        if limit == "never":
+            vault.unlock(pin)
+            vault.forbid_small()
+            Console().print("The PIN is asked for every amount.")
+            return
+        amount, _, currency = limit.partition(" ")
+        vault.allow_small(pin, Money.parse(amount, currency), os.urandom)
+    except MoneyError as error:
+        raise Complaint(f"{error}. Nothing was changed.") from None
+    except (WrongPin, VaultLocked) as error:
+        raise Complaint(f"The PIN does not fit ({error}). Nothing was changed.") from None
+    Console().print(f"No PIN is asked up to [bold]{vault.small_limit}[/] where merchants allow it.")
+
+
 @phone.command()
 def tap(
     folder: Folder,
@@ -100,6 +132,7 @@ def tap(
     authorize_minor: Annotated[int, typer.Option(help="Agree to another amount.")] = 0,
     authorize_merchant: Annotated[str, typer.Option(help="Agree to another shop.")] = "",
     authorize_terminal: Annotated[str, typer.Option(help="Agree to another terminal.")] = "",
+    unverified: Annotated[bool, typer.Option("--unverified", help="Claim no PIN.")] = False,
 ) -> None:
     """Hold the phone to a reader until its purchase is over; exit code 3 if it was not paid."""
     misbehaviour = Misbehaviour(
@@ -112,6 +145,7 @@ def tap(
         amount_minor=authorize_minor,
         merchant_id=authorize_merchant,
         terminal_id=authorize_terminal,
+        claim_unverified=unverified,
     )
     console = Console(stderr=events)
     customer = _customer(answer, pin, think, console)
@@ -154,6 +188,7 @@ def _customer(answer: Answer, pin: str, think: float, console: Console) -> Custo
         raise Complaint("A customer who approves needs --pin.")
     customers: dict[Answer, Customer] = {
         Answer.APPROVE: Approving(pin),
+        Answer.AGREE: GivingUp(()),
         Answer.DECLINE: Declining(),
         Answer.WRONG_PIN: Approving(pin or WRONG_PIN),
         Answer.ASK: AtTheKeyboard(console),

@@ -1,8 +1,8 @@
 """Getting the customer's consent: show the purchase, ask, check the PIN, sign, keep (row B1).
 
 Runs in the wallet's customer thread, one purchase at a time, so that what the customer sees is what
-the PIN is for. The key is under the PIN: without it nothing is signed, also where a merchant would
-allow that. Called by `wallet`.
+the PIN is for. The key is under the PIN: without it nothing is signed, but for amounts that both
+the customer (`Vault.allow_small`) and the merchant certificate let pass. Called by `wallet`.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from collections.abc import Callable
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 
-from kessai.v1 import decline_pb2, tap_pb2
-from kessai.v1.payment_pb2 import PaymentAuthorization
+from kessai.v1 import decline_pb2, payment_pb2, tap_pb2
+from kessai.v1.payment_pb2 import CustomerVerification, PaymentAuthorization
 from kessai.v1.tap_pb2 import TapStatus
 from simulators.phone import screen
 from simulators.phone.authorization import sign_and_seal, write_authorization
@@ -27,6 +27,8 @@ Amend = Callable[[PaymentAuthorization], None]
 
 _AUTHORIZED = tap_pb2.TAP_STATUS_AUTHORIZED
 _DECLINED = tap_pb2.TAP_STATUS_CUSTOMER_DECLINED
+_NONE = payment_pb2.CUSTOMER_VERIFICATION_NONE
+_PIN = payment_pb2.CUSTOMER_VERIFICATION_DEVICE_PIN
 
 
 class Consent:
@@ -60,15 +62,19 @@ class Consent:
         self._show(screen.ask(purchase))
         if not self._customer.agrees(purchase):
             return self._decline(purchase)
-        try:
-            key = self._ask_for_pin(purchase)
-        except VaultLocked:
-            return self._locked()
+        verification = _NONE
+        key = self._vault.open_small(purchase.total) if purchase.needs_no_pin else None
+        if key is None:
+            verification = _PIN
+            try:
+                key = self._ask_for_pin(purchase)
+            except VaultLocked:
+                return self._locked()
         if key is None:
             return self._decline(purchase)
         if self._is_late(purchase):
             return tap_pb2.TAP_STATUS_REQUEST_REFUSED
-        return self._authorize(purchase, key)
+        return self._authorize(purchase, key, verification)
 
     def _ask_for_pin(self, purchase: Purchase) -> ec.EllipticCurvePrivateKey | None:
         was_wrong = False
@@ -84,9 +90,12 @@ class Consent:
                 was_wrong = True
 
     def _authorize(
-        self, purchase: Purchase, key: ec.EllipticCurvePrivateKey
+        self,
+        purchase: Purchase,
+        key: ec.EllipticCurvePrivateKey,
+        verification: CustomerVerification.ValueType,
     ) -> TapStatus.ValueType:
-        authorization = write_authorization(purchase, self._account_number)
+        authorization = write_authorization(purchase, self._account_number, verification)
         self._amend(authorization)
         sealed = sign_and_seal(authorization, key, self._sealing_key, purchase.request_hash)
         status = self._decide(purchase, _AUTHORIZED, sealed)

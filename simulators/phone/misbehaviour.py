@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from kessai.v1 import tap_pb2
+from kessai.v1 import payment_pb2, tap_pb2
 from kessai.v1.envelope_pb2 import Sealed
 from kessai.v1.payment_pb2 import PaymentAuthorization
 from kessai.v1.tap_pb2 import TapResponse
@@ -40,6 +40,8 @@ class Misbehaviour:
     """Authorise for this merchant, well signed."""
     terminal_id: str = ""
     """Authorise for this terminal, well signed."""
+    claim_unverified: bool = False
+    """Say that nobody verified the customer, whatever the amount."""
 
     def amend(self, authorization: PaymentAuthorization) -> None:
         """Change what is about to be signed."""
@@ -49,6 +51,8 @@ class Misbehaviour:
             authorization.merchant_id = self.merchant_id
         if self.terminal_id:
             authorization.terminal_id = self.terminal_id
+        if self.claim_unverified:
+            authorization.customer_verification = payment_pb2.CUSTOMER_VERIFICATION_NONE
 
 
 HONEST = Misbehaviour()

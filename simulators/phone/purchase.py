@@ -67,6 +67,14 @@ class Purchase:
         """What is to be paid."""
         return Money.from_proto(self.request.total)
 
+    @property
+    def needs_no_pin(self) -> bool:
+        """Tell whether the merchant lets this amount pass without a PIN, as the switch does."""
+        limit, total = self.certificate.unverified_limit, self.request.total
+        return (
+            total.currency_code == limit.currency_code and total.amount_minor <= limit.amount_minor
+        )
+
 
 def open_purchase(present: PresentPayment, switch_key: Ed25519PublicKey) -> Purchase:
     """Verify what a terminal presents; Refused if it is forged, or makes no sense."""

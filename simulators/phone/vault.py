@@ -5,6 +5,9 @@ counted, and the count is on the disk, before the PIN is checked; after five wro
 vault stays locked, whatever is entered, also after a restart. A real phone has a secure element
 do this, so that nobody can copy the files and guess at leisure; files can be copied, so this one
 shows the behaviour and not the strength. Used by `wallet` and, at pairing, by `cli` (row B1).
+
+The customer may also let small amounts pass without a PIN (rows B3, B4): a second copy of the key,
+tied to its limit, opens without one. There too a real phone's secure element keeps the limit.
 """
 
 from __future__ import annotations
@@ -30,13 +33,14 @@ from cryptography.hazmat.primitives.serialization import (
 from kessai.complaint import Complaint
 from kessai.durable_file import write_durably
 from kessai.envelope import raw_public_key
+from kessai.money import Money, MoneyError
 
 MAX_TRIES = 5
 MIN_PIN_DIGITS, MAX_PIN_DIGITS = 4, 12
 
 # OWASP's least for Argon2id: 19 MiB, two passes, one lane; about 30 ms.
 _MEMORY_KIB, _PASSES, _LANES = 19 * 1024, 2, 1
-_VAULT_FILE, _TRIES_FILE = "vault.json", "pin_tries"
+_VAULT_FILE, _TRIES_FILE, _SMALL_FILE = "vault.json", "pin_tries", "small_amounts.json"
 
 
 class WrongPin(Exception):
@@ -56,7 +60,7 @@ class Vault:
 
     def __init__(self, folder: Path) -> None:
         """Open the vault that `create` made; Complaint if there is none, or it is damaged."""
-        self._tries_path = folder / _TRIES_FILE
+        self._tries_path, self._small_path = folder / _TRIES_FILE, folder / _SMALL_FILE
         try:
             content = json.loads((folder / _VAULT_FILE).read_bytes())
             self._salt, self._nonce, self._sealed, self._public = (
@@ -118,6 +122,50 @@ class Vault:
             raise VaultLocked
         raise WrongPin(tries_left)
 
+    @property
+    def small_limit(self) -> Money | None:
+        """Up to which amount no PIN is needed, where the merchant allows it; None: never."""
+        try:
+            return Money.parse(*json.loads(self._small_path.read_bytes())["limit"])
+        except FileNotFoundError:
+            return None
+
+    def allow_small(self, pin: str, limit: Money, random_bytes: Callable[[int], bytes]) -> None:
+        """Need no PIN up to a limit from now on; raises what `unlock` does, and MoneyError."""
+        if limit.minor <= 0:
+            raise MoneyError("the limit must be more than zero")
+        key, secret, nonce = self.unlock(pin), random_bytes(32), random_bytes(12)
+        words = [limit.decimal(), limit.currency]
+        raw = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+        sealed = ChaCha20Poly1305(secret).encrypt(nonce, raw, "".join(words).encode())
+        content = {"secret": secret, "nonce": nonce, "key": sealed}
+        text = json.dumps({"limit": words} | {k: value.hex() for k, value in content.items()})
+        write_durably(self._small_path, text.encode(), private=True)
+
+    def forbid_small(self) -> None:
+        """Need the PIN for every amount from now on."""
+        self._small_path.unlink(missing_ok=True)
+
+    def open_small(self, amount: Money) -> ec.EllipticCurvePrivateKey | None:
+        """Give the signing key for an amount that needs no PIN; None if this one needs it.
+
+        A vault that is locked stays so.
+        """
+        limit = self.small_limit
+        if limit is None or self.tries_left == 0:
+            return None
+        if limit.currency != amount.currency or amount.minor > limit.minor:
+            return None
+        content = json.loads(self._small_path.read_bytes())
+        secret, nonce, sealed = (bytes.fromhex(content[k]) for k in ("secret", "nonce", "key"))
+        try:
+            raw = ChaCha20Poly1305(secret).decrypt(
+                nonce, sealed, "".join(content["limit"]).encode()
+            )
+        except InvalidTag:
+            return None  # the limit in the file is not the one that the customer set
+        return _load(raw)
+
     @contextmanager
     def _counted_try(self) -> Iterator[Callable[[], None]]:
         """Count a try durably, a byte each; the callable wipes the count after a right PIN."""
@@ -146,8 +194,12 @@ class Vault:
             raw = cipher.decrypt(self._nonce, self._sealed, self._public)
         except InvalidTag:
             return None
-        key = load_der_private_key(raw, password=None)
-        return key if isinstance(key, ec.EllipticCurvePrivateKey) else None
+        return _load(raw)
+
+
+def _load(raw: bytes) -> ec.EllipticCurvePrivateKey | None:
+    key = load_der_private_key(raw, password=None)
+    return key if isinstance(key, ec.EllipticCurvePrivateKey) else None
 
 
 def _check_pin(pin: str) -> None:

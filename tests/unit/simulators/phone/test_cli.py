@@ -16,9 +16,11 @@ import pytest
 from edge_agents.links.radio import open_radio
 from kessai.complaint import Complaint
 from kessai.device_identity import load_identity, write_identity
+from kessai.money import Money
 from simulators.phone.bank_line import open_bank_line
 from simulators.phone.cli import phone
 from simulators.phone.screen import Screen, View
+from simulators.phone.vault import Vault
 from tests.running import RunningSwitch
 from tests.unit.edge_agents.links.fields import PATIENCE_S, free_udp_port
 from tests.unit.simulators.phone.counter import PIN, Counter, hash_of, read, status_of
@@ -191,6 +193,25 @@ def test_complaints(words: tuple[str, ...], says: str, folder: Path) -> None:
     """One sentence each, before anything is held to a reader."""
     with pytest.raises(Complaint, match=says):
         run("tap", "--folder", str(folder), *words)
+
+
+def test_small_amounts_without_a_pin(folder: Path) -> None:
+    """Set and taken back with the PIN, and with nothing else."""
+    words = ("without-pin", "--folder", str(folder), "--pin")
+    assert "5.00 EUR" in run(*words, PIN, "5.00 EUR")
+    assert Vault(folder).small_limit == Money(500, "EUR")
+    for limit, pin, says in (
+        ("9.00 EUR", "0000", "PIN does not fit"),
+        ("never", "0000", "PIN does not fit"),
+        ("9.001 EUR", PIN, "not an amount"),
+        ("0.00 EUR", PIN, "more than zero"),
+        ("nine", PIN, "not a currency"),
+    ):
+        with pytest.raises(Complaint, match=says):
+            run(*words, pin, limit)
+        assert Vault(folder).small_limit == Money(500, "EUR")
+    assert "every amount" in run(*words, PIN, "never")
+    assert Vault(folder).small_limit is None
 
 
 def test_the_phone_is_drawn(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

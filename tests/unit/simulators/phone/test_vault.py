@@ -14,6 +14,7 @@ import pytest
 
 from kessai.complaint import Complaint
 from kessai.envelope import raw_public_key
+from kessai.money import Money
 from simulators.phone.vault import MAX_TRIES, Vault, VaultLocked, WrongPin
 
 
@@ -123,3 +124,37 @@ def test_no_vault(tmp_path: Path) -> None:
     """Says what to do."""
     with pytest.raises(Complaint, match="pair the phone first"):
         Vault(tmp_path)
+
+
+def test_small_amounts_pass_without_a_pin_once_the_customer_allowed_it(
+    vault: Vault, tmp_path: Path
+) -> None:
+    """Up to the limit and in its currency, also after a restart, until it is taken back."""
+    assert (vault.small_limit, vault.open_small(Money(1, "EUR"))) == (None, None)
+    with pytest.raises(WrongPin):
+        vault.allow_small("0000", Money(500, "EUR"), os.urandom)
+    vault.allow_small("1234", Money(500, "EUR"), os.urandom)
+    again = Vault(tmp_path)
+    key = again.open_small(Money(500, "EUR"))
+    assert key is not None
+    assert raw_public_key(key.public_key()) == vault.public_key
+    assert again.open_small(Money(501, "EUR")) is None
+    assert again.open_small(Money(1, "USD")) is None
+    again.forbid_small()
+    assert vault.open_small(Money(1, "EUR")) is None
+
+
+def test_a_limit_that_was_altered_opens_nothing(vault: Vault, tmp_path: Path) -> None:
+    vault.allow_small("1234", Money(500, "EUR"), os.urandom)
+    path = tmp_path / "small_amounts.json"
+    path.write_text(path.read_text().replace("5.00", "9.00"))
+    assert vault.small_limit == Money(900, "EUR")
+    assert vault.open_small(Money(100, "EUR")) is None
+
+
+def test_a_locked_vault_opens_for_no_small_amount(vault: Vault) -> None:
+    vault.allow_small("1234", Money(500, "EUR"), os.urandom)
+    for _ in range(MAX_TRIES):
+        with pytest.raises((WrongPin, VaultLocked)):
+            vault.unlock("9999")
+    assert vault.open_small(Money(1, "EUR")) is None

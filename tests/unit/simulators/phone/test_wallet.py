@@ -6,11 +6,19 @@ import queue
 import threading
 from pathlib import Path
 
+import pytest
+
 from kessai.envelope import PAYMENT_AUTHORIZATION, load_public_key, open_signed
+from kessai.money import Money
 from kessai.seal import unseal
 from kessai.v1 import decline_pb2, payment_pb2
 from kessai.v1.envelope_pb2 import Signed
-from kessai.v1.payment_pb2 import PaymentAuthorization, PaymentRequest, Receipt
+from kessai.v1.payment_pb2 import (
+    MerchantCertificate,
+    PaymentAuthorization,
+    PaymentRequest,
+    Receipt,
+)
 from simulators.phone.customer import Approving, Declining, GivingUp, Thinking
 from simulators.phone.screen import View
 from tests.unit.simulators.phone.conftest import PocketMaker
@@ -281,3 +289,31 @@ def test_nothing_is_given_that_is_not_kept(
     kept = make_pocket().store.find(hash_of(request))
     assert kept is not None
     assert kept.sealed == read(answer).sealed_authorization.SerializeToString()
+
+
+@pytest.mark.parametrize(
+    ("wallet_minor", "merchant_minor", "verification"),
+    [(500, 500, "NONE"), (499, 500, "DEVICE_PIN"), (500, 499, "DEVICE_PIN"),
+     (500, 0, "DEVICE_PIN"), (0, 500, "DEVICE_PIN")],
+)  # fmt: skip
+def test_the_pin_is_left_out_where_both_allow_it(
+    counter: Counter,
+    make_pocket: PocketMaker,
+    wallet_minor: int,
+    merchant_minor: int,
+    verification: str,
+) -> None:
+    """The customer and the merchant certificate, each up to a limit of its own: 5.00 is paid."""
+    pocket, request = make_pocket(), counter.request()
+    if wallet_minor:
+        pocket.vault.allow_small(PIN, Money(wallet_minor, "EUR"), counter.random_bytes)
+
+    def limit(certificate: MerchantCertificate) -> None:
+        if merchant_minor:
+            certificate.unverified_limit.CopyFrom(Money(merchant_minor, "EUR").to_proto())
+
+    answer = pocket.wallet.answer(counter.present(request, counter.certificate(limit)))
+    said = open_authorization(answer, request, counter).customer_verification
+    assert said == payment_pb2.CustomerVerification.Value(f"CUSTOMER_VERIFICATION_{verification}")
+    asked_for_pin = View.ENTER_PIN in [page.view for page in pocket.pages]
+    assert asked_for_pin == (verification == "DEVICE_PIN")
