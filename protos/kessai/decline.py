@@ -95,6 +95,44 @@ MEANINGS: dict[DeclineReason.ValueType, Meaning] = {
         "This register's clock is ahead: set it, then start again.",
         True,
     ),
+    decline_pb2.DECLINE_REASON_TICKET_OFFER_UNKNOWN: Meaning(
+        "This ticket is not on sale. No money was moved.",
+        "This ticket is not on sale: the machine's offers are old.",
+        False,
+    ),
+    decline_pb2.DECLINE_REASON_TICKET_ORDER_WRONG: Meaning(
+        "The price of these tickets is wrong. No money was moved.",
+        "The order's prices or numbers are wrong: the machine's offers are old.",
+        False,
+    ),
+    decline_pb2.DECLINE_REASON_TICKET_HOLDER_MISSING: Meaning(
+        "This phone cannot hold tickets: update it. No money was moved.",
+        "The phone cannot hold tickets.",
+        False,
+    ),
+    decline_pb2.DECLINE_REASON_TICKET_INVALID: Meaning(
+        "This is no ticket for here.", "Not a ticket of this venue and event.", False
+    ),
+    decline_pb2.DECLINE_REASON_TICKET_NOT_HOLDER: Meaning(
+        "This ticket belongs to another phone.", "A copy: the phone lacks the ticket's key.", False
+    ),
+    decline_pb2.DECLINE_REASON_TICKET_NOT_IN_TIME: Meaning(
+        "This ticket is not valid now.", "The ticket is not valid now.", True
+    ),
+    decline_pb2.DECLINE_REASON_TICKET_USED: Meaning(
+        "This ticket was used.", "Nothing is left on the ticket.", False
+    ),
+    decline_pb2.DECLINE_REASON_TICKET_REFUNDED: Meaning(
+        "You gave this ticket back.", "The ticket was refunded.", False
+    ),
+    decline_pb2.DECLINE_REASON_TICKET_REVOKED: Meaning(
+        "This ticket was revoked. Ask the venue.", "The ticket was revoked.", False
+    ),
+    decline_pb2.DECLINE_REASON_ENTRANCE_OUT_OF_SERVICE: Meaning(
+        "This door is out of service. Your ticket was not used.",
+        "The door, its hub or its deny list fails.",
+        True,
+    ),
 }
 
 

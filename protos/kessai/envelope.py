@@ -30,6 +30,7 @@ PAYMENT_REQUEST = "payment-request"
 PAYMENT_AUTHORIZATION = "payment-authorization"
 MERCHANT_CERTIFICATE = "merchant-certificate"
 RECEIPT = "receipt"
+TICKET = "ticket"
 
 MAX_PAYLOAD_BYTES = 16 * 1024
 KEY_ID_BYTES = 16

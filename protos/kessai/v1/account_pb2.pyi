@@ -40,6 +40,8 @@ class _EntryKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EntryKind.V
     """A hold that was captured."""
     ENTRY_KIND_MERGE: _EntryKind.ValueType  # 5
     """What an auxiliary of a distributed account held; the counterparty is the account itself."""
+    ENTRY_KIND_REFUND: _EntryKind.ValueType  # 10
+    """A payment or a part of it that went back to who had paid."""
 
 class EntryKind(_EntryKind, metaclass=_EntryKindEnumTypeWrapper):
     """What a movement was."""
@@ -56,6 +58,8 @@ ENTRY_KIND_CAPTURE: EntryKind.ValueType  # 4
 """A hold that was captured."""
 ENTRY_KIND_MERGE: EntryKind.ValueType  # 5
 """What an auxiliary of a distributed account held; the counterparty is the account itself."""
+ENTRY_KIND_REFUND: EntryKind.ValueType  # 10
+"""A payment or a part of it that went back to who had paid."""
 Global___EntryKind: _TypeAlias = EntryKind  # noqa: Y015
 
 @_typing.final

@@ -66,11 +66,32 @@ class _DeclineReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Decline
     """The payment request or the authorisation had expired when it was worked."""
     DECLINE_REASON_CLOCK_AHEAD: _DeclineReason.ValueType  # 61
     """The request was made in the switch's future: the terminal's clock is wrong."""
+    DECLINE_REASON_TICKET_OFFER_UNKNOWN: _DeclineReason.ValueType  # 90
+    """No such offer of this merchant, or it is not on sale now."""
+    DECLINE_REASON_TICKET_ORDER_WRONG: _DeclineReason.ValueType  # 91
+    """The tickets' prices do not add up to the total, or they are too many."""
+    DECLINE_REASON_TICKET_HOLDER_MISSING: _DeclineReason.ValueType  # 92
+    """The tickets are for no holder: the authorisation names no key for them."""
+    DECLINE_REASON_TICKET_INVALID: _DeclineReason.ValueType  # 93
+    """The ticket is not one that the switch signed, or not of this venue or event."""
+    DECLINE_REASON_TICKET_NOT_HOLDER: _DeclineReason.ValueType  # 94
+    """Whoever shows the ticket does not hold its key: it is a copy."""
+    DECLINE_REASON_TICKET_NOT_IN_TIME: _DeclineReason.ValueType  # 95
+    """The ticket is not valid yet, or not any more."""
+    DECLINE_REASON_TICKET_USED: _DeclineReason.ValueType  # 96
+    """Nothing is left on it: all its persons are in, or its value is spent."""
+    DECLINE_REASON_TICKET_REFUNDED: _DeclineReason.ValueType  # 97
+    """The ticket was given back for money."""
+    DECLINE_REASON_TICKET_REVOKED: _DeclineReason.ValueType  # 98
+    """The venue revoked the ticket."""
+    DECLINE_REASON_ENTRANCE_OUT_OF_SERVICE: _DeclineReason.ValueType  # 99
+    """The entrance cannot let anybody in now: its door, its hub or its deny list fails."""
 
 class DeclineReason(_DeclineReason, metaclass=_DeclineReasonEnumTypeWrapper):
     """Why a payment or a movement of money was not made. A decline is a result, not an RPC error.
     What each means for people stands in the registry, kessai/decline.py. Numbers are never reused.
-    Numbers 1 to 19: the documents; 20 to 39: the parties; 40 to 59: the money; 60 to 79: time.
+    Numbers 1 to 19: the documents; 20 to 39: the parties; 40 to 59: the money; 60 to 79: time;
+    90 to 99: tickets.
     """
 
 DECLINE_REASON_UNSPECIFIED: DeclineReason.ValueType  # 0
@@ -117,4 +138,24 @@ DECLINE_REASON_EXPIRED: DeclineReason.ValueType  # 60
 """The payment request or the authorisation had expired when it was worked."""
 DECLINE_REASON_CLOCK_AHEAD: DeclineReason.ValueType  # 61
 """The request was made in the switch's future: the terminal's clock is wrong."""
+DECLINE_REASON_TICKET_OFFER_UNKNOWN: DeclineReason.ValueType  # 90
+"""No such offer of this merchant, or it is not on sale now."""
+DECLINE_REASON_TICKET_ORDER_WRONG: DeclineReason.ValueType  # 91
+"""The tickets' prices do not add up to the total, or they are too many."""
+DECLINE_REASON_TICKET_HOLDER_MISSING: DeclineReason.ValueType  # 92
+"""The tickets are for no holder: the authorisation names no key for them."""
+DECLINE_REASON_TICKET_INVALID: DeclineReason.ValueType  # 93
+"""The ticket is not one that the switch signed, or not of this venue or event."""
+DECLINE_REASON_TICKET_NOT_HOLDER: DeclineReason.ValueType  # 94
+"""Whoever shows the ticket does not hold its key: it is a copy."""
+DECLINE_REASON_TICKET_NOT_IN_TIME: DeclineReason.ValueType  # 95
+"""The ticket is not valid yet, or not any more."""
+DECLINE_REASON_TICKET_USED: DeclineReason.ValueType  # 96
+"""Nothing is left on it: all its persons are in, or its value is spent."""
+DECLINE_REASON_TICKET_REFUNDED: DeclineReason.ValueType  # 97
+"""The ticket was given back for money."""
+DECLINE_REASON_TICKET_REVOKED: DeclineReason.ValueType  # 98
+"""The venue revoked the ticket."""
+DECLINE_REASON_ENTRANCE_OUT_OF_SERVICE: DeclineReason.ValueType  # 99
+"""The entrance cannot let anybody in now: its door, its hub or its deny list fails."""
 Global___DeclineReason: _TypeAlias = DeclineReason  # noqa: Y015

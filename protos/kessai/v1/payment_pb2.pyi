@@ -12,6 +12,7 @@ from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from kessai.v1 import decline_pb2 as _decline_pb2
 from kessai.v1 import envelope_pb2 as _envelope_pb2
 from kessai.v1 import money_pb2 as _money_pb2
+from kessai.v1 import ticket_pb2 as _ticket_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -89,6 +90,7 @@ class PaymentRequest(_message.Message):
     TOTAL_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    TICKET_ORDERS_FIELD_NUMBER: _builtins.int
     request_id: _builtins.bytes
     """UUIDv7 of this purchase, 16 bytes, made and stored by the terminal before the document is sent
     anywhere. It is the request_id of the settlement and the nonce of this document.
@@ -115,6 +117,12 @@ class PaymentRequest(_message.Message):
     def expire_time(self) -> _timestamp_pb2.Timestamp:
         """From when on it can no longer be settled; at most 120 seconds after create_time."""
 
+    @_builtins.property
+    def ticket_orders(self) -> _containers.RepeatedCompositeFieldContainer[_ticket_pb2.TicketOrder]:
+        """Tickets that are bought with it (mission row B10), at most 20 tickets in all. Their prices add
+        up to the total.
+        """
+
     def __init__(
         self,
         *,
@@ -126,10 +134,11 @@ class PaymentRequest(_message.Message):
         total: _money_pb2.Money | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         expire_time: _timestamp_pb2.Timestamp | None = ...,
+        ticket_orders: _abc.Iterable[_ticket_pb2.TicketOrder] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "expire_time", b"expire_time", "total", b"total"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "expire_time", b"expire_time", "items", b"items", "merchant_id", b"merchant_id", "order_id", b"order_id", "request_id", b"request_id", "terminal_id", b"terminal_id", "total", b"total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "expire_time", b"expire_time", "items", b"items", "merchant_id", b"merchant_id", "order_id", b"order_id", "request_id", b"request_id", "terminal_id", b"terminal_id", "ticket_orders", b"ticket_orders", "total", b"total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -184,6 +193,7 @@ class PaymentAuthorization(_message.Message):
     ACCOUNT_NUMBER_FIELD_NUMBER: _builtins.int
     CUSTOMER_VERIFICATION_FIELD_NUMBER: _builtins.int
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    TICKET_HOLDER_PUBLIC_KEY_FIELD_NUMBER: _builtins.int
     request_hash: _builtins.bytes
     """SHA-256 over the payload of the payment request that the customer saw; 32 bytes."""
     merchant_id: _builtins.str
@@ -194,6 +204,10 @@ class PaymentAuthorization(_message.Message):
     """Which of the customer's accounts pays: branch, number and check digits, 14 digits."""
     customer_verification: Global___CustomerVerification.ValueType
     """How the customer proved to be the phone's owner."""
+    ticket_holder_public_key: _builtins.bytes
+    """With a request that orders tickets: the key that they are bound to, the phone's holder key as
+    an uncompressed P-256 point, 65 bytes. Only who has that key is let in with them.
+    """
     @_builtins.property
     def amount(self) -> _money_pb2.Money:
         """The amount that the customer saw; equal to the request's total."""
@@ -212,10 +226,11 @@ class PaymentAuthorization(_message.Message):
         account_number: _builtins.str = ...,
         customer_verification: Global___CustomerVerification.ValueType = ...,
         expire_time: _timestamp_pb2.Timestamp | None = ...,
+        ticket_holder_public_key: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "expire_time", b"expire_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_number", b"account_number", "amount", b"amount", "customer_verification", b"customer_verification", "expire_time", b"expire_time", "merchant_id", b"merchant_id", "request_hash", b"request_hash", "terminal_id", b"terminal_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_number", b"account_number", "amount", b"amount", "customer_verification", b"customer_verification", "expire_time", b"expire_time", "merchant_id", b"merchant_id", "request_hash", b"request_hash", "terminal_id", b"terminal_id", "ticket_holder_public_key", b"ticket_holder_public_key"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -413,18 +428,24 @@ class SettlePaymentResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     RECEIPT_FIELD_NUMBER: _builtins.int
+    TICKETS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def receipt(self) -> _envelope_pb2.Signed:
         """The signed receipt."""
+
+    @_builtins.property
+    def tickets(self) -> _containers.RepeatedCompositeFieldContainer[_envelope_pb2.Signed]:
+        """When settled: the tickets that were ordered ("ticket"), in the order of the request."""
 
     def __init__(
         self,
         *,
         receipt: _envelope_pb2.Signed | None = ...,
+        tickets: _abc.Iterable[_envelope_pb2.Signed] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["receipt", b"receipt"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["receipt", b"receipt"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["receipt", b"receipt", "tickets", b"tickets"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -459,18 +480,24 @@ class GetPaymentResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     RECEIPT_FIELD_NUMBER: _builtins.int
+    TICKETS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def receipt(self) -> _envelope_pb2.Signed:
         """The signed receipt, with the same payload as the first time."""
+
+    @_builtins.property
+    def tickets(self) -> _containers.RepeatedCompositeFieldContainer[_envelope_pb2.Signed]:
+        """When settled: the tickets that were ordered, with the same payloads as the first time."""
 
     def __init__(
         self,
         *,
         receipt: _envelope_pb2.Signed | None = ...,
+        tickets: _abc.Iterable[_envelope_pb2.Signed] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["receipt", b"receipt"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["receipt", b"receipt"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["receipt", b"receipt", "tickets", b"tickets"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -488,12 +515,16 @@ class PaymentEvidence(_message.Message):
     AUTHORIZATION_FIELD_NUMBER: _builtins.int
     WALLET_ID_FIELD_NUMBER: _builtins.int
     REFUSAL_FIELD_NUMBER: _builtins.int
+    TICKET_OFFERS_FIELD_NUMBER: _builtins.int
+    VENUE_NAME_FIELD_NUMBER: _builtins.int
     wallet_id: _builtins.str
     """The wallet whose key signed the authorisation."""
     refusal: _decline_pb2.DeclineReason.ValueType
     """Why the switch refused before it looked at the money (a revoked wallet, an unknown payee);
     else UNSPECIFIED.
     """
+    venue_name: _builtins.str
+    """The name of the merchant as its customers see it, where tickets were ordered; else empty."""
     @_builtins.property
     def payment_request(self) -> _envelope_pb2.Signed:
         """The terminal's payment request."""
@@ -502,6 +533,10 @@ class PaymentEvidence(_message.Message):
     def authorization(self) -> _envelope_pb2.Signed:
         """The phone's authorisation, opened."""
 
+    @_builtins.property
+    def ticket_offers(self) -> _containers.RepeatedCompositeFieldContainer[_ticket_pb2.TicketOffer]:
+        """The offers of the tickets that were ordered, one for each order of the request, as they were."""
+
     def __init__(
         self,
         *,
@@ -509,10 +544,12 @@ class PaymentEvidence(_message.Message):
         authorization: _envelope_pb2.Signed | None = ...,
         wallet_id: _builtins.str = ...,
         refusal: _decline_pb2.DeclineReason.ValueType = ...,
+        ticket_offers: _abc.Iterable[_ticket_pb2.TicketOffer] | None = ...,
+        venue_name: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["authorization", b"authorization", "payment_request", b"payment_request"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["authorization", b"authorization", "payment_request", b"payment_request", "refusal", b"refusal", "wallet_id", b"wallet_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["authorization", b"authorization", "payment_request", b"payment_request", "refusal", b"refusal", "ticket_offers", b"ticket_offers", "venue_name", b"venue_name", "wallet_id", b"wallet_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -3,9 +3,12 @@
 isort:skip_file
 """
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from kessai.v1 import decline_pb2 as _decline_pb2
 from kessai.v1 import envelope_pb2 as _envelope_pb2
 import builtins as _builtins
 import sys
@@ -44,6 +47,12 @@ class _TapStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TapStatus.V
     """The receipt does not verify, or is for no request of this phone."""
     TAP_STATUS_NOT_UNDERSTOOD: _TapStatus.ValueType  # 9
     """The message could not be understood."""
+    TAP_STATUS_TICKET_SHOWN: _TapStatus.ValueType  # 28
+    """The ticket is here."""
+    TAP_STATUS_TICKET_MISSING: _TapStatus.ValueType  # 29
+    """The phone has no ticket for this entrance."""
+    TAP_STATUS_ENTRY_SHOWN: _TapStatus.ValueType  # 30
+    """The entrance's word was taken and shown."""
 
 class TapStatus(_TapStatus, metaclass=_TapStatusEnumTypeWrapper):
     """How a tap stands, as the phone says."""
@@ -68,6 +77,12 @@ TAP_STATUS_RECEIPT_REFUSED: TapStatus.ValueType  # 8
 """The receipt does not verify, or is for no request of this phone."""
 TAP_STATUS_NOT_UNDERSTOOD: TapStatus.ValueType  # 9
 """The message could not be understood."""
+TAP_STATUS_TICKET_SHOWN: TapStatus.ValueType  # 28
+"""The ticket is here."""
+TAP_STATUS_TICKET_MISSING: TapStatus.ValueType  # 29
+"""The phone has no ticket for this entrance."""
+TAP_STATUS_ENTRY_SHOWN: TapStatus.ValueType  # 30
+"""The entrance's word was taken and shown."""
 Global___TapStatus: _TypeAlias = TapStatus  # noqa: Y015
 
 @_typing.final
@@ -86,6 +101,8 @@ class TapRequest(_message.Message):
     PRESENT_PAYMENT_FIELD_NUMBER: _builtins.int
     INQUIRE_PAYMENT_FIELD_NUMBER: _builtins.int
     DELIVER_RECEIPT_FIELD_NUMBER: _builtins.int
+    ASK_FOR_TICKET_FIELD_NUMBER: _builtins.int
+    TELL_ENTRY_FIELD_NUMBER: _builtins.int
     session_id: _builtins.bytes
     """16 random bytes, new each time a phone comes into the field."""
     sequence: _builtins.int
@@ -102,6 +119,14 @@ class TapRequest(_message.Message):
     def deliver_receipt(self) -> Global___DeliverReceipt:
         """This is what became of it."""
 
+    @_builtins.property
+    def ask_for_ticket(self) -> Global___AskForTicket:
+        """Show a ticket, and prove to be its holder."""
+
+    @_builtins.property
+    def tell_entry(self) -> Global___TellEntry:
+        """This is what the entrance says."""
+
     def __init__(
         self,
         *,
@@ -110,12 +135,14 @@ class TapRequest(_message.Message):
         present_payment: Global___PresentPayment | None = ...,
         inquire_payment: Global___InquirePayment | None = ...,
         deliver_receipt: Global___DeliverReceipt | None = ...,
+        ask_for_ticket: Global___AskForTicket | None = ...,
+        tell_entry: Global___TellEntry | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "deliver_receipt", b"deliver_receipt", "inquire_payment", b"inquire_payment", "present_payment", b"present_payment"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ask_for_ticket", b"ask_for_ticket", "body", b"body", "deliver_receipt", b"deliver_receipt", "inquire_payment", b"inquire_payment", "present_payment", b"present_payment", "tell_entry", b"tell_entry"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "deliver_receipt", b"deliver_receipt", "inquire_payment", b"inquire_payment", "present_payment", b"present_payment", "sequence", b"sequence", "session_id", b"session_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ask_for_ticket", b"ask_for_ticket", "body", b"body", "deliver_receipt", b"deliver_receipt", "inquire_payment", b"inquire_payment", "present_payment", b"present_payment", "sequence", b"sequence", "session_id", b"session_id", "tell_entry", b"tell_entry"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["present_payment", "inquire_payment", "deliver_receipt"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["present_payment", "inquire_payment", "deliver_receipt", "ask_for_ticket", "tell_entry"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -182,22 +209,134 @@ class DeliverReceipt(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     RECEIPT_FIELD_NUMBER: _builtins.int
+    TICKETS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def receipt(self) -> _envelope_pb2.Signed:
         """The receipt ("receipt")."""
+
+    @_builtins.property
+    def tickets(self) -> _containers.RepeatedCompositeFieldContainer[_envelope_pb2.Signed]:
+        """The tickets that were bought with it ("ticket"); the phone keeps them before it answers."""
 
     def __init__(
         self,
         *,
         receipt: _envelope_pb2.Signed | None = ...,
+        tickets: _abc.Iterable[_envelope_pb2.Signed] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["receipt", b"receipt"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["receipt", b"receipt"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["receipt", b"receipt", "tickets", b"tickets"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DeliverReceipt: _TypeAlias = DeliverReceipt  # noqa: Y015
+
+@_typing.final
+class AskForTicket(_message.Message):
+    """Asks for a ticket at an entrance (mission row B10). The phone chooses a ticket of the merchant in
+    the certificate, for one of the events, that is not used up as far as it knows.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NONCE_FIELD_NUMBER: _builtins.int
+    MERCHANT_CERTIFICATE_FIELD_NUMBER: _builtins.int
+    EVENT_IDS_FIELD_NUMBER: _builtins.int
+    nonce: _builtins.bytes
+    """32 random bytes, new each time."""
+    @_builtins.property
+    def merchant_certificate(self) -> _envelope_pb2.Signed:
+        """Who asks ("merchant-certificate"). The proof names the merchant and terminal that stand here."""
+
+    @_builtins.property
+    def event_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The events that this entrance is for; 1 to 20 ids."""
+
+    def __init__(
+        self,
+        *,
+        nonce: _builtins.bytes = ...,
+        merchant_certificate: _envelope_pb2.Signed | None = ...,
+        event_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["merchant_certificate", b"merchant_certificate"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event_ids", b"event_ids", "merchant_certificate", b"merchant_certificate", "nonce", b"nonce"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AskForTicket: _TypeAlias = AskForTicket  # noqa: Y015
+
+@_typing.final
+class TicketAnswer(_message.Message):
+    """A ticket, and the proof that the phone is its holder."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TICKET_FIELD_NUMBER: _builtins.int
+    HOLDER_PUBLIC_KEY_FIELD_NUMBER: _builtins.int
+    PROOF_FIELD_NUMBER: _builtins.int
+    PERSONS_FIELD_NUMBER: _builtins.int
+    holder_public_key: _builtins.bytes
+    """The key that the ticket is bound to: an uncompressed P-256 point, 65 bytes."""
+    persons: _builtins.int
+    """How many go in with it now; 1 or more."""
+    @_builtins.property
+    def ticket(self) -> _envelope_pb2.Signed:
+        """The ticket ("ticket")."""
+
+    @_builtins.property
+    def proof(self) -> _envelope_pb2.Signed:
+        """The holder's proof ("holder-proof"), by that key. Its challenge is the SHA-256 of the nonce, the
+        SHA-256 of the ticket's payload, and `persons` as 4 bytes, most significant first.
+        """
+
+    def __init__(
+        self,
+        *,
+        ticket: _envelope_pb2.Signed | None = ...,
+        holder_public_key: _builtins.bytes = ...,
+        proof: _envelope_pb2.Signed | None = ...,
+        persons: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["proof", b"proof", "ticket", b"ticket"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["holder_public_key", b"holder_public_key", "persons", b"persons", "proof", b"proof", "ticket", b"ticket"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TicketAnswer: _TypeAlias = TicketAnswer  # noqa: Y015
+
+@_typing.final
+class TellEntry(_message.Message):
+    """Tells the phone whether the door opens."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TICKET_ID_FIELD_NUMBER: _builtins.int
+    DECLINE_REASON_FIELD_NUMBER: _builtins.int
+    PERSONS_LEFT_FIELD_NUMBER: _builtins.int
+    ticket_id: _builtins.bytes
+    """The ticket, 18 bytes."""
+    decline_reason: _decline_pb2.DeclineReason.ValueType
+    """Why not; UNSPECIFIED: come in."""
+    persons_left: _builtins.int
+    """How many persons the ticket still admits, as far as the entrance knows; with UNSPECIFIED."""
+    def __init__(
+        self,
+        *,
+        ticket_id: _builtins.bytes = ...,
+        decline_reason: _decline_pb2.DeclineReason.ValueType = ...,
+        persons_left: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["decline_reason", b"decline_reason", "persons_left", b"persons_left", "ticket_id", b"ticket_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TellEntry: _TypeAlias = TellEntry  # noqa: Y015
 
 @_typing.final
 class TapResponse(_message.Message):
@@ -209,6 +348,7 @@ class TapResponse(_message.Message):
     SEQUENCE_FIELD_NUMBER: _builtins.int
     STATUS_FIELD_NUMBER: _builtins.int
     SEALED_AUTHORIZATION_FIELD_NUMBER: _builtins.int
+    TICKET_ANSWER_FIELD_NUMBER: _builtins.int
     session_id: _builtins.bytes
     """The request's session_id."""
     sequence: _builtins.int
@@ -219,6 +359,10 @@ class TapResponse(_message.Message):
     def sealed_authorization(self) -> _envelope_pb2.Sealed:
         """With AUTHORIZED: the phone's Signed payment authorisation, sealed to the switch."""
 
+    @_builtins.property
+    def ticket_answer(self) -> Global___TicketAnswer:
+        """With TICKET_SHOWN: the ticket and the holder's proof."""
+
     def __init__(
         self,
         *,
@@ -226,10 +370,11 @@ class TapResponse(_message.Message):
         sequence: _builtins.int = ...,
         status: Global___TapStatus.ValueType = ...,
         sealed_authorization: _envelope_pb2.Sealed | None = ...,
+        ticket_answer: Global___TicketAnswer | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["sealed_authorization", b"sealed_authorization"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["sealed_authorization", b"sealed_authorization", "ticket_answer", b"ticket_answer"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["sealed_authorization", b"sealed_authorization", "sequence", b"sequence", "session_id", b"session_id", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["sealed_authorization", b"sealed_authorization", "sequence", b"sequence", "session_id", b"session_id", "status", b"status", "ticket_answer", b"ticket_answer"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
