@@ -8,12 +8,14 @@ rebuilt from the settlement log by deciding again.
 from __future__ import annotations
 
 import abc
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import ClassVar, Protocol
 
 from kessai.v1 import decline_pb2
 from kessai.v1.decline_pb2 import DeclineReason
+from server.domain.document import Document
 from server.ledger.account import Account
 from server.ledger.books import Books
 from server.ledger.chart import AccountKind, house_account_id
@@ -53,10 +55,11 @@ class Place(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What a command reads: accounts, and holds, by id."""
+    """What a command reads: accounts, holds and documents, by id."""
 
     accounts: tuple[int, ...]
     holds: tuple[int, ...] = ()
+    documents: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,7 @@ class State:
 
     books: Books
     place: Place
+    documents: Mapping[bytes, Document] = field(default_factory=dict)
 
     def account(self, account_id: int) -> Account | None:
         """Give an account, if the shard keeps it."""
@@ -91,7 +95,9 @@ class Owed:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What a command does: nothing but a reason why not, or movements, new accounts and debts.
+    """What a command does: nothing but a reason why not, or what moves and what changes.
+
+    Movements, new accounts, debts, expired holds, and documents as they are from then on.
 
     The transfers are one linked chain: if the ledger refuses one, `refusal.decline_for` names the
     reason and nothing of the decision is done.
@@ -102,6 +108,7 @@ class Decision:
     opens: tuple[Account, ...] = ()
     owes: tuple[Owed, ...] = ()
     expires: tuple[int, ...] = ()
+    documents: tuple[Document, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from kessai.v1.decline_pb2 import DeclineReason
 from server.domain.command import ACCEPTED, Command, Decision, Place, State
+from server.domain.document import Document
 from server.domain.refusal import decline_for
 from server.ledger.books import Books
 from server.ledger.result import TransferResult
@@ -25,17 +26,25 @@ class Outcome(NamedTuple):
     debts: list[OutboxRow]
 
 
-def carry_out(command: Command, books: Books, place: Place, book_us: int, tail: Tail) -> Outcome:
-    """Decide a command on the books as they stand, after the log row at `tail`.
+def carry_out(
+    command: Command,
+    books: Books,
+    documents: dict[bytes, Document],
+    place: Place,
+    book_us: int,
+    tail: Tail,
+) -> Outcome:
+    """Decide a command on the books and documents as they stand, after the log row at `tail`.
 
-    The books are changed if it is accepted, and left alone if it is declined.
+    Both are changed if it is accepted, and left alone if it is declined.
     """
     written = len(books.entries)
-    decision = command.decide(State(books, place), book_us)
+    decision = command.decide(State(books, place, documents), book_us)
     decline = _apply(decision, books, book_us)
     row = log_row(tail.sequence + 1, command, book_us, decline, tail.chain_hash)
     if decline != ACCEPTED:
         return Outcome(row, decision, [], [])
+    documents.update((document.id, document) for document in decision.documents)
     entries = [
         BookedEntry(
             e.account, e.sequence, e.amount, e.balance, e.counterparty, e.code,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from server.domain.document import Document
 from server.ledger.account import Account
 from server.ledger.transfer import Hold, HoldState
 from server.shards.settlement_log import LogRow
@@ -14,6 +15,7 @@ from server.shards.store import BookedEntry, OutboxRow
 
 LOG_COLUMNS = ", ".join(LogRow._fields)
 ENTRY_COLUMNS = ", ".join(BookedEntry._fields)
+DOCUMENT_COLUMNS = ", ".join(Document._fields)
 OUTBOX_COLUMNS = ", ".join(OutboxRow._fields)
 ACCOUNT_COLUMNS = (
     "id, ledger, code, flags, owner, open_us, "

@@ -11,10 +11,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from typing import Any, TypeVar
 
+from server.domain.document import Document
 from server.ledger.account import Account
 from server.ledger.transfer import Hold
 from server.shards.columns import (
     ACCOUNT_COLUMNS,
+    DOCUMENT_COLUMNS,
     ENTRY_COLUMNS,
     HOLD_COLUMNS,
     LOG_COLUMNS,
@@ -89,6 +91,12 @@ class PostgresReader:
         rows = self._select(f"SELECT {LOG_COLUMNS} FROM log WHERE request_id = %s", request_id)
         return LogRow(*rows[0]) if rows else None
 
+    def document(self, document_id: bytes) -> Document | None:
+        """Give a document, or None."""
+        sql = f"SELECT {DOCUMENT_COLUMNS} FROM document WHERE id = %s"
+        rows = self._select(sql, document_id)
+        return Document(*rows[0]) if rows else None
+
     def recent_request_ids(self, since_us: int) -> list[bytes]:
         """List the request ids booked since a time, microseconds since 1970."""
         # Booking times never go back, so the newest row before that time is found from the end.
@@ -136,6 +144,11 @@ class PostgresReader:
     def all_holds(self) -> Iterator[Hold]:
         """Walk all holds in order of their ids."""
         return map(read_hold, self._walk(f"SELECT {HOLD_COLUMNS} FROM hold ORDER BY id"))
+
+    def all_documents(self) -> Iterator[Document]:
+        """Walk all documents in order of their ids."""
+        sql = f"SELECT {DOCUMENT_COLUMNS} FROM document ORDER BY id"
+        return map(Document._make, self._walk(sql))
 
     def snapshot(self) -> None:
         """Let every read from here on see the same moment, until `close`."""

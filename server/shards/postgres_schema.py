@@ -87,6 +87,13 @@ CREATE TABLE hold (
     state integer NOT NULL
 ) WITH (fillfactor = 80);
 
+CREATE TABLE document (
+    id bytea PRIMARY KEY,
+    kind integer NOT NULL,
+    account bigint NOT NULL,
+    body bytea NOT NULL
+) WITH (fillfactor = 80);
+
 CREATE INDEX hold_due ON hold (expire_us) WHERE state = 1 AND expire_us > 0;
 """
 

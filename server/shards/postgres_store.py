@@ -13,10 +13,12 @@ from typing import Any
 
 from psycopg.pq import TransactionStatus
 
+from server.domain.document import Document
 from server.ledger.account import Account
 from server.ledger.transfer import Hold
 from server.shards.columns import (
     ACCOUNT_COLUMNS,
+    DOCUMENT_COLUMNS,
     ENTRY_COLUMNS,
     HOLD_COLUMNS,
     LOG_COLUMNS,
@@ -42,6 +44,7 @@ _ENTRY_TYPES = ("int8", "int8", "int8", "int8", "int8", "int4", "int8", "bytea",
 _OUTBOX_TYPES = ("int8", "bytea", "int8", "int8", "int8", "int4", "int4")
 _ACCOUNT_TYPES = ("bigint",) * 4 + ("text",) + ("bigint",) * 6
 _HOLD_TYPES = ("bytea",) + ("bigint",) * 8
+_DOCUMENT_TYPES = ("bytea", "bigint", "bigint", "bytea")
 
 
 def _upsert(table: str, columns: str, types: Sequence[str], changing: Sequence[str]) -> str:
@@ -60,6 +63,7 @@ _PUT_ACCOUNTS = _upsert(
     ("debits_pending", "debits_posted", "credits_pending", "credits_posted", "sequence"),
 )
 _PUT_HOLDS = _upsert("hold", HOLD_COLUMNS, _HOLD_TYPES, ("state",))
+_PUT_DOCUMENTS = _upsert("document", DOCUMENT_COLUMNS, _DOCUMENT_TYPES, ("body",))
 
 
 class PostgresStore:
@@ -89,6 +93,11 @@ class PostgresStore:
         """Load holds; those that do not exist are left out."""
         sql = f"SELECT {HOLD_COLUMNS} FROM hold WHERE id = ANY(%s)"
         return [read_hold(row) for row in self._select(sql, [i.to_bytes(16, "big") for i in ids])]
+
+    def documents(self, ids: Sequence[bytes]) -> list[Document]:
+        """Load documents; those that do not exist are left out."""
+        sql = f"SELECT {DOCUMENT_COLUMNS} FROM document WHERE id = ANY(%s)"
+        return [Document(*row) for row in self._select(sql, list(ids))]
 
     def commit(self, batch: Batch) -> None:
         """Write a batch durably, or nothing of it; StoreUnavailable also if that is not known.
@@ -136,6 +145,8 @@ def _change(db: Line, batch: Batch) -> None:
         db.execute(_PUT_ACCOUNTS, _arrays(map(account_values, batch.accounts.values())))
     if batch.holds:
         db.execute(_PUT_HOLDS, _arrays(map(hold_values, batch.holds.values())))
+    if batch.documents:
+        db.execute(_PUT_DOCUMENTS, _arrays(batch.documents.values()))
     if batch.delivered_to:
         db.execute(_TICK_OFF, (batch.delivered_to, list(batch.undelivered)))
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from server.domain.arrival import arrival_id
 from server.domain.command import ACCEPTED, CommandKind
+from server.domain.document import Document
 from server.ledger.books import Books
 from server.shards.carry_out import carry_out
 from server.shards.placement import ShardPlace
@@ -25,6 +26,7 @@ class Replay:
     def __init__(self, place: ShardPlace) -> None:
         self.place = place
         self.books = Books()
+        self.documents: dict[bytes, Document] = {}
         self.digests: dict[int, Digest] = {}
         self.owed: dict[bytes, OutboxRow] = {}
         self.arrived: dict[bytes, LogRow] = {}
@@ -49,7 +51,9 @@ class Replay:
 
     def _decide(self, row: LogRow, before: Tail) -> Iterator[str]:
         self.books.entries.clear()
-        outcome = carry_out(row.command(), self.books, self.place, row.book_us, before)
+        outcome = carry_out(
+            row.command(), self.books, self.documents, self.place, row.book_us, before
+        )
         if outcome.row.decline != row.decline:
             yield f"decided {row.decline}, must be {outcome.row.decline}"
         elif outcome.row != row:

@@ -82,6 +82,13 @@ CREATE TABLE hold (
     state INTEGER NOT NULL
 ) WITHOUT ROWID;
 
+CREATE TABLE document (
+    id BLOB PRIMARY KEY,
+    kind INTEGER NOT NULL,
+    account INTEGER NOT NULL,
+    body BLOB NOT NULL
+) WITHOUT ROWID;
+
 CREATE INDEX hold_due ON hold (expire_us) WHERE state = 1 AND expire_us > 0;
 """
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from server.domain.command import ACCEPTED, Command, Place
+from server.domain.document import Document
 from server.ledger.books import Books
 from server.shards.carry_out import carry_out
 from server.shards.lane import Lane
@@ -70,6 +71,7 @@ class Shard:
         self._now_us = now_us
         self._on_owed = on_owed
         self._books = Books()
+        self._documents: dict[bytes, Document] = {}
         self._absent: set[int] = set()
         self._tail = Tail(0, CHAIN_START, 0)
         self._book_us = 0
@@ -151,6 +153,9 @@ class Shard:
             absent.update(i for i in missing if i not in accounts)
         hold_ids = unique(i for need in needs for i in need.holds)
         self._books.holds = {h.id: h for h in self._store.holds(hold_ids)} if hold_ids else {}
+        document_ids = [i for need in needs for i in need.documents]
+        found = self._store.documents(document_ids) if document_ids else []
+        self._documents = {document.id: document for document in found}
         self._books.entries.clear()
         return self._store.rows([command.request_id for command in commands])
 
@@ -170,7 +175,7 @@ class Shard:
 
     def _decide(self, command: Command, batch: Batch) -> LogRow:
         books = self._books
-        outcome = carry_out(command, books, self.place, self._book_us, self._tail)
+        outcome = carry_out(command, books, self._documents, self.place, self._book_us, self._tail)
         row = outcome.row
         self._tail = Tail(row.sequence, row.chain_hash, row.book_us)
         batch.rows.append(row)
@@ -182,6 +187,7 @@ class Shard:
         self._absent.difference_update(account.id for account in outcome.decision.opens)
         hold_ids = {*needs.holds, command.transfer_id}
         batch.holds.update((i, books.holds[i]) for i in hold_ids if i in books.holds)
+        batch.documents.update((d.id, d) for d in outcome.decision.documents)
         batch.entries += outcome.entries
         batch.outbox += outcome.debts
         return row

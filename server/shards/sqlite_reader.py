@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from server.domain.document import Document
 from server.ledger.account import Account
 from server.ledger.transfer import Hold
 from server.shards.columns import (
     ACCOUNT_COLUMNS,
+    DOCUMENT_COLUMNS,
     HOLD_COLUMNS,
     LOG_COLUMNS,
     read_account,
@@ -72,6 +74,12 @@ class SqliteReader:
         row = self._db.execute(sql, (request_id,)).fetchone()
         return LogRow(*row) if row else None
 
+    def document(self, document_id: bytes) -> Document | None:
+        """Give a document, or None."""
+        sql = f"SELECT {DOCUMENT_COLUMNS} FROM document WHERE id = ?"
+        row = self._db.execute(sql, (document_id,)).fetchone()
+        return Document(*row) if row else None
+
     def recent_request_ids(self, since_us: int) -> list[bytes]:
         """List the request ids booked since a time, microseconds since 1970."""
         ids = []
@@ -128,6 +136,11 @@ class SqliteReader:
         """Walk all holds in order of their ids."""
         sql = f"SELECT {HOLD_COLUMNS} FROM hold ORDER BY id"
         return (read_hold(row) for row in self._db.execute(sql))
+
+    def all_documents(self) -> Iterator[Document]:
+        """Walk all documents in order of their ids."""
+        sql = f"SELECT {DOCUMENT_COLUMNS} FROM document ORDER BY id"
+        return (Document(*row) for row in self._db.execute(sql))
 
     def snapshot(self) -> None:
         """Let every read from here on see the same moment, until `close`."""

@@ -14,10 +14,12 @@ from typing import NoReturn
 
 import apsw
 
+from server.domain.document import Document
 from server.ledger.account import Account
 from server.ledger.transfer import Hold
 from server.shards.columns import (
     ACCOUNT_COLUMNS,
+    DOCUMENT_COLUMNS,
     HOLD_COLUMNS,
     LOG_COLUMNS,
     account_values,
@@ -66,6 +68,11 @@ class SqliteStore:
         keys = [i.to_bytes(16, "big") for i in ids]
         sql = f"SELECT {HOLD_COLUMNS} FROM hold WHERE id IN ({_marks(keys)})"
         return [read_hold(row) for row in self._db.execute(sql, _padded(keys))]
+
+    def documents(self, ids: Sequence[bytes]) -> list[Document]:
+        """Load documents; those that do not exist are left out."""
+        sql = f"SELECT {DOCUMENT_COLUMNS} FROM document WHERE id IN ({_marks(ids)})"
+        return [Document(*row) for row in self._db.execute(sql, _padded(ids))]
 
     def commit(self, batch: Batch) -> None:
         """Write a batch durably, or nothing of it.
@@ -126,6 +133,9 @@ class SqliteStore:
         if batch.holds:
             holds = map(hold_values, batch.holds.values())
             many("INSERT OR REPLACE INTO hold VALUES (?,?,?,?,?,?,?,?,?)", holds)
+        if batch.documents:
+            documents = batch.documents.values()
+            many("INSERT OR REPLACE INTO document VALUES (?,?,?,?)", documents)
         if batch.outbox:
             many("INSERT INTO outbox VALUES (?,?,?,?,?,?,?)", batch.outbox)
         if batch.delivered_to:

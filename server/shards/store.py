@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
+from server.domain.document import Document
 from server.ledger.account import Account
 from server.ledger.transfer import Hold
 from server.shards.settlement_log import LogRow
@@ -67,6 +68,7 @@ class Batch:
     entries: list[BookedEntry] = field(default_factory=list)
     accounts: dict[int, Account] = field(default_factory=dict)
     holds: dict[int, Hold] = field(default_factory=dict)
+    documents: dict[bytes, Document] = field(default_factory=dict)
     outbox: list[OutboxRow] = field(default_factory=list)
     delivered_to: int = 0
     undelivered: set[int] = field(default_factory=set)
@@ -103,6 +105,10 @@ class Store(Protocol):
 
     def holds(self, ids: Sequence[int]) -> list[Hold]:
         """Load holds; those that do not exist are left out."""
+        ...
+
+    def documents(self, ids: Sequence[bytes]) -> list[Document]:
+        """Load documents; those that do not exist are left out."""
         ...
 
     def commit(self, batch: Batch) -> None:
@@ -147,6 +153,10 @@ class Reader(Protocol):
         """Find the log row of a request id."""
         ...
 
+    def document(self, document_id: bytes) -> Document | None:
+        """Give a document, or None."""
+        ...
+
     def recent_request_ids(self, since_us: int) -> list[bytes]:
         """List the request ids booked since a time, microseconds since 1970."""
         ...
@@ -177,6 +187,10 @@ class Reader(Protocol):
 
     def all_holds(self) -> Iterator[Hold]:
         """Walk all holds in order of their ids."""
+        ...
+
+    def all_documents(self) -> Iterator[Document]:
+        """Walk all documents in order of their ids."""
         ...
 
     def snapshot(self) -> None:

@@ -1,9 +1,9 @@
 """Verifying the books: the settlement log is decided again, and must give what is stored.
 
 Checks, shard by shard: the hash chain; every row's documents against its input hash; every
-decision; every balance, entry and hold against the replayed ones; debits against credits. And over
-all shards: everything owed is either in an outbox or has arrived, and nothing arrives that was not
-owed. So what is in transit equals what the outboxes still owe (design rule 2).
+decision; every balance, entry, hold and document against the replayed ones; debits against
+credits. And over all shards: everything owed is either in an outbox or has arrived, and nothing
+arrives that was not owed. So what is in transit equals what the outboxes still owe (rule 2).
 
 Works beside a running switch too: each shard is read at one moment, and what moved between those
 moments is looked at again. Called by `kessai ledger verify`, the demo and the tests.
@@ -111,6 +111,10 @@ def _differences(reader: Reader, replay: Replay) -> Iterable[str]:
     for kept, hold in zip_longest(reader.all_holds(), holds):
         if kept != hold:
             yield f"stored {kept}, the log gives {hold}"
+    documents = sorted(replay.documents.values())
+    for found, document in zip_longest(reader.all_documents(), documents):
+        if found != document:
+            yield f"stored {found}, the log gives {document}"
     for ledger in {account.ledger for account in accounts}:
         difference = sum(account.balance for account in accounts if account.ledger == ledger)
         if difference:

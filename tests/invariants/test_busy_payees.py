@@ -19,6 +19,7 @@ from random import Random
 import pytest
 
 from server.domain.command import ACCEPTED, Command
+from server.domain.document import Document
 from server.domain.payment import SettlePayment
 from server.ledger.account import Account
 from server.ledger.chart import HOUSE_KINDS
@@ -87,6 +88,9 @@ class MortalStore:
 
     def holds(self, ids: Sequence[int]) -> list[Hold]:
         return self.store.holds(ids)
+
+    def documents(self, ids: Sequence[bytes]) -> list[Document]:
+        return self.store.documents(ids)
 
     def commit(self, batch: Batch) -> None:
         self.fate.commit(lambda: self.store.commit(batch))

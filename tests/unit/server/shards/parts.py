@@ -14,6 +14,7 @@ from pathlib import Path
 from kessai.money import MAX_AMOUNT
 from kessai.v1 import decline_pb2 as d
 from server.domain.command import ACCEPTED
+from server.domain.document import Document, DocumentKind
 from server.ledger.account import Account
 from server.ledger.chart import AccountKind, open_account
 from server.ledger.transfer import Hold, HoldState
@@ -108,6 +109,9 @@ class HeldStore:
     def holds(self, ids: Sequence[int]) -> list[Hold]:
         return self.store.holds(ids)
 
+    def documents(self, ids: Sequence[bytes]) -> list[Document]:
+        return self.store.documents(ids)
+
     def abandon(self) -> None:
         self.store.abandon()
 
@@ -133,6 +137,8 @@ def full_batch() -> Batch:
         2**128 - 1: Hold(2**128 - 1, ANN, BOB, 5, EUR, 4, NOW_US, 77),
         1: Hold(1, ANN, BOB, 5, EUR, 4, NOW_US, 0, HoldState.VOIDED),
     }
+    ids = (bytes(16), b"\xff" * 32)
+    batch.documents = {i: Document(i, DocumentKind.TICKET, ANN, i * 9) for i in ids}
     batch.outbox = [OutboxRow(1, first.request_id, ANN, 77, 5, EUR, PAYMENT)]
     return batch
 

@@ -41,11 +41,14 @@ def test_what_is_written_is_read(store: Store, stores: Stores) -> None:
     assert store.rows([*ids, bytes(16)]) == {row.request_id: row for row in batch.rows}
     assert store.accounts([BOB, 5, ANN]) == [batch.accounts[ANN], batch.accounts[BOB]]
     assert {hold.id: hold for hold in store.holds([2**128 - 1, 1, 7])} == batch.holds
+    documents = [*batch.documents.values()]
+    assert sorted(store.documents([document.id for document in documents] + [b"no"])) == documents
     reader = open_reader(stores)
     assert list(reader.log()) == batch.rows
     assert list(reader.all_accounts()) == list(batch.accounts.values())
     assert list(reader.all_entries()) == batch.entries
     assert {hold.id: hold for hold in reader.all_holds()} == batch.holds
+    assert list(reader.all_documents()) == documents
     assert reader.outbox(10) == batch.outbox
     assert reader.due_holds(NOW_US - 1, 10) == []
     assert reader.due_holds(NOW_US, 10) == [batch.holds[2**128 - 1]]
@@ -80,6 +83,18 @@ def test_accounts_that_hold_money_are_found_in_a_range(store: Store, stores: Sto
     assert reader.holding(2, 4, 1) == [batch.accounts[2]]
     assert reader.holding(5, 9, 10) == []
     assert reader.accounts([3, 1, 7]) == [batch.accounts[1], batch.accounts[3]]
+    reader.close()
+
+
+def test_a_document_is_as_it_was_written_last(store: Store, stores: Stores) -> None:
+    batch = full_batch()
+    write(store, batch)
+    [first, other] = batch.documents.values()
+    changed = first._replace(body=b"")
+    write(store, Batch(documents={changed.id: changed}))
+    reader = open_reader(stores)
+    assert [reader.document(first.id), reader.document(other.id)] == [changed, other]
+    assert reader.document(b"\xee" * 16) is None
     reader.close()
 
 
