@@ -19,19 +19,22 @@ from prometheus_client import GC_COLLECTOR, PROCESS_COLLECTOR, CollectorRegistry
 
 from kessai.channel import SERVER_OPTIONS
 from kessai.complaint import Complaint
-from kessai.v1 import account_pb2, device_pb2, payment_pb2
+from kessai.v1 import account_pb2, device_pb2, holder_pb2, payment_pb2
 from kessai.v1.account_pb2_grpc import add_AccountServiceServicer_to_server
 from kessai.v1.device_pb2_grpc import (
     add_DeviceServiceServicer_to_server,
     add_EnrollmentServiceServicer_to_server,
 )
+from kessai.v1.holder_pb2_grpc import add_HolderServiceServicer_to_server
 from kessai.v1.payment_pb2_grpc import add_PaymentServiceServicer_to_server
 from server import data_folder
 from server.config import ServerConfig
 from server.identity.authority import Authority
 from server.identity.callers import Callers
+from server.identity.deny_list import DenyList
 from server.identity.enrollment import Enrollment
 from server.identity.fleet import Fleet
+from server.identity.holders import Holders
 from server.identity.keyring import Keyring
 from server.identity.merchants import Merchants
 from server.identity.pairing import PairingDesk
@@ -42,10 +45,13 @@ from server.rpc.device_servicer import DeviceServicer
 from server.rpc.enrollment_servicer import EnrollmentServicer
 from server.rpc.errors import ErrorTranslation
 from server.rpc.guard import Guard
+from server.rpc.holder_servicer import HolderServicer
 from server.rpc.interceptors import main_port, pairing_port
 from server.rpc.payment_servicer import PaymentServicer
 from server.rpc.telemetry import Telemetry
+from server.shards.deny_book import DenyBook
 from server.shards.directory import Directory
+from server.shards.holder_book import HolderBook
 from server.shards.router import Shards, open_shards
 from server.switch.accounts import Accounts
 from server.switch.busy_payees import BusyPayees
@@ -62,6 +68,7 @@ MAIN_SERVICES = tuple(
         (payment_pb2, "PaymentService"),
         (account_pb2, "AccountService"),
         (device_pb2, "DeviceService"),
+        (holder_pb2, "HolderService"),
     )
 )
 # Health watchers get their last message before their streams are cut.
@@ -92,6 +99,10 @@ class Switch:
             undo.callback(self._directory.close)
             self._shards = self._open_shards()
             undo.pop_all()
+        self._deny_list = DenyList(DenyBook(self._directory.file), now_us)
+        self._holders = Holders(
+            HolderBook(self._directory.file), self._deny_list, self._keyring, now_us, random_bytes
+        )
         self._depositor = Depositor(self._shards)
         self._holds = HoldExpiry(self._shards, now_us)
         every_s = config.merge_every_s
@@ -170,8 +181,8 @@ class Switch:
         directory, authority, keyring = self._directory, self._authority, self._keyring
         merchants = Merchants(directory, keyring)
         desk = PairingDesk(directory, keyring, self._now_us)
-        enrollment = Enrollment(directory, authority, merchants, desk, self._now_us)
-        fleet = Fleet(directory, self._now_us)
+        enrollment = Enrollment(directory, authority, merchants, desk, self._holders, self._now_us)
+        fleet = Fleet(directory, self._holders, self._now_us)
         add_PaymentServiceServicer_to_server(PaymentServicer(self._purchases), main)
         accounts = Accounts(self._shards, self._settle)
         busy_payees = BusyPayees(self._shards, self._settle)
@@ -187,6 +198,8 @@ class Switch:
             authority.root_fingerprint,
         )
         add_DeviceServiceServicer_to_server(devices, main)
+        holders = HolderServicer(self._holders, accounts.find, self._config.offline_limit_minor)
+        add_HolderServiceServicer_to_server(holders, main)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, main)
         reflection.enable_server_reflection(
             (*MAIN_SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), main

@@ -47,6 +47,10 @@ drain_s = 10
 # How often the auxiliaries of busy payees are merged into their accounts, in seconds.
 merge_every_s = 5
 
+# The most that one payment may be which terminals accept of a phone while this switch is out of
+# reach, in minor units of the phone's account; 0: nothing. It stands in the phones' credentials.
+offline_limit_minor = 2000
+
 # What is logged: "debug" (every call), "info" or "warning".
 log_level = "info"
 """
@@ -64,6 +68,7 @@ class ServerConfig(BaseSettings):
     other_hosts: tuple[str, ...] = ()
     drain_s: int = Field(default=10, ge=0, le=600)
     merge_every_s: float = Field(default=5, ge=0.01, le=86_400)
+    offline_limit_minor: int = Field(default=2000, ge=0, le=10**12)
     log_level: Literal["debug", "info", "warning"] = "info"
 
     @classmethod

@@ -95,6 +95,32 @@ MEANINGS: dict[DeclineReason.ValueType, Meaning] = {
         "This register's clock is ahead: set it, then start again.",
         True,
     ),
+    decline_pb2.DECLINE_REASON_CREDENTIAL_INVALID: Meaning(
+        "This phone cannot prove who it is. Bring it on line once.",
+        "The phone's credential is not the switch's.",
+        False,
+    ),
+    decline_pb2.DECLINE_REASON_CREDENTIAL_EXPIRED: Meaning(
+        "Your phone has been off line too long. Bring it on line once.",
+        "The phone's credential is too old.",
+        True,
+    ),
+    decline_pb2.DECLINE_REASON_CREDENTIAL_DENIED: Meaning(
+        "This phone was blocked. Call your bank.", "The phone is on the deny list.", False
+    ),
+    decline_pb2.DECLINE_REASON_HOLDER_NOT_PROVEN: Meaning(
+        "This phone is not the one it says it is.", "A copy: the phone lacks the key.", False
+    ),
+    decline_pb2.DECLINE_REASON_OFFLINE_LIMIT_EXCEEDED: Meaning(
+        "There is no line to the bank, and this is too much without one. No money was moved.",
+        "No line to the switch, and over the limit without one.",
+        True,
+    ),
+    decline_pb2.DECLINE_REASON_OFFLINE_NOT_ALLOWED: Meaning(
+        "There is no line to the bank. No money was moved.",
+        "No line to the switch, and nothing may be sold without one.",
+        True,
+    ),
     decline_pb2.DECLINE_REASON_TICKET_OFFER_UNKNOWN: Meaning(
         "This ticket is not on sale. No money was moved.",
         "This ticket is not on sale: the machine's offers are old.",

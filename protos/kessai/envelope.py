@@ -30,6 +30,8 @@ PAYMENT_REQUEST = "payment-request"
 PAYMENT_AUTHORIZATION = "payment-authorization"
 MERCHANT_CERTIFICATE = "merchant-certificate"
 RECEIPT = "receipt"
+HOLDER_CREDENTIAL = "holder-credential"
+HOLDER_PROOF = "holder-proof"
 TICKET = "ticket"
 
 MAX_PAYLOAD_BYTES = 16 * 1024

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Protocol
 
 from kessai.envelope import PublicKey
@@ -100,6 +101,36 @@ class PairingGrant:
     accounts: tuple[int, ...]
     expire_us: int
     wrong_tries: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class HolderEntry:
+    """A holder credential and whose it is; `signed` is the serialised Signed, as it was issued."""
+
+    credential_id: bytes
+    request_id: bytes
+    device: str
+    account: int
+    holder_key: bytes
+    signed: bytes
+    expire_us: int
+
+
+class DenyKind(IntEnum):
+    """What a terminal turns away without asking. Numbers as in `kessai/v1/fleet.proto`."""
+
+    CREDENTIAL = 1
+    TICKET = 2
+
+
+@dataclass(frozen=True, slots=True)
+class DenyEntry:
+    """One thing that is denied, until it would have expired anyway."""
+
+    version: int
+    kind: DenyKind
+    id: bytes
+    expire_us: int
 
 
 class RevocationList(Protocol):

@@ -61,10 +61,14 @@ def operator_input_hash(request: bytes) -> bytes:
 
 def expire_us_of(request: PaymentRequest, authorization: PaymentAuthorization) -> int:
     """Tell from when on a payment cannot be settled any more, microseconds since 1970."""
-    return min(
-        request.expire_time.ToMicroseconds(),
-        authorization.expire_time.ToMicroseconds(),
-    )
+    return min(settle_until_us(request), authorization.expire_time.ToMicroseconds())
+
+
+def settle_until_us(request: PaymentRequest) -> int:
+    """Tell until when a request may be settled: longer if its terminal may accept it off line."""
+    has_deferred = request.HasField("deferred_expire_time")
+    until = request.deferred_expire_time if has_deferred else request.expire_time
+    return until.ToMicroseconds()
 
 
 def _read_payment(*parts: *Parts) -> SettlePayment:

@@ -26,6 +26,7 @@ from kessai.identity_path import AGENT, PHONE, parse_device
 from server.domain.directory import DeviceEntry, IssuedCertificate
 from server.identity.authority import Authority
 from server.identity.certificates import public_key_of_request
+from server.identity.holders import Holders
 from server.identity.merchants import Merchants
 from server.identity.pairing import PairingDesk
 from server.identity.refusals import (
@@ -62,12 +63,14 @@ class Enrollment:
         authority: Authority,
         merchants: Merchants,
         desk: PairingDesk,
+        holders: Holders,
         now_us: Callable[[], int],
     ) -> None:
         self._directory = directory
         self._authority = authority
         self._merchants = merchants
         self._desk = desk
+        self._holders = holders
         self._now_us = now_us
         # One after another: a code must not be used twice in the same moment.
         self._lock = threading.Lock()
@@ -94,6 +97,7 @@ class Enrollment:
             issued = self._issue(
                 grant.request_id, grant.device, tls_key, application.signing_key, keys_hash
             )
+            self._holders.take_back(grant.device)
             self._directory.enroll(
                 DeviceEntry(issued, key_id, application.signing_key, version, self._now_us())
             )

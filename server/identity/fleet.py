@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from kessai.identity_path import IdentityError, parse_device
 from server.domain.directory import Device
+from server.identity.holders import Holders
 from server.identity.refusals import FieldRefused, Unknown
 from server.shards.directory import Directory
 
@@ -13,8 +14,8 @@ from server.shards.directory import Directory
 class Fleet:
     """Lists and revokes devices."""
 
-    def __init__(self, directory: Directory, now_us: Callable[[], int]) -> None:
-        self._directory = directory
+    def __init__(self, directory: Directory, holders: Holders, now_us: Callable[[], int]) -> None:
+        self._directory, self._holders = directory, holders
         self._now_us = now_us
 
     def revoke(self, device: str) -> None:
@@ -26,6 +27,8 @@ class Fleet:
             parse_device(device)
         except IdentityError as error:
             raise FieldRefused("device", str(error)) from None
+        # First what others trust without asking: after a crash in between, revoking again ends it.
+        self._holders.take_back(device)
         if not self._directory.revoke(device, self._now_us()):
             raise Unknown(f'there is no device "{device}"')
 

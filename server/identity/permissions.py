@@ -27,6 +27,8 @@ PERMISSIONS: dict[str, frozenset[CallerKind]] = {
     "/kessai.v1.DeviceService/RenewCertificate": frozenset({AGENT, PHONE}),
     "/kessai.v1.DeviceService/RevokeDevice": frozenset({OPERATOR}),
     "/kessai.v1.DeviceService/ListDevices": frozenset({OPERATOR}),
+    "/kessai.v1.HolderService/IssueCredential": frozenset({PHONE}),
+    "/kessai.v1.HolderService/SetRiderCategory": frozenset({OPERATOR}),
     "/grpc.health.v1.Health/Check": _ANYONE,
     "/grpc.health.v1.Health/List": _ANYONE,
     "/grpc.health.v1.Health/Watch": _ANYONE,

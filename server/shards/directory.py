@@ -55,6 +55,11 @@ class Directory:
         )
         self._revoked = {int.from_bytes(serial, "big") for (serial,) in rows}
 
+    @property
+    def file(self) -> DirectoryFile:
+        """The open file, for the books that are kept in it besides (`holder_book`, `deny_book`)."""
+        return self._file
+
     def close(self) -> None:
         """Close the file; the directory can be opened again."""
         self._file.close()

@@ -67,6 +67,34 @@ CREATE TABLE pairing_code (
 CREATE INDEX pairing_code_by_handle ON pairing_code (handle);
 CREATE INDEX pairing_code_by_device ON pairing_code (device);
 
+-- Holder credentials: whose they are stands here and not in them.
+CREATE TABLE holder_credential (
+    credential_id BLOB PRIMARY KEY,
+    request_id BLOB NOT NULL UNIQUE,
+    device TEXT NOT NULL,
+    account INTEGER NOT NULL,
+    holder_key BLOB NOT NULL,
+    signed BLOB NOT NULL,
+    expire_us INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX holder_credential_by_device ON holder_credential (device, expire_us);
+CREATE INDEX holder_credential_by_key ON holder_credential (holder_key);
+
+-- Which fares a wallet's phones pay, where it is not the usual one.
+CREATE TABLE rider (
+    wallet_id TEXT PRIMARY KEY,
+    category TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- What terminals must turn away without asking. Versions only grow: terminals ask for what is new.
+CREATE TABLE deny_entry (
+    version INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind INTEGER NOT NULL,
+    id BLOB NOT NULL,
+    expire_us INTEGER NOT NULL,
+    UNIQUE (kind, id)
+) STRICT;
+
 CREATE TABLE setting (
     key TEXT PRIMARY KEY,
     value TEXT NOT NULL

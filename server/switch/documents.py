@@ -38,8 +38,10 @@ from kessai.v1.payment_pb2 import (
 )
 from server.domain.command import ACCEPTED
 from server.domain.directory import Merchant, WalletKey
+from server.domain.history import settle_until_us
 
 LIFETIME_LIMIT_US = 120_000_000
+DEFERRED_LIMIT_US = 7 * 24 * 3600 * 1_000_000
 ITEMS_LIMIT = 200
 QUANTITY_LIMIT = 9999
 
@@ -137,11 +139,13 @@ def _open_request(submission: Submission, directory: KeyDirectory) -> PaymentReq
 
 
 def _is_consistent(request: PaymentRequest, request_id: bytes) -> bool:
-    lifetime_us = request.expire_time.ToMicroseconds() - request.create_time.ToMicroseconds()
+    create_us = request.create_time.ToMicroseconds()
+    lifetime_us = request.expire_time.ToMicroseconds() - create_us
     items_total = sum(item.quantity * item.unit_price_minor for item in request.items)
     return (
         request.request_id == request_id
         and 0 < lifetime_us <= LIFETIME_LIMIT_US
+        and lifetime_us <= settle_until_us(request) - create_us <= DEFERRED_LIMIT_US
         and 1 <= len(request.order_id) <= 40
         and len(request.items) <= ITEMS_LIMIT
         and all(_is_line(item) for item in request.items)
@@ -182,7 +186,7 @@ def _difference(
         return "terminal_id"
     if authorization.amount != request.total:
         return "amount"
-    if authorization.expire_time.ToMicroseconds() > request.expire_time.ToMicroseconds():
+    if authorization.expire_time.ToMicroseconds() > settle_until_us(request):
         return "expire_time"
     return ""
 

@@ -65,7 +65,8 @@ class RegisterPurchase:
         except Declined as declined:
             return await self._declined(submission, declined)
         command = await self._command(purchase, message.payment_request, merchant.account)
-        shard, row = await self._settle(command)
+        deferred = purchase.request.HasField("deferred_expire_time")
+        shard, row = await self._settle(command, deferred)
         return self._receipts.for_row(shard, row, message.payment_request.payload)
 
     async def find(self, request_id: bytes, merchant_id: str, terminal_id: str) -> Signed:

@@ -31,19 +31,25 @@ class Settle:
         since_us = self._now_us() - MEMORY_US
         self._claims.restore(await self._shards.recent_request_ids(since_us))
 
-    async def __call__(self, command: Command) -> tuple[int, LogRow]:
+    async def __call__(self, command: Command, deferred: bool = False) -> tuple[int, LogRow]:
         """Have a command decided and made durable: its shard and its log row.
 
-        A command that was done before gets its first row. Raises RequestIdReused, RequestIdStale,
-        Unavailable, Overloaded.
+        A command that was done before gets its first row. One that was `deferred` may be new
+        though its id is old; then all logs are asked for it first. Raises RequestIdReused,
+        RequestIdStale, Unavailable, Overloaded.
         """
         now_us = self._now_us()
         shard = self._shards.home_of(command.home()).place.shard
         with refusing_store_trouble():
-            if not is_young(command.request_id, now_us):
+            young = is_young(command.request_id, now_us)
+            if not young and not deferred:
                 return shard, await self._first_row(command)
             if not self._claims.claim(command.request_id, shard, now_us):
                 raise RequestIdReused
+            if not young:
+                found = await self._shards.find(command.request_id)
+                if found is not None and found[0] != shard:
+                    raise RequestIdReused
             try:
                 return shard, await self._shards.submit(command)
             except settlement_log.RequestIdReused:

@@ -29,7 +29,7 @@ def write_authorization(
         amount=purchase.request.total,
         account_number=account_number,
         customer_verification=verification,
-        expire_time=purchase.request.expire_time,
+        expire_time=purchase.settle_until,
     )
 
 

@@ -1,4 +1,4 @@
-"""The phone's own line to the bank: the customer's balance and statement (mission row B14).
+"""The phone's own line to the bank: balance and statement (mission row B14), and its credential.
 
 Mutual TLS with the phone's certificate, which is how the switch knows whose accounts it may tell.
 The certificate is renewed on the way when it is time. Called by `cli`.
@@ -18,6 +18,7 @@ from kessai.channel import CALL_TIMEOUT_S, open_channel
 from kessai.complaint import Complaint
 from kessai.device_identity import DeviceIdentity, load_identity
 from kessai.enrollment import renew_if_due
+from kessai.request_id import format_request_id
 from kessai.v1.account_pb2 import (
     Account,
     GetAccountRequest,
@@ -25,6 +26,9 @@ from kessai.v1.account_pb2 import (
     ListEntriesResponse,
 )
 from kessai.v1.account_pb2_grpc import AccountServiceStub
+from kessai.v1.holder_pb2 import IssueCredentialRequest
+from kessai.v1.holder_pb2_grpc import HolderServiceStub
+from simulators.phone.holder_key import HolderKey
 
 MAX_ENTRIES = 500
 
@@ -36,6 +40,19 @@ class BankLine:
 
     def __init__(self, identity: DeviceIdentity, channel: grpc.aio.Channel) -> None:
         self._identity, self._stub = identity, AccountServiceStub(channel)
+        self._holders = HolderServiceStub(channel)
+
+    async def certify(self, key: HolderKey, account_number: str, request_id: bytes) -> None:
+        """Have the phone's holder key certified for an account; Complaint if the bank does not."""
+        request = IssueCredentialRequest(
+            request_id=format_request_id(request_id),
+            holder_public_key=key.public_key,
+            holder_key_proof=key.prove_possession(request_id),
+            account_number=account_number,
+        )
+        with _complaints():
+            answer = await self._holders.IssueCredential(request, timeout=CALL_TIMEOUT_S)
+        key.keep(answer.credential)
 
     async def accounts(self) -> list[Account]:
         """Tell the wallet's accounts with their balances; Complaint if the bank does not."""

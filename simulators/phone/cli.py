@@ -86,7 +86,13 @@ def pair(
             f"{folder} holds a phone with another PIN ({error}). Take another folder."
         ) from None
     identity = enroll(pairing, folder, key, f"kessai {importlib.metadata.version('kessai')}")
-    Console().print(f"[green]Paired[/] as {identity.device}, at {identity.server_address}.")
+    console = Console()
+    console.print(f"[green]Paired[/] as {identity.device}, at {identity.server_address}.")
+    if identity.accounts:
+        try:
+            asyncio.run(_certify(folder, ""))
+        except Complaint as complaint:
+            console.print(f"No credential for gates and doors yet: {complaint}")
 
 
 @phone.command("without-pin")
@@ -156,6 +162,16 @@ def tap(
 
 
 @phone.command()
+def certify(
+    folder: Folder,
+    account: Annotated[str, typer.Option(help="For this account; the first by default.")] = "",
+) -> None:
+    """Fetch a new credential from the bank, with which gates and doors know the phone off line."""
+    asyncio.run(_certify(folder, account))
+    Console().print("[green]Certified[/]: gates, doors and terminals that are cut off know it.")
+
+
+@phone.command()
 def balance(folder: Folder) -> None:
     """Ask the bank for the balance of each of the wallet's accounts."""
     Console().print(draw_balances(asyncio.run(_balances(folder))))
@@ -221,6 +237,17 @@ def _shower(console: Console) -> Callable[[Screen], None]:
         console.print(draw(page))
 
     return show
+
+
+async def _certify(folder: Path, account: str) -> None:
+    from kessai.request_id import new_request_id
+    from simulators.phone.bank_line import open_bank_line
+    from simulators.phone.holder_key import HolderKey
+
+    identity = load_identity(folder)
+    key, number = HolderKey(folder, identity.switch_key), choose_account(identity, account)
+    async with open_bank_line(folder, _now_us) as line:
+        await line.certify(key, number, new_request_id(_now_us() // 1000, os.urandom))
 
 
 async def _balances(folder: Path) -> list[Account]:

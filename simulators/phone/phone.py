@@ -19,6 +19,7 @@ from simulators.phone.consent import Consent
 from simulators.phone.customer import Customer
 from simulators.phone.field import Field
 from simulators.phone.hce import WalletService
+from simulators.phone.holder_key import HolderKey
 from simulators.phone.iso_dep import IsoDepCard, LeftTheField
 from simulators.phone.misbehaviour import (
     HONEST,
@@ -68,9 +69,8 @@ class Phone:
             now_us,
             misbehaviour.amend,
         )
-        wallet = Wallet(
-            identity.switch_key, self._store, consent, self._turn_page, now_us, patience_s
-        )
+        key, holder_key = identity.switch_key, HolderKey(folder, identity.switch_key)
+        wallet = Wallet(key, self._store, consent, holder_key, self._turn_page, now_us, patience_s)
         self._wallet = MisbehavingWallet(wallet.answer, self._store, misbehaviour)
         self._card = IsoDepCard(WalletService(self._answer))
         self._in_hand = MisbehavingCard(self._card, misbehaviour, self._leave)

@@ -27,10 +27,12 @@ from kessai.money import Money, MoneyError
 from kessai.request_id import RequestIdError, check_request_id
 from kessai.v1 import decline_pb2
 from kessai.v1.decline_pb2 import DeclineReason
+from kessai.v1.envelope_pb2 import Signed
 from kessai.v1.payment_pb2 import LineItem, MerchantCertificate, PaymentRequest
 from kessai.v1.tap_pb2 import PresentPayment
 
 MAX_LIFETIME_US = 120_000_000
+MAX_DEFERRED_US = 7 * 24 * 3600 * 1_000_000
 CLOCK_TOLERANCE_US = 5_000_000
 MAX_ITEMS = 200
 
@@ -75,37 +77,64 @@ class Purchase:
             total.currency_code == limit.currency_code and total.amount_minor <= limit.amount_minor
         )
 
+    @property
+    def settle_until(self) -> Timestamp:
+        """Until when it may be settled: longer if the terminal may accept it without the switch."""
+        has_deferred = self.request.HasField("deferred_expire_time")
+        return self.request.deferred_expire_time if has_deferred else self.request.expire_time
+
 
 def open_purchase(present: PresentPayment, switch_key: Ed25519PublicKey) -> Purchase:
     """Verify what a terminal presents; Refused if it is forged, or makes no sense."""
+    certificate = open_certificate(present.merchant_certificate, switch_key)
+    signed = present.payment_request
     try:
-        certificate = open_signed(
-            present.merchant_certificate,
-            MERCHANT_CERTIFICATE,
-            switch_key,
-            MerchantCertificate.FromString,
-        )
         terminal_key = load_public_key(certificate.terminal_public_key)
-        signed = present.payment_request
         request = open_signed(signed, PAYMENT_REQUEST, terminal_key, PaymentRequest.FromString)
     except SignatureInvalid:
         raise Refused(_FORGED) from None
     except DocumentMalformed:
         raise Refused(_MALFORMED) from None
-    reason = _certificate_refusal(certificate) or _request_refusal(request, certificate)
+    reason = _request_refusal(request, certificate)
     if reason != _UNSPECIFIED:
         raise Refused(reason)
     request_hash = hashlib.sha256(signed.payload).digest()
     return Purchase(request_hash, signed.SerializeToString(), request, certificate)
 
 
-def time_refusal(purchase: Purchase, now_us: int) -> DeclineReason.ValueType:
-    """Tell whether it is too late or too early for a purchase; UNSPECIFIED if it is in time."""
-    certificate, request = purchase.certificate, purchase.request
+def open_certificate(signed: Signed, switch_key: Ed25519PublicKey) -> MerchantCertificate:
+    """Verify who a terminal is; Refused if the switch did not say so, or it makes no sense."""
+    try:
+        certificate = open_signed(
+            signed, MERCHANT_CERTIFICATE, switch_key, MerchantCertificate.FromString
+        )
+    except SignatureInvalid:
+        raise Refused(_FORGED) from None
+    except DocumentMalformed:
+        raise Refused(_MALFORMED) from None
+    reason = _certificate_refusal(certificate)
+    if reason != _UNSPECIFIED:
+        raise Refused(reason)
+    return certificate
+
+
+def certificate_time_refusal(
+    certificate: MerchantCertificate, now_us: int
+) -> DeclineReason.ValueType:
+    """Tell whether a terminal's certificate is out of date; UNSPECIFIED if it is in date."""
     if _us(certificate.expire_time) <= now_us:
         return decline_pb2.DECLINE_REASON_EXPIRED
     if _us(certificate.issue_time) > now_us + CLOCK_TOLERANCE_US:
         return decline_pb2.DECLINE_REASON_CLOCK_AHEAD
+    return _UNSPECIFIED
+
+
+def time_refusal(purchase: Purchase, now_us: int) -> DeclineReason.ValueType:
+    """Tell whether it is too late or too early for a purchase; UNSPECIFIED if it is in time."""
+    request = purchase.request
+    reason = certificate_time_refusal(purchase.certificate, now_us)
+    if reason != _UNSPECIFIED:
+        return reason
     if _us(request.expire_time) + CLOCK_TOLERANCE_US <= now_us:
         return decline_pb2.DECLINE_REASON_EXPIRED
     if _us(request.create_time) > now_us + CLOCK_TOLERANCE_US:
@@ -132,6 +161,12 @@ def _request_refusal(
         return _MALFORMED
     if not 0 < _us(request.expire_time) - _us(request.create_time) <= MAX_LIFETIME_US:
         return _MALFORMED
+    if request.HasField("deferred_expire_time"):
+        deferred_us = _us(request.deferred_expire_time) - _us(request.create_time)
+        if _us(request.deferred_expire_time) < _us(request.expire_time):
+            return _MALFORMED
+        if deferred_us > MAX_DEFERRED_US:
+            return _MALFORMED
     return _amount_refusal(request)
 
 

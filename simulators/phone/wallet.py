@@ -18,12 +18,28 @@ from concurrent.futures import TimeoutError as StillDeciding
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from google.protobuf.message import DecodeError
 
+from kessai.holder import CHALLENGE_BYTES, Asked, challenge_of
 from kessai.v1 import decline_pb2, tap_pb2
 from kessai.v1.envelope_pb2 import Sealed
-from kessai.v1.tap_pb2 import InquirePayment, PresentPayment, TapRequest, TapResponse, TapStatus
+from kessai.v1.tap_pb2 import (
+    ChallengeHolder,
+    InquirePayment,
+    PresentPayment,
+    TapRequest,
+    TapResponse,
+    TapStatus,
+)
 from simulators.phone import screen
 from simulators.phone.consent import Consent
-from simulators.phone.purchase import Purchase, Refused, open_purchase, time_refusal
+from simulators.phone.holder_key import HolderKey
+from simulators.phone.purchase import (
+    Purchase,
+    Refused,
+    certificate_time_refusal,
+    open_certificate,
+    open_purchase,
+    time_refusal,
+)
 from simulators.phone.receipt import ReceiptRefused, accept_receipt
 from simulators.phone.screen import Screen
 from simulators.phone.store import Decision, Store
@@ -47,11 +63,13 @@ class Wallet:
         switch_key: Ed25519PublicKey,
         store: Store,
         consent: Consent,
+        holder_key: HolderKey,
         show: Callable[[Screen], None],
         now_us: Callable[[], int],
         patience_s: float = PATIENCE_S,
     ) -> None:
         self._switch_key, self._store, self._consent = switch_key, store, consent
+        self._holder_key = holder_key
         self._show, self._now_us, self._patience_s = show, now_us, patience_s
         self._answers: OrderedDict[Exchange, tuple[bytes, bytes]] = OrderedDict()
         self._undecided: dict[bytes, Future[TapStatus.ValueType]] = {}
@@ -86,6 +104,8 @@ class Wallet:
             return self._present(request.present_payment)
         if body == "inquire_payment":
             return self._inquire(request.inquire_payment)
+        if body == "challenge_holder":
+            return self._prove(request.challenge_holder)
         if body == "deliver_receipt":
             return self._deliver(request.deliver_receipt.receipt.SerializeToString())
         return TapResponse(status=tap_pb2.TAP_STATUS_NOT_UNDERSTOOD)
@@ -99,7 +119,7 @@ class Wallet:
         decided = self._store.find(purchase.request_hash)
         if decided is not None:
             self._show(screen.decided(purchase, decided))
-            return _tell(decided)
+            return self._tell(decided)
         reason = time_refusal(purchase, self._now_us())
         if reason != _UNSPECIFIED:
             self._show(screen.refused(purchase.shop, reason))
@@ -129,7 +149,7 @@ class Wallet:
     def _inquire(self, inquire: InquirePayment) -> TapResponse:
         decided = self._store.find(inquire.request_hash)
         if decided is not None:
-            return _tell(decided)
+            return self._tell(decided)
         asked = self._undecided.get(inquire.request_hash)
         if asked is None:
             return TapResponse(status=tap_pb2.TAP_STATUS_REQUEST_UNKNOWN)
@@ -145,7 +165,41 @@ class Wallet:
         except StillDeciding:
             return TapResponse(status=tap_pb2.TAP_STATUS_CUSTOMER_DECIDING)
         decided = self._store.find(request_hash)
-        return TapResponse(status=status) if decided is None else _tell(decided)
+        return TapResponse(status=status) if decided is None else self._tell(decided)
+
+    def _prove(self, challenge: ChallengeHolder) -> TapResponse:
+        """Tell a terminal that verifies that this phone is here; the customer is not asked."""
+        if len(challenge.nonce) != CHALLENGE_BYTES:
+            return TapResponse(status=tap_pb2.TAP_STATUS_NOT_UNDERSTOOD)
+        now_us = self._now_us()
+        try:
+            certificate = open_certificate(challenge.merchant_certificate, self._switch_key)
+            reason = certificate_time_refusal(certificate, now_us)
+            if reason != _UNSPECIFIED:
+                raise Refused(reason)
+        except Refused as refusal:
+            self._show(screen.refused("", refusal.reason))
+            return TapResponse(status=tap_pb2.TAP_STATUS_REQUEST_REFUSED)
+        nonce = challenge_of(challenge.nonce)
+        asked = Asked(nonce, certificate.merchant_id, certificate.terminal_id)
+        answer = self._holder_key.answer(asked, now_us)
+        if answer is None:
+            return TapResponse(status=tap_pb2.TAP_STATUS_HOLDER_UNKNOWN)
+        return TapResponse(status=tap_pb2.TAP_STATUS_HOLDER_PROVEN, holder_answer=answer)
+
+    def _tell(self, decision: Decision) -> TapResponse:
+        if decision.status != tap_pb2.TAP_STATUS_AUTHORIZED:
+            return TapResponse(status=decision.status)
+        response = TapResponse(
+            status=decision.status, sealed_authorization=Sealed.FromString(decision.sealed)
+        )
+        request = decision.read_request()
+        if request.HasField("deferred_expire_time"):
+            asked = Asked(decision.request_hash, request.merchant_id, request.terminal_id)
+            answer = self._holder_key.answer(asked, self._now_us())
+            if answer is not None:
+                response.holder_answer.CopyFrom(answer)
+        return response
 
     def _deliver(self, receipt: bytes) -> TapResponse:
         try:
@@ -163,10 +217,3 @@ def _not_understood(request: TapRequest) -> bytes:
         status=tap_pb2.TAP_STATUS_NOT_UNDERSTOOD,
     )
     return response.SerializeToString()
-
-
-def _tell(decision: Decision) -> TapResponse:
-    if decision.status != tap_pb2.TAP_STATUS_AUTHORIZED:
-        return TapResponse(status=decision.status)
-    sealed = Sealed.FromString(decision.sealed)
-    return TapResponse(status=decision.status, sealed_authorization=sealed)

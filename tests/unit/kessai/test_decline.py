@@ -32,6 +32,9 @@ def test_only_what_passes_later_is_transient() -> None:
         "INSUFFICIENT_FUNDS",
         "EXPIRED",
         "CLOCK_AHEAD",
+        "CREDENTIAL_EXPIRED",
+        "OFFLINE_LIMIT_EXCEEDED",
+        "OFFLINE_NOT_ALLOWED",
         "TICKET_NOT_IN_TIME",
         "ENTRANCE_OUT_OF_SERVICE",
     }

@@ -35,8 +35,10 @@ from kessai.v1.device_pb2_grpc import (
 from server.domain.directory import Merchant
 from server.identity.authority import Authority
 from server.identity.callers import Callers
+from server.identity.deny_list import DenyList
 from server.identity.enrollment import Enrollment
 from server.identity.fleet import Fleet
+from server.identity.holders import Holders
 from server.identity.keyring import Keyring
 from server.identity.merchants import Merchants
 from server.identity.operators import Operators
@@ -49,7 +51,9 @@ from server.rpc.errors import ErrorTranslation
 from server.rpc.guard import Guard
 from server.rpc.interceptors import main_port, pairing_port
 from server.rpc.telemetry import Telemetry
+from server.shards.deny_book import DenyBook
 from server.shards.directory import Directory
+from server.shards.holder_book import HolderBook
 
 DOMAIN = "switch.test"
 SHOP = Merchant("shop", "Corner Shop", "5411", make_account(1, 7), None)
@@ -83,10 +87,14 @@ class Switch:
         self.directory = Directory(self.folder / "directory.db", self.clock)
         self.merchants = Merchants(self.directory, self.keyring)
         self.desk = PairingDesk(self.directory, self.keyring, self.clock)
-        self.enrollment = Enrollment(
-            self.directory, self.authority, self.merchants, self.desk, self.clock
+        self.deny_list = DenyList(DenyBook(self.directory.file), self.clock)
+        self.holders = Holders(
+            HolderBook(self.directory.file), self.deny_list, self.keyring, self.clock, os.urandom
         )
-        self.fleet = Fleet(self.directory, self.clock)
+        self.enrollment = Enrollment(
+            self.directory, self.authority, self.merchants, self.desk, self.holders, self.clock
+        )
+        self.fleet = Fleet(self.directory, self.holders, self.clock)
         self.operators = Operators(
             self.directory, self.authority, self.keyring, self.clock, os.urandom
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ import pytest
 from kessai.device_identity import load_identity
 from simulators.phone.consent import Amend, Consent
 from simulators.phone.customer import Approving, Customer
+from simulators.phone.holder_key import HolderKey
 from simulators.phone.screen import Screen
 from simulators.phone.store import Store
 from simulators.phone.vault import Vault
@@ -26,7 +27,8 @@ class Pocket:
     wallet: Wallet
     store: Store
     vault: Vault
-    pages: list[Screen] = field(default_factory=list)
+    pages: list[Screen]
+    holder_key: HolderKey
 
 
 PocketMaker = Callable[..., Pocket]
@@ -71,10 +73,11 @@ def make_pocket(counter: Counter, folder: Path) -> Iterator[PocketMaker]:
             counter.clock,
             amend or (lambda authorization: None),
         )
+        holder_key = HolderKey(folder, identity.switch_key)
         wallet = Wallet(
-            identity.switch_key, store, consent, pages.append, counter.clock, patience_s
+            identity.switch_key, store, consent, holder_key, pages.append, counter.clock, patience_s
         )
-        return Pocket(wallet, store, vault, pages)
+        return Pocket(wallet, store, vault, pages, holder_key)
 
     yield make
     for store in stores:

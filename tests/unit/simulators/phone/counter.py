@@ -26,6 +26,7 @@ from kessai.v1.envelope_pb2 import Signed
 from kessai.v1.money_pb2 import Money
 from kessai.v1.payment_pb2 import LineItem, MerchantCertificate, PaymentRequest, Receipt
 from kessai.v1.tap_pb2 import (
+    ChallengeHolder,
     DeliverReceipt,
     InquirePayment,
     PresentPayment,
@@ -149,7 +150,9 @@ class Counter:
         change(receipt)
         return sign(RECEIPT, receipt, key or self.switch_key)
 
-    def message(self, **body: PresentPayment | InquirePayment | DeliverReceipt) -> bytes:
+    def message(
+        self, **body: PresentPayment | InquirePayment | DeliverReceipt | ChallengeHolder
+    ) -> bytes:
         """Write the session's next message."""
         request = TapRequest(session_id=self.session_id, sequence=next(self._sequences))
         for name, content in body.items():

@@ -1,0 +1,162 @@
+"""How holder keys are certified, what is refused, and how credentials are taken back."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from kessai.envelope import PrivateKey, raw_public_key, sign_bytes
+from kessai.holder import CREDENTIAL_LIFETIME_US, Holder, key_proof_input, open_credential
+from kessai.money import Money
+from server.domain.directory import DenyKind
+from server.identity import deny_list as deny_list_module
+from server.identity.deny_list import DenyList
+from server.identity.holders import KeyToCertify
+from server.identity.refusals import FieldRefused, RequestIdReused
+from server.shards.deny_book import DenyBook
+from tests.unit.server.identity.test_enrollment import PIXEL, application
+from tests.unit.server.ports import SHOP, Switch
+
+ACCOUNT = 100_000_042
+LIMIT = Money(2000, "EUR")
+
+
+@pytest.fixture
+def switch(tmp_path: Path) -> Iterator[Switch]:
+    """The parts of a switch, with one merchant."""
+    made = Switch(tmp_path)
+    made.merchants.add(SHOP)
+    yield made
+    made.directory.close()
+
+
+def asking(switch: Switch, key: PrivateKey) -> KeyToCertify:
+    """Ask for a credential as a phone does."""
+    request_id = switch.request_id()
+    proof = sign_bytes(key_proof_input(request_id), key)
+    return KeyToCertify(request_id, raw_public_key(key.public_key()), proof, ACCOUNT)
+
+
+def certified(switch: Switch, asked: KeyToCertify, device: str = PIXEL) -> Holder:
+    """Have a key certified, and read the credential as a terminal does."""
+    signed = switch.holders.issue(device, asked, LIMIT)
+    return open_credential(signed, switch.keyring.signing_key.public_key())
+
+
+def denied(switch: Switch) -> list[bytes]:
+    """List the credentials that terminals are told to turn away."""
+    return [entry.id for entry in switch.deny_list.page_after(0)[0]]
+
+
+def test_a_key_is_certified_for_seven_days(switch: Switch) -> None:
+    """The credential says nothing of person and account; the switch knows them."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    asked = asking(switch, key)
+    holder = certified(switch, asked)
+    assert holder.public_key == asked.holder_key
+    assert holder.expire_us - holder.issue_us == CREDENTIAL_LIFETIME_US
+    assert (holder.offline_limit, holder.rider_category) == (LIMIT, "adult")
+    entry = switch.holders.find(holder.credential_id)
+    assert entry is not None
+    assert (entry.device, entry.account) == (PIXEL, ACCOUNT)
+    assert switch.holders.find(b"?" * 16) is None
+    nothing = switch.holders.issue(PIXEL, asking(switch, key), None)
+    assert open_credential(nothing, switch.keyring.signing_key.public_key()).offline_limit is None
+
+
+def test_the_same_request_gets_the_same_credential(switch: Switch) -> None:
+    """And other content under its id is refused."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    asked = asking(switch, key)
+    assert certified(switch, asked) == certified(switch, asked)
+    again = asking(switch, key)
+    assert certified(switch, again).credential_id != certified(switch, asked).credential_id
+    for other in (
+        dataclasses.replace(asked, account=ACCOUNT + 1),
+        dataclasses.replace(again, request_id=asked.request_id, holder_key=b"\4" * 65),
+    ):
+        with pytest.raises(RequestIdReused):
+            switch.holders.issue(PIXEL, other, LIMIT)
+    with pytest.raises(RequestIdReused):
+        switch.holders.issue("phone/ann/other", asked, LIMIT)
+
+
+def test_only_a_key_that_the_phone_holds(switch: Switch) -> None:
+    """Each wrong key and proof is named; no key is two phones'."""
+    key, other = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+    asked, ed25519 = asking(switch, key), asking(switch, Ed25519PrivateKey.generate())
+    stolen = dataclasses.replace(asked, proof=asking(switch, other).proof)
+    replayed = dataclasses.replace(asked, request_id=switch.request_id())
+    garbage = dataclasses.replace(asked, holder_key=b"no key")
+    for wrong, field in (
+        (stolen, "holder_key_proof"),
+        (replayed, "holder_key_proof"),
+        (garbage, "holder_public_key"),
+        (ed25519, "holder_public_key"),
+    ):
+        with pytest.raises(FieldRefused) as refused:
+            switch.holders.issue(PIXEL, wrong, LIMIT)
+        assert refused.value.field == field
+    certified(switch, asked)
+    with pytest.raises(FieldRefused) as refused:
+        switch.holders.issue("phone/bob/nokia", asking(switch, key), LIMIT)
+    assert refused.value.field == "holder_public_key"
+
+
+def test_a_rider_category_is_certified(switch: Switch) -> None:
+    """What the operator said of the wallet stands in what is issued from then on."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    switch.holders.set_rider_category("ann", "child")
+    assert certified(switch, asking(switch, key)).rider_category == "child"
+    for wallet, category in (("ANN", "child"), ("ann", ""), ("ann", "Child"), ("ann", "x" * 21)):
+        with pytest.raises(FieldRefused):
+            switch.holders.set_rider_category(wallet, category)
+
+
+def test_a_revoked_phone_loses_its_credentials(switch: Switch) -> None:
+    """All that are in date go on the deny list; those of others stay."""
+    switch.enrollment.enroll(application(switch, PIXEL, ec.generate_private_key(ec.SECP256R1())))
+    ann, bob = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+    lost = [certified(switch, asking(switch, ann)).credential_id for _ in range(2)]
+    kept = certified(switch, asking(switch, bob), "phone/bob/nokia").credential_id
+    switch.fleet.revoke(PIXEL)
+    switch.fleet.revoke(PIXEL)
+    assert sorted(denied(switch)) == sorted(lost)
+    assert switch.holders.find(lost[0]) is None
+    assert switch.holders.find(kept) is not None
+
+
+def test_a_phone_that_is_paired_anew_starts_afresh(switch: Switch) -> None:
+    """Whoever has the former phone cannot use what was certified for it."""
+    former = certified(switch, asking(switch, ec.generate_private_key(ec.SECP256R1())))
+    switch.enrollment.enroll(application(switch, PIXEL, ec.generate_private_key(ec.SECP256R1())))
+    assert denied(switch) == [former.credential_id]
+
+
+def test_the_deny_list_tells_what_is_new(switch: Switch, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In pages, in order, without what has expired; also after a restart, and nothing twice."""
+    monkeypatch.setattr(deny_list_module, "PAGE", 2)
+    heard: list[int] = []
+    end = switch.deny_list.listen(lambda: heard.append(1))
+    now_us = switch.clock()
+    assert switch.deny_list.page_after(0) == ([], 0)
+    for name in (b"a", b"b", b"c", b"a"):
+        switch.deny_list.deny(DenyKind.TICKET, name, now_us + 3_600_000_000)
+    switch.deny_list.deny(DenyKind.TICKET, b"old", now_us - 1)
+    end()
+    switch.deny_list.deny(DenyKind.CREDENTIAL, b"a", now_us + 3_600_000_000)
+    assert len(heard) == 5
+    after_restart = DenyList(DenyBook(switch.directory.file), switch.clock)
+    first, version = after_restart.page_after(0)
+    second, newest = after_restart.page_after(version)
+    assert [entry.id for entry in first + second] == [b"a", b"b", b"c", b"a"]
+    assert second[-1].kind is DenyKind.CREDENTIAL
+    third, final = after_restart.page_after(newest)
+    assert (third, final) == ([], after_restart.page_after(final)[1])
+    assert after_restart.is_denied(DenyKind.TICKET, b"c")
+    assert not after_restart.is_denied(DenyKind.CREDENTIAL, b"c")
