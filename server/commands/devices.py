@@ -16,6 +16,8 @@ from rich.table import Table
 from kessai.complaint import Complaint
 from kessai.v1 import device_pb2 as pb
 from kessai.v1.device_pb2_grpc import DeviceServiceStub
+from kessai.v1.holder_pb2 import SetRiderCategoryRequest
+from kessai.v1.holder_pb2_grpc import HolderServiceStub
 from server.commands.operator_line import DEADLINE_S, call, fresh_request_id
 from server.commands.options import Data, Identity
 
@@ -104,6 +106,25 @@ def revoke_device(
         lambda ch: DeviceServiceStub(ch).RevokeDevice(request, timeout=DEADLINE_S),
     )
     _out.print(f"[green]{path} is revoked[/]")
+
+
+@device.command("rider")
+def set_rider_category(
+    wallet: Annotated[str, typer.Argument(help="Whose phones, as in phone/<wallet>/<phone>.")],
+    category: Annotated[str, typer.Argument(help='Which fares it pays, such as "child".')],
+    data: Data = None,
+    identity: Identity = None,
+) -> None:
+    """Say which fares a wallet's phones pay; it bites once a phone renews its credential."""
+    request = SetRiderCategoryRequest(
+        request_id=fresh_request_id(), wallet_id=wallet, rider_category=category
+    )
+    call(
+        data,
+        identity,
+        lambda ch: HolderServiceStub(ch).SetRiderCategory(request, timeout=DEADLINE_S),
+    )
+    _out.print(f"[green]{wallet} rides as {category}[/]")
 
 
 def _pairing(path: str, accounts: list[str]) -> pb.CreatePairingCodeRequest:

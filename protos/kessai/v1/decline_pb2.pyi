@@ -66,6 +66,18 @@ class _DeclineReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Decline
     """The payment request or the authorisation had expired when it was worked."""
     DECLINE_REASON_CLOCK_AHEAD: _DeclineReason.ValueType  # 61
     """The request was made in the switch's future: the terminal's clock is wrong."""
+    DECLINE_REASON_CREDENTIAL_INVALID: _DeclineReason.ValueType  # 62
+    """The holder's credential is missing, forged, or not the switch's."""
+    DECLINE_REASON_CREDENTIAL_EXPIRED: _DeclineReason.ValueType  # 63
+    """The holder's credential has expired, or is not fresh enough for this terminal."""
+    DECLINE_REASON_CREDENTIAL_DENIED: _DeclineReason.ValueType  # 64
+    """The holder's credential was taken back: a lost phone, or a customer who owes."""
+    DECLINE_REASON_HOLDER_NOT_PROVEN: _DeclineReason.ValueType  # 65
+    """Whoever shows the credential does not hold its key: a copy."""
+    DECLINE_REASON_OFFLINE_LIMIT_EXCEEDED: _DeclineReason.ValueType  # 66
+    """More than may be accepted without asking the switch: of this payment, this customer or in all."""
+    DECLINE_REASON_OFFLINE_NOT_ALLOWED: _DeclineReason.ValueType  # 67
+    """This terminal does not accept payments without asking the switch, or knows too little to."""
     DECLINE_REASON_TICKET_OFFER_UNKNOWN: _DeclineReason.ValueType  # 90
     """No such offer of this merchant, or it is not on sale now."""
     DECLINE_REASON_TICKET_ORDER_WRONG: _DeclineReason.ValueType  # 91
@@ -90,8 +102,8 @@ class _DeclineReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Decline
 class DeclineReason(_DeclineReason, metaclass=_DeclineReasonEnumTypeWrapper):
     """Why a payment or a movement of money was not made. A decline is a result, not an RPC error.
     What each means for people stands in the registry, kessai/decline.py. Numbers are never reused.
-    Numbers 1 to 19: the documents; 20 to 39: the parties; 40 to 59: the money; 60 to 79: time;
-    90 to 99: tickets.
+    Numbers 1 to 19: the documents; 20 to 39: the parties; 40 to 59: the money; 60 to 79: time, and
+    what a terminal decides without the switch; 90 to 99: tickets.
     """
 
 DECLINE_REASON_UNSPECIFIED: DeclineReason.ValueType  # 0
@@ -138,6 +150,18 @@ DECLINE_REASON_EXPIRED: DeclineReason.ValueType  # 60
 """The payment request or the authorisation had expired when it was worked."""
 DECLINE_REASON_CLOCK_AHEAD: DeclineReason.ValueType  # 61
 """The request was made in the switch's future: the terminal's clock is wrong."""
+DECLINE_REASON_CREDENTIAL_INVALID: DeclineReason.ValueType  # 62
+"""The holder's credential is missing, forged, or not the switch's."""
+DECLINE_REASON_CREDENTIAL_EXPIRED: DeclineReason.ValueType  # 63
+"""The holder's credential has expired, or is not fresh enough for this terminal."""
+DECLINE_REASON_CREDENTIAL_DENIED: DeclineReason.ValueType  # 64
+"""The holder's credential was taken back: a lost phone, or a customer who owes."""
+DECLINE_REASON_HOLDER_NOT_PROVEN: DeclineReason.ValueType  # 65
+"""Whoever shows the credential does not hold its key: a copy."""
+DECLINE_REASON_OFFLINE_LIMIT_EXCEEDED: DeclineReason.ValueType  # 66
+"""More than may be accepted without asking the switch: of this payment, this customer or in all."""
+DECLINE_REASON_OFFLINE_NOT_ALLOWED: DeclineReason.ValueType  # 67
+"""This terminal does not accept payments without asking the switch, or knows too little to."""
 DECLINE_REASON_TICKET_OFFER_UNKNOWN: DeclineReason.ValueType  # 90
 """No such offer of this merchant, or it is not on sale now."""
 DECLINE_REASON_TICKET_ORDER_WRONG: DeclineReason.ValueType  # 91

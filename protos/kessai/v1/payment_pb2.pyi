@@ -90,6 +90,7 @@ class PaymentRequest(_message.Message):
     TOTAL_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    DEFERRED_EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     TICKET_ORDERS_FIELD_NUMBER: _builtins.int
     request_id: _builtins.bytes
     """UUIDv7 of this purchase, 16 bytes, made and stored by the terminal before the document is sent
@@ -118,6 +119,13 @@ class PaymentRequest(_message.Message):
         """From when on it can no longer be settled; at most 120 seconds after create_time."""
 
     @_builtins.property
+    def deferred_expire_time(self) -> _timestamp_pb2.Timestamp:
+        """Set if the terminal may accept it without asking the switch: until when it can then be settled,
+        instead of expire_time; at most 7 days after create_time. The customer still has to agree by
+        expire_time.
+        """
+
+    @_builtins.property
     def ticket_orders(self) -> _containers.RepeatedCompositeFieldContainer[_ticket_pb2.TicketOrder]:
         """Tickets that are bought with it (mission row B10), at most 20 tickets in all. Their prices add
         up to the total.
@@ -134,11 +142,12 @@ class PaymentRequest(_message.Message):
         total: _money_pb2.Money | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         expire_time: _timestamp_pb2.Timestamp | None = ...,
+        deferred_expire_time: _timestamp_pb2.Timestamp | None = ...,
         ticket_orders: _abc.Iterable[_ticket_pb2.TicketOrder] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "expire_time", b"expire_time", "total", b"total"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "deferred_expire_time", b"deferred_expire_time", "expire_time", b"expire_time", "total", b"total"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "expire_time", b"expire_time", "items", b"items", "merchant_id", b"merchant_id", "order_id", b"order_id", "request_id", b"request_id", "terminal_id", b"terminal_id", "ticket_orders", b"ticket_orders", "total", b"total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "deferred_expire_time", b"deferred_expire_time", "expire_time", b"expire_time", "items", b"items", "merchant_id", b"merchant_id", "order_id", b"order_id", "request_id", b"request_id", "terminal_id", b"terminal_id", "ticket_orders", b"ticket_orders", "total", b"total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -214,7 +223,9 @@ class PaymentAuthorization(_message.Message):
 
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
-        """From when on the authorisation is void; not after the request's expire_time."""
+        """From when on the authorisation is void; not after the request's deferred_expire_time, or its
+        expire_time if it has none.
+        """
 
     def __init__(
         self,

@@ -10,6 +10,7 @@ from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from kessai.v1 import decline_pb2 as _decline_pb2
 from kessai.v1 import envelope_pb2 as _envelope_pb2
+from kessai.v1 import holder_pb2 as _holder_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -47,6 +48,10 @@ class _TapStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TapStatus.V
     """The receipt does not verify, or is for no request of this phone."""
     TAP_STATUS_NOT_UNDERSTOOD: _TapStatus.ValueType  # 9
     """The message could not be understood."""
+    TAP_STATUS_HOLDER_PROVEN: _TapStatus.ValueType  # 36
+    """The holder's answer is here."""
+    TAP_STATUS_HOLDER_UNKNOWN: _TapStatus.ValueType  # 37
+    """The phone has no credential in date: it must reach the switch first."""
     TAP_STATUS_TICKET_SHOWN: _TapStatus.ValueType  # 28
     """The ticket is here."""
     TAP_STATUS_TICKET_MISSING: _TapStatus.ValueType  # 29
@@ -77,6 +82,10 @@ TAP_STATUS_RECEIPT_REFUSED: TapStatus.ValueType  # 8
 """The receipt does not verify, or is for no request of this phone."""
 TAP_STATUS_NOT_UNDERSTOOD: TapStatus.ValueType  # 9
 """The message could not be understood."""
+TAP_STATUS_HOLDER_PROVEN: TapStatus.ValueType  # 36
+"""The holder's answer is here."""
+TAP_STATUS_HOLDER_UNKNOWN: TapStatus.ValueType  # 37
+"""The phone has no credential in date: it must reach the switch first."""
 TAP_STATUS_TICKET_SHOWN: TapStatus.ValueType  # 28
 """The ticket is here."""
 TAP_STATUS_TICKET_MISSING: TapStatus.ValueType  # 29
@@ -101,6 +110,7 @@ class TapRequest(_message.Message):
     PRESENT_PAYMENT_FIELD_NUMBER: _builtins.int
     INQUIRE_PAYMENT_FIELD_NUMBER: _builtins.int
     DELIVER_RECEIPT_FIELD_NUMBER: _builtins.int
+    CHALLENGE_HOLDER_FIELD_NUMBER: _builtins.int
     ASK_FOR_TICKET_FIELD_NUMBER: _builtins.int
     TELL_ENTRY_FIELD_NUMBER: _builtins.int
     session_id: _builtins.bytes
@@ -120,6 +130,10 @@ class TapRequest(_message.Message):
         """This is what became of it."""
 
     @_builtins.property
+    def challenge_holder(self) -> Global___ChallengeHolder:
+        """Who is there?"""
+
+    @_builtins.property
     def ask_for_ticket(self) -> Global___AskForTicket:
         """Show a ticket, and prove to be its holder."""
 
@@ -135,14 +149,15 @@ class TapRequest(_message.Message):
         present_payment: Global___PresentPayment | None = ...,
         inquire_payment: Global___InquirePayment | None = ...,
         deliver_receipt: Global___DeliverReceipt | None = ...,
+        challenge_holder: Global___ChallengeHolder | None = ...,
         ask_for_ticket: Global___AskForTicket | None = ...,
         tell_entry: Global___TellEntry | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["ask_for_ticket", b"ask_for_ticket", "body", b"body", "deliver_receipt", b"deliver_receipt", "inquire_payment", b"inquire_payment", "present_payment", b"present_payment", "tell_entry", b"tell_entry"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ask_for_ticket", b"ask_for_ticket", "body", b"body", "challenge_holder", b"challenge_holder", "deliver_receipt", b"deliver_receipt", "inquire_payment", b"inquire_payment", "present_payment", b"present_payment", "tell_entry", b"tell_entry"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ask_for_ticket", b"ask_for_ticket", "body", b"body", "deliver_receipt", b"deliver_receipt", "inquire_payment", b"inquire_payment", "present_payment", b"present_payment", "sequence", b"sequence", "session_id", b"session_id", "tell_entry", b"tell_entry"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ask_for_ticket", b"ask_for_ticket", "body", b"body", "challenge_holder", b"challenge_holder", "deliver_receipt", b"deliver_receipt", "inquire_payment", b"inquire_payment", "present_payment", b"present_payment", "sequence", b"sequence", "session_id", b"session_id", "tell_entry", b"tell_entry"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["present_payment", "inquire_payment", "deliver_receipt", "ask_for_ticket", "tell_entry"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["present_payment", "inquire_payment", "deliver_receipt", "challenge_holder", "ask_for_ticket", "tell_entry"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -339,6 +354,36 @@ class TellEntry(_message.Message):
 Global___TellEntry: _TypeAlias = TellEntry  # noqa: Y015
 
 @_typing.final
+class ChallengeHolder(_message.Message):
+    """Asks the phone to prove that it holds its credential. The customer is not asked: what it says is
+    that he is here.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NONCE_FIELD_NUMBER: _builtins.int
+    MERCHANT_CERTIFICATE_FIELD_NUMBER: _builtins.int
+    nonce: _builtins.bytes
+    """32 random bytes, new for each phone."""
+    @_builtins.property
+    def merchant_certificate(self) -> _envelope_pb2.Signed:
+        """Who asks ("merchant-certificate")."""
+
+    def __init__(
+        self,
+        *,
+        nonce: _builtins.bytes = ...,
+        merchant_certificate: _envelope_pb2.Signed | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["merchant_certificate", b"merchant_certificate"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["merchant_certificate", b"merchant_certificate", "nonce", b"nonce"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChallengeHolder: _TypeAlias = ChallengeHolder  # noqa: Y015
+
+@_typing.final
 class TapResponse(_message.Message):
     """From the phone to the terminal."""
 
@@ -348,6 +393,7 @@ class TapResponse(_message.Message):
     SEQUENCE_FIELD_NUMBER: _builtins.int
     STATUS_FIELD_NUMBER: _builtins.int
     SEALED_AUTHORIZATION_FIELD_NUMBER: _builtins.int
+    HOLDER_ANSWER_FIELD_NUMBER: _builtins.int
     TICKET_ANSWER_FIELD_NUMBER: _builtins.int
     session_id: _builtins.bytes
     """The request's session_id."""
@@ -360,6 +406,12 @@ class TapResponse(_message.Message):
         """With AUTHORIZED: the phone's Signed payment authorisation, sealed to the switch."""
 
     @_builtins.property
+    def holder_answer(self) -> _holder_pb2.HolderAnswer:
+        """With HOLDER_PROVEN: the answer to the nonce. With AUTHORIZED, if the payment request has a
+        deferred_expire_time and the phone has a credential: the answer to the request's hash.
+        """
+
+    @_builtins.property
     def ticket_answer(self) -> Global___TicketAnswer:
         """With TICKET_SHOWN: the ticket and the holder's proof."""
 
@@ -370,11 +422,12 @@ class TapResponse(_message.Message):
         sequence: _builtins.int = ...,
         status: Global___TapStatus.ValueType = ...,
         sealed_authorization: _envelope_pb2.Sealed | None = ...,
+        holder_answer: _holder_pb2.HolderAnswer | None = ...,
         ticket_answer: Global___TicketAnswer | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["sealed_authorization", b"sealed_authorization", "ticket_answer", b"ticket_answer"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["holder_answer", b"holder_answer", "sealed_authorization", b"sealed_authorization", "ticket_answer", b"ticket_answer"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["sealed_authorization", b"sealed_authorization", "sequence", b"sequence", "session_id", b"session_id", "status", b"status", "ticket_answer", b"ticket_answer"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["holder_answer", b"holder_answer", "sealed_authorization", b"sealed_authorization", "sequence", b"sequence", "session_id", b"session_id", "status", b"status", "ticket_answer", b"ticket_answer"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -18,7 +18,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from kessai.channel import open_channel
 from kessai.device_identity import DeviceIdentity
-from kessai.v1 import account_pb2, device_pb2, payment_pb2
+from kessai.v1 import account_pb2, device_pb2, holder_pb2, payment_pb2
 from kessai.v1.device_pb2_grpc import DeviceServiceStub
 from server.identity.certificates import (
     Issuer,
@@ -283,7 +283,11 @@ ANYONE = {
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
 }
 AGENTS = {"PaymentService/SettlePayment", "PaymentService/GetPayment"}
-PHONES = {"AccountService/GetAccount", "AccountService/ListEntries"}
+PHONES = {
+    "AccountService/GetAccount",
+    "AccountService/ListEntries",
+    "HolderService/IssueCredential",
+}
 DEVICES = {"DeviceService/RenewCertificate"}
 
 
@@ -293,14 +297,16 @@ def expected(method: str, kind: str) -> bool:
     if method in ANYONE:
         return True
     if kind == "operator":
-        return name.startswith(("AccountService/", "DeviceService/")) and name not in DEVICES
+        return name.startswith(("AccountService/", "DeviceService/", "HolderService/Set")) and (
+            name not in DEVICES
+        )
     return name in DEVICES | (AGENTS if kind == "agent" else PHONES)
 
 
 def methods_of_the_main_port() -> list[str]:
     """List every method that a server on the main port knows, from the descriptors."""
 
-    files = (payment_pb2, account_pb2, device_pb2)
+    files = (payment_pb2, account_pb2, device_pb2, holder_pb2)
     services = [s for f in files for s in f.DESCRIPTOR.services_by_name.values()]
     own = [f"/{s.full_name}/{m.name}" for s in services for m in s.methods]
     return [name for name in own if "EnrollmentService" not in name] + sorted(ANYONE)

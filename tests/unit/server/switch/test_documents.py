@@ -18,6 +18,7 @@ from kessai.v1 import payment_pb2
 from kessai.v1.decline_pb2 import DeclineReason
 from kessai.v1.payment_pb2 import LineItem, SettlePaymentRequest
 from server.domain.command import ACCEPTED
+from server.domain.history import expire_us_of
 from server.switch.documents import ITEMS_LIMIT, Declined, Purchase, Submission, open_purchase
 from tests.unit.server.domain.commands import MINUTE_US, NOW_US, fresh_id
 from tests.unit.server.switch.counter import ANN, PHONE, TILL, Alterations, Counter
@@ -91,6 +92,10 @@ def malformed(name: str) -> Alterations:
                 request.expire_time.FromMicroseconds(NOW_US + 2 * MINUTE_US + 1)
             case "ends before it begins":
                 request.expire_time.FromMicroseconds(NOW_US)
+            case "deferred less than it lasts":
+                request.deferred_expire_time.FromMicroseconds(NOW_US + MINUTE_US - 1)
+            case "deferred too long":
+                request.deferred_expire_time.FromMicroseconds(NOW_US + WEEK_US + 1)
             case "no such currency":
                 request.total.currency_code = "XXY"
 
@@ -99,8 +104,10 @@ def malformed(name: str) -> Alterations:
 
 _ODD_REQUESTS = (
     "no items", "does not add up", "a quantity of zero", "a negative quantity", "too many items",
-    "lives too long", "ends before it begins", "no such currency",
+    "lives too long", "ends before it begins", "no such currency", "deferred less than it lasts",
+    "deferred too long",
 )  # fmt: skip
+WEEK_US = 7 * 24 * 60 * MINUTE_US
 _END = Timestamp()
 _END.FromMicroseconds(NOW_US + MINUTE_US + 1)
 
@@ -153,6 +160,25 @@ CASES: dict[str, dict[str, Alterations]] = {
         "wrong check digits": put("authorization", account_number="00010000004299")
     },
 }
+
+
+def test_a_deferred_payment_may_be_settled_later(counter: Counter) -> None:
+    """Until the request's later end, and not after; without one, its own end counts."""
+
+    def defer(request: payment_pb2.PaymentRequest) -> None:
+        request.deferred_expire_time.FromMicroseconds(NOW_US + WEEK_US)
+
+    def until(after_us: int) -> Alterations:
+        def amend(authorization: payment_pb2.PaymentAuthorization) -> None:
+            authorization.expire_time.FromMicroseconds(NOW_US + after_us)
+
+        return Alterations(request=defer, authorization=amend)
+
+    purchase = open_it(counter, counter.pay(altered=until(WEEK_US)))
+    assert expire_us_of(purchase.request, purchase.authorization) == NOW_US + WEEK_US
+    with pytest.raises(Declined) as declined:
+        open_it(counter, counter.pay(altered=until(WEEK_US + 1)))
+    assert declined.value.detail == "expire_time"
 
 
 def test_good_documents_are_good(counter: Counter) -> None:

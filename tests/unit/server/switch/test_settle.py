@@ -98,6 +98,26 @@ async def test_a_new_request_under_an_odd_id_is_stale(tmp_path: Path, age_us: in
             await settle(deposit(HERE, 5, request_id=fresh_id(NOW_US - age_us)))
 
 
+async def test_a_deferred_request_is_new_though_its_id_is_old(tmp_path: Path) -> None:
+    """It works once, on one shard, whatever the shards' order; also after the memory of ids."""
+    clock = Clock()
+    with shards_in(tmp_path, 2) as shards:
+        settle = await opened(shards, clock)
+        old = fresh_id(NOW_US - 3 * 24 * 60 * MINUTE_US)
+        first, twin = pay(FAR, HERE, 5, request_id=old), pay(HERE, FAR, 5, request_id=old)
+        answer = await settle(first, deferred=True)
+        assert await settle(first, deferred=True) == answer
+        with pytest.raises(RequestIdReused):
+            await settle(twin, deferred=True)
+        forgetful = Settle(shards, clock)
+        with pytest.raises(RequestIdReused):
+            await forgetful(twin, deferred=True)
+        assert await forgetful(first, deferred=True) == answer
+        account = await shards.account(FAR)
+    assert account is not None
+    assert account.balance == 995
+
+
 async def test_a_full_disk_a_stop_and_a_queue_have_their_words(tmp_path: Path) -> None:
     """Each with the reason that the caller gets; afterwards all goes on."""
     with held_shard(tmp_path) as (shard, store):
