@@ -44,12 +44,12 @@ class Settle:
             young = is_young(command.request_id, now_us)
             if not young and not deferred:
                 return shard, await self._first_row(command)
-            if not self._claims.claim(command.request_id, shard, now_us):
-                raise RequestIdReused
-            if not young:
+            if not young:  # asked before it is claimed: a claim must not outlive a refusal here
                 found = await self._shards.find(command.request_id)
                 if found is not None and found[0] != shard:
                     raise RequestIdReused
+            if not self._claims.claim(command.request_id, shard, now_us):
+                raise RequestIdReused
             try:
                 return shard, await self._shards.submit(command)
             except settlement_log.RequestIdReused:
