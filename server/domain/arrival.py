@@ -15,12 +15,12 @@ from __future__ import annotations
 import hashlib
 import struct
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import NamedTuple
 
 from kessai.money import MAX_AMOUNT
 from kessai.v1 import account_pb2
 from server.domain.command import Command, CommandKind, Decision, Needs, Place, State
+from server.ledger.account import Account
 from server.ledger.chart import AccountKind, house_account_id, house_accounts, merged_id
 from server.ledger.transfer import Transfer
 
@@ -47,9 +47,9 @@ class Arrive(Command):
 
     def needs(self, place: Place) -> Needs:
         """The accounts on the way to the payee, and the shard's own in that currency."""
-        kinds = (AccountKind.IN_TRANSIT, AccountKind.SUSPENSE)
-        house = tuple(house_account_id(kind, place.shard, self.ledger) for kind in kinds)
-        return Needs((*self._way(), *house))
+        in_transit = house_account_id(AccountKind.IN_TRANSIT, place.shard, self.ledger)
+        suspense = house_account_id(AccountKind.SUSPENSE, place.shard, self.ledger)
+        return Needs((*_way(self.payee, read_origin(self.body).code), in_transit, suspense))
 
     def decide(self, state: State, now_us: int) -> Decision:
         """Credit the payee, or the suspense account if the payee cannot take it."""
@@ -57,34 +57,30 @@ class Arrive(Command):
         opens = () if state.account(in_transit) else house_accounts(
             state.place.shard, self.ledger, now_us
         )  # fmt: skip
-        suspense = state.house(AccountKind.SUSPENSE, self.ledger)
-        way = self._way() if self._can_be_taken(state) else (suspense,)
-        transfers = tuple(
-            Transfer(
-                id=self.transfer_id + step,
-                debit_account_id=debit,
-                credit_account_id=credit,
-                amount=self.amount,
-                ledger=self.ledger,
-                code=read_origin(self.body).code,
-                far_payer=self.payer,
+        code, debit, transfers = read_origin(self.body).code, in_transit, []
+        way = _way(self.payee, code)
+        if not all(self._can_be_taken(state.account(account_id)) for account_id in way):
+            way = (state.house(AccountKind.SUSPENSE, self.ledger),)
+        for step, credit in enumerate(way, self.transfer_id):
+            transfers.append(
+                Transfer(
+                    id=step,
+                    debit_account_id=debit,
+                    credit_account_id=credit,
+                    amount=self.amount,
+                    ledger=self.ledger,
+                    code=code,
+                    far_payer=self.payer,
+                )
             )
-            for step, (debit, credit) in enumerate(pairwise((in_transit, *way)))
-        )
-        return Decision(transfers=transfers, opens=tuple(opens))
+            debit = credit
+        return Decision(transfers=tuple(transfers), opens=tuple(opens))
 
-    def _way(self) -> tuple[int, ...]:
-        if read_origin(self.body).code == account_pb2.ENTRY_KIND_MERGE:
-            return merged_id(self.payee), self.payee
-        return (self.payee,)
-
-    def _can_be_taken(self, state: State) -> bool:
-        accounts = [state.account(account_id) for account_id in self._way()]
-        return all(
+    def _can_be_taken(self, account: Account | None) -> bool:
+        return (
             account is not None
             and account.ledger == self.ledger
             and account.credits_pending + account.credits_posted + self.amount <= MAX_AMOUNT
-            for account in accounts
         )
 
 
@@ -115,6 +111,10 @@ def arrival_id(request_id: bytes) -> bytes:
 def payment_id(arrival: bytes) -> bytes:
     """Give the id of the payment that arrived under an id."""
     return arrival[:6] + bytes((arrival[6] & 0x0F | 0x70,)) + arrival[7:]
+
+
+def _way(payee: int, code: int) -> tuple[int, ...]:
+    return (merged_id(payee), payee) if code == account_pb2.ENTRY_KIND_MERGE else (payee,)
 
 
 def read_origin(body: bytes) -> Origin:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum
-from typing import ClassVar, Protocol
+from types import MappingProxyType
+from typing import ClassVar, NamedTuple, Protocol
 
 from kessai.v1 import decline_pb2
 from kessai.v1.decline_pb2 import DeclineReason
@@ -53,8 +54,7 @@ class Place(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Needs:
+class Needs(NamedTuple):
     """What a command reads: accounts, holds and documents, by id."""
 
     accounts: tuple[int, ...]
@@ -62,13 +62,12 @@ class Needs:
     documents: tuple[bytes, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(NamedTuple):
     """What was loaded for a command, and the place where it is decided."""
 
     books: Books
     place: Place
-    documents: Mapping[bytes, Document] = field(default_factory=dict)
+    documents: Mapping[bytes, Document] = MappingProxyType({})
 
     def account(self, account_id: int) -> Account | None:
         """Give an account, if the shard keeps it."""
@@ -79,8 +78,7 @@ class State:
         return house_account_id(kind, self.place.shard, ledger)
 
 
-@dataclass(frozen=True, slots=True)
-class Owed:
+class Owed(NamedTuple):
     """Money that left its payer here and is owed to a payee on another shard (an outbox row).
 
     `code` is the kind of movement (EntryKind of account.proto) that its arrival will be.
@@ -93,8 +91,7 @@ class Owed:
     code: int
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """What a command does: nothing but a reason why not, or what moves and what changes.
 
     Movements, new accounts, debts, expired holds, and documents as they are from then on.

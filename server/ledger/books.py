@@ -26,12 +26,26 @@ _FATE = {
 
 
 class Books:
-    """Accounts and holds by id, and the entries that were written, in order."""
+    """Accounts and holds by id; what of them was changed, and the entries written, in order."""
 
     def __init__(self) -> None:
         self.accounts: dict[int, Account] = {}
         self.holds: dict[int, Hold] = {}
+        self.start_group()
+
+    def start_group(self) -> None:
+        """Forget what was changed and written so far: it is stored, or nobody stores it."""
         self.entries: list[Entry] = []
+        self.changed_accounts: dict[int, Account] = {}
+        self.changed_holds: dict[int, Hold] = {}
+
+    def open(self, account: Account) -> None:
+        """Take in a new account."""
+        self.accounts[account.id] = self.changed_accounts[account.id] = account
+
+    def take_back(self, account: Account) -> None:
+        """Undo `open`."""
+        del self.accounts[account.id], self.changed_accounts[account.id]
 
     def apply(self, transfers: Sequence[Transfer], now_us: int) -> R:
         """Apply transfers as one linked chain: all, or none and the reason of the first refused.
@@ -55,10 +69,11 @@ class Books:
 
     def expire(self, hold: Hold) -> None:
         """Release a hold whose time is over; the caller has checked that it is still pending."""
-        self._release(hold)
-        hold.state = HoldState.EXPIRED
+        self._release(hold, HoldState.EXPIRED)
 
     def _apply_chain(self, chain: Sequence[Transfer], now_us: int) -> tuple[int, R]:
+        if len(chain) == 1:  # one alone is refused before it changes anything
+            return 0, self._create_transfer(chain[0], now_us)
         before = self._snapshot(chain)
         written = len(self.entries)
         for position, transfer in enumerate(chain):
@@ -115,9 +130,10 @@ class Books:
         debit.debits_pending += t.amount
         credit.credits_pending += t.amount
         expire_us = now_us + t.timeout * _MICROSECONDS if t.timeout else 0
-        self.holds[t.id] = Hold(
+        self.holds[t.id] = self.changed_holds[t.id] = Hold(
             t.id, debit.id, credit.id, t.amount, t.ledger, t.code, expire_us, t.far_payee
         )
+        self._note_changed(debit, credit)
         return R.OK
 
     def _finish_pending(self, t: Transfer, now_us: int) -> R:
@@ -146,10 +162,9 @@ class Books:
             return _FATE[hold.state]
         if hold.expire_us and hold.expire_us <= now_us:
             return R.PENDING_TRANSFER_EXPIRED
-        debit, credit = self._release(hold)
+        debit, credit = self._release(hold, HoldState.POSTED if post else HoldState.VOIDED)
         if post:
             self._post(t, debit, credit, hold.code, hold.far_account)
-        hold.state = HoldState.POSTED if post else HoldState.VOIDED
         return R.OK
 
     def _post(self, t: Transfer, debit: Account, credit: Account, code: int, payee: int) -> None:
@@ -162,13 +177,22 @@ class Books:
             Entry(debit.id, debit.sequence, -amount, debit.balance, payee, code, t.id),
             Entry(credit.id, credit.sequence, amount, credit.balance, payer, code, t.id),
         )
+        self._note_changed(debit, credit)
 
-    def _release(self, hold: Hold) -> tuple[Account, Account]:
+    def _release(self, hold: Hold, fate: HoldState) -> tuple[Account, Account]:
         debit = self.accounts[hold.debit_account_id]
         credit = self.accounts[hold.credit_account_id]
         debit.debits_pending -= hold.amount
         credit.credits_pending -= hold.amount
+        hold.state = fate
+        self.changed_holds[hold.id] = hold
+        self._note_changed(debit, credit)
         return debit, credit
+
+    def _note_changed(self, debit: Account, credit: Account) -> None:
+        changed = self.changed_accounts
+        changed[debit.id] = debit
+        changed[credit.id] = credit
 
     def _snapshot(self, transfers: Iterable[Transfer]) -> _Snapshot:
         accounts: dict[int, tuple[int, int, int, int, int]] = {}
@@ -199,6 +223,7 @@ class Books:
         for hold_id, state in holds.items():
             if state is None:
                 self.holds.pop(hold_id, None)
+                self.changed_holds.pop(hold_id, None)
             else:
                 self.holds[hold_id].state = state
 

@@ -12,6 +12,7 @@ that is merged passes. They are never written as account numbers: people see the
 from __future__ import annotations
 
 from enum import IntEnum
+from functools import lru_cache
 
 from kessai.account_number import HOUSE_BRANCH, branch_of, make_account
 from server.ledger.account import Account, AccountFlag
@@ -56,6 +57,7 @@ HOUSE_KINDS = (
 HOUSE = "house"
 
 
+@lru_cache(maxsize=4096)
 def house_account_id(kind: AccountKind, shard: int, ledger: int) -> int:
     """Compute the id of a house account in a shard (0 to 999) and currency (ISO 4217 number)."""
     return make_account(HOUSE_BRANCH, kind * 1_000_000 + shard * 1000 + ledger)

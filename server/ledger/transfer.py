@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 
 class TransferFlag:
@@ -22,8 +23,7 @@ class TransferFlag:
     VOID_PENDING_TRANSFER = 1 << 3
 
 
-@dataclass(frozen=True, slots=True)
-class Transfer:
+class Transfer(NamedTuple):
     """Moves `amount` minor units from the debit to the credit account.
 
     `id` is chosen by the caller, 128 bits, not zero. `ledger` is the currency's ISO 4217 number,
@@ -48,8 +48,7 @@ class Transfer:
     far_payee: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One side of a posted transfer: `amount` is positive into the account, negative out of it."""
 
     account: int

@@ -45,28 +45,21 @@ def carry_out(
     if decline != ACCEPTED:
         return Outcome(row, decision, [], [])
     documents.update((document.id, document) for document in decision.documents)
-    entries = [
-        BookedEntry(
-            e.account, e.sequence, e.amount, e.balance, e.counterparty, e.code,
-            book_us, command.request_id, row.sequence,
-        )
-        for e in books.entries[written:]
-    ]  # fmt: skip
-    debts = [
-        OutboxRow(row.sequence, command.request_id, o.payer, o.payee, o.amount, o.ledger, o.code)
-        for o in decision.owes
-    ]
+    booked = (book_us, command.request_id, row.sequence)
+    entries = [BookedEntry._make(entry[:-1] + booked) for entry in books.entries[written:]]
+    debts = [OutboxRow(row.sequence, command.request_id, *owed) for owed in decision.owes]
     return Outcome(row, decision, entries, debts)
 
 
 def _apply(decision: Decision, books: Books, book_us: int) -> DeclineReason.ValueType:
     if decision.decline != ACCEPTED:
         return decision.decline
-    books.accounts.update((account.id, account) for account in decision.opens)
+    for account in decision.opens:
+        books.open(account)
     result = books.apply(decision.transfers, book_us)
     if result is not TransferResult.OK:
         for account in decision.opens:
-            del books.accounts[account.id]
+            books.take_back(account)
         return decline_for(result)
     for hold_id in decision.expires:
         books.expire(books.holds[hold_id])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from kessai.account_number import SLOT_COUNT, slot_of
 from server.ledger.chart import main_account, shard_named_in
@@ -25,8 +26,8 @@ class SlotMap:
 
     def shard_of(self, account: int) -> int:
         """Tell which shard keeps an account; an auxiliary's and the house's never move."""
-        shard = shard_named_in(account)
-        return self.shard_of_slot[slot_of(main_account(account))] if shard is None else shard
+        shard, slot = _shard_or_slot(account)
+        return self.shard_of_slot[slot] if shard is None else shard
 
     def to_ranges(self) -> list[list[int]]:
         """Write the map as ranges: [[first slot, last slot, shard], ...]."""
@@ -61,3 +62,9 @@ class ShardPlace:
     def is_here(self, account: int) -> bool:
         """Tell whether this shard keeps an account."""
         return self.slots.shard_of(account) == self.shard
+
+
+# A payment asks for its two accounts again and again, within milliseconds.
+@lru_cache(maxsize=16_384)
+def _shard_or_slot(account: int) -> tuple[int | None, int]:
+    return shard_named_in(account), slot_of(main_account(account))

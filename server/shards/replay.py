@@ -50,7 +50,7 @@ class Replay:
             yield f"{where}: cannot be decided again ({error!r})"
 
     def _decide(self, row: LogRow, before: Tail) -> Iterator[str]:
-        self.books.entries.clear()
+        self.books.start_group()
         outcome = carry_out(
             row.command(), self.books, self.documents, self.place, row.book_us, before
         )

@@ -15,7 +15,7 @@ from server.ledger.account import Account
 from server.shards.address import ShardAddress
 from server.shards.placement import ShardPlace, SlotMap
 from server.shards.settlement_log import LogRow
-from server.shards.shard import Shard, WritingLane, writing_lane
+from server.shards.shard import Outcome, Shard, WritingLane, writing_lane
 from server.shards.store import BookedEntry, OutboxRow, Total
 
 
@@ -42,9 +42,29 @@ class Shards:
 
         Raises RequestIdReused, StoreUnavailable, LaneFull, LaneClosed.
         """
-        row = await self.home_of(command.home()).submit(command)
-        assert row is not None  # only Delivered has no row  # noqa: S101
-        return row
+        return await self.home_of(command.home()).submit(command)
+
+    async def submit_all(self, commands: Sequence[Command]) -> list[LogRow | Exception]:
+        """Have commands decided, those of a shard in one commit: what `submit` gives or raises."""
+        homes: dict[Shard, list[int]] = {}
+        for position, command in enumerate(commands):
+            homes.setdefault(self.home_of(command.home()), []).append(position)
+
+        async def decided(shard: Shard, own: list[int]) -> tuple[Outcome, ...]:
+            return await shard.submit(tuple(commands[i] for i in own))
+
+        answered = await asyncio.gather(
+            *(decided(shard, own) for shard, own in homes.items()), return_exceptions=True
+        )
+        outcomes: dict[int, LogRow | Exception] = {}
+        for own, answers in zip(homes.values(), answered, strict=True):
+            if isinstance(answers, Exception):
+                outcomes |= dict.fromkeys(own, answers)
+            elif isinstance(answers, BaseException):
+                raise answers
+            else:
+                outcomes |= zip(own, answers, strict=True)
+        return [outcomes[position] for position in range(len(commands))]
 
     async def account(self, account_id: int) -> Account | None:
         """Give an account as it is committed, or None."""

@@ -53,14 +53,11 @@ def log_row(
     sequence: int, command: Command, book_us: int, decline: DeclineReason.ValueType, before: bytes
 ) -> LogRow:
     """Write a command's row; `before` is the chain hash of the row before it."""
-    chain_hash = chain(
-        before, sequence, command.request_id, command.kind, command.input_hash, command.payer,
+    content = (
+        sequence, command.request_id, command.kind, command.input_hash, command.payer,
         command.payee, command.amount, command.ledger, book_us, decline, command.body,
     )  # fmt: skip
-    return LogRow(
-        sequence, command.request_id, command.kind, command.input_hash, command.payer,
-        command.payee, command.amount, command.ledger, book_us, decline, command.body, chain_hash,
-    )  # fmt: skip
+    return LogRow(*content, chain(before, *content))
 
 
 def chain(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar, overload
 
 from server.domain.command import ACCEPTED, Command, Place
 from server.domain.document import Document
@@ -18,9 +18,12 @@ from server.ledger.books import Books
 from server.shards.carry_out import carry_out
 from server.shards.lane import Lane
 from server.shards.settlement_log import CHAIN_START, LogRow, RequestIdReused
-from server.shards.store import Batch, Reader, Store, Tail, unique
+from server.shards.store import Batch, Reader, Store, Tail
 
 ACCOUNTS_IN_MEMORY = 25_000
+
+# A commit writes whole pages: the more payments share one, the less each of them costs.
+_GROUP_LIMIT = 4096
 
 Found = TypeVar("Found")
 
@@ -33,10 +36,12 @@ class Delivered:
     but: frozenset[int] = frozenset()
 
 
-Job = Command | Delivered
+Several = tuple[Command, ...]
+Job = Command | Several | Delivered
+Outcome = LogRow | RequestIdReused
+Answer = Outcome | tuple[Outcome, ...] | None
 
-
-WritingLane = Lane[tuple["Shard", Job], LogRow | None]
+WritingLane = Lane[tuple["Shard", Job], Answer]
 
 
 def writing_lane(name: str) -> WritingLane:
@@ -46,7 +51,7 @@ def writing_lane(name: str) -> WritingLane:
     gather, so there are fewer commits, and fewer threads that want the interpreter. A shard behind
     a network has one of its own, so that none waits for another's server.
     """
-    return Lane(name, _write)
+    return Lane(name, _write, _GROUP_LIMIT)
 
 
 class Shard:
@@ -78,11 +83,19 @@ class Shard:
         self._writing = writing or writing_lane(f"shard-{place.shard}")
         self._reading = Lane[Callable[[Reader], object], object](f"reads-{place.shard}", self._look)
 
-    def submit(self, job: Job) -> asyncio.Future[LogRow | None]:
+    @overload
+    def submit(self, job: Command) -> asyncio.Future[LogRow]: ...
+    @overload
+    def submit(self, job: Several) -> asyncio.Future[tuple[Outcome, ...]]: ...
+    @overload
+    def submit(self, job: Delivered) -> asyncio.Future[None]: ...
+
+    def submit(self, job: Job) -> asyncio.Future[Any]:
         """Queue a command; its log row comes back once it is durable, declined or done.
 
         Raises RequestIdReused, StoreUnavailable, LaneFull, LaneClosed. A command that was done
-        before gets the row of the first time.
+        before gets the row of the first time. Several commands are one job, in one commit: a row
+        or RequestIdReused comes back for each.
         """
         return self._writing.submit((self, job))
 
@@ -106,14 +119,15 @@ class Shard:
                 answers.append(error)
         return answers
 
-    def write(self, group: list[Job]) -> Sequence[LogRow | Exception | None]:
+    def write(self, group: Sequence[Job]) -> Sequence[Answer]:
         """Work a group of jobs in one commit, on the writing lane; an answer for each, in order."""
-        commands = [job for job in group if isinstance(job, Command)]
+        commands = [command for job in group for command in _commands(job)]
         batch = Batch()
         try:
             self._take_up(self._store.begin())
             known = self._load(commands)
-            answers = [self._take(job, known, batch) for job in group]
+            answers = [self._work(job, known, batch) for job in group]
+            batch.accounts, batch.holds = self._books.changed_accounts, self._books.changed_holds
             if batch.rows or batch.delivered_to:
                 self._store.commit(batch)
             else:
@@ -141,65 +155,68 @@ class Shard:
         if not commands:
             return {}
         needs = [command.needs(self.place) for command in commands]
-        accounts, absent = self._books.accounts, self._absent
-        if len(accounts) + len(absent) > ACCOUNTS_IN_MEMORY:
+        if len(self._books.accounts) + len(self._absent) > ACCOUNTS_IN_MEMORY:
             self._forget()
-            accounts = self._books.accounts
-        missing = unique(
-            i for need in needs for i in need.accounts if i not in accounts and i not in absent
-        )
+        books, absent = self._books, self._absent
+        books.start_group()
+        needed = {i for need in needs for i in need.accounts}
+        missing = sorted(needed.difference(books.accounts).difference(absent, (0,)))
         if missing:
-            accounts.update((a.id, a) for a in self._store.accounts(missing))
-            absent.update(i for i in missing if i not in accounts)
-        hold_ids = unique(i for need in needs for i in need.holds)
-        self._books.holds = {h.id: h for h in self._store.holds(hold_ids)} if hold_ids else {}
-        document_ids = [i for need in needs for i in need.documents]
-        found = self._store.documents(document_ids) if document_ids else []
+            books.accounts.update((a.id, a) for a in self._store.accounts(missing))
+            absent.update(i for i in missing if i not in books.accounts)
+        hold_ids = {i for need in needs for i in need.holds}
+        books.holds = {h.id: h for h in self._store.holds(sorted(hold_ids))} if hold_ids else {}
+        document_ids = {i for need in needs for i in need.documents}
+        found = self._store.documents(sorted(document_ids)) if document_ids else []
         self._documents = {document.id: document for document in found}
-        self._books.entries.clear()
         return self._store.rows([command.request_id for command in commands])
 
-    def _take(
-        self, job: Job, known: dict[bytes, LogRow], batch: Batch
-    ) -> LogRow | Exception | None:
-        if isinstance(job, Delivered):
-            batch.delivered_to = max(batch.delivered_to, job.log_sequence)
-            batch.undelivered |= job.but
-            return None
-        first = known.get(job.request_id)
+    def _work(self, job: Job, known: dict[bytes, LogRow], batch: Batch) -> Answer:
+        if isinstance(job, tuple):
+            return tuple(self._take(command, known, batch) for command in job)
+        if isinstance(job, Command):
+            return self._take(job, known, batch)
+        batch.delivered_to = max(batch.delivered_to, job.log_sequence)
+        batch.undelivered |= job.but
+        return None
+
+    def _take(self, command: Command, known: dict[bytes, LogRow], batch: Batch) -> Outcome:
+        first = known.get(command.request_id)
         if first is not None:
-            same = first.input_hash == job.input_hash and first.kind == job.kind
+            same = first.input_hash == command.input_hash and first.kind == command.kind
             return first if same else RequestIdReused()
-        known[job.request_id] = row = self._decide(job, batch)
+        known[command.request_id] = row = self._decide(command, batch)
         return row
 
     def _decide(self, command: Command, batch: Batch) -> LogRow:
-        books = self._books
-        outcome = carry_out(command, books, self._documents, self.place, self._book_us, self._tail)
+        outcome = carry_out(
+            command, self._books, self._documents, self.place, self._book_us, self._tail
+        )
         row = outcome.row
         self._tail = Tail(row.sequence, row.chain_hash, row.book_us)
         batch.rows.append(row)
         if row.decline != ACCEPTED:
             return row
-        needs = command.needs(self.place)
-        touched = {*needs.accounts, *(account.id for account in outcome.decision.opens)}
-        batch.accounts.update((i, books.accounts[i]) for i in touched if i in books.accounts)
         self._absent.difference_update(account.id for account in outcome.decision.opens)
-        hold_ids = {*needs.holds, command.transfer_id}
-        batch.holds.update((i, books.holds[i]) for i in hold_ids if i in books.holds)
         batch.documents.update((d.id, d) for d in outcome.decision.documents)
         batch.entries += outcome.entries
         batch.outbox += outcome.debts
         return row
 
 
-def _write(group: list[tuple[Shard, Job]]) -> list[LogRow | Exception | None]:
-    answers: list[LogRow | Exception | None] = [None] * len(group)
+def _commands(job: Job) -> Several:
+    if isinstance(job, tuple):
+        return job
+    return (job,) if isinstance(job, Command) else ()
+
+
+def _write(group: list[tuple[Shard, Job]]) -> list[Answer | Exception]:
+    answers: list[Answer | Exception] = [None] * len(group)
     positions: dict[Shard, list[int]] = {}
     for position, (shard, _) in enumerate(group):
         positions.setdefault(shard, []).append(position)
     for shard, own in positions.items():
-        written: Sequence[LogRow | Exception | None]
+        written: Sequence[Answer | Exception]
         try:
             written = shard.write([group[position][1] for position in own])
         except Exception as error:

@@ -33,6 +33,9 @@ from server.shards.store import Batch, StoreUnavailable, Tail
 
 EXIT_DISK_FAILED = 74
 
+# 32 MB of WAL, then it is written back: pages that change again and again are written back once.
+_WAL_PAGES = 8000
+
 
 class SqliteStore:
     """The `Store` of one shard file."""
@@ -42,6 +45,7 @@ class SqliteStore:
         self._db = open_shard(path, shard, books_id, read_only=False)
         self._db.execute("PRAGMA synchronous = FULL")
         self._db.execute("PRAGMA cache_size = -16384")
+        self._db.execute(f"PRAGMA wal_autocheckpoint = {_WAL_PAGES}")
         self._tail: Tail | None = None
 
     def begin(self) -> Tail:

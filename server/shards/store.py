@@ -6,7 +6,7 @@ through `Reader`, which sees only what is committed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -200,8 +200,3 @@ class Reader(Protocol):
     def close(self) -> None:
         """Close the connection."""
         ...
-
-
-def unique(ids: Iterable[int]) -> list[int]:
-    """Give ids once each, in order, without the 0 that stands for none."""
-    return [i for i in dict.fromkeys(ids) if i]

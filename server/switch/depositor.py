@@ -10,6 +10,7 @@ Started by `server/bootstrap.py`.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
 
 import structlog
@@ -19,11 +20,11 @@ from server.domain.arrival import arrival
 from server.domain.command import ACCEPTED
 from server.shards.lane import LaneClosed
 from server.shards.router import Shards
-from server.shards.settlement_log import RequestIdReused
+from server.shards.settlement_log import LogRow, RequestIdReused
 from server.shards.shard import Delivered
 from server.shards.store import OutboxRow
 
-_BATCH = 512
+_BATCH = 2048
 _RETRY_S = 0.5
 _LOOK_S = 5.0
 # Nobody waits for a deposit; a few gathered milliseconds make one commit of many.
@@ -67,12 +68,9 @@ class Depositor:
 
         ArrivalDeclined if the payee's shard cannot book it at all; it is owed as before.
         """
-        try:
-            arrived = await self._shards.submit(arrival(shard, *row))
-        except RequestIdReused:
-            raise ArrivalDeclined(f"another payment has arrived under the id of {row}") from None
-        if arrived.decline != ACCEPTED:
-            raise ArrivalDeclined(f"{row} was declined: {name_of(arrived.decline)}")
+        [trouble] = await self._bring(shard, [row])
+        if trouble is not None:
+            raise trouble
 
     async def idle(self, timeout_s: float) -> None:
         """Wait until nothing is owed; TimeoutError if that takes too long."""
@@ -127,11 +125,8 @@ class Depositor:
 
     async def _deliver(self, shard: int, rows: list[OutboxRow]) -> dict[int, ArrivalDeclined]:
         """Tick off what has arrived; what cannot arrive stays owed, and is in nobody's way."""
-        brought = await asyncio.gather(
-            *(self.bring(shard, row) for row in rows), return_exceptions=True
-        )
         stuck: dict[int, ArrivalDeclined] = {}
-        for row, trouble in zip(rows, brought, strict=True):
+        for row, trouble in zip(rows, await self._bring(shard, rows), strict=True):
             if isinstance(trouble, ArrivalDeclined):
                 stuck[row.log_sequence] = trouble
             elif trouble is not None:
@@ -140,3 +135,15 @@ class Depositor:
             delivered = Delivered(rows[-1].log_sequence, but=frozenset(stuck))
             await self._shards.shard(shard).submit(delivered)
         return stuck
+
+    async def _bring(self, shard: int, rows: Sequence[OutboxRow]) -> list[Exception | None]:
+        outcomes = await self._shards.submit_all([arrival(shard, *row) for row in rows])
+        return [_trouble(row, outcome) for row, outcome in zip(rows, outcomes, strict=True)]
+
+
+def _trouble(row: OutboxRow, outcome: LogRow | Exception) -> Exception | None:
+    if isinstance(outcome, RequestIdReused):
+        return ArrivalDeclined(f"another payment has arrived under the id of {row}")
+    if isinstance(outcome, LogRow) and outcome.decline != ACCEPTED:
+        return ArrivalDeclined(f"{row} was declined: {name_of(outcome.decline)}")
+    return outcome if isinstance(outcome, Exception) else None

@@ -123,6 +123,7 @@ def test_a_chain_is_all_or_nothing(books: Books, position: int) -> None:
     chain[position] = Transfer(0, ANN, SHOP, 1, EUR, CODE)
     assert books.apply(chain, NOW_US) is not R.OK
     assert (books.accounts, books.holds, books.entries) == (before.accounts, before.holds, [])
+    assert books.changed_holds == {}
 
 
 @pytest.mark.parametrize("flags", [POST, VOID])

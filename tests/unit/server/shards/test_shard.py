@@ -11,6 +11,7 @@ import pytest
 
 from kessai.v1 import decline_pb2 as d
 from server.domain.command import ACCEPTED, Command
+from server.shards.lane import LaneClosed
 from server.shards.settlement_log import CHAIN_START, LogRow, RequestIdReused
 from server.shards.shard import Job
 from server.shards.sqlite_store import SqliteStore
@@ -113,6 +114,29 @@ async def test_twice_in_one_group_is_once(stores: Stores) -> None:
     assert (account := reader.account(SHOP)) is not None
     assert account.balance == 10
     reader.close()
+
+
+async def test_several_commands_are_one_job(stores: Stores) -> None:
+    """Each has an answer of its own, in order, wherever it is decided."""
+    there = next(iter(accounts_on(1, 2)))
+    here = next(iter(accounts_on(0, 2)))
+    with shards_in(stores, 2) as shards:
+        payment = deposit(here, 10)
+        commands = [
+            open_account(there), open_account(here), deposit(there, 7), payment,
+            replace(payment, input_hash=bytes(32)), payment, withdraw(there, 8),
+        ]  # fmt: skip
+        outcomes = await shards.submit_all(commands)
+        assert isinstance(outcomes[4], RequestIdReused)
+        rows = [row for row in outcomes if isinstance(row, LogRow)]
+        assert [row.request_id for row in rows] == [
+            command.request_id for command in commands if command is not commands[4]
+        ]
+        assert [row.decline for row in rows] == [0] * 5 + [d.DECLINE_REASON_INSUFFICIENT_FUNDS]
+        assert rows[3] == rows[4]
+    lost = await shards.submit_all([deposit(there, 1), deposit(here, 2)])
+    assert [type(outcome) for outcome in lost] == [LaneClosed] * 2
+    assert verify_shards(stores, 2).faults == []
 
 
 @pytest.mark.parametrize(
