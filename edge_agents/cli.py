@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib.metadata
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -13,9 +14,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from edge_agents.config import AgentConfig, load_config, sample_config
+from edge_agents.gate.config import GateConfig
 from edge_agents.journal import FILE_NAME, Entry, PaymentState, read_journal
 from edge_agents.receipts import ReceiptRefused, decode_qr, is_settled, open_receipt, verify_receipt
-from edge_agents.register.config import SAMPLE_PRICES, load_config, sample_config
+from edge_agents.register.config import SAMPLE_PRICES, RegisterConfig
 from edge_agents.terminal import load_or_make_signing_key
 from kessai.complaint import Complaint
 from kessai.decline import meaning_of, name_of
@@ -41,6 +44,19 @@ _STYLES = {
 }
 
 Folder = Annotated[Path, typer.Option("--folder", help="The terminal's folder.")]
+
+
+class AgentKind(StrEnum):
+    """Which agents have a configuration."""
+
+    REGISTER = "register"
+    GATE = "gate"
+
+
+_CONFIGS: dict[AgentKind, type[AgentConfig]] = {
+    AgentKind.REGISTER: RegisterConfig,
+    AgentKind.GATE: GateConfig,
+}
 
 
 @agent.command()
@@ -83,7 +99,7 @@ def register(
         "currency": currency,
         "request_seconds": request_seconds,
     }
-    settings = load_config(config, flags)
+    settings = load_config(RegisterConfig, config, flags)
     from edge_agents.events import set_up_log
     from edge_agents.register.main import run_register
 
@@ -92,9 +108,11 @@ def register(
 
 
 @agent.command()
-def config() -> None:
+def config(
+    kind: Annotated[AgentKind, typer.Argument(help="Of which agent.")] = AgentKind.REGISTER,
+) -> None:
     """Print a configuration file with every key, its default and what it means."""
-    sys.stdout.write(sample_config())
+    sys.stdout.write(sample_config(_CONFIGS[kind], kind.value))
 
 
 @agent.command()

@@ -121,6 +121,47 @@ MEANINGS: dict[DeclineReason.ValueType, Meaning] = {
         "No line to the switch, and nothing may be sold without one.",
         True,
     ),
+    decline_pb2.DECLINE_REASON_BALANCE_BELOW_MINIMUM: Meaning(
+        "Pay in first: your account holds too little to travel.",
+        "The account holds less than the entry asks for.",
+        True,
+    ),
+    decline_pb2.DECLINE_REASON_ADMISSION_MISSING: Meaning(
+        "You did not tap when you entered. See the attendant.",
+        "No open admission on the phone: no tap at the entry.",
+        False,
+    ),
+    decline_pb2.DECLINE_REASON_ADMISSION_INVALID: Meaning(
+        "This admission is not good here. See the attendant.",
+        "The admission is forged, altered, or another carrier's.",
+        False,
+    ),
+    decline_pb2.DECLINE_REASON_ADMISSION_EXPIRED: Meaning(
+        "Your ride took too long. See the attendant.", "The admission has expired.", False
+    ),
+    decline_pb2.DECLINE_REASON_ADMISSION_USED: Meaning(
+        "Somebody left with this admission before. See the attendant.",
+        "The admission was used: its fare is paid.",
+        False,
+    ),
+    decline_pb2.DECLINE_REASON_ADMISSION_OPEN: Meaning(
+        "You are inside already. See the attendant.",
+        "The last ride is not over: no tap at its exit, or a second person.",
+        False,
+    ),
+    decline_pb2.DECLINE_REASON_SAME_STATION: Meaning(
+        "You entered here. See the attendant.", "Leaves where he entered.", False
+    ),
+    decline_pb2.DECLINE_REASON_NO_SUCH_TRIP: Meaning(
+        "There is no fare for your ride. See the attendant.",
+        "The fare tables have no such trip.",
+        False,
+    ),
+    decline_pb2.DECLINE_REASON_GATE_BLOCKED: Meaning(
+        "This gate is out of order. Take another one. No money was moved.",
+        "The barrier does not open: jammed or unplugged.",
+        True,
+    ),
     decline_pb2.DECLINE_REASON_TICKET_OFFER_UNKNOWN: Meaning(
         "This ticket is not on sale. No money was moved.",
         "This ticket is not on sale: the machine's offers are old.",

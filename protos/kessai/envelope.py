@@ -33,6 +33,8 @@ RECEIPT = "receipt"
 HOLDER_CREDENTIAL = "holder-credential"
 HOLDER_PROOF = "holder-proof"
 TICKET = "ticket"
+ADMISSION = "admission"
+EXIT_NOTE = "exit-note"
 
 MAX_PAYLOAD_BYTES = 16 * 1024
 KEY_ID_BYTES = 16

@@ -42,6 +42,8 @@ class _EntryKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EntryKind.V
     """What an auxiliary of a distributed account held; the counterparty is the account itself."""
     ENTRY_KIND_REFUND: _EntryKind.ValueType  # 10
     """A payment or a part of it that went back to who had paid."""
+    ENTRY_KIND_FARE: _EntryKind.ValueType  # 20
+    """The fare of a ride."""
 
 class EntryKind(_EntryKind, metaclass=_EntryKindEnumTypeWrapper):
     """What a movement was."""
@@ -60,6 +62,8 @@ ENTRY_KIND_MERGE: EntryKind.ValueType  # 5
 """What an auxiliary of a distributed account held; the counterparty is the account itself."""
 ENTRY_KIND_REFUND: EntryKind.ValueType  # 10
 """A payment or a part of it that went back to who had paid."""
+ENTRY_KIND_FARE: EntryKind.ValueType  # 20
+"""The fare of a ride."""
 Global___EntryKind: _TypeAlias = EntryKind  # noqa: Y015
 
 @_typing.final

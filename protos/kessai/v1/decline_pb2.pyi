@@ -78,6 +78,24 @@ class _DeclineReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Decline
     """More than may be accepted without asking the switch: of this payment, this customer or in all."""
     DECLINE_REASON_OFFLINE_NOT_ALLOWED: _DeclineReason.ValueType  # 67
     """This terminal does not accept payments without asking the switch, or knows too little to."""
+    DECLINE_REASON_BALANCE_BELOW_MINIMUM: _DeclineReason.ValueType  # 80
+    """The account holds less than the carrier asks for at an entry."""
+    DECLINE_REASON_ADMISSION_MISSING: _DeclineReason.ValueType  # 81
+    """The phone has no open admission: its holder did not tap when he entered."""
+    DECLINE_REASON_ADMISSION_INVALID: _DeclineReason.ValueType  # 82
+    """The admission is forged, altered, or another carrier's."""
+    DECLINE_REASON_ADMISSION_EXPIRED: _DeclineReason.ValueType  # 83
+    """The admission's time is over."""
+    DECLINE_REASON_ADMISSION_USED: _DeclineReason.ValueType  # 84
+    """Somebody left with this admission before, or its fare was paid."""
+    DECLINE_REASON_ADMISSION_OPEN: _DeclineReason.ValueType  # 85
+    """The holder is inside already: his last ride is not over, because he did not tap when he left."""
+    DECLINE_REASON_SAME_STATION: _DeclineReason.ValueType  # 86
+    """The holder wants to leave where he entered."""
+    DECLINE_REASON_NO_SUCH_TRIP: _DeclineReason.ValueType  # 87
+    """The fare tables have no such trip."""
+    DECLINE_REASON_GATE_BLOCKED: _DeclineReason.ValueType  # 88
+    """The gate's barrier cannot open now."""
     DECLINE_REASON_TICKET_OFFER_UNKNOWN: _DeclineReason.ValueType  # 90
     """No such offer of this merchant, or it is not on sale now."""
     DECLINE_REASON_TICKET_ORDER_WRONG: _DeclineReason.ValueType  # 91
@@ -103,7 +121,7 @@ class DeclineReason(_DeclineReason, metaclass=_DeclineReasonEnumTypeWrapper):
     """Why a payment or a movement of money was not made. A decline is a result, not an RPC error.
     What each means for people stands in the registry, kessai/decline.py. Numbers are never reused.
     Numbers 1 to 19: the documents; 20 to 39: the parties; 40 to 59: the money; 60 to 79: time, and
-    what a terminal decides without the switch; 90 to 99: tickets.
+    what a terminal decides without the switch; 80 to 89: travel; 90 to 99: tickets.
     """
 
 DECLINE_REASON_UNSPECIFIED: DeclineReason.ValueType  # 0
@@ -162,6 +180,24 @@ DECLINE_REASON_OFFLINE_LIMIT_EXCEEDED: DeclineReason.ValueType  # 66
 """More than may be accepted without asking the switch: of this payment, this customer or in all."""
 DECLINE_REASON_OFFLINE_NOT_ALLOWED: DeclineReason.ValueType  # 67
 """This terminal does not accept payments without asking the switch, or knows too little to."""
+DECLINE_REASON_BALANCE_BELOW_MINIMUM: DeclineReason.ValueType  # 80
+"""The account holds less than the carrier asks for at an entry."""
+DECLINE_REASON_ADMISSION_MISSING: DeclineReason.ValueType  # 81
+"""The phone has no open admission: its holder did not tap when he entered."""
+DECLINE_REASON_ADMISSION_INVALID: DeclineReason.ValueType  # 82
+"""The admission is forged, altered, or another carrier's."""
+DECLINE_REASON_ADMISSION_EXPIRED: DeclineReason.ValueType  # 83
+"""The admission's time is over."""
+DECLINE_REASON_ADMISSION_USED: DeclineReason.ValueType  # 84
+"""Somebody left with this admission before, or its fare was paid."""
+DECLINE_REASON_ADMISSION_OPEN: DeclineReason.ValueType  # 85
+"""The holder is inside already: his last ride is not over, because he did not tap when he left."""
+DECLINE_REASON_SAME_STATION: DeclineReason.ValueType  # 86
+"""The holder wants to leave where he entered."""
+DECLINE_REASON_NO_SUCH_TRIP: DeclineReason.ValueType  # 87
+"""The fare tables have no such trip."""
+DECLINE_REASON_GATE_BLOCKED: DeclineReason.ValueType  # 88
+"""The gate's barrier cannot open now."""
 DECLINE_REASON_TICKET_OFFER_UNKNOWN: DeclineReason.ValueType  # 90
 """No such offer of this merchant, or it is not on sale now."""
 DECLINE_REASON_TICKET_ORDER_WRONG: DeclineReason.ValueType  # 91

@@ -92,6 +92,7 @@ class PaymentRequest(_message.Message):
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     DEFERRED_EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     TICKET_ORDERS_FIELD_NUMBER: _builtins.int
+    ADMISSION_ID_FIELD_NUMBER: _builtins.int
     request_id: _builtins.bytes
     """UUIDv7 of this purchase, 16 bytes, made and stored by the terminal before the document is sent
     anywhere. It is the request_id of the settlement and the nonce of this document.
@@ -102,6 +103,10 @@ class PaymentRequest(_message.Message):
     """The terminal, as in its certificate; 1 to 40 of a-z, 0-9 and "-"."""
     order_id: _builtins.str
     """The merchant's own number of the order; 1 to 40 characters."""
+    admission_id: _builtins.bytes
+    """Set if it is the fare of a ride: the admission's id, 16 bytes. One payment at most is settled
+    for an admission; any other is declined with ADMISSION_USED.
+    """
     @_builtins.property
     def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___LineItem]:
         """What is bought, at most 200 lines. Their amounts add up to the total."""
@@ -144,10 +149,11 @@ class PaymentRequest(_message.Message):
         expire_time: _timestamp_pb2.Timestamp | None = ...,
         deferred_expire_time: _timestamp_pb2.Timestamp | None = ...,
         ticket_orders: _abc.Iterable[_ticket_pb2.TicketOrder] | None = ...,
+        admission_id: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "deferred_expire_time", b"deferred_expire_time", "expire_time", b"expire_time", "total", b"total"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "deferred_expire_time", b"deferred_expire_time", "expire_time", b"expire_time", "items", b"items", "merchant_id", b"merchant_id", "order_id", b"order_id", "request_id", b"request_id", "terminal_id", b"terminal_id", "ticket_orders", b"ticket_orders", "total", b"total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["admission_id", b"admission_id", "create_time", b"create_time", "deferred_expire_time", b"deferred_expire_time", "expire_time", b"expire_time", "items", b"items", "merchant_id", b"merchant_id", "order_id", b"order_id", "request_id", b"request_id", "terminal_id", b"terminal_id", "ticket_orders", b"ticket_orders", "total", b"total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -58,6 +58,20 @@ class _TapStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TapStatus.V
     """The phone has no ticket for this entrance."""
     TAP_STATUS_ENTRY_SHOWN: _TapStatus.ValueType  # 30
     """The entrance's word was taken and shown."""
+    TAP_STATUS_ADMISSION_SHOWN: _TapStatus.ValueType  # 20
+    """The admission and the holder's proof are here."""
+    TAP_STATUS_ADMISSION_MISSING: _TapStatus.ValueType  # 21
+    """The phone has no open admission of this merchant."""
+    TAP_STATUS_ADMISSION_KEPT: _TapStatus.ValueType  # 22
+    """The admission is kept, durably."""
+    TAP_STATUS_ADMISSION_REFUSED: _TapStatus.ValueType  # 23
+    """The admission does not verify, or is for another holder."""
+    TAP_STATUS_ADMISSION_CLOSED: _TapStatus.ValueType  # 24
+    """The admission is closed; the note and the receipt are kept."""
+    TAP_STATUS_EXIT_NOTE_REFUSED: _TapStatus.ValueType  # 25
+    """The note does not verify, or is for no admission of this phone."""
+    TAP_STATUS_REFUSAL_SHOWN: _TapStatus.ValueType  # 26
+    """The refusal was shown."""
 
 class TapStatus(_TapStatus, metaclass=_TapStatusEnumTypeWrapper):
     """How a tap stands, as the phone says."""
@@ -92,6 +106,20 @@ TAP_STATUS_TICKET_MISSING: TapStatus.ValueType  # 29
 """The phone has no ticket for this entrance."""
 TAP_STATUS_ENTRY_SHOWN: TapStatus.ValueType  # 30
 """The entrance's word was taken and shown."""
+TAP_STATUS_ADMISSION_SHOWN: TapStatus.ValueType  # 20
+"""The admission and the holder's proof are here."""
+TAP_STATUS_ADMISSION_MISSING: TapStatus.ValueType  # 21
+"""The phone has no open admission of this merchant."""
+TAP_STATUS_ADMISSION_KEPT: TapStatus.ValueType  # 22
+"""The admission is kept, durably."""
+TAP_STATUS_ADMISSION_REFUSED: TapStatus.ValueType  # 23
+"""The admission does not verify, or is for another holder."""
+TAP_STATUS_ADMISSION_CLOSED: TapStatus.ValueType  # 24
+"""The admission is closed; the note and the receipt are kept."""
+TAP_STATUS_EXIT_NOTE_REFUSED: TapStatus.ValueType  # 25
+"""The note does not verify, or is for no admission of this phone."""
+TAP_STATUS_REFUSAL_SHOWN: TapStatus.ValueType  # 26
+"""The refusal was shown."""
 Global___TapStatus: _TypeAlias = TapStatus  # noqa: Y015
 
 @_typing.final
@@ -113,6 +141,10 @@ class TapRequest(_message.Message):
     CHALLENGE_HOLDER_FIELD_NUMBER: _builtins.int
     ASK_FOR_TICKET_FIELD_NUMBER: _builtins.int
     TELL_ENTRY_FIELD_NUMBER: _builtins.int
+    ASK_FOR_ADMISSION_FIELD_NUMBER: _builtins.int
+    GRANT_ADMISSION_FIELD_NUMBER: _builtins.int
+    CLOSE_ADMISSION_FIELD_NUMBER: _builtins.int
+    TELL_REFUSAL_FIELD_NUMBER: _builtins.int
     session_id: _builtins.bytes
     """16 random bytes, new each time a phone comes into the field."""
     sequence: _builtins.int
@@ -141,6 +173,22 @@ class TapRequest(_message.Message):
     def tell_entry(self) -> Global___TellEntry:
         """This is what the entrance says."""
 
+    @_builtins.property
+    def ask_for_admission(self) -> Global___AskForAdmission:
+        """Show the admission of a ride that is not over, and prove to be its holder."""
+
+    @_builtins.property
+    def grant_admission(self) -> Global___GrantAdmission:
+        """Come in: keep this admission."""
+
+    @_builtins.property
+    def close_admission(self) -> Global___CloseAdmission:
+        """The ride is over: this is what it cost."""
+
+    @_builtins.property
+    def tell_refusal(self) -> Global___TellRefusal:
+        """The gate stays shut."""
+
     def __init__(
         self,
         *,
@@ -152,12 +200,16 @@ class TapRequest(_message.Message):
         challenge_holder: Global___ChallengeHolder | None = ...,
         ask_for_ticket: Global___AskForTicket | None = ...,
         tell_entry: Global___TellEntry | None = ...,
+        ask_for_admission: Global___AskForAdmission | None = ...,
+        grant_admission: Global___GrantAdmission | None = ...,
+        close_admission: Global___CloseAdmission | None = ...,
+        tell_refusal: Global___TellRefusal | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["ask_for_ticket", b"ask_for_ticket", "body", b"body", "challenge_holder", b"challenge_holder", "deliver_receipt", b"deliver_receipt", "inquire_payment", b"inquire_payment", "present_payment", b"present_payment", "tell_entry", b"tell_entry"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ask_for_admission", b"ask_for_admission", "ask_for_ticket", b"ask_for_ticket", "body", b"body", "challenge_holder", b"challenge_holder", "close_admission", b"close_admission", "deliver_receipt", b"deliver_receipt", "grant_admission", b"grant_admission", "inquire_payment", b"inquire_payment", "present_payment", b"present_payment", "tell_entry", b"tell_entry", "tell_refusal", b"tell_refusal"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ask_for_ticket", b"ask_for_ticket", "body", b"body", "challenge_holder", b"challenge_holder", "deliver_receipt", b"deliver_receipt", "inquire_payment", b"inquire_payment", "present_payment", b"present_payment", "sequence", b"sequence", "session_id", b"session_id", "tell_entry", b"tell_entry"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ask_for_admission", b"ask_for_admission", "ask_for_ticket", b"ask_for_ticket", "body", b"body", "challenge_holder", b"challenge_holder", "close_admission", b"close_admission", "deliver_receipt", b"deliver_receipt", "grant_admission", b"grant_admission", "inquire_payment", b"inquire_payment", "present_payment", b"present_payment", "sequence", b"sequence", "session_id", b"session_id", "tell_entry", b"tell_entry", "tell_refusal", b"tell_refusal"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["present_payment", "inquire_payment", "deliver_receipt", "challenge_holder", "ask_for_ticket", "tell_entry"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["present_payment", "inquire_payment", "deliver_receipt", "challenge_holder", "ask_for_ticket", "tell_entry", "ask_for_admission", "grant_admission", "close_admission", "tell_refusal"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -179,7 +231,9 @@ class PresentPayment(_message.Message):
 
     @_builtins.property
     def merchant_certificate(self) -> _envelope_pb2.Signed:
-        """Who asks ("merchant-certificate")."""
+        """Who asks ("merchant-certificate"). May be absent if the phone verified one earlier in this
+        session (AskForAdmission, ChallengeHolder); that one counts.
+        """
 
     def __init__(
         self,
@@ -354,6 +408,152 @@ class TellEntry(_message.Message):
 Global___TellEntry: _TypeAlias = TellEntry  # noqa: Y015
 
 @_typing.final
+class AskForAdmission(_message.Message):
+    """Asks for the open admission of a merchant, at a gate (mission row B4). The customer is not asked."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NONCE_FIELD_NUMBER: _builtins.int
+    MERCHANT_CERTIFICATE_FIELD_NUMBER: _builtins.int
+    WITH_ENTRY_CERTIFICATE_FIELD_NUMBER: _builtins.int
+    nonce: _builtins.bytes
+    """32 random bytes, new for each phone."""
+    with_entry_certificate: _builtins.bool
+    """Whether the answer is to hold the entry gate's certificate, which this gate does not know yet."""
+    @_builtins.property
+    def merchant_certificate(self) -> _envelope_pb2.Signed:
+        """Who asks ("merchant-certificate"). Whoever it is needs none in what follows in the session."""
+
+    def __init__(
+        self,
+        *,
+        nonce: _builtins.bytes = ...,
+        merchant_certificate: _envelope_pb2.Signed | None = ...,
+        with_entry_certificate: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["merchant_certificate", b"merchant_certificate"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["merchant_certificate", b"merchant_certificate", "nonce", b"nonce", "with_entry_certificate", b"with_entry_certificate"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AskForAdmission: _TypeAlias = AskForAdmission  # noqa: Y015
+
+@_typing.final
+class AdmissionAnswer(_message.Message):
+    """An open admission, and the proof that the phone is its holder."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ADMISSION_FIELD_NUMBER: _builtins.int
+    PROOF_FIELD_NUMBER: _builtins.int
+    ENTRY_CERTIFICATE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def admission(self) -> _envelope_pb2.Signed:
+        """The admission ("admission"), as the entry gate signed it."""
+
+    @_builtins.property
+    def proof(self) -> _envelope_pb2.Signed:
+        """The holder's proof ("holder-proof") for the nonce, by the key in the admission."""
+
+    @_builtins.property
+    def entry_certificate(self) -> _envelope_pb2.Signed:
+        """The entry gate's certificate ("merchant-certificate"), if it was asked for."""
+
+    def __init__(
+        self,
+        *,
+        admission: _envelope_pb2.Signed | None = ...,
+        proof: _envelope_pb2.Signed | None = ...,
+        entry_certificate: _envelope_pb2.Signed | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["admission", b"admission", "entry_certificate", b"entry_certificate", "proof", b"proof"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["admission", b"admission", "entry_certificate", b"entry_certificate", "proof", b"proof"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AdmissionAnswer: _TypeAlias = AdmissionAnswer  # noqa: Y015
+
+@_typing.final
+class GrantAdmission(_message.Message):
+    """Gives the phone an admission, at an entry. The phone keeps it durably before it answers; the gate
+    opens on that answer. Given again, it has no further effect.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ADMISSION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def admission(self) -> _envelope_pb2.Signed:
+        """The admission ("admission"), by the gate that was verified in this session."""
+
+    def __init__(
+        self,
+        *,
+        admission: _envelope_pb2.Signed | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["admission", b"admission"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["admission", b"admission"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GrantAdmission: _TypeAlias = GrantAdmission  # noqa: Y015
+
+@_typing.final
+class CloseAdmission(_message.Message):
+    """Closes an admission. The phone keeps the note, and shows the admission to no gate any more."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXIT_NOTE_FIELD_NUMBER: _builtins.int
+    RECEIPT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def exit_note(self) -> _envelope_pb2.Signed:
+        """The note ("exit-note"), by the gate that was verified in this session."""
+
+    @_builtins.property
+    def receipt(self) -> _envelope_pb2.Signed:
+        """The receipt of the fare ("receipt"); absent if nothing was paid."""
+
+    def __init__(
+        self,
+        *,
+        exit_note: _envelope_pb2.Signed | None = ...,
+        receipt: _envelope_pb2.Signed | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["exit_note", b"exit_note", "receipt", b"receipt"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["exit_note", b"exit_note", "receipt", b"receipt"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CloseAdmission: _TypeAlias = CloseAdmission  # noqa: Y015
+
+@_typing.final
+class TellRefusal(_message.Message):
+    """Tells the phone why the gate stays shut; for the customer to read, and nothing else."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DECLINE_REASON_FIELD_NUMBER: _builtins.int
+    decline_reason: _decline_pb2.DeclineReason.ValueType
+    """Why it stays shut."""
+    def __init__(
+        self,
+        *,
+        decline_reason: _decline_pb2.DeclineReason.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["decline_reason", b"decline_reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TellRefusal: _TypeAlias = TellRefusal  # noqa: Y015
+
+@_typing.final
 class ChallengeHolder(_message.Message):
     """Asks the phone to prove that it holds its credential. The customer is not asked: what it says is
     that he is here.
@@ -395,6 +595,7 @@ class TapResponse(_message.Message):
     SEALED_AUTHORIZATION_FIELD_NUMBER: _builtins.int
     HOLDER_ANSWER_FIELD_NUMBER: _builtins.int
     TICKET_ANSWER_FIELD_NUMBER: _builtins.int
+    ADMISSION_ANSWER_FIELD_NUMBER: _builtins.int
     session_id: _builtins.bytes
     """The request's session_id."""
     sequence: _builtins.int
@@ -415,6 +616,12 @@ class TapResponse(_message.Message):
     def ticket_answer(self) -> Global___TicketAnswer:
         """With TICKET_SHOWN: the ticket and the holder's proof."""
 
+    @_builtins.property
+    def admission_answer(self) -> Global___AdmissionAnswer:
+        """With ADMISSION_SHOWN, and with HOLDER_PROVEN if the phone has an open admission of the merchant
+        that asks: the admission and the holder's proof; with HOLDER_PROVEN the admission alone.
+        """
+
     def __init__(
         self,
         *,
@@ -424,10 +631,11 @@ class TapResponse(_message.Message):
         sealed_authorization: _envelope_pb2.Sealed | None = ...,
         holder_answer: _holder_pb2.HolderAnswer | None = ...,
         ticket_answer: Global___TicketAnswer | None = ...,
+        admission_answer: Global___AdmissionAnswer | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["holder_answer", b"holder_answer", "sealed_authorization", b"sealed_authorization", "ticket_answer", b"ticket_answer"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["admission_answer", b"admission_answer", "holder_answer", b"holder_answer", "sealed_authorization", b"sealed_authorization", "ticket_answer", b"ticket_answer"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["holder_answer", b"holder_answer", "sealed_authorization", b"sealed_authorization", "sequence", b"sequence", "session_id", b"session_id", "status", b"status", "ticket_answer", b"ticket_answer"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["admission_answer", b"admission_answer", "holder_answer", b"holder_answer", "sealed_authorization", b"sealed_authorization", "sequence", b"sequence", "session_id", b"session_id", "status", b"status", "ticket_answer", b"ticket_answer"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

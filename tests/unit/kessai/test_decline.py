@@ -35,6 +35,8 @@ def test_only_what_passes_later_is_transient() -> None:
         "CREDENTIAL_EXPIRED",
         "OFFLINE_LIMIT_EXCEEDED",
         "OFFLINE_NOT_ALLOWED",
+        "BALANCE_BELOW_MINIMUM",
+        "GATE_BLOCKED",
         "TICKET_NOT_IN_TIME",
         "ENTRANCE_OUT_OF_SERVICE",
     }

@@ -78,7 +78,7 @@ def test_media_are_those_that_are_sold(tmp_path: Path) -> None:
     assert price(tables, "a", "d", media="paper") == 200
     assert price(tables, "a", "d", media="phone") == 150
     assert price(tables, "a", "d") == 150
-    with pytest.raises(NoSuchTrip):
+    with pytest.raises(Complaint, match="one currency, and not in none"):
         price(tables, "a", "d", media="card")
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from edge_agents.register.config import ENV_PREFIX, RegisterConfig, load_config, sample_config
+from edge_agents.config import ENV_PREFIX, load_config, sample_config
+from edge_agents.register.config import RegisterConfig
 from kessai.complaint import Complaint
 
 
@@ -29,17 +30,17 @@ def test_flag_over_environment_over_file_over_default(
     path = write(tmp_path, 'reader = "file"\nrequest_seconds = 30\nscanner_baudrate = 19200\n')
     monkeypatch.setenv("KESSAI_AGENT_READER", "environment")
     monkeypatch.setenv("KESSAI_AGENT_REQUEST_SECONDS", "40")
-    config = load_config(path, {"reader": "flag", "request_seconds": None})
+    config = load_config(RegisterConfig, path, {"reader": "flag", "request_seconds": None})
     assert config.reader == "flag"
     assert config.request_seconds == 40
     assert config.scanner_baudrate == 19200
     assert config.printer_baudrate == 19200
-    assert load_config(None, {}).reader == "environment"
+    assert load_config(RegisterConfig, None, {}).reader == "environment"
 
 
 def test_paths_in_the_file_count_from_its_folder(tmp_path: Path) -> None:
     path = write(tmp_path, 'scanner = "lines/scanner"\nprinter = "/dev/ttyUSB7"\n')
-    config = load_config(path, {"display": Path("here")})
+    config = load_config(RegisterConfig, path, {"display": Path("here")})
     assert config.scanner == tmp_path / "lines" / "scanner"
     assert config.printer == Path("/dev/ttyUSB7")
     assert config.display == Path("here")
@@ -69,7 +70,7 @@ def test_a_wrong_file_names_key_and_what_is_allowed(
     tmp_path: Path, text: str, words: list[str]
 ) -> None:
     with pytest.raises(Complaint) as raised:
-        load_config(write(tmp_path, text), {})
+        load_config(RegisterConfig, write(tmp_path, text), {})
     for word in words:
         assert word in str(raised.value)
     assert "\n" not in str(raised.value)
@@ -77,21 +78,24 @@ def test_a_wrong_file_names_key_and_what_is_allowed(
 
 def test_a_wrong_flag_or_variable_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(Complaint, match="The flag --request-seconds is wrong"):
-        load_config(write(tmp_path, ""), {"request_seconds": 5})
+        load_config(RegisterConfig, write(tmp_path, ""), {"request_seconds": 5})
     monkeypatch.setenv("KESSAI_AGENT_REQUEST_SECONDS", "5")
     with pytest.raises(Complaint, match="environment variable KESSAI_AGENT_REQUEST_SECONDS"):
-        load_config(None, {})
+        load_config(RegisterConfig, None, {})
 
 
 def test_a_missing_file_is_one_complaint(tmp_path: Path) -> None:
     with pytest.raises(Complaint, match="cannot be read"):
-        load_config(tmp_path / "none.toml", {})
+        load_config(RegisterConfig, tmp_path / "none.toml", {})
 
 
 def test_the_sample_is_the_defaults_with_comments(tmp_path: Path) -> None:
-    sample = sample_config()
+    sample = sample_config(RegisterConfig, "register")
     values = tomllib.loads(sample)
-    assert load_config(write(tmp_path, sample), {}).reader == load_config(None, {}).reader
+    assert (
+        load_config(RegisterConfig, write(tmp_path, sample), {}).reader
+        == load_config(RegisterConfig, None, {}).reader
+    )
     assert set(values) == set(RegisterConfig.model_fields) - {"currency", "price_list"}
     assert '# price_list = "prices.csv"' in sample
     for field in RegisterConfig.model_fields.values():

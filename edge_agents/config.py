@@ -1,0 +1,109 @@
+"""Reading an agent's configuration: flag > KESSAI_AGENT_* in the environment > TOML file > default.
+
+Every agent has its own model (`register.config`, `gate.config`), read once at start. A value that
+cannot be is one Complaint that names where it came from, the key, and what is allowed. Relative
+paths in the file count from the file's folder.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from kessai.complaint import Complaint
+
+ENV_PREFIX = "KESSAI_AGENT_"
+
+Baudrate = Literal[1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200]
+
+
+class AgentConfig(BaseSettings):
+    """What an agent needs to know. A description is also the comment in the printed sample."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX, env_ignore_empty=True, extra="forbid", frozen=True
+    )
+
+
+Model = TypeVar("Model", bound=AgentConfig)
+
+
+def load_config(model: type[Model], path: Path | None, flags: Mapping[str, Any]) -> Model:
+    """Read the configuration of an agent; flags that are None count as not given.
+
+    Complaint for a file that cannot be read, a key that is unknown, or a value that is wrong.
+    """
+    given = {key: value for key, value in flags.items() if value is not None}
+    in_file = _read_file(model, path) if path is not None else {}
+
+    class Layered(model):  # type: ignore[valid-type, misc]
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            return init_settings, env_settings, InitSettingsSource(settings_cls, in_file)
+
+    try:
+        settings: Model = Layered(**given)
+    except ValidationError as error:
+        raise _complaint(model, error.errors()[0], path, given) from None
+    return settings
+
+
+def sample_config(model: type[AgentConfig], agent: str) -> str:
+    """Write a TOML file with every key, each with a comment; what has no good default is off."""
+    lines = [f"# The configuration of a Kessai {agent}.", "#"]
+    lines += [f"# A flag of `kessai agent {agent}` goes before an environment variable"]
+    lines += [f"# ({ENV_PREFIX}READER=...), and that before what stands here."]
+    for key, field in model.model_fields.items():
+        value = field.examples[0] if field.examples else field.default
+        setting = f"{key} = {value}" if isinstance(value, int) else f'{key} = "{value}"'
+        lines += ["", f"# {field.description}", f"# {setting}" if field.examples else setting]
+    return "\n".join(lines) + "\n"
+
+
+def _read_file(model: type[AgentConfig], path: Path) -> dict[str, Any]:
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise Complaint(
+            f"The config {path} cannot be read: {error}. `kessai agent config` prints a good one."
+        ) from None
+    for key, field in model.model_fields.items():
+        is_path = field.annotation in (Path, Path | None)
+        if is_path and isinstance(values.get(key), str):
+            values[key] = path.parent / values[key]
+    return values
+
+
+def _complaint(
+    model: type[AgentConfig], error: ErrorDetails, path: Path | None, flags: Mapping[str, Any]
+) -> Complaint:
+    key = str(error["loc"][0])
+    if error["type"] == "extra_forbidden":
+        known = ", ".join(model.model_fields)
+        return Complaint(f'The config {path} has an unknown key "{key}". There are: {known}.')
+    where = f"The config {path}"
+    if key in flags:
+        where = f"The flag --{key.replace('_', '-')}"
+    elif os.environ.get(ENV_PREFIX + key.upper()):
+        where = f"The environment variable {ENV_PREFIX}{key.upper()}"
+    allowed = error["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    return Complaint(f"{where} is wrong: {key} {allowed}, and not {error['input']!r}.")
