@@ -17,7 +17,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from prometheus_client import GC_COLLECTOR, PROCESS_COLLECTOR, CollectorRegistry, start_http_server
 
-from kessai.channel import SERVER_OPTIONS
+from kessai.channel import PAIRING_OPTIONS, SERVER_OPTIONS
 from kessai.complaint import Complaint
 from kessai.v1 import account_pb2, device_pb2, holder_pb2, payment_pb2
 from kessai.v1.account_pb2_grpc import add_AccountServiceServicer_to_server
@@ -61,6 +61,7 @@ from server.switch.merge import Merge
 from server.switch.receipts import Receipts
 from server.switch.register_purchase import RegisterPurchase
 from server.switch.settle import Settle
+from server.switch.submit_batch import SubmitBatch
 
 MAIN_SERVICES = tuple(
     module.DESCRIPTOR.services_by_name[name].full_name
@@ -130,9 +131,12 @@ class Switch:
         telemetry, errors = Telemetry(self._registry), ErrorTranslation(self._random_bytes)
         guard = self._guard
         certificate = ServerCertificate(self._authority, self._config.hosts, self._now_us)
-        options = list(SERVER_OPTIONS)
-        main = grpc.aio.server(interceptors=[main_port(telemetry, errors, guard)], options=options)
-        pairing = grpc.aio.server(interceptors=[pairing_port(telemetry, errors)], options=options)
+        main = grpc.aio.server(
+            interceptors=[main_port(telemetry, errors, guard)], options=list(SERVER_OPTIONS)
+        )
+        pairing = grpc.aio.server(
+            interceptors=[pairing_port(telemetry, errors)], options=list(PAIRING_OPTIONS)
+        )
         self._servers = [main, pairing]
         address = self._bind(main, self._config.listen, certificate.main_port())
         pairing_address = self._bind(
@@ -183,7 +187,8 @@ class Switch:
         desk = PairingDesk(directory, keyring, self._now_us)
         enrollment = Enrollment(directory, authority, merchants, desk, self._holders, self._now_us)
         fleet = Fleet(directory, self._holders, self._now_us)
-        add_PaymentServiceServicer_to_server(PaymentServicer(self._purchases), main)
+        submit_batch = SubmitBatch(self._purchases, self._settle, directory)
+        add_PaymentServiceServicer_to_server(PaymentServicer(self._purchases, submit_batch), main)
         accounts = Accounts(self._shards, self._settle)
         busy_payees = BusyPayees(self._shards, self._settle)
         servicer = AccountServicer(accounts, busy_payees, self._merge)

@@ -1,10 +1,13 @@
 """A purchase at a register, relayed by it (mission row B1).
 
 verify both documents -> payee's terms -> settle -> signed receipt. Called by
-`server/rpc/payment_servicer.py`.
+`server/rpc/payment_servicer.py`, and for many at once by `submit_batch.py`.
 """
 
 from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from google.protobuf.message import DecodeError
@@ -16,7 +19,7 @@ from kessai.v1.payment_pb2 import PaymentEvidence, PaymentRequest, SettlePayment
 from server.domain.command import ACCEPTED, CommandKind
 from server.domain.history import expire_us_of, payment_input_hash
 from server.domain.payment import SettlePayment
-from server.identity.refusals import RequestIdReused, Unknown
+from server.identity.refusals import Refusal, RequestIdReused, Unknown
 from server.shards.directory import Directory
 from server.shards.lane import Lane
 from server.shards.router import Shards
@@ -26,6 +29,8 @@ from server.switch.payees import Payees
 from server.switch.receipts import Receipts
 from server.switch.refused import refusing_store_trouble
 from server.switch.settle import Settle
+
+Prepared = SettlePayment | Signed | Refusal
 
 
 class RegisterPurchase:
@@ -69,12 +74,40 @@ class RegisterPurchase:
         shard, row = await self._settle(command, deferred)
         return self._receipts.for_row(shard, row, message.payment_request.payload)
 
+    async def prepare(self, submissions: Sequence[Submission]) -> list[Prepared]:
+        """Verify submissions with one hand-over: for each the command, or its answer already.
+
+        An answer is the receipt of a decline, or the Refusal that `settle` would have raised.
+        """
+        try:
+            with refusing_store_trouble():
+                purchases = await self._verifying.submit_all(submissions)
+        except Refusal as refusal:
+            return [refusal] * len(submissions)
+        pairs = zip(submissions, purchases, strict=True)
+        return await asyncio.gather(*(self._prepared(*pair) for pair in pairs))
+
+    def receipt(self, submission: Submission, shard: int, row: LogRow) -> Signed:
+        """Write the receipt of a command that `prepare` gave and a shard decided."""
+        return self._receipts.for_row(shard, row, submission.message.payment_request.payload)
+
     async def find(self, request_id: bytes, merchant_id: str, terminal_id: str) -> Signed:
         """Give the receipt of one of a terminal's own payments, or raise what `settle` does."""
         found = await self._find(request_id, merchant_id, terminal_id)
         if found is None:
             raise Unknown("this terminal has no payment under that request_id")
         return self._receipts.for_row(*found)
+
+    async def _prepared(self, submission: Submission, purchase: Purchase | Exception) -> Prepared:
+        try:
+            if isinstance(purchase, Declined):
+                return await self._declined(submission, purchase)
+            if isinstance(purchase, Exception):
+                raise purchase
+            request = submission.message.payment_request
+            return await self._command(purchase, request, submission.merchant.account)
+        except Refusal as refusal:
+            return refusal
 
     async def _declined(self, submission: Submission, declined: Declined) -> Signed:
         # What was decided stays so, even if its documents would not hold today: the terminal may

@@ -7,15 +7,21 @@ the only code that spans shards.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
 
 from server.domain.command import Command
-from server.identity.refusals import RequestIdReused
+from server.identity.refusals import Refusal, RequestIdReused
 from server.shards import settlement_log
 from server.shards.router import Shards
 from server.shards.settlement_log import LogRow
 from server.switch.claims import MEMORY_US, Claims, is_young
 from server.switch.refused import RequestIdStale, refusing_store_trouble
+
+# The shard and log row of a command, or why it was not decided; and with its position among those
+# that came together.
+Outcome = tuple[int, LogRow] | Refusal
+Settled = tuple[int, Outcome]
 
 
 class Settle:
@@ -55,6 +61,51 @@ class Settle:
             except settlement_log.RequestIdReused:
                 raise RequestIdReused from None
 
+    async def in_groups(self, commands: Sequence[Command]) -> AsyncIterator[list[Settled]]:
+        """Have many commands decided, those of a shard together; each group as it is done.
+
+        What calling would have raised for a command comes back as its outcome.
+        """
+        now_us = self._now_us()
+        homes: dict[int, list[int]] = {}
+        groups, reused = [], []
+        for position, command in enumerate(commands):
+            shard = self._shards.home_of(command.home()).place.shard
+            if not is_young(command.request_id, now_us):
+                groups.append(self._one_alone(position, command))
+            elif self._claims.claim(command.request_id, shard, now_us):
+                homes.setdefault(shard, []).append(position)
+            else:
+                reused.append((position, RequestIdReused()))
+        groups += (self._group(shard, own, commands) for shard, own in homes.items())
+        if reused:
+            yield [*reused]
+        tasks = [asyncio.create_task(group) for group in groups]
+        try:
+            for done in asyncio.as_completed(tasks):
+                yield await done
+        finally:
+            for task in tasks:
+                task.cancel()
+
+    async def _group(
+        self, shard: int, positions: list[int], commands: Sequence[Command]
+    ) -> list[Settled]:
+        own = [commands[position] for position in positions]
+        try:
+            with refusing_store_trouble():
+                answers = await self._shards.shard(shard).submit_all(own)
+        except Refusal as refusal:
+            return [(position, refusal) for position in positions]
+        outcomes = (_outcome(shard, answer) for answer in answers)
+        return list(zip(positions, outcomes, strict=True))
+
+    async def _one_alone(self, position: int, command: Command) -> list[Settled]:
+        try:
+            return [(position, await self(command))]
+        except Refusal as refusal:
+            return [(position, refusal)]
+
     async def _first_row(self, command: Command) -> LogRow:
         shard = self._shards.home_of(command.home())
         row = await shard.read(lambda reader: reader.row(command.request_id))
@@ -63,3 +114,16 @@ class Settle:
         if (row.kind, row.input_hash) != (command.kind, command.input_hash):
             raise RequestIdReused
         return row
+
+
+def _outcome(shard: int, answer: LogRow | Exception | None) -> Outcome:
+    try:
+        with refusing_store_trouble():
+            if isinstance(answer, Exception):
+                raise answer
+    except settlement_log.RequestIdReused:
+        return RequestIdReused()
+    except Refusal as refusal:
+        return refusal
+    assert answer is not None  # only Delivered has no row  # noqa: S101
+    return shard, answer

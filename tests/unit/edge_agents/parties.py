@@ -181,6 +181,9 @@ class Switch(PaymentServiceServicer):
             await _fail_if_planned("RESOURCE_UNKNOWN", context)
         return GetPaymentResponse(receipt=self.known[request.request_id])
 
+    async def SubmitBatch(self, requests: object, context: Context) -> None:  # type: ignore[override]
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "these terminals ask singly")
+
 
 @asynccontextmanager
 async def serve(switch: Switch) -> AsyncIterator[grpc.aio.Channel]:

@@ -282,7 +282,11 @@ ANYONE = {
     "/grpc.health.v1.Health/Watch",
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
 }
-AGENTS = {"PaymentService/SettlePayment", "PaymentService/GetPayment"}
+AGENTS = {
+    "PaymentService/SettlePayment",
+    "PaymentService/GetPayment",
+    "PaymentService/SubmitBatch",
+}
 PHONES = {
     "AccountService/GetAccount",
     "AccountService/ListEntries",

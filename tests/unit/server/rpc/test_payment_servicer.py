@@ -13,6 +13,7 @@ import grpc.aio
 import pytest
 
 from kessai.account_number import format_account
+from kessai.channel import MAX_REQUEST_BYTES
 from kessai.v1 import account_pb2, payment_pb2
 from kessai.v1.account_pb2_grpc import AccountServiceStub
 from kessai.v1.envelope_pb2 import Signed
@@ -142,7 +143,7 @@ async def test_garbage_in_the_documents_is_a_decline(tmp_path: Path) -> None:
 async def test_a_message_that_is_too_large_is_refused(tmp_path: Path) -> None:
     async with till(tmp_path) as at:
         message = at.pay()
-        message.sealed_authorization.ciphertext = bytes(64 * 1024)
+        message.sealed_authorization.ciphertext = bytes(MAX_REQUEST_BYTES)
         with pytest.raises(grpc.aio.AioRpcError) as error:
             await at.settle(message)
         assert error.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
