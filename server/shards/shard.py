@@ -99,16 +99,6 @@ class Shard:
         """
         return self._writing.submit((self, job))
 
-    def submit_all(
-        self, jobs: Sequence[Job]
-    ) -> asyncio.Future[Sequence[LogRow | Exception | None]]:
-        """Queue commands with one hand-over; a row or an exception for each, in order.
-
-        StoreUnavailable and RequestIdReused are among the answers; LaneFull or LaneClosed is
-        raised, and then nothing was done.
-        """
-        return self._writing.submit_all([(self, job) for job in jobs])
-
     async def read(self, look: Callable[[Reader], Found]) -> Found:
         """Look into what is committed; StoreUnavailable if the database cannot."""
         return await self._reading.submit(look)  # type: ignore[return-value]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from google.protobuf.message import DecodeError
@@ -30,7 +31,15 @@ from server.switch.receipts import Receipts
 from server.switch.refused import refusing_store_trouble
 from server.switch.settle import Settle
 
-Prepared = SettlePayment | Signed | Refusal
+
+class Approved(NamedTuple):
+    """A payment whose documents hold, to be settled; whether it was deferred."""
+
+    command: SettlePayment
+    deferred: bool
+
+
+Prepared = Approved | Signed | Refusal
 
 
 class RegisterPurchase:
@@ -69,13 +78,12 @@ class RegisterPurchase:
                 purchase = await self._verifying.submit(submission)
         except Declined as declined:
             return await self._declined(submission, declined)
-        command = await self._command(purchase, message.payment_request, merchant.account)
-        deferred = purchase.request.HasField("deferred_expire_time")
-        shard, row = await self._settle(command, deferred)
+        approved = await self._approved(submission, purchase)
+        shard, row = await self._settle(*approved)
         return self._receipts.for_row(shard, row, message.payment_request.payload)
 
     async def prepare(self, submissions: Sequence[Submission]) -> list[Prepared]:
-        """Verify submissions with one hand-over: for each the command, or its answer already.
+        """Verify submissions with one hand-over: each approved, or answered already.
 
         An answer is the receipt of a decline, or the Refusal that `settle` would have raised.
         """
@@ -104,10 +112,14 @@ class RegisterPurchase:
                 return await self._declined(submission, purchase)
             if isinstance(purchase, Exception):
                 raise purchase
-            request = submission.message.payment_request
-            return await self._command(purchase, request, submission.merchant.account)
+            return await self._approved(submission, purchase)
         except Refusal as refusal:
             return refusal
+
+    async def _approved(self, submission: Submission, purchase: Purchase) -> Approved:
+        signed_request, payee = submission.message.payment_request, submission.merchant.account
+        command = await self._command(purchase, signed_request, payee)
+        return Approved(command, deferred=purchase.request.HasField("deferred_expire_time"))
 
     async def _declined(self, submission: Submission, declined: Declined) -> Signed:
         # What was decided stays so, even if its documents would not hold today: the terminal may

@@ -8,7 +8,8 @@ the only code that spans shards.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from typing import Any
 
 from server.domain.command import Command
 from server.identity.refusals import Refusal, RequestIdReused
@@ -61,25 +62,24 @@ class Settle:
             except settlement_log.RequestIdReused:
                 raise RequestIdReused from None
 
-    async def in_groups(self, commands: Sequence[Command]) -> AsyncIterator[list[Settled]]:
+    async def in_groups(
+        self, commands: Sequence[tuple[Command, bool]]
+    ) -> AsyncIterator[list[Settled]]:
         """Have many commands decided, those of a shard together; each group as it is done.
 
-        What calling would have raised for a command comes back as its outcome.
+        With each comes whether it was deferred. What calling would have raised for a command comes
+        back as its outcome.
         """
         now_us = self._now_us()
-        homes: dict[int, list[int]] = {}
-        groups, reused = [], []
-        for position, command in enumerate(commands):
-            shard = self._shards.home_of(command.home()).place.shard
-            if not is_young(command.request_id, now_us):
-                groups.append(self._one_alone(position, command))
-            elif self._claims.claim(command.request_id, shard, now_us):
-                homes.setdefault(shard, []).append(position)
+        homes: dict[int, list[tuple[int, Command]]] = {}
+        groups: list[Coroutine[Any, Any, list[Settled]]] = []
+        for position, (command, deferred) in enumerate(commands):
+            if is_young(command.request_id, now_us):
+                shard = self._shards.home_of(command.home()).place.shard
+                homes.setdefault(shard, []).append((position, command))
             else:
-                reused.append((position, RequestIdReused()))
-        groups += (self._group(shard, own, commands) for shard, own in homes.items())
-        if reused:
-            yield [*reused]
+                groups.append(self._alone(position, command, deferred))
+        groups += (self._group(shard, own, now_us) for shard, own in homes.items())
         tasks = [asyncio.create_task(group) for group in groups]
         try:
             for done in asyncio.as_completed(tasks):
@@ -89,20 +89,27 @@ class Settle:
                 task.cancel()
 
     async def _group(
-        self, shard: int, positions: list[int], commands: Sequence[Command]
+        self, shard: int, own: list[tuple[int, Command]], now_us: int
     ) -> list[Settled]:
-        own = [commands[position] for position in positions]
+        settled: dict[int, Outcome] = {position: RequestIdReused() for position, _ in own}
+        claimed = {
+            position: command
+            for position, command in own
+            if self._claims.claim(command.request_id, shard, now_us)
+        }
         try:
             with refusing_store_trouble():
-                answers = await self._shards.shard(shard).submit_all(own)
+                answers = await self._shards.shard(shard).submit(tuple(claimed.values()))
         except Refusal as refusal:
-            return [(position, refusal) for position in positions]
-        outcomes = (_outcome(shard, answer) for answer in answers)
-        return list(zip(positions, outcomes, strict=True))
+            settled |= dict.fromkeys(claimed, refusal)
+        else:
+            rows = zip(claimed, answers, strict=True)
+            settled |= {position: (shard, row) for position, row in rows if isinstance(row, LogRow)}
+        return list(settled.items())
 
-    async def _one_alone(self, position: int, command: Command) -> list[Settled]:
+    async def _alone(self, position: int, command: Command, deferred: bool) -> list[Settled]:
         try:
-            return [(position, await self(command))]
+            return [(position, await self(command, deferred))]
         except Refusal as refusal:
             return [(position, refusal)]
 
@@ -114,16 +121,3 @@ class Settle:
         if (row.kind, row.input_hash) != (command.kind, command.input_hash):
             raise RequestIdReused
         return row
-
-
-def _outcome(shard: int, answer: LogRow | Exception | None) -> Outcome:
-    try:
-        with refusing_store_trouble():
-            if isinstance(answer, Exception):
-                raise answer
-    except settlement_log.RequestIdReused:
-        return RequestIdReused()
-    except Refusal as refusal:
-        return refusal
-    assert answer is not None  # only Delivered has no row  # noqa: S101
-    return shard, answer

@@ -11,11 +11,10 @@ from typing import NamedTuple
 
 from kessai.v1.envelope_pb2 import Signed
 from kessai.v1.payment_pb2 import SettlePaymentRequest
-from server.domain.payment import SettlePayment
 from server.identity.refusals import Refusal, Unknown
 from server.shards.directory import Directory
 from server.switch.documents import Submission
-from server.switch.register_purchase import RegisterPurchase
+from server.switch.register_purchase import Approved, RegisterPurchase
 from server.switch.settle import Outcome, Settle
 
 
@@ -54,18 +53,18 @@ class SubmitBatch:
         """
         found, unknown = self._find_merchants(batch)
         prepared = await self._purchases.prepare([submission for _, submission in found])
-        commands: list[SettlePayment] = []
+        approved: list[Approved] = []
         origins: list[tuple[int, Submission]] = []
         early = unknown
         for (position, submission), outcome in zip(found, prepared, strict=True):
-            if isinstance(outcome, SettlePayment):
-                commands.append(outcome)
+            if isinstance(outcome, Approved):
+                approved.append(outcome)
                 origins.append((position, submission))
             else:
                 early.append(Result(position, outcome))
         if early:
             yield early
-        async for group in self._settle.in_groups(commands):
+        async for group in self._settle.in_groups(approved):
             yield [self._result(*origins[index], outcome) for index, outcome in group]
 
     def _find_merchants(

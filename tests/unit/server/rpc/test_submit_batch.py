@@ -17,7 +17,13 @@ from kessai.device_identity import DeviceIdentity
 from kessai.request_id import format_request_id, new_request_id
 from kessai.v1 import decline_pb2, error_pb2, payment_pb2
 from kessai.v1.envelope_pb2 import Signed
-from kessai.v1.payment_pb2 import PaymentResult, SettlePaymentRequest, SubmitBatchRequest
+from kessai.v1.payment_pb2 import (
+    PaymentAuthorization,
+    PaymentRequest,
+    PaymentResult,
+    SettlePaymentRequest,
+    SubmitBatchRequest,
+)
 from kessai.v1.payment_pb2_grpc import PaymentServiceStub
 from server.domain.directory import IssuedCertificate
 from server.rpc.payment_servicer import BATCH_LIMIT
@@ -25,6 +31,7 @@ from tests.unit.server.rpc.test_payment_servicer import Till, till
 from tests.unit.server.switch.counter import TILL, Alterations
 from tests.unit.server.switch.in_process import LIMIT_S, now_us, reason_of
 
+HOUR_US = 3_600_000_000
 SETTLED, DECLINED = (
     payment_pb2.PAYMENT_OUTCOME_SETTLED,
     payment_pb2.PAYMENT_OUTCOME_DECLINED,
@@ -100,6 +107,31 @@ async def test_an_error_of_one_payment_is_told_singly(tmp_path: Path) -> None:
         declined = at.counter.read(by_id[forged.request_id].receipt)
         assert declined.decline_reason == decline_pb2.DECLINE_REASON_REQUEST_SIGNATURE_INVALID
         assert at.counter.read(by_id[later.request_id].receipt).outcome == SETTLED
+
+
+async def test_deferred_payments_settle_hours_later(tmp_path: Path) -> None:
+    """What a terminal accepted without the switch; beside one that is new."""
+    async with till(tmp_path) as at:
+        fresh = at.pay(100)
+        at.counter.clock.us -= 5 * HOUR_US
+        begin_us = at.counter.clock.us
+
+        def defer(request: PaymentRequest) -> None:
+            request.deferred_expire_time.FromMicroseconds(begin_us + 24 * HOUR_US)
+
+        def agree(authorization: PaymentAuthorization) -> None:
+            authorization.expire_time.FromMicroseconds(begin_us + 24 * HOUR_US)
+
+        altered = Alterations(request=defer, authorization=agree)
+        old = [at.counter.pay(100, an_id(at), altered) for _ in range(2)]
+        told = receipts_of(await submit(at, [*old, fresh]))
+        assert {at.counter.read(receipt).outcome for receipt in told.values()} == {SETTLED}
+        assert receipts_of(await submit(at, old)) == {p.request_id: told[p.request_id] for p in old}
+
+
+def an_id(at: Till) -> bytes:
+    """A request id of the counter's time."""
+    return new_request_id(at.counter.clock.us // 1000, os.urandom)
 
 
 async def test_one_id_twice_in_a_message(tmp_path: Path) -> None:
