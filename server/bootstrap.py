@@ -6,7 +6,7 @@ What it is made of can be read here from top to bottom; nothing else wires anyth
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from wsgiref.simple_server import WSGIServer
@@ -17,7 +17,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from prometheus_client import GC_COLLECTOR, PROCESS_COLLECTOR, CollectorRegistry, start_http_server
 
-from kessai.channel import PAIRING_OPTIONS, SERVER_OPTIONS
+from kessai.channel import SERVER_OPTIONS
 from kessai.complaint import Complaint
 from kessai.v1 import account_pb2, device_pb2, holder_pb2, payment_pb2
 from kessai.v1.account_pb2_grpc import add_AccountServiceServicer_to_server
@@ -53,15 +53,17 @@ from server.shards.deny_book import DenyBook
 from server.shards.directory import Directory
 from server.shards.holder_book import HolderBook
 from server.shards.router import Shards, open_shards
+from server.shards.settlement_log import LogRow
 from server.switch.accounts import Accounts
 from server.switch.busy_payees import BusyPayees
 from server.switch.depositor import Depositor
+from server.switch.followers import Followers
 from server.switch.hold_expiry import HoldExpiry
 from server.switch.merge import Merge
+from server.switch.outcomes import Outcomes
 from server.switch.receipts import Receipts
 from server.switch.register_purchase import RegisterPurchase
 from server.switch.settle import Settle
-from server.switch.submit_batch import SubmitBatch
 
 MAIN_SERVICES = tuple(
     module.DESCRIPTOR.services_by_name[name].full_name
@@ -109,12 +111,11 @@ class Switch:
         every_s = config.merge_every_s
         self._merge = Merge(self._shards, self._depositor, now_us, random_bytes, every_s)
         self._settle = Settle(self._shards, now_us)
+        receipts = Receipts(self._keyring.signing_key)
+        self._outcomes = Outcomes(self._shards, receipts)
+        self._followers = Followers(self._shards, self._outcomes, now_us)
         self._purchases = RegisterPurchase(
-            self._shards,
-            self._settle,
-            Receipts(self._keyring.signing_key),
-            self._directory,
-            self._keyring.sealing_key,
+            self._shards, self._settle, receipts, self._directory, self._keyring.sealing_key
         )
         self._guard = Guard(Callers(self._authority, now_us), self._directory)
         self._health = health.aio.HealthServicer()
@@ -131,12 +132,9 @@ class Switch:
         telemetry, errors = Telemetry(self._registry), ErrorTranslation(self._random_bytes)
         guard = self._guard
         certificate = ServerCertificate(self._authority, self._config.hosts, self._now_us)
-        main = grpc.aio.server(
-            interceptors=[main_port(telemetry, errors, guard)], options=list(SERVER_OPTIONS)
-        )
-        pairing = grpc.aio.server(
-            interceptors=[pairing_port(telemetry, errors)], options=list(PAIRING_OPTIONS)
-        )
+        options = list(SERVER_OPTIONS)
+        main = grpc.aio.server(interceptors=[main_port(telemetry, errors, guard)], options=options)
+        pairing = grpc.aio.server(interceptors=[pairing_port(telemetry, errors)], options=options)
         self._servers = [main, pairing]
         address = self._bind(main, self._config.listen, certificate.main_port())
         pairing_address = self._bind(
@@ -174,10 +172,13 @@ class Switch:
     def _open_shards(self) -> Shards:
         books = data_folder.read_books(self._folder)
         addresses = books.addresses(self._folder)
-        return open_shards(addresses, books.slots, self._now_us, self._on_owed)
+        return open_shards(addresses, books.slots, self._now_us, self._on_owed, self._on_written)
 
     def _on_owed(self, shard: int) -> None:
         self._depositor.wake(shard)
+
+    def _on_written(self, shard: int, rows: Sequence[LogRow]) -> None:
+        self._followers.on_written(shard, rows)
 
     def _add_services(
         self, main: grpc.aio.Server, pairing: grpc.aio.Server, address: str, pairing_address: str
@@ -187,8 +188,9 @@ class Switch:
         desk = PairingDesk(directory, keyring, self._now_us)
         enrollment = Enrollment(directory, authority, merchants, desk, self._holders, self._now_us)
         fleet = Fleet(directory, self._holders, self._now_us)
-        submit_batch = SubmitBatch(self._purchases, self._settle, directory)
-        add_PaymentServiceServicer_to_server(PaymentServicer(self._purchases, submit_batch), main)
+        add_PaymentServiceServicer_to_server(
+            PaymentServicer(self._purchases, self._outcomes, self._followers), main
+        )
         accounts = Accounts(self._shards, self._settle)
         busy_payees = BusyPayees(self._shards, self._settle)
         servicer = AccountServicer(accounts, busy_payees, self._merge)

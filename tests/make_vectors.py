@@ -28,7 +28,7 @@ from kessai.v1.envelope_pb2 import (
     Signed,
 )
 from kessai.v1.money_pb2 import Money
-from tests.vectors import purchase
+from tests.vectors import bill, purchase
 from tests.vectors.hpke import seal_with
 from tests.vectors.keys import (
     EPHEMERAL_KEY,
@@ -60,7 +60,7 @@ def main() -> None:
 def make_all() -> dict[str, str]:
     """Make every file, by its name."""
     vectors = {"envelope": envelope_vectors(), "sealed": sealed_vectors()}
-    for name, cases in purchase.cases().items():
+    for name, cases in (purchase.cases() | bill.cases()).items():
         vectors[name] = document_vectors(cases)
     vectors["account_number"] = account_number_vectors()
     vectors["request_id"] = request_id_vectors()

@@ -50,6 +50,22 @@ MEANINGS: dict[DeclineReason.ValueType, Meaning] = {
     decline_pb2.DECLINE_REASON_CUSTOMER_NOT_VERIFIED: Meaning(
         "Enter your PIN for this amount.", "The customer must enter the PIN. Start again.", False
     ),
+    decline_pb2.DECLINE_REASON_SUBMITTER_MISMATCH: Meaning(
+        _FORGED, "It was submitted by somebody else than it names. Start again.", False
+    ),
+    decline_pb2.DECLINE_REASON_BILL_SIGNATURE_INVALID: Meaning(
+        "The bill was altered or forged. No money was moved.",
+        "The bill was altered or forged.",
+        False,
+    ),
+    decline_pb2.DECLINE_REASON_BILL_MALFORMED: Meaning(
+        "The bill was not understood. No money was moved.", "The bill was not understood.", False
+    ),
+    decline_pb2.DECLINE_REASON_BILL_PAYEE_UNREADABLE: Meaning(
+        "The bill does not say where to pay. No money was moved.",
+        "The payee's account in the bill cannot be read.",
+        False,
+    ),
     decline_pb2.DECLINE_REASON_WALLET_UNKNOWN: Meaning(
         "This phone is not enrolled here.", "The phone is not enrolled here.", False
     ),
@@ -69,6 +85,24 @@ MEANINGS: dict[DeclineReason.ValueType, Meaning] = {
     ),
     decline_pb2.DECLINE_REASON_ACCOUNT_EXISTS: Meaning(
         "That account number is taken.", "That account number is taken.", False
+    ),
+    decline_pb2.DECLINE_REASON_WALLET_NOT_CALLER: Meaning(
+        _FORGED, "The phone that submitted is not the one that agreed.", False
+    ),
+    decline_pb2.DECLINE_REASON_PAYEE_WALLET_UNKNOWN: Meaning(
+        "Who asks for this money is not known here. No money was moved.",
+        "The payee's phone is not enrolled here.",
+        False,
+    ),
+    decline_pb2.DECLINE_REASON_PAYEE_WALLET_REVOKED: Meaning(
+        "The phone that asks was blocked. No money was moved.",
+        "The payee's phone was blocked.",
+        False,
+    ),
+    decline_pb2.DECLINE_REASON_PAYEE_ACCOUNT_NOT_OWN: Meaning(
+        "The bill names an account that is not the payee's. No money was moved.",
+        "The bill names an account that is not the payee's.",
+        False,
     ),
     decline_pb2.DECLINE_REASON_AMOUNT_NOT_POSITIVE: Meaning(
         "There is nothing to pay.", "The amount must be more than zero.", False

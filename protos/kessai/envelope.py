@@ -35,6 +35,8 @@ HOLDER_PROOF = "holder-proof"
 TICKET = "ticket"
 ADMISSION = "admission"
 EXIT_NOTE = "exit-note"
+BILL = "bill"
+WALLET_CERTIFICATE = "wallet-certificate"
 
 MAX_PAYLOAD_BYTES = 16 * 1024
 KEY_ID_BYTES = 16

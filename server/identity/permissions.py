@@ -12,9 +12,9 @@ AGENT, PHONE, OPERATOR = CallerKind.AGENT, CallerKind.PHONE, CallerKind.OPERATOR
 _ANYONE = frozenset({AGENT, PHONE, OPERATOR})
 
 PERMISSIONS: dict[str, frozenset[CallerKind]] = {
-    "/kessai.v1.PaymentService/SettlePayment": frozenset({AGENT}),
-    "/kessai.v1.PaymentService/GetPayment": frozenset({AGENT}),
-    "/kessai.v1.PaymentService/SubmitBatch": frozenset({AGENT}),
+    "/kessai.v1.PaymentService/SettlePayment": frozenset({AGENT, PHONE}),
+    "/kessai.v1.PaymentService/GetPayment": frozenset({AGENT, PHONE}),
+    "/kessai.v1.PaymentService/FollowPayments": frozenset({AGENT, PHONE}),
     "/kessai.v1.AccountService/OpenAccount": frozenset({OPERATOR}),
     "/kessai.v1.AccountService/GetAccount": frozenset({PHONE, OPERATOR}),
     "/kessai.v1.AccountService/ListEntries": frozenset({PHONE, OPERATOR}),

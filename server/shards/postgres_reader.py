@@ -97,6 +97,16 @@ class PostgresReader:
         rows = self._select(sql, document_id)
         return Document(*rows[0]) if rows else None
 
+    def last_sequence(self) -> int:
+        """Tell the sequence of the newest log row, or 0."""
+        ((last,),) = self._select("SELECT max(sequence) FROM log")
+        return int(last or 0)
+
+    def rows_after(self, sequence: int, limit: int) -> list[LogRow]:
+        """List the log rows after a sequence in order, at most so many."""
+        sql = f"SELECT {LOG_COLUMNS} FROM log WHERE sequence > %s ORDER BY sequence LIMIT %s"
+        return [LogRow(*row) for row in self._select(sql, sequence, limit)]
+
     def recent_request_ids(self, since_us: int) -> list[bytes]:
         """List the request ids booked since a time, microseconds since 1970."""
         # Booking times never go back, so the newest row before that time is found from the end.

@@ -15,7 +15,14 @@ from server.ledger.account import Account
 from server.shards.address import ShardAddress
 from server.shards.placement import ShardPlace, SlotMap
 from server.shards.settlement_log import LogRow
-from server.shards.shard import Outcome, Shard, WritingLane, writing_lane
+from server.shards.shard import (
+    OnWritten,
+    Outcome,
+    Shard,
+    WritingLane,
+    nobody_listens,
+    writing_lane,
+)
 from server.shards.store import BookedEntry, OutboxRow, Total
 
 
@@ -92,6 +99,12 @@ class Shards:
               for shard in self._shards)
         )  # fmt: skip
 
+    async def last_sequences(self) -> list[int]:
+        """Tell, for each shard, the sequence of its newest log row, or 0."""
+        return await asyncio.gather(
+            *(shard.read(lambda reader: reader.last_sequence()) for shard in self._shards)
+        )
+
     async def outbox(self, shard: int, limit: int) -> list[OutboxRow]:
         """List what a shard owes to others, oldest first."""
         return await self._shards[shard].read(lambda reader: reader.outbox(limit))
@@ -122,6 +135,7 @@ def open_shards(
     slots: SlotMap,
     now_us: Callable[[], int],
     on_owed: Callable[[int], None],
+    on_written: OnWritten = nobody_listens,
 ) -> Shards:
     """Open all shards; Complaint if one is missing, cannot be reached, or is another's."""
     shards: list[Shard] = []
@@ -137,6 +151,6 @@ def open_shards(
                 local = writing_lane("shards")
                 undo.callback(local.close)
             writing = local if address.is_local else None
-            shards.append(Shard(place, store, reader, now_us, on_owed, writing))
+            shards.append(Shard(place, store, reader, now_us, on_owed, writing, on_written))
         undo.pop_all()
     return Shards(slots, shards)

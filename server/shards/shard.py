@@ -42,6 +42,11 @@ Outcome = LogRow | RequestIdReused
 Answer = Outcome | tuple[Outcome, ...] | None
 
 WritingLane = Lane[tuple["Shard", Job], Answer]
+OnWritten = Callable[[int, Sequence[LogRow]], None]
+
+
+def nobody_listens(shard: int, rows: Sequence[LogRow]) -> None:
+    """Take what a shard has written, and do nothing with it."""
 
 
 def writing_lane(name: str) -> WritingLane:
@@ -58,7 +63,8 @@ class Shard:
     """A shard's writer, on a lane that others may share, and its reader, on a lane of its own.
 
     `now_us` gives microseconds since 1970; booking times never go back, whatever it does.
-    `on_owed` is called on the writing thread after a commit that owes money to other shards.
+    `on_owed` is called on the writing thread after a commit that owes money to other shards,
+    `on_written` after each, with its log rows.
     """
 
     def __init__(
@@ -69,12 +75,13 @@ class Shard:
         now_us: Callable[[], int],
         on_owed: Callable[[int], None],
         writing: WritingLane | None = None,
+        on_written: OnWritten = nobody_listens,
     ) -> None:
         self.place = place
         self._store = store
         self._reader = reader
         self._now_us = now_us
-        self._on_owed = on_owed
+        self._on_owed, self._on_written = on_owed, on_written
         self._books = Books()
         self._documents: dict[bytes, Document] = {}
         self._absent: set[int] = set()
@@ -138,6 +145,8 @@ class Shard:
             raise
         if batch.outbox:
             self._on_owed(self.place.shard)
+        if batch.rows:
+            self._on_written(self.place.shard, batch.rows)
         return answers
 
     def _take_up(self, tail: Tail) -> None:

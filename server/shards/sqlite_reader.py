@@ -80,6 +80,16 @@ class SqliteReader:
         row = self._db.execute(sql, (document_id,)).fetchone()
         return Document(*row) if row else None
 
+    def last_sequence(self) -> int:
+        """Tell the sequence of the newest log row, or 0."""
+        row = self._db.execute("SELECT max(sequence) FROM log").fetchone()
+        return int(row[0] or 0) if row else 0
+
+    def rows_after(self, sequence: int, limit: int) -> list[LogRow]:
+        """List the log rows after a sequence in order, at most so many."""
+        sql = f"SELECT {LOG_COLUMNS} FROM log WHERE sequence > ? ORDER BY sequence LIMIT ?"
+        return [LogRow(*row) for row in self._db.execute(sql, (sequence, limit))]
+
     def recent_request_ids(self, since_us: int) -> list[bytes]:
         """List the request ids booked since a time, microseconds since 1970."""
         ids = []

@@ -157,6 +157,14 @@ class Reader(Protocol):
         """Give a document, or None."""
         ...
 
+    def last_sequence(self) -> int:
+        """Tell the sequence of the newest log row, or 0."""
+        ...
+
+    def rows_after(self, sequence: int, limit: int) -> list[LogRow]:
+        """List the log rows after a sequence in order, at most so many."""
+        ...
+
     def recent_request_ids(self, since_us: int) -> list[bytes]:
         """List the request ids booked since a time, microseconds since 1970."""
         ...

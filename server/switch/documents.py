@@ -69,12 +69,13 @@ class KeyDirectory(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """What came in, and from which terminal's line."""
+    """What came in for a terminal's request: by its own line, or by that of a wallet's phone."""
 
     message: SettlePaymentRequest
     request_id: bytes
     merchant: Merchant
     terminal_id: str
+    wallet_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,8 @@ def open_purchase(
     wallet = directory.wallet_key(signed.key_id)
     if wallet is None:
         raise Declined(d.DECLINE_REASON_WALLET_UNKNOWN)
+    if submission.wallet_id not in ("", wallet.wallet_id):
+        raise Declined(d.DECLINE_REASON_WALLET_NOT_CALLER)
     try:
         authorization = open_signed(
             signed, PAYMENT_AUTHORIZATION, wallet.public_key, PaymentAuthorization.FromString
@@ -135,6 +138,8 @@ def _open_request(submission: Submission, directory: KeyDirectory) -> PaymentReq
         raise Declined(d.DECLINE_REASON_AMOUNT_NOT_POSITIVE)
     if not _is_consistent(request, submission.request_id):
         raise Declined(d.DECLINE_REASON_REQUEST_MALFORMED)
+    if (request.submitter == payment_pb2.PAYMENT_SUBMITTER_PHONE) != bool(submission.wallet_id):
+        raise Declined(d.DECLINE_REASON_SUBMITTER_MISMATCH)
     return request
 
 
@@ -151,6 +156,7 @@ def _is_consistent(request: PaymentRequest, request_id: bytes) -> bool:
         and all(_is_line(item) for item in request.items)
         and items_total == request.total.amount_minor
         and request.total.currency_code in BY_CODE
+        and request.submitter in payment_pb2.PaymentSubmitter.values()
     )
 
 

@@ -89,7 +89,7 @@ async def missing(folder: Path, till: Till) -> int:
             found = await shards.find(request_id)
             lost += found is None
             if found is not None:
-                assert await purchases.find(request_id, "shop", "till-1") == receipt
+                assert await counter.find(shards, request_id) == receipt
         purchases.close()
     counter.directory.close()
     return lost

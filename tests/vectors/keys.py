@@ -32,6 +32,9 @@ KEYS: dict[str, PrivateKey] = {
     "terminal": Ed25519PrivateKey.from_private_bytes(secret("terminal")),
     "switch": Ed25519PrivateKey.from_private_bytes(secret("switch")),
     "phone": ec.derive_private_key(int.from_bytes(secret("phone"), "big"), ec.SECP256R1()),
+    "payee phone": ec.derive_private_key(
+        int.from_bytes(secret("payee phone"), "big"), ec.SECP256R1()
+    ),
     "stranger": Ed25519PrivateKey.from_private_bytes(secret("stranger")),
     "strange phone": ec.derive_private_key(
         int.from_bytes(secret("strange phone"), "big"), ec.SECP256R1()

@@ -40,7 +40,9 @@ def request_hash() -> bytes:
     return hashlib.sha256(payload).digest()
 
 
-def payment_request() -> payment_pb2.PaymentRequest:
+def payment_request(
+    submitter: payment_pb2.PaymentSubmitter.ValueType = payment_pb2.PAYMENT_SUBMITTER_UNSPECIFIED,
+) -> payment_pb2.PaymentRequest:
     """What the register asks for: two articles and a discount, 7.48 EUR."""
     line = payment_pb2.LineItem
     return payment_pb2.PaymentRequest(
@@ -53,9 +55,10 @@ def payment_request() -> payment_pb2.PaymentRequest:
             line(description="Bröd, rågbröd 決済", quantity=1, unit_price_minor=550),
             line(description="Discount", quantity=1, unit_price_minor=-100),
         ],
-        total=_euro(748),
-        create_time=_time(0),
-        expire_time=_time(120),
+        total=euro(748),
+        create_time=time_of(0),
+        expire_time=time_of(120),
+        submitter=submitter,
     )
 
 
@@ -65,10 +68,10 @@ def authorization() -> payment_pb2.PaymentAuthorization:
         request_hash=request_hash(),
         merchant_id="corner-shop",
         terminal_id="register-1",
-        amount=_euro(748),
+        amount=euro(748),
         account_number=format_account(make_account(1, 42)),
         customer_verification=payment_pb2.CUSTOMER_VERIFICATION_DEVICE_PIN,
-        expire_time=_time(120),
+        expire_time=time_of(120),
     )
 
 
@@ -81,8 +84,8 @@ def merchant_certificate(unverified_limit: Money | None = None) -> payment_pb2.M
         category_code="5411",
         terminal_public_key=raw_public_key(KEYS["terminal"].public_key()),
         unverified_limit=unverified_limit,
-        issue_time=_time(-86_400),
-        expire_time=_time(29 * 86_400),
+        issue_time=time_of(-86_400),
+        expire_time=time_of(29 * 86_400),
     )
 
 
@@ -92,11 +95,11 @@ def settled_receipt() -> payment_pb2.Receipt:
         request_id=request_id(),
         request_hash=request_hash(),
         outcome=payment_pb2.PAYMENT_OUTCOME_SETTLED,
-        amount=_euro(748),
+        amount=euro(748),
         log_position=payment_pb2.LogPosition(
             shard=3, sequence=1_000_000, chain_hash=secret("chain")
         ),
-        settle_time=_time(9, 123_456_000),
+        settle_time=time_of(9, 123_456_000),
     )
 
 
@@ -108,18 +111,21 @@ def declined_receipt() -> payment_pb2.Receipt:
         outcome=payment_pb2.PAYMENT_OUTCOME_DECLINED,
         decline_reason=decline_pb2.DECLINE_REASON_AUTHORIZATION_MISMATCH,
         decline_detail="amount",
-        amount=_euro(748),
-        settle_time=_time(9),
+        amount=euro(748),
+        settle_time=time_of(9),
     )
 
 
 def cases() -> dict[str, list[Case]]:
     """Give the documents by the vector file that they stand in; the first is the one damaged."""
-    limit = _euro(500)
+    limit, direct = euro(500), payment_request(payment_pb2.PAYMENT_SUBMITTER_PHONE)
     request, agreed = envelope.PAYMENT_REQUEST, envelope.PAYMENT_AUTHORIZATION
     certificate, receipt = envelope.MERCHANT_CERTIFICATE, envelope.RECEIPT
     return {
-        "payment_request": [Case("three lines", request, "terminal", payment_request())],
+        "payment_request": [
+            Case("three lines", request, "terminal", payment_request()),
+            Case("the phone submits it", request, "terminal", direct),
+        ],
         "authorization": [Case("by PIN", agreed, "phone", authorization())],
         "merchant_certificate": [
             Case("always verified", certificate, "switch", merchant_certificate()),
@@ -132,9 +138,11 @@ def cases() -> dict[str, list[Case]]:
     }
 
 
-def _euro(minor: int) -> Money:
+def euro(minor: int) -> Money:
+    """Give an amount in euro."""
     return Money(amount_minor=minor, currency_code="EUR")
 
 
-def _time(seconds: int, nanos: int = 0) -> Timestamp:
+def time_of(seconds: int, nanos: int = 0) -> Timestamp:
+    """Give a time, so many seconds after the purchase was asked for."""
     return Timestamp(seconds=CREATED_MS // 1000 + seconds, nanos=nanos)

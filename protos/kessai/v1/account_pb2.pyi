@@ -44,6 +44,8 @@ class _EntryKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EntryKind.V
     """A payment or a part of it that went back to who had paid."""
     ENTRY_KIND_FARE: _EntryKind.ValueType  # 20
     """The fare of a ride."""
+    ENTRY_KIND_BILL: _EntryKind.ValueType  # 26
+    """A bill from one person to another. Its counterparty is told to operators only."""
 
 class EntryKind(_EntryKind, metaclass=_EntryKindEnumTypeWrapper):
     """What a movement was."""
@@ -64,6 +66,8 @@ ENTRY_KIND_REFUND: EntryKind.ValueType  # 10
 """A payment or a part of it that went back to who had paid."""
 ENTRY_KIND_FARE: EntryKind.ValueType  # 20
 """The fare of a ride."""
+ENTRY_KIND_BILL: EntryKind.ValueType  # 26
+"""A bill from one person to another. Its counterparty is told to operators only."""
 Global___EntryKind: _TypeAlias = EntryKind  # noqa: Y015
 
 @_typing.final

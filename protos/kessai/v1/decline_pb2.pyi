@@ -40,6 +40,14 @@ class _DeclineReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Decline
     """The authorisation is for another request, amount, currency, merchant or terminal."""
     DECLINE_REASON_CUSTOMER_NOT_VERIFIED: _DeclineReason.ValueType  # 8
     """The customer was not verified as this merchant and amount demand."""
+    DECLINE_REASON_SUBMITTER_MISMATCH: _DeclineReason.ValueType  # 9
+    """The request or bill says that somebody else submits it."""
+    DECLINE_REASON_BILL_SIGNATURE_INVALID: _DeclineReason.ValueType  # 10
+    """The payee's signature over the bill does not verify."""
+    DECLINE_REASON_BILL_MALFORMED: _DeclineReason.ValueType  # 11
+    """The bill is not a document that this switch understands."""
+    DECLINE_REASON_BILL_PAYEE_UNREADABLE: _DeclineReason.ValueType  # 12
+    """The account that a bill is to be paid on cannot be opened for this bill."""
     DECLINE_REASON_WALLET_UNKNOWN: _DeclineReason.ValueType  # 20
     """No wallet is enrolled with the key that signed."""
     DECLINE_REASON_WALLET_REVOKED: _DeclineReason.ValueType  # 21
@@ -52,6 +60,14 @@ class _DeclineReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Decline
     """Payer and payee are the same account."""
     DECLINE_REASON_ACCOUNT_EXISTS: _DeclineReason.ValueType  # 25
     """The account number is taken."""
+    DECLINE_REASON_WALLET_NOT_CALLER: _DeclineReason.ValueType  # 26
+    """The phone that submits is of another wallet than the one that signed."""
+    DECLINE_REASON_PAYEE_WALLET_UNKNOWN: _DeclineReason.ValueType  # 27
+    """No wallet is enrolled with the key that signed the bill."""
+    DECLINE_REASON_PAYEE_WALLET_REVOKED: _DeclineReason.ValueType  # 28
+    """The key that signed the bill was revoked."""
+    DECLINE_REASON_PAYEE_ACCOUNT_NOT_OWN: _DeclineReason.ValueType  # 29
+    """The account that a bill is to be paid on does not exist, or is not the payee wallet's own."""
     DECLINE_REASON_AMOUNT_NOT_POSITIVE: _DeclineReason.ValueType  # 40
     """The amount is zero or negative."""
     DECLINE_REASON_AMOUNT_TOO_LARGE: _DeclineReason.ValueType  # 41
@@ -142,6 +158,14 @@ DECLINE_REASON_AUTHORIZATION_MISMATCH: DeclineReason.ValueType  # 7
 """The authorisation is for another request, amount, currency, merchant or terminal."""
 DECLINE_REASON_CUSTOMER_NOT_VERIFIED: DeclineReason.ValueType  # 8
 """The customer was not verified as this merchant and amount demand."""
+DECLINE_REASON_SUBMITTER_MISMATCH: DeclineReason.ValueType  # 9
+"""The request or bill says that somebody else submits it."""
+DECLINE_REASON_BILL_SIGNATURE_INVALID: DeclineReason.ValueType  # 10
+"""The payee's signature over the bill does not verify."""
+DECLINE_REASON_BILL_MALFORMED: DeclineReason.ValueType  # 11
+"""The bill is not a document that this switch understands."""
+DECLINE_REASON_BILL_PAYEE_UNREADABLE: DeclineReason.ValueType  # 12
+"""The account that a bill is to be paid on cannot be opened for this bill."""
 DECLINE_REASON_WALLET_UNKNOWN: DeclineReason.ValueType  # 20
 """No wallet is enrolled with the key that signed."""
 DECLINE_REASON_WALLET_REVOKED: DeclineReason.ValueType  # 21
@@ -154,6 +178,14 @@ DECLINE_REASON_PAYER_IS_PAYEE: DeclineReason.ValueType  # 24
 """Payer and payee are the same account."""
 DECLINE_REASON_ACCOUNT_EXISTS: DeclineReason.ValueType  # 25
 """The account number is taken."""
+DECLINE_REASON_WALLET_NOT_CALLER: DeclineReason.ValueType  # 26
+"""The phone that submits is of another wallet than the one that signed."""
+DECLINE_REASON_PAYEE_WALLET_UNKNOWN: DeclineReason.ValueType  # 27
+"""No wallet is enrolled with the key that signed the bill."""
+DECLINE_REASON_PAYEE_WALLET_REVOKED: DeclineReason.ValueType  # 28
+"""The key that signed the bill was revoked."""
+DECLINE_REASON_PAYEE_ACCOUNT_NOT_OWN: DeclineReason.ValueType  # 29
+"""The account that a bill is to be paid on does not exist, or is not the payee wallet's own."""
 DECLINE_REASON_AMOUNT_NOT_POSITIVE: DeclineReason.ValueType  # 40
 """The amount is zero or negative."""
 DECLINE_REASON_AMOUNT_TOO_LARGE: DeclineReason.ValueType  # 41

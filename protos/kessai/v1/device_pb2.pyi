@@ -277,10 +277,15 @@ class PhonePairing(_message.Message):
     WALLET_ID_FIELD_NUMBER: _builtins.int
     DEVICE_ID_FIELD_NUMBER: _builtins.int
     ACCOUNT_NUMBERS_FIELD_NUMBER: _builtins.int
+    DISPLAY_NAME_FIELD_NUMBER: _builtins.int
     wallet_id: _builtins.str
     """The wallet it belongs to; 1 to 40 of a-z, 0-9 and "-"."""
     device_id: _builtins.str
     """The phone among the wallet's phones; 1 to 40 of a-z, 0-9 and "-"."""
+    display_name: _builtins.str
+    """The name that people see on this wallet's bills, 1 to 40 characters; it replaces the one before.
+    Empty: it keeps the name it has, at first its wallet_id.
+    """
     @_builtins.property
     def account_numbers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The wallet's accounts, 14 digits each, told to the phone; at most 20."""
@@ -291,10 +296,11 @@ class PhonePairing(_message.Message):
         wallet_id: _builtins.str = ...,
         device_id: _builtins.str = ...,
         account_numbers: _abc.Iterable[_builtins.str] | None = ...,
+        display_name: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_numbers", b"account_numbers", "device_id", b"device_id", "wallet_id", b"wallet_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_numbers", b"account_numbers", "device_id", b"device_id", "display_name", b"display_name", "wallet_id", b"wallet_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

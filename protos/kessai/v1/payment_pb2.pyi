@@ -11,7 +11,6 @@ from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from kessai.v1 import decline_pb2 as _decline_pb2
 from kessai.v1 import envelope_pb2 as _envelope_pb2
-from kessai.v1 import error_pb2 as _error_pb2
 from kessai.v1 import money_pb2 as _money_pb2
 from kessai.v1 import ticket_pb2 as _ticket_pb2
 import builtins as _builtins
@@ -24,6 +23,26 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _PaymentSubmitter:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _PaymentSubmitterEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PaymentSubmitter.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PAYMENT_SUBMITTER_UNSPECIFIED: _PaymentSubmitter.ValueType  # 0
+    """The terminal relays what the phone gave it (mission row B1)."""
+    PAYMENT_SUBMITTER_PHONE: _PaymentSubmitter.ValueType  # 1
+    """The phone submits it by its own line, and gives the terminal nothing (mission row B2)."""
+
+class PaymentSubmitter(_PaymentSubmitter, metaclass=_PaymentSubmitterEnumTypeWrapper):
+    """Who submits an authorised payment to the switch."""
+
+PAYMENT_SUBMITTER_UNSPECIFIED: PaymentSubmitter.ValueType  # 0
+"""The terminal relays what the phone gave it (mission row B1)."""
+PAYMENT_SUBMITTER_PHONE: PaymentSubmitter.ValueType  # 1
+"""The phone submits it by its own line, and gives the terminal nothing (mission row B2)."""
+Global___PaymentSubmitter: _TypeAlias = PaymentSubmitter  # noqa: Y015
 
 class _CustomerVerification:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -94,6 +113,7 @@ class PaymentRequest(_message.Message):
     DEFERRED_EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     TICKET_ORDERS_FIELD_NUMBER: _builtins.int
     ADMISSION_ID_FIELD_NUMBER: _builtins.int
+    SUBMITTER_FIELD_NUMBER: _builtins.int
     request_id: _builtins.bytes
     """UUIDv7 of this purchase, 16 bytes, made and stored by the terminal before the document is sent
     anywhere. It is the request_id of the settlement and the nonce of this document.
@@ -108,6 +128,8 @@ class PaymentRequest(_message.Message):
     """Set if it is the fare of a ride: the admission's id, 16 bytes. One payment at most is settled
     for an admission; any other is declined with ADMISSION_USED.
     """
+    submitter: Global___PaymentSubmitter.ValueType
+    """Who submits it, and nobody else may."""
     @_builtins.property
     def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___LineItem]:
         """What is bought, at most 200 lines. Their amounts add up to the total."""
@@ -151,10 +173,11 @@ class PaymentRequest(_message.Message):
         deferred_expire_time: _timestamp_pb2.Timestamp | None = ...,
         ticket_orders: _abc.Iterable[_ticket_pb2.TicketOrder] | None = ...,
         admission_id: _builtins.bytes = ...,
+        submitter: Global___PaymentSubmitter.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "deferred_expire_time", b"deferred_expire_time", "expire_time", b"expire_time", "total", b"total"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["admission_id", b"admission_id", "create_time", b"create_time", "deferred_expire_time", b"deferred_expire_time", "expire_time", b"expire_time", "items", b"items", "merchant_id", b"merchant_id", "order_id", b"order_id", "request_id", b"request_id", "terminal_id", b"terminal_id", "ticket_orders", b"ticket_orders", "total", b"total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["admission_id", b"admission_id", "create_time", b"create_time", "deferred_expire_time", b"deferred_expire_time", "expire_time", b"expire_time", "items", b"items", "merchant_id", b"merchant_id", "order_id", b"order_id", "request_id", b"request_id", "submitter", b"submitter", "terminal_id", b"terminal_id", "ticket_orders", b"ticket_orders", "total", b"total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -198,6 +221,7 @@ Global___LineItem: _TypeAlias = LineItem  # noqa: Y015
 class PaymentAuthorization(_message.Message):
     """What a customer agrees to. Signed by the phone ("payment-authorization") and sealed to the switch,
     so that neither the terminal nor a listener learns who pays or from which account (row B15).
+    The same document answers a bill (bill.proto).
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -211,11 +235,11 @@ class PaymentAuthorization(_message.Message):
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     TICKET_HOLDER_PUBLIC_KEY_FIELD_NUMBER: _builtins.int
     request_hash: _builtins.bytes
-    """SHA-256 over the payload of the payment request that the customer saw; 32 bytes."""
+    """SHA-256 over the payload of the payment request or bill that the customer saw; 32 bytes."""
     merchant_id: _builtins.str
-    """The merchant that the customer saw; equal to the request's."""
+    """The merchant that the customer saw; equal to the request's. Empty for a bill."""
     terminal_id: _builtins.str
-    """The terminal that the customer saw; equal to the request's."""
+    """The terminal that the customer saw; equal to the request's. Empty for a bill."""
     account_number: _builtins.str
     """Which of the customer's accounts pays: branch, number and check digits, 14 digits."""
     customer_verification: Global___CustomerVerification.ValueType
@@ -226,7 +250,7 @@ class PaymentAuthorization(_message.Message):
     """
     @_builtins.property
     def amount(self) -> _money_pb2.Money:
-        """The amount that the customer saw; equal to the request's total."""
+        """The amount that the customer saw; equal to the request's total, or the bill's amount."""
 
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
@@ -470,122 +494,58 @@ class SettlePaymentResponse(_message.Message):
 Global___SettlePaymentResponse: _TypeAlias = SettlePaymentResponse  # noqa: Y015
 
 @_typing.final
-class SubmitBatchRequest(_message.Message):
-    """Request of SubmitBatch."""
+class FollowPaymentsRequest(_message.Message):
+    """Request of FollowPayments."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    PAYMENTS_FIELD_NUMBER: _builtins.int
+    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    resume_token: _builtins.bytes
+    """The resume_token of the last answer that the caller has dealt with; at most 16 KiB. Empty: from
+    now on.
+    """
+    def __init__(
+        self,
+        *,
+        resume_token: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["resume_token", b"resume_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FollowPaymentsRequest: _TypeAlias = FollowPaymentsRequest  # noqa: Y015
+
+@_typing.final
+class FollowPaymentsResponse(_message.Message):
+    """Response of FollowPayments."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECEIPT_FIELD_NUMBER: _builtins.int
+    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    resume_token: _builtins.bytes
+    """Where to go on after this answer; opaque, at most 16 KiB."""
     @_builtins.property
-    def payments(self) -> _containers.RepeatedCompositeFieldContainer[Global___SettlePaymentRequest]:
-        """Payments of the calling terminal, 1 to 200, each under a request_id of its own; at most 1 MiB
-        together.
+    def receipt(self) -> _envelope_pb2.Signed:
+        """The signed receipt of a payment of the caller; absent in the first answer, and in those that come
+        about every ten seconds while there is nothing to tell.
         """
 
     def __init__(
         self,
         *,
-        payments: _abc.Iterable[Global___SettlePaymentRequest] | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["payments", b"payments"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___SubmitBatchRequest: _TypeAlias = SubmitBatchRequest  # noqa: Y015
-
-@_typing.final
-class SubmitBatchResponse(_message.Message):
-    """Response of SubmitBatch."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    RESULTS_FIELD_NUMBER: _builtins.int
-    @_builtins.property
-    def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___PaymentResult]:
-        """What became of some of the payments that were sent, in any order."""
-
-    def __init__(
-        self,
-        *,
-        results: _abc.Iterable[Global___PaymentResult] | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["results", b"results"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___SubmitBatchResponse: _TypeAlias = SubmitBatchResponse  # noqa: Y015
-
-@_typing.final
-class PaymentResult(_message.Message):
-    """What became of one payment of a batch."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    REQUEST_ID_FIELD_NUMBER: _builtins.int
-    RECEIPT_FIELD_NUMBER: _builtins.int
-    ERROR_FIELD_NUMBER: _builtins.int
-    request_id: _builtins.str
-    """The payment's request_id as it was sent, cut to 36 characters."""
-    @_builtins.property
-    def receipt(self) -> _envelope_pb2.Signed:
-        """It was decided: the signed receipt, settled or declined."""
-
-    @_builtins.property
-    def error(self) -> Global___PaymentError:
-        """It was not decided."""
-
-    def __init__(
-        self,
-        *,
-        request_id: _builtins.str = ...,
         receipt: _envelope_pb2.Signed | None = ...,
-        error: Global___PaymentError | None = ...,
+        resume_token: _builtins.bytes = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "receipt", b"receipt", "result", b"result"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["receipt", b"receipt"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "receipt", b"receipt", "request_id", b"request_id", "result", b"result"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_result: _TypeAlias = _typing.Literal["receipt", "error"]  # noqa: Y015
-    _WhichOneofArgType_result: _TypeAlias = _typing.Literal["result", b"result"]  # noqa: Y015
-    def WhichOneof(self, oneof_group: _WhichOneofArgType_result) -> _WhichOneofReturnType_result | None: ...
-
-Global___PaymentResult: _TypeAlias = PaymentResult  # noqa: Y015
-
-@_typing.final
-class PaymentError(_message.Message):
-    """Why a payment of a batch was not decided: what SettlePayment would have failed with."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    REASON_FIELD_NUMBER: _builtins.int
-    MESSAGE_FIELD_NUMBER: _builtins.int
-    FIELD_FIELD_NUMBER: _builtins.int
-    reason: _error_pb2.ErrorReason.ValueType
-    """FIELD_INVALID, REQUEST_ID_REUSED, REQUEST_ID_STALE, RESOURCE_UNKNOWN (no such merchant),
-    STORE_UNAVAILABLE (the outcome is unknown: send it again) or OVERLOADED (send it again later).
-    """
-    message: _builtins.str
-    """What happened, for people."""
-    field: _builtins.str
-    """With FIELD_INVALID: the field of SettlePaymentRequest that is at fault; else empty."""
-    def __init__(
-        self,
-        *,
-        reason: _error_pb2.ErrorReason.ValueType = ...,
-        message: _builtins.str = ...,
-        field: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["field", b"field", "message", b"message", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["receipt", b"receipt", "resume_token", b"resume_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___PaymentError: _TypeAlias = PaymentError  # noqa: Y015
+Global___FollowPaymentsResponse: _TypeAlias = FollowPaymentsResponse  # noqa: Y015
 
 @_typing.final
 class GetPaymentRequest(_message.Message):

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class PaymentServiceStub:
-    """Settles what a customer has authorised, and tells later what became of it (mission row B1).
+    """Settles what a customer has authorised, and tells later what became of it (mission rows B1, B2).
     """
 
     def __init__(self, channel):
@@ -45,19 +45,20 @@ class PaymentServiceStub:
                 request_serializer=kessai_dot_v1_dot_payment__pb2.GetPaymentRequest.SerializeToString,
                 response_deserializer=kessai_dot_v1_dot_payment__pb2.GetPaymentResponse.FromString,
                 _registered_method=True)
-        self.SubmitBatch = channel.stream_stream(
-                '/kessai.v1.PaymentService/SubmitBatch',
-                request_serializer=kessai_dot_v1_dot_payment__pb2.SubmitBatchRequest.SerializeToString,
-                response_deserializer=kessai_dot_v1_dot_payment__pb2.SubmitBatchResponse.FromString,
+        self.FollowPayments = channel.unary_stream(
+                '/kessai.v1.PaymentService/FollowPayments',
+                request_serializer=kessai_dot_v1_dot_payment__pb2.FollowPaymentsRequest.SerializeToString,
+                response_deserializer=kessai_dot_v1_dot_payment__pb2.FollowPaymentsResponse.FromString,
                 _registered_method=True)
 
 
 class PaymentServiceServicer:
-    """Settles what a customer has authorised, and tells later what became of it (mission row B1).
+    """Settles what a customer has authorised, and tells later what became of it (mission rows B1, B2).
     """
 
     def SettlePayment(self, request, context):
-        """Settles a payment from the payer's account to the merchant's, at once. For terminals.
+        """Settles a payment from the payer's account to the merchant's, at once. For terminals, and for
+        phones where the request says that the phone submits it.
 
         The answer carries a signed receipt, also for a decline. The same request_id with the same
         content gets the first answer, for ever. After a lost answer or an expired deadline the outcome
@@ -71,28 +72,28 @@ class PaymentServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetPayment(self, request, context):
-        """Tells the outcome of one of the calling terminal's own payments, by its request_id.
+        """Tells the outcome of one of the caller's own payments, by its request_id: a terminal's are those
+        that it asked for, a phone's the bills that its wallet made.
 
-        Errors: FIELD_INVALID, RESOURCE_UNKNOWN (never arrived, or another terminal's),
+        Errors: FIELD_INVALID, RESOURCE_UNKNOWN (never arrived, or another caller's),
         CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def SubmitBatch(self, request_iterator, context):
-        """Settles payments in batches over one line, for terminals that upload what they stored. Each is
-        settled as by SettlePayment, and answered singly: in any order, in as many answers as it takes.
+    def FollowPayments(self, request, context):
+        """Tells the outcomes of the caller's own payments as they are booked, whoever submitted them, until
+        the caller leaves: those that GetPayment would tell. For terminals and phones.
 
-        The switch works a few messages of a stream at once and reads no further until one is answered.
-        When the caller has ended his side and all is answered, the switch ends the call. After a line
-        that broke, whatever was not answered is sent again: the same request_id with the same content
-        gets the first answer.
+        The first answer has no receipt and comes at once: from then on nothing is missed. Each answer
+        carries a resume_token; a caller that gives it in its next call gets what was booked since, also
+        after a restart of either side. A receipt may come twice. What was booked more than 15 minutes
+        ago, or by another switch on the same account store, is not told here: ask with GetPayment.
 
-        An error of one payment does not end the stream. These end it, after what was read before was
-        answered: FIELD_INVALID (a message without payments, or with too many). And at once:
-        CERTIFICATE_REFUSED (also when the caller is revoked meanwhile), CALLER_NOT_PERMITTED.
-        Errors: FIELD_INVALID, CERTIFICATE_REFUSED, CALLER_NOT_PERMITTED.
+        Errors: FIELD_INVALID (not a resume_token of this switch: begin without one, and ask with
+        GetPayment), CERTIFICATE_REFUSED (also when the caller is revoked meanwhile),
+        CALLER_NOT_PERMITTED, OVERLOADED (the caller reads too slowly: resume), STORE_UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -111,10 +112,10 @@ def add_PaymentServiceServicer_to_server(servicer, server):
                     request_deserializer=kessai_dot_v1_dot_payment__pb2.GetPaymentRequest.FromString,
                     response_serializer=kessai_dot_v1_dot_payment__pb2.GetPaymentResponse.SerializeToString,
             ),
-            'SubmitBatch': grpc.stream_stream_rpc_method_handler(
-                    servicer.SubmitBatch,
-                    request_deserializer=kessai_dot_v1_dot_payment__pb2.SubmitBatchRequest.FromString,
-                    response_serializer=kessai_dot_v1_dot_payment__pb2.SubmitBatchResponse.SerializeToString,
+            'FollowPayments': grpc.unary_stream_rpc_method_handler(
+                    servicer.FollowPayments,
+                    request_deserializer=kessai_dot_v1_dot_payment__pb2.FollowPaymentsRequest.FromString,
+                    response_serializer=kessai_dot_v1_dot_payment__pb2.FollowPaymentsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -125,7 +126,7 @@ def add_PaymentServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class PaymentService:
-    """Settles what a customer has authorised, and tells later what became of it (mission row B1).
+    """Settles what a customer has authorised, and tells later what became of it (mission rows B1, B2).
     """
 
     @staticmethod
@@ -183,7 +184,7 @@ class PaymentService:
             _registered_method=True)
 
     @staticmethod
-    def SubmitBatch(request_iterator,
+    def FollowPayments(request,
             target,
             options=(),
             channel_credentials=None,
@@ -193,12 +194,12 @@ class PaymentService:
             wait_for_ready=None,
             timeout=None,
             metadata=None):
-        return grpc.experimental.stream_stream(
-            request_iterator,
+        return grpc.experimental.unary_stream(
+            request,
             target,
-            '/kessai.v1.PaymentService/SubmitBatch',
-            kessai_dot_v1_dot_payment__pb2.SubmitBatchRequest.SerializeToString,
-            kessai_dot_v1_dot_payment__pb2.SubmitBatchResponse.FromString,
+            '/kessai.v1.PaymentService/FollowPayments',
+            kessai_dot_v1_dot_payment__pb2.FollowPaymentsRequest.SerializeToString,
+            kessai_dot_v1_dot_payment__pb2.FollowPaymentsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -27,14 +27,15 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class PaymentServiceStub:
-    """Settles what a customer has authorised, and tells later what became of it (mission row B1)."""
+    """Settles what a customer has authorised, and tells later what became of it (mission rows B1, B2)."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> PaymentServiceAsyncStub: ...
     SettlePayment: _grpc.UnaryUnaryMultiCallable[_payment_pb2.SettlePaymentRequest, _payment_pb2.SettlePaymentResponse]
-    """Settles a payment from the payer's account to the merchant's, at once. For terminals.
+    """Settles a payment from the payer's account to the merchant's, at once. For terminals, and for
+    phones where the request says that the phone submits it.
 
     The answer carries a signed receipt, also for a decline. The same request_id with the same
     content gets the first answer, for ever. After a lost answer or an expired deadline the outcome
@@ -44,33 +45,34 @@ class PaymentServiceStub:
     STORE_UNAVAILABLE, OVERLOADED.
     """
     GetPayment: _grpc.UnaryUnaryMultiCallable[_payment_pb2.GetPaymentRequest, _payment_pb2.GetPaymentResponse]
-    """Tells the outcome of one of the calling terminal's own payments, by its request_id.
+    """Tells the outcome of one of the caller's own payments, by its request_id: a terminal's are those
+    that it asked for, a phone's the bills that its wallet made.
 
-    Errors: FIELD_INVALID, RESOURCE_UNKNOWN (never arrived, or another terminal's),
+    Errors: FIELD_INVALID, RESOURCE_UNKNOWN (never arrived, or another caller's),
     CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
     """
-    SubmitBatch: _grpc.StreamStreamMultiCallable[_payment_pb2.SubmitBatchRequest, _payment_pb2.SubmitBatchResponse]
-    """Settles payments in batches over one line, for terminals that upload what they stored. Each is
-    settled as by SettlePayment, and answered singly: in any order, in as many answers as it takes.
+    FollowPayments: _grpc.UnaryStreamMultiCallable[_payment_pb2.FollowPaymentsRequest, _payment_pb2.FollowPaymentsResponse]
+    """Tells the outcomes of the caller's own payments as they are booked, whoever submitted them, until
+    the caller leaves: those that GetPayment would tell. For terminals and phones.
 
-    The switch works a few messages of a stream at once and reads no further until one is answered.
-    When the caller has ended his side and all is answered, the switch ends the call. After a line
-    that broke, whatever was not answered is sent again: the same request_id with the same content
-    gets the first answer.
+    The first answer has no receipt and comes at once: from then on nothing is missed. Each answer
+    carries a resume_token; a caller that gives it in its next call gets what was booked since, also
+    after a restart of either side. A receipt may come twice. What was booked more than 15 minutes
+    ago, or by another switch on the same account store, is not told here: ask with GetPayment.
 
-    An error of one payment does not end the stream. These end it, after what was read before was
-    answered: FIELD_INVALID (a message without payments, or with too many). And at once:
-    CERTIFICATE_REFUSED (also when the caller is revoked meanwhile), CALLER_NOT_PERMITTED.
-    Errors: FIELD_INVALID, CERTIFICATE_REFUSED, CALLER_NOT_PERMITTED.
+    Errors: FIELD_INVALID (not a resume_token of this switch: begin without one, and ask with
+    GetPayment), CERTIFICATE_REFUSED (also when the caller is revoked meanwhile),
+    CALLER_NOT_PERMITTED, OVERLOADED (the caller reads too slowly: resume), STORE_UNAVAILABLE.
     """
 
 @_typing.type_check_only
 class PaymentServiceAsyncStub(PaymentServiceStub):
-    """Settles what a customer has authorised, and tells later what became of it (mission row B1)."""
+    """Settles what a customer has authorised, and tells later what became of it (mission rows B1, B2)."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     SettlePayment: _aio.UnaryUnaryMultiCallable[_payment_pb2.SettlePaymentRequest, _payment_pb2.SettlePaymentResponse]  # type: ignore[assignment]
-    """Settles a payment from the payer's account to the merchant's, at once. For terminals.
+    """Settles a payment from the payer's account to the merchant's, at once. For terminals, and for
+    phones where the request says that the phone submits it.
 
     The answer carries a signed receipt, also for a decline. The same request_id with the same
     content gets the first answer, for ever. After a lost answer or an expired deadline the outcome
@@ -80,28 +82,28 @@ class PaymentServiceAsyncStub(PaymentServiceStub):
     STORE_UNAVAILABLE, OVERLOADED.
     """
     GetPayment: _aio.UnaryUnaryMultiCallable[_payment_pb2.GetPaymentRequest, _payment_pb2.GetPaymentResponse]  # type: ignore[assignment]
-    """Tells the outcome of one of the calling terminal's own payments, by its request_id.
+    """Tells the outcome of one of the caller's own payments, by its request_id: a terminal's are those
+    that it asked for, a phone's the bills that its wallet made.
 
-    Errors: FIELD_INVALID, RESOURCE_UNKNOWN (never arrived, or another terminal's),
+    Errors: FIELD_INVALID, RESOURCE_UNKNOWN (never arrived, or another caller's),
     CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
     """
-    SubmitBatch: _aio.StreamStreamMultiCallable[_payment_pb2.SubmitBatchRequest, _payment_pb2.SubmitBatchResponse]  # type: ignore[assignment]
-    """Settles payments in batches over one line, for terminals that upload what they stored. Each is
-    settled as by SettlePayment, and answered singly: in any order, in as many answers as it takes.
+    FollowPayments: _aio.UnaryStreamMultiCallable[_payment_pb2.FollowPaymentsRequest, _payment_pb2.FollowPaymentsResponse]  # type: ignore[assignment]
+    """Tells the outcomes of the caller's own payments as they are booked, whoever submitted them, until
+    the caller leaves: those that GetPayment would tell. For terminals and phones.
 
-    The switch works a few messages of a stream at once and reads no further until one is answered.
-    When the caller has ended his side and all is answered, the switch ends the call. After a line
-    that broke, whatever was not answered is sent again: the same request_id with the same content
-    gets the first answer.
+    The first answer has no receipt and comes at once: from then on nothing is missed. Each answer
+    carries a resume_token; a caller that gives it in its next call gets what was booked since, also
+    after a restart of either side. A receipt may come twice. What was booked more than 15 minutes
+    ago, or by another switch on the same account store, is not told here: ask with GetPayment.
 
-    An error of one payment does not end the stream. These end it, after what was read before was
-    answered: FIELD_INVALID (a message without payments, or with too many). And at once:
-    CERTIFICATE_REFUSED (also when the caller is revoked meanwhile), CALLER_NOT_PERMITTED.
-    Errors: FIELD_INVALID, CERTIFICATE_REFUSED, CALLER_NOT_PERMITTED.
+    Errors: FIELD_INVALID (not a resume_token of this switch: begin without one, and ask with
+    GetPayment), CERTIFICATE_REFUSED (also when the caller is revoked meanwhile),
+    CALLER_NOT_PERMITTED, OVERLOADED (the caller reads too slowly: resume), STORE_UNAVAILABLE.
     """
 
 class PaymentServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Settles what a customer has authorised, and tells later what became of it (mission row B1)."""
+    """Settles what a customer has authorised, and tells later what became of it (mission rows B1, B2)."""
 
     @_abc_1.abstractmethod
     def SettlePayment(
@@ -109,7 +111,8 @@ class PaymentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _payment_pb2.SettlePaymentRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_payment_pb2.SettlePaymentResponse, _abc.Awaitable[_payment_pb2.SettlePaymentResponse]]:
-        """Settles a payment from the payer's account to the merchant's, at once. For terminals.
+        """Settles a payment from the payer's account to the merchant's, at once. For terminals, and for
+        phones where the request says that the phone submits it.
 
         The answer carries a signed receipt, also for a decline. The same request_id with the same
         content gets the first answer, for ever. After a lost answer or an expired deadline the outcome
@@ -125,30 +128,30 @@ class PaymentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _payment_pb2.GetPaymentRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_payment_pb2.GetPaymentResponse, _abc.Awaitable[_payment_pb2.GetPaymentResponse]]:
-        """Tells the outcome of one of the calling terminal's own payments, by its request_id.
+        """Tells the outcome of one of the caller's own payments, by its request_id: a terminal's are those
+        that it asked for, a phone's the bills that its wallet made.
 
-        Errors: FIELD_INVALID, RESOURCE_UNKNOWN (never arrived, or another terminal's),
+        Errors: FIELD_INVALID, RESOURCE_UNKNOWN (never arrived, or another caller's),
         CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
         """
 
     @_abc_1.abstractmethod
-    def SubmitBatch(
+    def FollowPayments(
         self,
-        request_iterator: _MaybeAsyncIterator[_payment_pb2.SubmitBatchRequest],
+        request: _payment_pb2.FollowPaymentsRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_abc.Iterator[_payment_pb2.SubmitBatchResponse], _abc.AsyncIterator[_payment_pb2.SubmitBatchResponse]]:
-        """Settles payments in batches over one line, for terminals that upload what they stored. Each is
-        settled as by SettlePayment, and answered singly: in any order, in as many answers as it takes.
+    ) -> _typing.Union[_abc.Iterator[_payment_pb2.FollowPaymentsResponse], _abc.AsyncIterator[_payment_pb2.FollowPaymentsResponse]]:
+        """Tells the outcomes of the caller's own payments as they are booked, whoever submitted them, until
+        the caller leaves: those that GetPayment would tell. For terminals and phones.
 
-        The switch works a few messages of a stream at once and reads no further until one is answered.
-        When the caller has ended his side and all is answered, the switch ends the call. After a line
-        that broke, whatever was not answered is sent again: the same request_id with the same content
-        gets the first answer.
+        The first answer has no receipt and comes at once: from then on nothing is missed. Each answer
+        carries a resume_token; a caller that gives it in its next call gets what was booked since, also
+        after a restart of either side. A receipt may come twice. What was booked more than 15 minutes
+        ago, or by another switch on the same account store, is not told here: ask with GetPayment.
 
-        An error of one payment does not end the stream. These end it, after what was read before was
-        answered: FIELD_INVALID (a message without payments, or with too many). And at once:
-        CERTIFICATE_REFUSED (also when the caller is revoked meanwhile), CALLER_NOT_PERMITTED.
-        Errors: FIELD_INVALID, CERTIFICATE_REFUSED, CALLER_NOT_PERMITTED.
+        Errors: FIELD_INVALID (not a resume_token of this switch: begin without one, and ask with
+        GetPayment), CERTIFICATE_REFUSED (also when the caller is revoked meanwhile),
+        CALLER_NOT_PERMITTED, OVERLOADED (the caller reads too slowly: resume), STORE_UNAVAILABLE.
         """
 
 def add_PaymentServiceServicer_to_server(servicer: PaymentServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

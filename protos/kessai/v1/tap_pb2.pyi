@@ -72,6 +72,10 @@ class _TapStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TapStatus.V
     """The note does not verify, or is for no admission of this phone."""
     TAP_STATUS_REFUSAL_SHOWN: _TapStatus.ValueType  # 26
     """The refusal was shown."""
+    TAP_STATUS_SUBMITTING: _TapStatus.ValueType  # 10
+    """The customer agreed, and the phone submits by its own line. It is not paid before a receipt of
+    the switch says so.
+    """
 
 class TapStatus(_TapStatus, metaclass=_TapStatusEnumTypeWrapper):
     """How a tap stands, as the phone says."""
@@ -120,15 +124,20 @@ TAP_STATUS_EXIT_NOTE_REFUSED: TapStatus.ValueType  # 25
 """The note does not verify, or is for no admission of this phone."""
 TAP_STATUS_REFUSAL_SHOWN: TapStatus.ValueType  # 26
 """The refusal was shown."""
+TAP_STATUS_SUBMITTING: TapStatus.ValueType  # 10
+"""The customer agreed, and the phone submits by its own line. It is not paid before a receipt of
+the switch says so.
+"""
 Global___TapStatus: _TypeAlias = TapStatus  # noqa: Y015
 
 @_typing.final
 class TapRequest(_message.Message):
-    """Messages between a terminal and a phone, the same over every radio. The terminal asks, the phone
+    """Messages between a terminal and a phone, or from one phone to another that is asked to pay a bill;
+    the same over every radio. The terminal asks, the phone
     answers. Every exchange carries the session and a sequence number; the phone answers a repeated
     exchange with the same bytes, so one that was torn off can be repeated without effect.
 
-    From the terminal to the phone.
+    From the terminal, or a phone that plays its part, to the phone.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -145,6 +154,7 @@ class TapRequest(_message.Message):
     GRANT_ADMISSION_FIELD_NUMBER: _builtins.int
     CLOSE_ADMISSION_FIELD_NUMBER: _builtins.int
     TELL_REFUSAL_FIELD_NUMBER: _builtins.int
+    PRESENT_BILL_FIELD_NUMBER: _builtins.int
     session_id: _builtins.bytes
     """16 random bytes, new each time a phone comes into the field."""
     sequence: _builtins.int
@@ -189,6 +199,10 @@ class TapRequest(_message.Message):
     def tell_refusal(self) -> Global___TellRefusal:
         """The gate stays shut."""
 
+    @_builtins.property
+    def present_bill(self) -> Global___PresentBill:
+        """Pay this bill of another phone."""
+
     def __init__(
         self,
         *,
@@ -204,12 +218,13 @@ class TapRequest(_message.Message):
         grant_admission: Global___GrantAdmission | None = ...,
         close_admission: Global___CloseAdmission | None = ...,
         tell_refusal: Global___TellRefusal | None = ...,
+        present_bill: Global___PresentBill | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["ask_for_admission", b"ask_for_admission", "ask_for_ticket", b"ask_for_ticket", "body", b"body", "challenge_holder", b"challenge_holder", "close_admission", b"close_admission", "deliver_receipt", b"deliver_receipt", "grant_admission", b"grant_admission", "inquire_payment", b"inquire_payment", "present_payment", b"present_payment", "tell_entry", b"tell_entry", "tell_refusal", b"tell_refusal"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ask_for_admission", b"ask_for_admission", "ask_for_ticket", b"ask_for_ticket", "body", b"body", "challenge_holder", b"challenge_holder", "close_admission", b"close_admission", "deliver_receipt", b"deliver_receipt", "grant_admission", b"grant_admission", "inquire_payment", b"inquire_payment", "present_bill", b"present_bill", "present_payment", b"present_payment", "tell_entry", b"tell_entry", "tell_refusal", b"tell_refusal"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ask_for_admission", b"ask_for_admission", "ask_for_ticket", b"ask_for_ticket", "body", b"body", "challenge_holder", b"challenge_holder", "close_admission", b"close_admission", "deliver_receipt", b"deliver_receipt", "grant_admission", b"grant_admission", "inquire_payment", b"inquire_payment", "present_payment", b"present_payment", "sequence", b"sequence", "session_id", b"session_id", "tell_entry", b"tell_entry", "tell_refusal", b"tell_refusal"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ask_for_admission", b"ask_for_admission", "ask_for_ticket", b"ask_for_ticket", "body", b"body", "challenge_holder", b"challenge_holder", "close_admission", b"close_admission", "deliver_receipt", b"deliver_receipt", "grant_admission", b"grant_admission", "inquire_payment", b"inquire_payment", "present_bill", b"present_bill", "present_payment", b"present_payment", "sequence", b"sequence", "session_id", b"session_id", "tell_entry", b"tell_entry", "tell_refusal", b"tell_refusal"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["present_payment", "inquire_payment", "deliver_receipt", "challenge_holder", "ask_for_ticket", "tell_entry", "ask_for_admission", "grant_admission", "close_admission", "tell_refusal"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["present_payment", "inquire_payment", "deliver_receipt", "challenge_holder", "ask_for_ticket", "tell_entry", "ask_for_admission", "grant_admission", "close_admission", "tell_refusal", "present_bill"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -250,14 +265,46 @@ class PresentPayment(_message.Message):
 Global___PresentPayment: _TypeAlias = PresentPayment  # noqa: Y015
 
 @_typing.final
+class PresentBill(_message.Message):
+    """Asks the customer to pay a bill of another wallet (mission row B5). Presented again it gets the
+    first answer, as a payment request does.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BILL_FIELD_NUMBER: _builtins.int
+    WALLET_CERTIFICATE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def bill(self) -> _envelope_pb2.Signed:
+        """The bill ("bill")."""
+
+    @_builtins.property
+    def wallet_certificate(self) -> _envelope_pb2.Signed:
+        """Who asks ("wallet-certificate")."""
+
+    def __init__(
+        self,
+        *,
+        bill: _envelope_pb2.Signed | None = ...,
+        wallet_certificate: _envelope_pb2.Signed | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["bill", b"bill", "wallet_certificate", b"wallet_certificate"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bill", b"bill", "wallet_certificate", b"wallet_certificate"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PresentBill: _TypeAlias = PresentBill  # noqa: Y015
+
+@_typing.final
 class InquirePayment(_message.Message):
-    """Asks for the customer's decision on a request that was presented before."""
+    """Asks for the customer's decision on a request or bill that was presented before."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     REQUEST_HASH_FIELD_NUMBER: _builtins.int
     request_hash: _builtins.bytes
-    """SHA-256 over the payload of the payment request, 32 bytes."""
+    """SHA-256 over the payload of the payment request or bill, 32 bytes."""
     def __init__(
         self,
         *,

@@ -35,6 +35,8 @@ from kessai.v1 import decline_pb2, payment_pb2, tap_pb2
 from kessai.v1.decline_pb2 import DeclineReason
 from kessai.v1.envelope_pb2 import Sealed, Signed
 from kessai.v1.payment_pb2 import (
+    FollowPaymentsRequest,
+    FollowPaymentsResponse,
     GetPaymentRequest,
     GetPaymentResponse,
     LineItem,
@@ -157,6 +159,9 @@ class Switch(PaymentServiceServicer):
         self.arrived = asyncio.Event()
         self.known: dict[str, Signed] = {}
         self.find_plan: list[Step] = []
+        self.follow_plan: list[Step] = []
+        self.resumed: list[bytes] = []
+        self.followers: list[asyncio.Queue[Signed | None]] = []
 
     async def SettlePayment(
         self, request: SettlePaymentRequest, context: Context
@@ -181,8 +186,27 @@ class Switch(PaymentServiceServicer):
             await _fail_if_planned("RESOURCE_UNKNOWN", context)
         return GetPaymentResponse(receipt=self.known[request.request_id])
 
-    async def SubmitBatch(self, requests: object, context: Context) -> None:  # type: ignore[override]
-        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "these terminals ask singly")
+    async def FollowPayments(
+        self, request: FollowPaymentsRequest, context: Context
+    ) -> AsyncIterator[FollowPaymentsResponse]:
+        """Stream what `tell` says; None ends the stream as a switch that stops."""
+        self.resumed.append(request.resume_token)
+        if self.follow_plan:
+            await _fail_if_planned(self.follow_plan.pop(0), context)
+        waiting: asyncio.Queue[Signed | None] = asyncio.Queue()
+        self.followers.append(waiting)
+        yield FollowPaymentsResponse(resume_token=b"0")
+        count = 0
+        while (receipt := await waiting.get()) is not None:
+            count += 1
+            yield FollowPaymentsResponse(receipt=receipt, resume_token=b"%d" % count)
+
+    def tell(self, receipt: Signed | None) -> None:
+        """Tell every follower a receipt, or end every stream."""
+        for waiting in self.followers:
+            waiting.put_nowait(receipt)
+        if receipt is None:
+            self.followers.clear()
 
 
 @asynccontextmanager

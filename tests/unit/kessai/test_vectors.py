@@ -14,6 +14,7 @@ from google.protobuf.json_format import ParseDict
 from google.protobuf.message import Message
 
 from kessai import account_number, request_id
+from kessai.bill import payee_info
 from kessai.envelope import (
     DocumentMalformed,
     SignatureInvalid,
@@ -23,9 +24,10 @@ from kessai.envelope import (
     signing_input,
 )
 from kessai.seal import SealBroken, seal, sealing_key_id, unseal
-from kessai.v1 import money_pb2, payment_pb2
+from kessai.v1 import bill_pb2, money_pb2, payment_pb2
 from kessai.v1.envelope_pb2 import Sealed, Signed
 from tests.make_vectors import FOLDER, make_all
+from tests.vectors.bill import PAYEE_ACCOUNT
 
 MESSAGES: dict[str, type[Message]] = {
     "envelope": money_pb2.Money,
@@ -33,6 +35,9 @@ MESSAGES: dict[str, type[Message]] = {
     "authorization": payment_pb2.PaymentAuthorization,
     "merchant_certificate": payment_pb2.MerchantCertificate,
     "receipt": payment_pb2.Receipt,
+    "bill": bill_pb2.Bill,
+    "bill_authorization": payment_pb2.PaymentAuthorization,
+    "wallet_certificate": bill_pb2.WalletCertificate,
 }
 REFUSALS = {"signature": SignatureInvalid, "document": DocumentMalformed}
 
@@ -98,6 +103,17 @@ def test_the_documents_are_one_purchase() -> None:
             assert b64decode(case["document"]["request_hash"]).hex() == request["sha256"]
     assert load("sealed")["valid"][0]["info"] == request["sha256"]
     assert load("sealed")["valid"][0]["plaintext"] == load("authorization")["valid"][0]["signed"]
+
+
+def test_the_documents_are_one_bill() -> None:
+    """The answer is for the bill, and the account in it opens for the switch, for this bill."""
+    bill = load("bill")["valid"][0]
+    answer = load("bill_authorization")["valid"][0]["document"]
+    assert b64decode(answer["request_hash"]).hex() == bill["sha256"]
+    private = X25519PrivateKey.from_private_bytes(bytes.fromhex(load("sealed")["private_key"]))
+    document = bill_pb2.Bill.FromString(bytes.fromhex(bill["payload"]))
+    info = payee_info(document.request_id)
+    assert unseal(document.sealed_payee_account, private, info) == PAYEE_ACCOUNT.encode()
 
 
 @pytest.mark.parametrize(("name", "case"), cases("valid", "sealed"))

@@ -282,12 +282,8 @@ ANYONE = {
     "/grpc.health.v1.Health/Watch",
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
 }
-AGENTS = {
-    "PaymentService/SettlePayment",
-    "PaymentService/GetPayment",
-    "PaymentService/SubmitBatch",
-}
-PHONES = {
+AGENTS = {f"PaymentService/{name}" for name in ("SettlePayment", "GetPayment", "FollowPayments")}
+PHONES = AGENTS | {
     "AccountService/GetAccount",
     "AccountService/ListEntries",
     "HolderService/IssueCredential",

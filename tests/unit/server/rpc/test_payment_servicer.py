@@ -11,16 +11,23 @@ from typing import TYPE_CHECKING, Any
 
 import grpc.aio
 import pytest
+from cryptography import x509
 
 from kessai.account_number import format_account
-from kessai.channel import MAX_REQUEST_BYTES
+from kessai.channel import open_channel
 from kessai.v1 import account_pb2, payment_pb2
+from kessai.v1 import decline_pb2 as d
 from kessai.v1.account_pb2_grpc import AccountServiceStub
 from kessai.v1.envelope_pb2 import Signed
 from kessai.v1.money_pb2 import Money
-from kessai.v1.payment_pb2 import GetPaymentRequest, Receipt, SettlePaymentRequest
+from kessai.v1.payment_pb2 import (
+    FollowPaymentsRequest,
+    GetPaymentRequest,
+    Receipt,
+    SettlePaymentRequest,
+)
 from kessai.v1.payment_pb2_grpc import PaymentServiceStub
-from tests.unit.server.switch.counter import ANN, PHONE, SHOP, TILL, Counter
+from tests.unit.server.switch.counter import ANN, PHONE, SHOP, TILL, Alterations, Counter
 from tests.unit.server.switch.in_process import (
     LIMIT_S,
     Served,
@@ -34,6 +41,7 @@ if TYPE_CHECKING:
     from kessai.v1.account_pb2_grpc import AccountServiceAsyncStub
     from kessai.v1.payment_pb2_grpc import PaymentServiceAsyncStub
 
+BY_PHONE = payment_pb2.PAYMENT_SUBMITTER_PHONE
 SETTLED = payment_pb2.PAYMENT_OUTCOME_SETTLED
 
 
@@ -45,11 +53,11 @@ class Till:
     counter: Counter
     stub: PaymentServiceAsyncStub
 
-    def pay(self, minor: int = 300) -> SettlePaymentRequest:
+    def pay(self, minor: int = 300, altered: Alterations | None = None) -> SettlePaymentRequest:
         """Go through a purchase now."""
         self.counter.clock.us = now_us()
         request_id = bytes.fromhex(fresh_text().replace("-", ""))
-        return self.counter.pay(minor, request_id)
+        return self.counter.pay(minor, request_id, altered)
 
     async def settle(self, message: SettlePaymentRequest) -> Signed:
         """Settle it."""
@@ -143,8 +151,78 @@ async def test_garbage_in_the_documents_is_a_decline(tmp_path: Path) -> None:
 async def test_a_message_that_is_too_large_is_refused(tmp_path: Path) -> None:
     async with till(tmp_path) as at:
         message = at.pay()
-        message.sealed_authorization.ciphertext = bytes(MAX_REQUEST_BYTES)
+        message.sealed_authorization.ciphertext = bytes(64 * 1024)
         with pytest.raises(grpc.aio.AioRpcError) as error:
             await at.settle(message)
         assert error.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
         assert at.counter.read(await at.settle(at.pay())).outcome == SETTLED
+
+
+async def test_a_till_follows_its_payments_across_a_restart_and_is_cut_when_revoked(
+    tmp_path: Path,
+) -> None:
+    """The line breaks with the switch; with the token nothing is missed; revocation ends it."""
+    async with till(tmp_path) as at:
+        stream = at.stub.FollowPayments(FollowPaymentsRequest(), timeout=LIMIT_S)
+        token = (await anext(aiter(stream))).resume_token
+        first, second = await at.settle(at.pay()), await at.settle(at.pay())
+        told = await anext(aiter(stream))
+        assert told.receipt == first
+        data = at.switch.folder
+    async with served(data) as again, again.line(TILL) as line:
+        stub: PaymentServiceAsyncStub = PaymentServiceStub(line)
+        for resume_token, missed in ((token, [first, second]), (told.resume_token, [second])):
+            request = FollowPaymentsRequest(resume_token=resume_token)
+            answers = aiter(stub.FollowPayments(request, timeout=LIMIT_S))
+            assert not (await anext(answers)).HasField("receipt")
+            assert [(await anext(answers)).receipt for _ in missed] == missed
+        bad = FollowPaymentsRequest(resume_token=b"?")
+        assert await refusal_of(anext(aiter(stub.FollowPayments(bad)))) == (
+            "FIELD_INVALID resume_token"
+        )
+
+
+async def test_a_revoked_till_is_cut_off(tmp_path: Path) -> None:
+    """While it follows, with the error that its next call gets."""
+    async with till(tmp_path) as at:
+        identity = at.switch.device(TILL)
+        certificate = x509.load_pem_x509_certificate(identity.chain_pem)
+        async with open_channel(identity) as line:
+            stub: PaymentServiceAsyncStub = PaymentServiceStub(line)
+            answers = aiter(stub.FollowPayments(FollowPaymentsRequest(), timeout=LIMIT_S))
+            await anext(answers)
+            at.switch.switch._directory._revoked.add(certificate.serial_number)
+            at.switch.switch._guard._on_revoke(certificate.serial_number)
+            assert await refusal_of(anext(answers)) == "CERTIFICATE_REFUSED"
+
+
+async def test_a_phone_submits_a_direct_payment_and_the_till_is_told(tmp_path: Path) -> None:
+    """By the phone's line only, and only by a phone of the wallet that signed."""
+    direct = Alterations(request=lambda r: setattr(r, "submitter", BY_PHONE))
+    async with till(tmp_path) as at:
+        answers = aiter(at.stub.FollowPayments(FollowPaymentsRequest(), timeout=LIMIT_S))
+        await anext(answers)
+        message = at.pay(300, direct)
+        relayed = at.counter.read(await at.settle(message))
+        assert relayed.decline_reason == d.DECLINE_REASON_SUBMITTER_MISMATCH
+        async with at.switch.line("phone/bob/other") as line:
+            stranger = await PaymentServiceStub(line).SettlePayment(message, timeout=LIMIT_S)
+            reason = at.counter.read(stranger.receipt).decline_reason
+            assert reason == d.DECLINE_REASON_WALLET_NOT_CALLER
+        async with at.switch.line(PHONE) as line:
+            phone: PaymentServiceAsyncStub = PaymentServiceStub(line)
+            paid = (await phone.SettlePayment(message, timeout=LIMIT_S)).receipt
+            assert at.counter.read(paid).outcome == SETTLED
+            assert (await phone.SettlePayment(message, timeout=LIMIT_S)).receipt == paid
+            theirs = await phone.SettlePayment(at.pay(300), timeout=LIMIT_S)
+            reason = at.counter.read(theirs.receipt).decline_reason
+            assert reason == d.DECLINE_REASON_SUBMITTER_MISMATCH
+            asking = GetPaymentRequest(request_id=message.request_id)
+            assert await refusal_of(phone.GetPayment(asking)) == "RESOURCE_UNKNOWN"
+            unknown = at.pay(300, Alterations(request=lambda r: setattr(r, "merchant_id", "no")))
+            forged = await phone.SettlePayment(unknown, timeout=LIMIT_S)
+            reason = at.counter.read(forged.receipt).decline_reason
+            assert reason == d.DECLINE_REASON_REQUEST_SIGNATURE_INVALID
+        assert (await anext(answers)).receipt == paid
+        asking = GetPaymentRequest(request_id=message.request_id)
+        assert (await at.stub.GetPayment(asking, timeout=LIMIT_S)).receipt == paid

@@ -29,7 +29,7 @@ from server.shards.address import (
 from server.shards.placement import ShardPlace, SlotMap
 from server.shards.router import Shards
 from server.shards.settlement_log import CHAIN_START, LogRow, log_row
-from server.shards.shard import Shard
+from server.shards.shard import OnWritten, Shard, nobody_listens
 from server.shards.store import Batch, BookedEntry, OutboxRow, Reader, Store, Tail
 from server.shards.verify import Report, verify
 from tests.unit.server.domain.commands import EUR, NOW_US, PAYMENT, deposit
@@ -153,10 +153,11 @@ def open_shards(
     count: int = 1,
     clock: Callable[[], int] | None = None,
     on_owed: Callable[[int], None] = lambda shard: None,
+    on_written: OnWritten = nobody_listens,
 ) -> Shards:
     """Open shards, making them if they are not there; close them yourself."""
     places = _stores(where).make(count)
-    return router.open_shards(places, SlotMap.even(count), clock or Clock(), on_owed)
+    return router.open_shards(places, SlotMap.even(count), clock or Clock(), on_owed, on_written)
 
 
 @contextmanager

@@ -52,6 +52,11 @@ def test_what_is_written_is_read(store: Store, stores: Stores) -> None:
     assert reader.outbox(10) == batch.outbox
     assert reader.due_holds(NOW_US - 1, 10) == []
     assert reader.due_holds(NOW_US, 10) == [batch.holds[2**128 - 1]]
+    assert reader.last_sequence() == 2
+    assert reader.rows_after(0, 9) == batch.rows
+    assert reader.rows_after(0, 1) == batch.rows[:1]
+    assert reader.rows_after(1, 9) == batch.rows[1:]
+    assert reader.rows_after(2, 9) == []
     assert reader.recent_request_ids(NOW_US) == ids[::-1]
     assert reader.recent_request_ids(NOW_US + 1) == []
     [total] = reader.totals()

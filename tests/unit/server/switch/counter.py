@@ -38,6 +38,7 @@ from kessai.v1.payment_pb2 import (
 from server.domain.directory import DeviceEntry, IssuedCertificate, Merchant
 from server.shards.directory import Directory
 from server.shards.router import Shards
+from server.switch.outcomes import Outcomes, terminal
 from server.switch.receipts import Receipts
 from server.switch.register_purchase import RegisterPurchase
 from server.switch.settle import Settle
@@ -104,6 +105,13 @@ class Counter:
         settle = Settle(shards, self.clock)
         receipts = Receipts(self.switch_key)
         return RegisterPurchase(shards, settle, receipts, self.directory, self.sealing_key)
+
+    async def find(
+        self, shards: Shards, request_id: bytes, merchant: str = "shop", till: str = "till-1"
+    ) -> Signed:
+        """Ask for the receipt of a till's payment."""
+        outcomes = Outcomes(shards, Receipts(self.switch_key))
+        return await outcomes.receipt(request_id, terminal(merchant, till))
 
     def pay(
         self, minor: int = 300, request_id: bytes = b"", altered: Alterations | None = None

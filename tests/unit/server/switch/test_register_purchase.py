@@ -87,7 +87,7 @@ async def test_a_retry_gets_the_same_receipt_and_pays_once(tmp_path: Path) -> No
         receipts = await asyncio.gather(*(settle(purchases, message) for _ in range(20)))
         counter.clock.us += 10 * MINUTE_US
         receipts.append(await settle(purchases, message))
-        receipts.append(await purchases.find(request_id, "shop", "till-1"))
+        receipts.append(await counter.find(shards, request_id, "shop", "till-1"))
         assert len({receipt.SerializeToString() for receipt in receipts}) == 1
         assert await balance(shards) == 700
 
@@ -116,7 +116,7 @@ async def test_documents_that_do_not_hold_are_declined_and_not_logged(tmp_path: 
         assert receipt.amount.amount_minor == 300
         assert await settle(purchases, message) == first
         with pytest.raises(Unknown):
-            await purchases.find(parse_request_id(message.request_id), "shop", "till-1")
+            await counter.find(shards, parse_request_id(message.request_id))
         assert await balance(shards) == 1000
 
 
@@ -169,17 +169,17 @@ async def test_a_replay_at_another_till_pays_nothing(tmp_path: Path) -> None:
         assert receipt.outcome == DECLINED
         for merchant, terminal in (("shop", "till-2"), ("other", "till-1")):
             with pytest.raises(Unknown):
-                await purchases.find(request_id, merchant, terminal)
+                await counter.find(shards, request_id, merchant, terminal)
         with pytest.raises(Unknown):
-            await purchases.find(fresh_id(), "shop", "till-1")
+            await counter.find(shards, fresh_id())
         assert await balance(shards) == 700
 
 
 async def test_only_payments_are_found_as_payments(tmp_path: Path) -> None:
-    async with at_counter(tmp_path) as (_, purchases, shards):
+    async with at_counter(tmp_path) as (counter, _, shards):
         row = await shards.submit(deposit(ANN, 5))
         with pytest.raises(Unknown):
-            await purchases.find(row.request_id, "shop", "till-1")
+            await counter.find(shards, row.request_id)
 
 
 @pytest.mark.parametrize(
@@ -255,7 +255,7 @@ async def test_a_closed_store_is_unavailable_and_no_fault_of_ours(tmp_path: Path
     async with at_counter(tmp_path) as (counter, purchases, shards):
         shards.shard(0)._reading.close()
         with pytest.raises(Unavailable):
-            await purchases.find(fresh_id(), "shop", "till-1")
+            await counter.find(shards, fresh_id())
         purchases.close()
         with pytest.raises(Unavailable):
             await settle(purchases, counter.pay())

@@ -1,0 +1,100 @@
+"""Outcomes: which log rows are payments that somebody waits for, and their receipts.
+
+A payment belongs to who asked for it: a terminal ("agent/<merchant>/<terminal>"), or a wallet that
+made a bill ("wallet/<id>"). Nobody else is told of it. Used by the use cases that settle, by
+`followers.py` and by `server/rpc/payment_servicer.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from kessai.identity_path import AGENT
+from kessai.v1.envelope_pb2 import Signed
+from kessai.v1.payment_pb2 import PaymentEvidence, PaymentRequest
+from server.domain.command import CommandKind
+from server.identity.refusals import Unknown
+from server.shards.router import Shards
+from server.shards.settlement_log import LogRow
+from server.switch.receipts import Receipts
+from server.switch.refused import refusing_store_trouble
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Who asked for a payment, the payload of what he signed, and the wallet that agreed."""
+
+    owner: str
+    payload: bytes
+    payer_wallet: str
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A payment in the log of a shard."""
+
+    shard: int
+    row: LogRow
+    asked: Asked
+
+
+class Outcomes:
+    """Finds what became of payments, for those who asked for them."""
+
+    def __init__(self, shards: Shards, receipts: Receipts) -> None:
+        self._shards = shards
+        self._receipts = receipts
+
+    async def find(self, request_id: bytes, owner: str) -> Found | None:
+        """Find a payment of an owner's; None if there is none, or it is another's.
+
+        Raises Unavailable, Overloaded.
+        """
+        with refusing_store_trouble():
+            found = await self._shards.find(request_id)
+        asked = asked_in(found[1]) if found else None
+        if found is None or asked is None or asked.owner != owner:
+            return None
+        return Found(*found, asked)
+
+    async def receipt(self, request_id: bytes, owner: str) -> Signed:
+        """Give the receipt of a payment of an owner's, or raise Unknown, and what `find` does."""
+        found = await self.find(request_id, owner)
+        if found is None:
+            raise Unknown("this caller has no payment under that request_id")
+        return self.write(found)
+
+    def write(self, found: Found) -> Signed:
+        """Write the receipt of a payment that was found."""
+        return self._receipts.for_row(found.shard, found.row, found.asked.payload)
+
+
+def terminal(merchant_id: str, terminal_id: str) -> str:
+    """Name the owner of a terminal's payments."""
+    return f"{AGENT}/{merchant_id}/{terminal_id}"
+
+
+def wallet(wallet_id: str) -> str:
+    """Name the owner of a wallet's bills."""
+    return f"wallet/{wallet_id}"
+
+
+def asked_in(row: LogRow) -> Asked | None:
+    """Tell who asked for what a log row settled or declined; None if it is no payment."""
+    read = _READERS.get(row.kind)
+    return read(row.body) if read else None
+
+
+def _read_payment(body: bytes) -> Asked:
+    evidence = PaymentEvidence.FromString(body)
+    payload = evidence.payment_request.payload
+    request = PaymentRequest.FromString(payload)
+    owner = terminal(request.merchant_id, request.terminal_id)
+    return Asked(owner, payload, evidence.wallet_id)
+
+
+_READERS: dict[int, Callable[[bytes], Asked]] = {CommandKind.SETTLE_PAYMENT: _read_payment}
+
+# The kinds of log rows that are payments.
+PAYMENTS = frozenset(_READERS)

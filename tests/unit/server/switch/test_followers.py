@@ -1,0 +1,227 @@
+"""Followers: who is told what, from where, and that nothing is missed between log and stream."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from kessai.request_id import parse_request_id
+from kessai.v1.payment_pb2 import Receipt
+from server.identity.refusals import FieldRefused
+from server.shards.router import Shards
+from server.shards.settlement_log import LogRow
+from server.switch import followers as module
+from server.switch.followers import Followers, Told, read_token, write_token
+from server.switch.outcomes import Outcomes, terminal
+from server.switch.receipts import Receipts
+from server.switch.refused import Overloaded
+from server.switch.register_purchase import RegisterPurchase
+from tests.unit.server.domain.commands import MINUTE_US, deposit, fresh_id, open_account
+from tests.unit.server.shards.parts import open_shards
+from tests.unit.server.switch.counter import ANN, SHOP, Counter
+
+SHARDS = 2
+LIMIT_S = 20.0
+TILL_1, TILL_2 = terminal("shop", "till-1"), terminal("shop", "till-2")
+
+
+@dataclass
+class Place:
+    """A counter with its shards, and those who follow."""
+
+    counter: Counter
+    shards: Shards
+    purchases: RegisterPurchase
+    followers: Followers
+
+    async def pay(self, minor: int = 1) -> bytes:
+        """Settle a payment of the first till; its request id."""
+        message = self.counter.pay(minor, fresh_id(self.counter.clock()))
+        request_id = parse_request_id(message.request_id)
+        await self.purchases.settle(message, request_id, "shop", "till-1")
+        return request_id
+
+    def read(self, told: Told) -> Receipt:
+        """Open the receipt that was told."""
+        assert told.receipt is not None
+        return self.counter.read(told.receipt)
+
+
+@asynccontextmanager
+async def place(folder: Path) -> AsyncIterator[Place]:
+    """A counter whose customer has 10.00; the same one again in the same folder."""
+    listening: list[Followers] = []
+
+    def on_written(shard: int, rows: Sequence[LogRow]) -> None:
+        for followers in listening:
+            followers.on_written(shard, rows)
+
+    fresh = not (folder / "directory.db").exists()
+    counter = Counter(folder, known=not fresh)
+    shards = open_shards(folder, SHARDS, counter.clock, on_written=on_written)
+    if fresh:
+        await shards.submit(open_account(ANN))
+        await shards.submit(open_account(SHOP, "merchant/shop"))
+        await shards.submit(deposit(ANN, 1000))
+    outcomes = Outcomes(shards, Receipts(counter.switch_key))
+    listening.append(Followers(shards, outcomes, counter.clock))
+    purchases = counter.purchases(shards)
+    try:
+        yield Place(counter, shards, purchases, listening[0])
+    finally:
+        purchases.close()
+        shards.close()
+        counter.directory.close()
+
+
+async def following(at: Place, owner: str, token: bytes = b"") -> AsyncGenerator[Told]:
+    """Follow, past the first answer."""
+    stream = at.followers.follow(owner, token)
+    assert (await stop_after(stream)).receipt is None
+    return stream
+
+
+async def stop_after(stream: AsyncIterator[Told]) -> Told:
+    """Give what is told next, within a limit."""
+    return await asyncio.wait_for(anext(stream), LIMIT_S)
+
+
+async def test_a_terminal_is_told_its_own_payments_as_they_are_booked(tmp_path: Path) -> None:
+    """Settled or declined, in order; and another terminal of the shop is told nothing."""
+    async with place(tmp_path) as at:
+        own, others = await following(at, TILL_1), await following(at, TILL_2)
+        waiting = asyncio.ensure_future(stop_after(others))
+        paid, too_much = await at.pay(300), await at.pay(5_000)
+        first, second = at.read(await stop_after(own)), at.read(await stop_after(own))
+        assert [first.request_id, second.request_id] == [paid, too_much]
+        assert [first.decline_reason > 0, second.decline_reason > 0] == [False, True]
+        assert not waiting.done()
+        waiting.cancel()
+        with suppress(asyncio.CancelledError):
+            await waiting
+
+
+async def test_what_was_booked_meanwhile_is_told_first(tmp_path: Path) -> None:
+    """Also by a switch that was started anew; each once, in whatever place it was left."""
+    async with place(tmp_path) as at:
+        stream = await following(at, TILL_1)
+        await at.pay()
+        token = (await stop_after(stream)).resume_token
+        missed = [await at.pay() for _ in range(3)]
+    async with place(tmp_path) as again:
+        again.counter.switch_key, key = at.counter.switch_key, at.counter.switch_key
+        again.followers._outcomes = Outcomes(again.shards, Receipts(key))
+        stream = await following(again, TILL_1, token)
+        told = [await stop_after(stream) for _ in missed]
+        assert [again.read(one).request_id for one in told] == missed
+        later = await following(again, TILL_1, told[1].resume_token)
+        assert again.read(await stop_after(later)).request_id == missed[2]
+
+
+async def test_nothing_is_missed_while_payments_run(tmp_path: Path) -> None:
+    """A follower that comes and goes all the time gets every payment at least once, in order."""
+    async with place(tmp_path) as at:
+        stream = at.followers.follow(TILL_1, b"")
+        token = (await stop_after(stream)).resume_token
+        await stream.aclose()
+        paying = asyncio.gather(*(at.pay() for _ in range(60)))
+        told: list[bytes] = []
+        while len(set(told)) < 60:
+            stream = at.followers.follow(TILL_1, token)
+            for _ in range(8):
+                one = await stop_after(stream)
+                token = one.resume_token
+                if one.receipt is not None:
+                    told.append(at.read(one).request_id)
+                if len(set(told)) == 60:
+                    break
+            await stream.aclose()
+        assert sorted(set(told)) == sorted(await paying)
+        assert len(told) == 60
+        assert at.followers._followers == {}
+
+
+async def test_only_the_last_quarter_of_an_hour_is_told(tmp_path: Path) -> None:
+    """Who was away longer asks for what is open, by its request id."""
+    async with place(tmp_path) as at:
+        stream = at.followers.follow(TILL_1, b"")
+        token = (await stop_after(stream)).resume_token
+        await at.pay()
+        at.counter.clock.us += 16 * MINUTE_US
+        recent = await at.pay()
+        later = await following(at, TILL_1, token)
+        assert at.read(await stop_after(later)).request_id == recent
+
+
+async def test_a_quiet_stream_tells_where_to_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that a follower with nothing to be told need not read all that was others'."""
+    monkeypatch.setattr(module, "REFRESH_S", 0.05)
+    async with place(tmp_path) as at:
+        stream = await following(at, TILL_2)
+        await at.pay()
+        while True:
+            told = await stop_after(stream)
+            assert told.receipt is None
+            if read_token(told.resume_token, SHARDS) == await at.shards.last_sequences():
+                break
+
+
+async def test_who_reads_too_slowly_is_cut_off_and_resumes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "WAITING_LIMIT", 2)
+    async with place(tmp_path) as at:
+        stream = await following(at, TILL_1)
+        paid = [await at.pay()]
+        told = [await stop_after(stream)]
+        paid += [await at.pay() for _ in range(5)]
+        with pytest.raises(Overloaded):
+            await read_all(stream, told)
+        again = await following(at, TILL_1, told[-1].resume_token)
+        told += [await stop_after(again) for _ in paid[len(told) :]]
+        assert [at.read(one).request_id for one in told] == paid
+
+
+async def read_all(stream: AsyncIterator[Told], told: list[Told]) -> None:
+    """Read a stream to its end."""
+    while True:
+        told.append(await stop_after(stream))
+
+
+@pytest.mark.parametrize(
+    "token", [b"\x01", b"\x02" + bytes(16), bytes(17), b"\x01" + bytes(15), b"\x01" + bytes(24)]
+)
+async def test_a_token_of_another_kind_is_refused(tmp_path: Path, token: bytes) -> None:
+    async with place(tmp_path) as at:
+        with pytest.raises(FieldRefused) as refused:
+            await stop_after(at.followers.follow(TILL_1, token))
+        assert refused.value.field == "resume_token"
+
+
+async def test_a_token_of_books_that_were_ahead_is_refused(tmp_path: Path) -> None:
+    """As after an old backup was put back."""
+    async with place(tmp_path) as at:
+        tails = await at.shards.last_sequences()
+        await stop_after(at.followers.follow(TILL_1, write_token(tails)))
+        with pytest.raises(FieldRefused) as refused:
+            await stop_after(at.followers.follow(TILL_1, write_token([tails[0] + 1, tails[1]])))
+        assert refused.value.field == "resume_token"
+
+
+async def test_another_tills_key_changes_nothing(tmp_path: Path) -> None:
+    """A till that was paired anew is told what it asked for before."""
+    async with place(tmp_path) as at:
+        stream = at.followers.follow(TILL_1, b"")
+        token = (await stop_after(stream)).resume_token
+        paid = await at.pay()
+        at.counter.enroll(TILL_1, Ed25519PrivateKey.generate())
+        again = await following(at, TILL_1, token)
+        assert at.read(await stop_after(again)).request_id == paid
