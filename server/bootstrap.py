@@ -19,12 +19,13 @@ from prometheus_client import GC_COLLECTOR, PROCESS_COLLECTOR, CollectorRegistry
 
 from kessai.channel import SERVER_OPTIONS
 from kessai.complaint import Complaint
-from kessai.v1 import account_pb2, device_pb2, holder_pb2, payment_pb2
+from kessai.v1 import account_pb2, device_pb2, fare_pb2, holder_pb2, payment_pb2
 from kessai.v1.account_pb2_grpc import add_AccountServiceServicer_to_server
 from kessai.v1.device_pb2_grpc import (
     add_DeviceServiceServicer_to_server,
     add_EnrollmentServiceServicer_to_server,
 )
+from kessai.v1.fare_pb2_grpc import add_FareServiceServicer_to_server
 from kessai.v1.holder_pb2_grpc import add_HolderServiceServicer_to_server
 from kessai.v1.payment_pb2_grpc import add_PaymentServiceServicer_to_server
 from server import data_folder
@@ -44,6 +45,7 @@ from server.rpc.credentials import ServerCertificate
 from server.rpc.device_servicer import DeviceServicer
 from server.rpc.enrollment_servicer import EnrollmentServicer
 from server.rpc.errors import ErrorTranslation
+from server.rpc.fare_servicer import FareServicer
 from server.rpc.guard import Guard
 from server.rpc.holder_servicer import HolderServicer
 from server.rpc.interceptors import main_port, pairing_port
@@ -64,6 +66,7 @@ from server.switch.outcomes import Outcomes
 from server.switch.receipts import Receipts
 from server.switch.register_purchase import RegisterPurchase
 from server.switch.settle import Settle
+from server.switch.travel import Travel
 
 MAIN_SERVICES = tuple(
     module.DESCRIPTOR.services_by_name[name].full_name
@@ -72,6 +75,7 @@ MAIN_SERVICES = tuple(
         (account_pb2, "AccountService"),
         (device_pb2, "DeviceService"),
         (holder_pb2, "HolderService"),
+        (fare_pb2, "FareService"),
     )
 )
 # Health watchers get their last message before their streams are cut.
@@ -207,6 +211,9 @@ class Switch:
         add_DeviceServiceServicer_to_server(devices, main)
         holders = HolderServicer(self._holders, accounts.find, self._config.offline_limit_minor)
         add_HolderServiceServicer_to_server(holders, main)
+        public_key = keyring.signing_key.public_key()
+        travel = Travel(self._shards, directory, self._holders, public_key, self._now_us)
+        add_FareServiceServicer_to_server(FareServicer(travel), main)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, main)
         reflection.enable_server_reflection(
             (*MAIN_SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), main

@@ -15,6 +15,7 @@ class DocumentKind(IntEnum):
     """What a document is. Numbers are never reused."""
 
     TICKET = 1
+    ADMISSION = 2
 
 
 class Document(NamedTuple):

@@ -89,6 +89,7 @@ def _read_payment(*parts: *Parts) -> SettlePayment:
         create_us=request.create_time.ToMicroseconds(),
         expire_us=expire_us_of(request, authorization),
         refusal=evidence.refusal,
+        admission=request.admission_id,
     )
 
 

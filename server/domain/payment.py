@@ -7,6 +7,9 @@ Built by `server/switch/register_purchase.py` once all signatures were verified,
     payee with an auxiliary here  payer              auxiliary      merged later (`busy_payee.py`)
     payee on another shard        payer              in transit     and an outbox row; then there:
                                   in transit         payee          (`arrival.py`)
+
+A fare (row B4) moves the same way, as an entry of its own kind; beside it the admission is kept as
+a document of the payer's shard, so that no second fare is ever paid for one ride.
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ from server.domain.command import (
     Place,
     State,
 )
+from server.domain.document import Document, DocumentKind
 from server.ledger.chart import AccountKind, auxiliary_id, house_account_id
 from server.ledger.transfer import Transfer
 
@@ -37,9 +41,10 @@ class SettlePayment(Command):
     """A payment whose documents are authentic and agree with each other.
 
     `wallet` signed it; `create_us` and `expire_us` are those of the documents; `refusal` is what
-    the switch already knew against it and wants kept. Declines: the refusal, EXPIRED, CLOCK_AHEAD,
+    the switch already knew against it and wants kept; `admission` is the ride that it is the fare
+    of, empty for any other payment. Declines: the refusal, EXPIRED, CLOCK_AHEAD,
     PAYER_ACCOUNT_UNKNOWN, PAYEE_ACCOUNT_UNKNOWN, PAYER_IS_PAYEE, CURRENCY_MISMATCH,
-    INSUFFICIENT_FUNDS, AMOUNT_NOT_POSITIVE, AMOUNT_TOO_LARGE.
+    INSUFFICIENT_FUNDS, AMOUNT_NOT_POSITIVE, AMOUNT_TOO_LARGE, ADMISSION_USED.
     """
 
     kind = CommandKind.SETTLE_PAYMENT
@@ -48,14 +53,17 @@ class SettlePayment(Command):
     create_us: int
     expire_us: int
     refusal: DeclineReason.ValueType = ACCEPTED
+    admission: bytes = b""
 
     def home(self) -> int:
         """A payment is decided where its payer is."""
         return self.payer
 
     def needs(self, place: Place) -> Needs:
-        """The payer's account, and those where the money may land."""
-        return Needs((self.payer, *landings(self.payee, self.ledger, place)))
+        """The payer's account, those where the money may land, and the admission of a fare."""
+        documents = (self.admission,) if self.admission else ()
+        accounts = (self.payer, *landings(self.payee, self.ledger, place))
+        return Needs(accounts, documents=documents)
 
     def decide(self, state: State, now_us: int) -> Decision:
         """Check the ladder, then move the money in one transfer."""
@@ -70,18 +78,26 @@ class SettlePayment(Command):
             return Decision(d.DECLINE_REASON_PAYER_ACCOUNT_UNKNOWN)
         if payer.ledger != self.ledger:
             return Decision(d.DECLINE_REASON_CURRENCY_MISMATCH)
+        if self.admission in state.documents:
+            return Decision(d.DECLINE_REASON_ADMISSION_USED)
+        return self._move(state)
+
+    def _move(self, state: State) -> Decision:
         transfer = Transfer(
             id=self.transfer_id,
             debit_account_id=self.payer,
             credit_account_id=landing(self.payee, self.ledger, state),
             amount=self.amount,
             ledger=self.ledger,
-            code=account_pb2.ENTRY_KIND_PAYMENT,
+            code=account_pb2.ENTRY_KIND_FARE if self.admission else account_pb2.ENTRY_KIND_PAYMENT,
             far_payee=self.payee,
         )
-        return Decision(
-            transfers=(transfer,), owes=owed(self, transfer.credit_account_id, transfer.code, state)
-        )
+        owes = owed(self, transfer.credit_account_id, transfer.code, state)
+        documents: tuple[Document, ...] = ()
+        if self.admission:
+            ride = Document(self.admission, DocumentKind.ADMISSION, self.payer, self.request_id)
+            documents = (ride,)
+        return Decision(transfers=(transfer,), owes=owes, documents=documents)
 
 
 def landings(payee: int, ledger: int, place: Place) -> tuple[int, ...]:

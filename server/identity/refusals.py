@@ -2,6 +2,7 @@
 
 Refusal
 ├── FieldRefused            FIELD_INVALID: a field is malformed; says which
+├── NotPermitted            CALLER_NOT_PERMITTED: this caller may not ask this
 ├── CertificateRefused      CERTIFICATE_REFUSED: revoked, expired, or nobody we know
 ├── PairingRefused          PAIRING_REFUSED: wrong, used, expired or tried too often
 ├── TooManyGuesses          OVERLOADED: too many wrong pairing codes in this minute
@@ -32,6 +33,12 @@ class FieldRefused(Refusal):
     def __init__(self, field: str, message: str) -> None:
         super().__init__(message)
         self.field = field
+
+
+class NotPermitted(Refusal):
+    """The caller is of the right kind, and still may not make this call."""
+
+    reason = error_pb2.ERROR_REASON_CALLER_NOT_PERMITTED
 
 
 class CertificateRefused(Refusal):

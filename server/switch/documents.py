@@ -44,6 +44,7 @@ LIFETIME_LIMIT_US = 120_000_000
 DEFERRED_LIMIT_US = 7 * 24 * 3600 * 1_000_000
 ITEMS_LIMIT = 200
 QUANTITY_LIMIT = 9999
+ADMISSION_ID_BYTES = 16
 
 
 class Declined(Exception):
@@ -152,6 +153,7 @@ def _is_consistent(request: PaymentRequest, request_id: bytes) -> bool:
         and 0 < lifetime_us <= LIFETIME_LIMIT_US
         and lifetime_us <= settle_until_us(request) - create_us <= DEFERRED_LIMIT_US
         and 1 <= len(request.order_id) <= 40
+        and len(request.admission_id) in (0, ADMISSION_ID_BYTES)
         and len(request.items) <= ITEMS_LIMIT
         and all(_is_line(item) for item in request.items)
         and items_total == request.total.amount_minor

@@ -134,6 +134,7 @@ class RegisterPurchase:
             create_us=request.create_time.ToMicroseconds(),
             expire_us=expire_us_of(request, authorization),
             refusal=refusal,
+            admission=request.admission_id,
         )
 
     def _verify(self, group: list[Submission]) -> list[Purchase | Exception]:
