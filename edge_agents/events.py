@@ -5,7 +5,7 @@ JSON object on stdout: {"event": NAME, "time": microseconds since 1970, ...}. Th
 
     started stopped                          the agent's life
     item_scanned item_removed goods_unknown code_unreadable key_refused basket_full
-    waiting_for_tap phone_seen customer_deciding phone_left phone_refused
+    waiting_for_tap code_shown phone_seen customer_deciding phone_left phone_refused
     cancelled expired customer_declined      no money can move any more
     sale_cleared                             %CANCEL: the next scan begins a new sale
     authorized settling settled declined unknown not_taken

@@ -30,6 +30,11 @@ MAX_OFFERS = 3
 _NOT_ITS_OWN = (tap_pb2.TAP_STATUS_REQUEST_UNKNOWN, tap_pb2.TAP_STATUS_NOT_UNDERSTOOD)
 
 
+# Show the code by which a phone is to find this terminal: to pay this, or to fetch a receipt. None
+# if phones need no code, or none is looked for.
+ShowCode = Callable[[PendingPayment | None, str | None], None]
+
+
 class Seller(Protocol):
     """Who sells: decides what is to be paid, and tells people how it stands."""
 
@@ -68,13 +73,17 @@ class TapDesk:
         phone_wanted: asyncio.Event,
         now_us: Callable[[], int],
         random_bytes: Callable[[int], bytes],
+        show_code: ShowCode = lambda pending, code: None,
     ) -> None:
-        self._radio, self._seller = radio, seller
+        """Serve phones; without `show_code` the moniker of a BLE radio must name a code."""
+        self._radio, self._seller, self._show_code = radio, seller, show_code
         self._certificate = terminal.merchant_certificate
         self._journal, self._settlements, self._events = journal, settlements, events
         self._phone_wanted, self._now_us = phone_wanted, now_us
         self._random_bytes = random_bytes
         self._not_taken: set[bytes] = set()
+        self._former: PendingPayment | None = None
+        self._shown: tuple[PendingPayment | None, str | None] = (None, None)
 
     def use_certificate(self, terminal: Terminal) -> None:
         """Present another merchant certificate from now on, as after a renewal."""
@@ -83,12 +92,24 @@ class TapDesk:
     async def run(self) -> None:
         """Serve phones, for ever; the reader rests while there is nothing to say to any."""
         while True:
-            if self._seller.wanted_payment() is None and not self._offers():
+            pending = self._seller.wanted_payment()
+            if pending is None and not self._offers():
+                self._tell_code(None, None)
                 self._phone_wanted.clear()
                 await self._phone_wanted.wait()
+                continue
+            if pending is not None and pending is not self._former:
+                self._radio.new_code()
+                self._former = pending
+            self._tell_code(pending, self._radio.code)
             link = await self._radio.wait_for_phone(POLL_S)
             if link is not None:
                 await self._serve(link)
+
+    def _tell_code(self, pending: PendingPayment | None, code: str | None) -> None:
+        if (pending, code) != self._shown:
+            self._shown = (pending, code)
+            self._show_code(pending, code)
 
     async def _serve(self, link: MessageLink) -> None:
         session = TapSession(link, self._random_bytes(SESSION_ID_BYTES))
@@ -102,6 +123,7 @@ class TapDesk:
         except LinkLost as error:
             self._events.emit("phone_left", pending, why=str(error))
         await self._radio.wait_until_gone(LEAVE_S)
+        self._shown = (None, None)  # the display may have said something else meanwhile
 
     async def _take_payment(self, session: TapSession, pending: PendingPayment) -> None:
         answer = await ask_to_pay(

@@ -29,6 +29,18 @@ class MessageLink(Protocol):
 class Radio(Protocol):
     """A terminal's radio. It deals with one phone at a time."""
 
+    @property
+    def code(self) -> str | None:
+        """The code that the customer enters on the phone, to be shown; None if touch is enough.
+
+        The radio may change it by itself: look again from time to time.
+        """
+        ...
+
+    def new_code(self) -> None:
+        """Begin something new: phones that were given the former code are not meant any more."""
+        ...
+
     async def wait_for_phone(self, timeout_s: float) -> MessageLink | None:
         """Wait for a phone that runs our app; None if none came in time.
 

@@ -43,6 +43,14 @@ class NfcRadio:
         self._deadline = Deadline(0)
         self._tag: Type4ATag | None = None
 
+    @property
+    def code(self) -> None:
+        """Touch is enough."""
+        return
+
+    def new_code(self) -> None:
+        """Nothing is to be done: there is no code."""
+
     async def wait_for_phone(self, timeout_s: float) -> NfcLink | None:
         """Wait for a phone that runs our app; None if none came in time."""
         tag = await self._in_thread(self._find_phone, timeout_s)

@@ -4,12 +4,15 @@
 
     udp:127.0.0.1:54321   nfcpy's simulated field; the phone listens on that port
     pn532:/dev/ttyUSB0    a PN532 chip on any serial path
+    ble:hci0              a Bluetooth adapter; more in `ble_place`
     usb, tty:USB0:pn532   and whatever else nfcpy understands
 """
 
 from __future__ import annotations
 
+import os
 import shlex
+from collections.abc import Callable
 
 import nfc.clf.pn532
 from nfc.clf.transport import TTY
@@ -21,8 +24,17 @@ from edge_agents.links.udp_field import UdpField
 from kessai.complaint import Complaint
 
 
-def open_radio(moniker: str) -> Radio:
-    """Open the reader that a moniker names; Complaint if it is not there or means nothing."""
+def open_radio(moniker: str, random_bytes: Callable[[int], bytes] = os.urandom) -> Radio:
+    """Open the reader that a moniker names; Complaint if it is not there or means nothing.
+
+    The codes that a BLE radio shows are drawn from `random_bytes`.
+    """
+    kind, _, where = moniker.partition(":")
+    if kind == "ble":
+        # Only here: a terminal with an NFC reader need not load bleak.
+        from edge_agents.links.ble_radio import open_ble_radio
+
+        return open_ble_radio(where, random_bytes)
     return NfcRadio(lambda: _open_frontend(moniker))
 
 

@@ -87,6 +87,16 @@ class Register:
         else:
             self._on_code(line)
 
+    def show_code(self, pending: PendingPayment | None, code: str | None) -> None:
+        """Show the code by which a phone finds this register; see `tap_desk.ShowCode`."""
+        notice = screens.fetch_receipt(code) if pending is None and code is not None else None
+        self._board.set_notice("code", notice)
+        if code is None:
+            return
+        self._events.emit("code_shown", pending, code=code)
+        if pending is not None:
+            self._board.show(screens.hold_phone(pending.total, code))
+
     # What the tap desk asks and tells: see `tap_desk.Seller`.
 
     def wanted_payment(self) -> PendingPayment | None:

@@ -41,9 +41,15 @@ def refused(text: str, total: Money | None) -> list[Page]:
     return [(text[:COLUMNS], _total("Total", total) if total is not None else "")]
 
 
-def hold_phone(total: Money) -> list[Page]:
-    """The customer is asked to hold the phone to the reader."""
-    return [(_total("To pay", total), "Hold phone to reader")]
+def hold_phone(total: Money, code: str | None = None) -> list[Page]:
+    """The customer is asked to hold the phone to the reader, or to enter a code on it."""
+    how = "Hold phone to reader" if code is None else f"Code for phone: {code}"
+    return [(_total("To pay", total), how)]
+
+
+def fetch_receipt(code: str) -> Page:
+    """A phone that left too early can fetch its receipt with this code."""
+    return ("Receipt on the phone", f"Code for phone: {code}")
 
 
 def confirm_on_phone(total: Money) -> list[Page]:

@@ -79,7 +79,7 @@ class Till:
         )
         self._taps = TapDesk(
             around.radio, self._register, terminal, journal, self._settlements, events,
-            phone_wanted, now_us, random_bytes,
+            phone_wanted, now_us, random_bytes, self._register.show_code,
         )  # fmt: skip
 
     def use_certificate(self, terminal: Terminal) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Callable
 from time import perf_counter
 
 from edge_agents.events import Events
@@ -26,7 +27,7 @@ from kessai.v1.payment_pb2 import LineItem
 from kessai.v1.tap_pb2 import TapStatus
 from server import main
 from simulators.load.books import CURRENCY
-from simulators.phone.field import Field
+from simulators.phone.field import AppCard, Field
 from simulators.phone.iso_dep import Card
 from simulators.phone.phone import Phone
 
@@ -139,6 +140,13 @@ class _WatchedRadio:
         self._radio = radio
         self.searching = asyncio.Event()
 
+    @property
+    def code(self) -> str | None:
+        return self._radio.code
+
+    def new_code(self) -> None:
+        self._radio.new_code()
+
     async def wait_for_phone(self, timeout_s: float) -> MessageLink | None:
         self.searching.set()
         link = await self._radio.wait_for_phone(timeout_s)
@@ -159,6 +167,9 @@ class _WatchedField:
     def __init__(self, field: Field) -> None:
         self._field = field
         self.touched = 0.0
+
+    def make_card(self, answer: Callable[[bytes], bytes]) -> AppCard:
+        return self._field.make_card(answer)
 
     def bring(self, card: Card) -> None:
         self.touched = perf_counter()

@@ -18,9 +18,8 @@ from simulators.phone import screen
 from simulators.phone.consent import Consent
 from simulators.phone.customer import Customer
 from simulators.phone.field import Field
-from simulators.phone.hce import WalletService
 from simulators.phone.holder_key import HolderKey
-from simulators.phone.iso_dep import IsoDepCard, LeftTheField
+from simulators.phone.iso_dep import LeftTheField
 from simulators.phone.misbehaviour import (
     HONEST,
     MisbehavingCard,
@@ -72,8 +71,7 @@ class Phone:
         key, holder_key = identity.switch_key, HolderKey(folder, identity.switch_key)
         wallet = Wallet(key, self._store, consent, holder_key, self._turn_page, now_us, patience_s)
         self._wallet = MisbehavingWallet(wallet.answer, self._store, misbehaviour)
-        self._card = IsoDepCard(WalletService(self._answer))
-        self._in_hand = MisbehavingCard(self._card, misbehaviour, self._leave)
+        self._misbehaviour = misbehaviour
 
     def tap(self, field: Field, stay_s: float) -> Screen:
         """Hold the phone into a field until its purchase is over; give the last page it showed.
@@ -85,18 +83,19 @@ class Phone:
         self._left = False
         self._wallet.start_tap()
         self._turn_page(screen.idle())
-        field.bring(self._in_hand)
+        card = field.make_card(self._answer)
         try:
+            field.bring(MisbehavingCard(card, self._misbehaviour, self._leave))
             self._stay(time.monotonic() + stay_s)
         finally:
             field.take_away()
+            card.close()
         if self._failure is not None:
             raise self._failure
         return self._last
 
     def close(self) -> None:
         """Switch it off."""
-        self._card.close()
         self._store.close()
 
     def _stay(self, until: float) -> None:

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from kessai.complaint import Complaint
 from simulators.devices.pty_line import PtyLine
+from simulators.phone.hce import WalletService
 from simulators.phone.host_frames import ACK, HostFrames, wrap
-from simulators.phone.iso_dep import Card, LeftTheField
+from simulators.phone.iso_dep import Card, IsoDepCard, LeftTheField
 
 _BAUD_RATES = (9600, 19200, 38400, 57600, 115200, 230400, 460800, 921600, 1288000)
 _AIR_BITS_PER_SECOND = 106_000
@@ -53,6 +55,10 @@ class Pn532Chip:
         self._frames = HostFrames()
         self._line = PtyLine(path, self._listen)
         self._line.plug()
+
+    def make_card(self, answer: Callable[[bytes], bytes]) -> IsoDepCard:
+        """Make the card for an app, as Android's card emulation offers it."""
+        return IsoDepCard(WalletService(answer))
 
     def bring(self, card: Card) -> None:
         """Hold a card into the field; Complaint if another phone is in it."""

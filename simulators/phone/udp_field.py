@@ -10,11 +10,13 @@ from __future__ import annotations
 import select
 import socket
 import threading
+from collections.abc import Callable
 from functools import reduce
 from operator import xor
 
 from kessai.complaint import Complaint
-from simulators.phone.iso_dep import Card, LeftTheField
+from simulators.phone.hce import WalletService
+from simulators.phone.iso_dep import Card, IsoDepCard, LeftTheField
 
 _BITRATE = b"106A"
 _SENS_REQ = b"\x26"
@@ -38,6 +40,10 @@ class UdpField:
         self._host, self.port = host, port
         self._wake: socket.socket | None = None
         self._thread = threading.Thread()
+
+    def make_card(self, answer: Callable[[bytes], bytes]) -> IsoDepCard:
+        """Make the card for an app, as Android's card emulation offers it."""
+        return IsoDepCard(WalletService(answer))
 
     def bring(self, card: Card) -> None:
         """Hold a card into the field; Complaint if the port is taken."""

@@ -17,6 +17,7 @@ _EVERYTHING = {"server", *(f"server.{room}" for room in _SERVER)} | {
     "edge_agents.links",
     "edge_agents.devices",
     "simulators",
+    "simulators.phone",
     "simulators.town",
     "simulators.load",
 }
@@ -44,7 +45,8 @@ WALLS: dict[str, set[str]] = {
     "edge_agents": {"edge_agents.links", "edge_agents.devices"},
     "edge_agents.links": set(),
     "edge_agents.devices": set(),
-    "simulators": {"simulators.town", "simulators.load"},
+    "simulators": {"simulators.town", "simulators.load", "simulators.phone"},
+    "simulators.phone": {"simulators", "edge_agents.links"},
     "simulators.town": _EVERYTHING,
     "simulators.load": _EVERYTHING,
 }
@@ -74,6 +76,8 @@ CONFINED: dict[str, list[str]] = {
     "grpc_health": _GRPC,
     "grpc_reflection": _GRPC,
     "nfc": ["edge_agents.links", "simulators.phone"],
+    "bleak": ["edge_agents.links"],
+    "dbus_fast": ["edge_agents.links", "simulators.air", "simulators.phone"],
     "serial": ["edge_agents.devices", "simulators"],
     "escpos": ["edge_agents.devices", "simulators"],
     "OpenSSL": ["kessai.enrollment", "kessai.channel"],

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.scenarios.radios import KINDS, Radio
 from tests.scenarios.shop import Customer, Register, Shop
 
 
@@ -20,6 +21,24 @@ def open_shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     opened.close()
 
 
+@pytest.fixture(scope="session")
+def radios(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Radio]]:
+    """Give every kind of radio, for a scenario that needs more than one of them."""
+    opened = {kind: make(tmp_path_factory.mktemp(kind)) for kind, make in KINDS.items()}
+    yield opened
+    for radio in opened.values():
+        radio.close()
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def radio(request: pytest.FixtureRequest, radios: dict[str, Radio]) -> Radio:
+    """Give NFC and BLE in turn: a scenario that takes it is played on both.
+
+    `radio.reader()` is the moniker of a new reader, and of the field of the phones held to it.
+    """
+    return radios[request.param]
+
+
 @pytest.fixture(scope="module")
 def shop(open_shop: Shop) -> Shop:
     """Give the shop of a module; some have one of their own."""
@@ -27,9 +46,9 @@ def shop(open_shop: Shop) -> Shop:
 
 
 @pytest.fixture(scope="module")
-def running_register(shop: Shop) -> Register:
-    """Give the register of a module; some have one of their own."""
-    return shop.running_register()
+def running_register(shop: Shop, radios: dict[str, Radio]) -> Register:
+    """Give the register of a module; some have one of their own, or one for each kind of radio."""
+    return shop.running_register(radios["nfc"])
 
 
 @pytest.fixture

@@ -61,6 +61,23 @@ class Followed:
                     raise AssertionError(f"no {' or '.join(names)} in {told}: {self._errors()}")
                 self._told.wait(min(left, 0.1))
 
+    def latest(self, name: str, since: str, timeout_s: float = STEP_LIMIT_S) -> Step:
+        """Wait for a step that came after the last one named `since`, if that came at all.
+
+        The newest of them comes back; `next` is not moved on by it.
+        """
+        deadline = time.monotonic() + timeout_s
+        with self._told:
+            while True:
+                for step in reversed(self._steps):
+                    if step[self._key] == name:
+                        return step
+                    if step[self._key] == since:
+                        break
+                left = deadline - time.monotonic()
+                assert left > 0, f"no {name} after {since}: {self._errors()}"
+                self._told.wait(min(left, 0.1))
+
     def end(self, timeout_s: float = END_LIMIT_S) -> int:
         """Wait for its end; the exit code comes back."""
         code = self._process.wait(timeout_s)

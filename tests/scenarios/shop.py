@@ -42,6 +42,7 @@ from simulators.phone.vault import Vault
 from simulators.town import free_udp_port
 from tests.running import CALL_LIMIT_S, RunningSwitch, kessai
 from tests.scenarios.following import Followed, Step
+from tests.scenarios.radios import Radio
 
 SHARDS = 4
 MERCHANT, SHOP_NAME = "corner-shop", "Corner Shop"
@@ -98,6 +99,24 @@ class Register:
         """The process, with what it tells."""
         assert self._running is not None
         return self._running
+
+    @property
+    def is_with_code(self) -> bool:
+        """Tell whether it shows a code that the customer enters on the phone."""
+        return self.reader.startswith("ble:") and "code=" not in self.reader
+
+    @property
+    def field(self) -> str:
+        """Where phones are held to; over BLE the customer enters the code that is shown now."""
+        if not self.is_with_code:
+            return self.reader
+        code = self.steps.latest("code_shown", since="waiting_for_tap")["code"]
+        return f"{self.reader},code={code}"
+
+    @property
+    def field_of_small_frames(self) -> str:
+        """Where a purchase takes more than five frames, whatever the radio."""
+        return f"{self.field},mtu=100" if self.is_with_code else self.field
 
     @property
     def identity(self) -> DeviceIdentity:
@@ -162,7 +181,7 @@ class Register:
         """Bring a customer's phone into the field of the reader, as a process."""
         command = ["phone", "tap", "--events", "--folder", str(customer.folder)]
         log = customer.folder.with_name(f"{customer.name}.log")
-        phone = Followed([*command, "--field", field or self.reader, *words], log, "view")
+        phone = Followed([*command, "--field", field or self.field, *words], log, "view")
         self._phones.append(phone)
         return phone
 
@@ -199,7 +218,7 @@ class Shop:
         self.switch = RunningSwitch.start(folder / "switch", shards)
         self._numbers = [_numbers_on(shard, shards) for shard in range(shards)]
         self._registers: list[Register] = []
-        self._first: Register | None = None
+        self._first: dict[str, Register] = {}
         self._people = 0
         self.account = self.switch.open_account(f"merchant/{MERCHANT}", self.number_on(0))
         self.switch.create_merchant(MERCHANT, SHOP_NAME, self.account)
@@ -261,12 +280,14 @@ class Shop:
         self._registers.append(register)
         return register
 
-    def running_register(self) -> Register:
-        """Give the first register; it is paired and started when it is first asked for."""
-        if self._first is None:
-            self._first = self.register("till-1")
-            self._first.start()
-        return self._first
+    def running_register(self, radio: Radio) -> Register:
+        """Give the first register with a radio; it is paired and started when first asked for."""
+        if radio.kind not in self._first:
+            first = self._first[radio.kind] = self.register(
+                f"till-{radio.kind}", radio.reader(code=False)
+            )
+            first.start()
+        return self._first[radio.kind]
 
     def settle(self, identity: DeviceIdentity, pending: PendingPayment, sealed: Sealed) -> Signed:
         """Submit a payment by a direct call, as a terminal."""

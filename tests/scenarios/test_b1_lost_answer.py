@@ -17,6 +17,7 @@ from edge_agents.journal import PaymentState
 from kessai.device_identity import write_identity
 from simulators.devices.paper_roll import text_of
 from tests.scenarios.following import Followed
+from tests.scenarios.radios import Radio
 from tests.scenarios.shop import APPROVE, BREAD, EGGS, MILK, Customer, Register, Shop, total_of
 from tests.scenarios.wires import Line
 
@@ -30,9 +31,9 @@ def line(shop: Shop) -> Iterator[Line]:
 
 
 @pytest.fixture(scope="module")
-def running_register(shop: Shop, line: Line, alice: Customer) -> Register:
+def running_register(shop: Shop, radio: Radio, line: Line, alice: Customer) -> Register:
     """Give a register that knows the switch by the line's address, and has called it once."""
-    register = shop.register("till-cut-off")
+    register = shop.register(f"till-cut-off-{radio.kind}", radio.reader(code=False))
     write_identity(register.folder, replace(register.identity, server_address=line.address))
     register.start()
     register.sell(alice, MILK)

@@ -19,8 +19,8 @@ from edge_agents.payment_request import PendingPayment, Terminal
 from kessai.envelope import PAYMENT_REQUEST, sign
 from kessai.v1.payment_pb2 import PaymentRequest
 from simulators.devices.paper_roll import Printed, draw_slip, text_of
-from simulators.town import free_udp_port
 from tests.running import kessai
+from tests.scenarios.radios import Radio
 from tests.scenarios.shop import (
     APPROVE,
     BREAD,
@@ -35,9 +35,14 @@ from tests.scenarios.shop import (
     reason_of,
     total_of,
 )
-from tests.scenarios.wires import Air
 
 NOT_PAID = 3
+
+
+@pytest.fixture(scope="module")
+def running_register(shop: Shop, radio: Radio) -> Register:
+    """Give a register with each kind of radio in turn."""
+    return shop.running_register(radio)
 
 
 def test_a_purchase_is_paid(shop: Shop, register: Register, alice: Customer) -> None:
@@ -45,7 +50,8 @@ def test_a_purchase_is_paid(shop: Shop, register: Register, alice: Customer) -> 
     before, shop_before = shop.switch.balance(alice.account), shop.earned()
     slips = len(register.printer.roll.slips)
     asked = register.ring_up(BREAD, MILK, MILK)
-    register.display.wait_for("To pay EUR      6.07 Hold phone to reader")
+    how = "Code for phone: " if register.is_with_code else "Hold phone to reader"
+    register.display.wait_for(f"To pay EUR      6.07 {how}")
     phone = register.tap(alice, *APPROVE)
     purchase = phone.next("purchase")
     assert (purchase["shop"], purchase["total"]) == (SHOP_NAME, "6.07 EUR")
@@ -163,7 +169,7 @@ def test_a_phone_that_leaves_half_way(
     """At whatever frame it is torn off: the customer taps again, and pays once."""
     before = shop.switch.balance(alice.account)
     asked = register.ring_up(BREAD)
-    torn = register.tap(alice, *APPROVE, *leave)
+    torn = register.tap(alice, *APPROVE, *leave, field=register.field_of_small_frames)
     torn.end()
     assert "paid" not in torn.names[:-1]
     phone = register.tap(alice, *APPROVE)
@@ -173,25 +179,26 @@ def test_a_phone_that_leaves_half_way(
     assert register.steps.names.count("settled") == settled_in(register)
 
 
-def test_agreed_while_away_from_the_reader(shop: Shop, alice: Customer) -> None:
+def test_agreed_while_away_from_the_reader(shop: Shop, radio: Radio, alice: Customer) -> None:
     """The customer takes the phone away to read, agrees, and taps again: then it is paid."""
     before = shop.switch.balance(alice.account)
-    register = shop.register("till-away")
-    air = Air(register.reader, free_udp_port())
+    reach = radio.reach()
+    register = shop.register(f"till-away-{radio.kind}", reach.reader)
     register.start()
     register.ring_up(EGGS, EGGS)
-    phone = register.tap(alice, *APPROVE, "--think", "0.5", field=air.field)
+    phone = register.tap(alice, *APPROVE, "--think", "0.5", field=reach.field)
     register.steps.next("customer_deciding")
     register.display.wait_for("To pay EUR      6.38 Confirm on the phone")
-    air.is_open = False
+    reach.shut()
     register.steps.next("phone_left")
     phone.next("authorized")
     assert shop.switch.balance(alice.account) == before
-    air.is_open = True
+    reach.open()
     register.steps.next("settled")
     phone.next("paid")
     assert shop.switch.balance(alice.account) == before - total_of(EGGS, EGGS)
-    air.close()
+    register.close()
+    reach.close()
 
 
 def test_the_printer_has_no_paper(shop: Shop, register: Register, alice: Customer) -> None:

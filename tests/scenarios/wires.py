@@ -24,7 +24,7 @@ class Air:
         self.reader, self.field = reader, f"udp:{host}:{field_port}"
         self.from_reader: list[bytes] = []
         self.from_phone: list[bytes] = []
-        self.is_open = True
+        self._is_open = True
         self._phone = (host, field_port)
         self._front = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._back = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -32,6 +32,14 @@ class Air:
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._carry, daemon=True)
         self._thread.start()
+
+    def shut(self) -> None:
+        """Carry nothing any more."""
+        self._is_open = False
+
+    def open(self) -> None:
+        """Carry again."""
+        self._is_open = True
 
     def close(self) -> None:
         """Let go of the ports."""
@@ -45,7 +53,7 @@ class Air:
         while not self._ended.is_set():
             for side in select.select([self._front, self._back], [], [], _POLL_S)[0]:
                 datagram, sender = side.recvfrom(_BYTES)
-                if not self.is_open:
+                if not self._is_open:
                     continue
                 if side is self._front:
                     reader = sender

@@ -293,6 +293,12 @@ class Field:
 
     def __init__(self) -> None:
         self._phones: asyncio.Queue[MessageLink] = asyncio.Queue()
+        self.code: str | None = None
+        self.next_codes: list[str] = []
+
+    def new_code(self) -> None:
+        """Take the next code, if the test has one ready."""
+        self.code = self.next_codes.pop(0) if self.next_codes else self.code
 
     def put(self, phone: MessageLink) -> None:
         """Hold a phone to the reader."""
