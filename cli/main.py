@@ -30,6 +30,10 @@ ROOMS: dict[str, tuple[str, str]] = {
         "Open accounts, take cash in and out, read statements.",
     ),
     "merchant": ("server.commands.merchants:merchant", "Enter merchants."),
+    "ticket": (
+        "server.commands.tickets:ticket",
+        "Offer tickets; show, refund and revoke those that were sold.",
+    ),
     "device": ("server.commands.devices:device", "Pair, list and revoke devices."),
     "ledger": ("server.commands.ledger:ledger", "Verify the books; print the trial balance."),
     "agent": ("edge_agents.cli:agent", "Pair and run the agent of a terminal."),

@@ -19,7 +19,7 @@ from prometheus_client import GC_COLLECTOR, PROCESS_COLLECTOR, CollectorRegistry
 
 from kessai.channel import SERVER_OPTIONS
 from kessai.complaint import Complaint
-from kessai.v1 import account_pb2, device_pb2, fare_pb2, holder_pb2, payment_pb2
+from kessai.v1 import account_pb2, device_pb2, fare_pb2, holder_pb2, payment_pb2, ticket_pb2
 from kessai.v1.account_pb2_grpc import add_AccountServiceServicer_to_server
 from kessai.v1.device_pb2_grpc import (
     add_DeviceServiceServicer_to_server,
@@ -28,6 +28,7 @@ from kessai.v1.device_pb2_grpc import (
 from kessai.v1.fare_pb2_grpc import add_FareServiceServicer_to_server
 from kessai.v1.holder_pb2_grpc import add_HolderServiceServicer_to_server
 from kessai.v1.payment_pb2_grpc import add_PaymentServiceServicer_to_server
+from kessai.v1.ticket_pb2_grpc import add_TicketServiceServicer_to_server
 from server import data_folder
 from server.config import ServerConfig
 from server.identity.authority import Authority
@@ -51,21 +52,26 @@ from server.rpc.holder_servicer import HolderServicer
 from server.rpc.interceptors import main_port, pairing_port
 from server.rpc.payment_servicer import PaymentServicer
 from server.rpc.telemetry import Telemetry
+from server.rpc.ticket_servicer import TicketServicer
 from server.shards.deny_book import DenyBook
 from server.shards.directory import Directory
 from server.shards.holder_book import HolderBook
 from server.shards.router import Shards, open_shards
 from server.shards.settlement_log import LogRow
+from server.shards.ticket_offers import TicketOffers
 from server.switch.accounts import Accounts
 from server.switch.busy_payees import BusyPayees
 from server.switch.depositor import Depositor
 from server.switch.followers import Followers
 from server.switch.hold_expiry import HoldExpiry
 from server.switch.merge import Merge
+from server.switch.offer_desk import OfferDesk
 from server.switch.outcomes import Outcomes
 from server.switch.receipts import Receipts
 from server.switch.register_purchase import RegisterPurchase
 from server.switch.settle import Settle
+from server.switch.ticket_sales import TicketSales
+from server.switch.ticket_uses import TicketUses
 from server.switch.travel import Travel
 
 MAIN_SERVICES = tuple(
@@ -76,6 +82,7 @@ MAIN_SERVICES = tuple(
         (device_pb2, "DeviceService"),
         (holder_pb2, "HolderService"),
         (fare_pb2, "FareService"),
+        (ticket_pb2, "TicketService"),
     )
 )
 # Health watchers get their last message before their streams are cut.
@@ -115,12 +122,8 @@ class Switch:
         every_s = config.merge_every_s
         self._merge = Merge(self._shards, self._depositor, now_us, random_bytes, every_s)
         self._settle = Settle(self._shards, now_us)
-        receipts = Receipts(self._keyring.signing_key)
-        self._outcomes = Outcomes(self._shards, receipts)
-        self._followers = Followers(self._shards, self._outcomes, now_us)
-        self._purchases = RegisterPurchase(
-            self._shards, self._settle, receipts, self._directory, self._keyring.sealing_key
-        )
+        self._offers = TicketOffers(self._directory.file)
+        self._purchases = self._open_purchases()
         self._guard = Guard(Callers(self._authority, now_us), self._directory)
         self._health = health.aio.HealthServicer()
         self._registry = CollectorRegistry()
@@ -192,9 +195,8 @@ class Switch:
         desk = PairingDesk(directory, keyring, self._now_us)
         enrollment = Enrollment(directory, authority, merchants, desk, self._holders, self._now_us)
         fleet = Fleet(directory, self._holders, self._now_us)
-        add_PaymentServiceServicer_to_server(
-            PaymentServicer(self._purchases, self._outcomes, self._followers), main
-        )
+        payments = PaymentServicer(self._purchases, self._outcomes, self._followers, self._tickets)
+        add_PaymentServiceServicer_to_server(payments, main)
         accounts = Accounts(self._shards, self._settle)
         busy_payees = BusyPayees(self._shards, self._settle)
         servicer = AccountServicer(accounts, busy_payees, self._merge)
@@ -214,6 +216,7 @@ class Switch:
         public_key = keyring.signing_key.public_key()
         travel = Travel(self._shards, directory, self._holders, public_key, self._now_us)
         add_FareServiceServicer_to_server(FareServicer(travel), main)
+        add_TicketServiceServicer_to_server(self._ticket_servicer(), main)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, main)
         reflection.enable_server_reflection(
             (*MAIN_SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), main
@@ -222,6 +225,24 @@ class Switch:
             enrollment, trust_bundle(authority, keyring), authority.domain, address
         )
         add_EnrollmentServiceServicer_to_server(enroll, pairing)
+
+    def _open_purchases(self) -> RegisterPurchase:
+        key, directory = self._keyring.signing_key, self._directory
+        receipts = Receipts(key)
+        self._outcomes = Outcomes(self._shards, receipts)
+        self._followers = Followers(self._shards, self._outcomes, self._now_us)
+        self._tickets = TicketSales(self._offers, self._shards, key, self._now_us)
+        sealing_key = self._keyring.sealing_key
+        return RegisterPurchase(
+            self._shards, self._settle, receipts, directory, sealing_key, self._tickets
+        )
+
+    def _ticket_servicer(self) -> TicketServicer:
+        directory, switch_key = self._directory, self._keyring.signing_key.public_key()
+        uses = TicketUses(
+            self._tickets, self._shards, self._settle, directory, self._deny_list, switch_key
+        )
+        return TicketServicer(OfferDesk(directory, self._offers), uses)
 
     def _bind(
         self, server: grpc.aio.Server, listen: str, credentials: grpc.ServerCredentials

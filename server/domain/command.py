@@ -39,6 +39,9 @@ class CommandKind(IntEnum):
     EXPIRE_HOLD = 9
     OPEN_AUXILIARY = 10
     MERGE_AUXILIARY = 11
+    REDEEM_TICKET = 20
+    REFUND_TICKET = 21
+    REVOKE_TICKET = 22
 
 
 class Place(Protocol):

@@ -13,6 +13,7 @@ from google.protobuf.message import DecodeError
 from kessai.account_number import make_account, parse_account
 from kessai.money import currency_of
 from kessai.request_id import parse_request_id
+from kessai.ticket import terms_of
 from kessai.v1.account_pb2 import (
     DepositCashRequest,
     DistributeAccountRequest,
@@ -22,6 +23,13 @@ from kessai.v1.account_pb2 import (
 )
 from kessai.v1.money_pb2 import Money
 from kessai.v1.payment_pb2 import PaymentAuthorization, PaymentEvidence, PaymentRequest
+from kessai.v1.ticket_pb2 import (
+    Redemption,
+    RefundTicketRequest,
+    RevokeTicketRequest,
+    Ticket,
+    TicketEvidence,
+)
 from server.domain.account_opening import OpenAccount, attempt_of, id_of_attempt, number_for
 from server.domain.arrival import Arrive, arrival, payment_id, read_origin
 from server.domain.busy_payee import MergeAuxiliary, OpenAuxiliary, merge, opening_id
@@ -29,6 +37,7 @@ from server.domain.cash import DepositCash, WithdrawCash
 from server.domain.command import Command, CommandKind
 from server.domain.hold import CaptureHold, ExpireHold, PlaceHold, VoidHold
 from server.domain.payment import SettlePayment
+from server.domain.ticket import RedeemTicket, RefundTicket, RevokeTicket, redemption_id
 from server.ledger.chart import main_account, shard_of_auxiliary
 
 Parts = tuple[bytes, bytes, int, int, int, int, bytes]
@@ -162,6 +171,51 @@ def _read_merge(*parts: *Parts) -> MergeAuxiliary:
     return command
 
 
+def _read_redemption(*parts: *Parts) -> RedeemTicket:
+    own_id, input_hash, payer, _, amount, ledger, body = parts
+    evidence, ticket = _read_evidence(body, input_hash)
+    use = Redemption.FromString(evidence.request)
+    _check(
+        (redemption_id(evidence.caller, parse_request_id(use.request_id)), 0, use.amount_minor),
+        (own_id, payer, amount),
+    )
+    _check((use.ticket, _money(ticket.offer.price)[1]), (evidence.ticket, ledger))
+    return RedeemTicket(
+        *parts,
+        ticket=terms_of(ticket),
+        persons=use.persons,
+        redeem_us=use.redeem_time.ToMicroseconds(),
+    )
+
+
+def _read_ticket_refund(*parts: *Parts) -> RefundTicket:
+    request_id, input_hash, _, _, amount, ledger, body = parts
+    evidence, ticket = _read_evidence(body, input_hash)
+    request = RefundTicketRequest.FromString(evidence.request)
+    _check(
+        (parse_request_id(request.request_id), request.ticket_id, *_money(ticket.offer.price)),
+        (request_id, ticket.ticket_id, amount, ledger),
+    )
+    return RefundTicket(*parts, ticket=terms_of(ticket))
+
+
+def _read_ticket_revocation(*parts: *Parts) -> RevokeTicket:
+    request_id, input_hash, payer, _, amount, _, body = parts
+    evidence, ticket = _read_evidence(body, input_hash)
+    request = RevokeTicketRequest.FromString(evidence.request)
+    _check(
+        (parse_request_id(request.request_id), request.ticket_id, 0, 0),
+        (request_id, ticket.ticket_id, payer, amount),
+    )
+    return RevokeTicket(*parts, ticket=terms_of(ticket))
+
+
+def _read_evidence(body: bytes, input_hash: bytes) -> tuple[TicketEvidence, Ticket]:
+    evidence = TicketEvidence.FromString(body)
+    _check(operator_input_hash(evidence.request), input_hash)
+    return evidence, Ticket.FromString(evidence.ticket.payload)
+
+
 def _money(amount: Money) -> tuple[int, int]:
     return amount.amount_minor, currency_of(amount.currency_code).number
 
@@ -183,4 +237,7 @@ _READERS: dict[CommandKind, Callable[..., Command]] = {
     CommandKind.EXPIRE_HOLD: ExpireHold,
     CommandKind.OPEN_AUXILIARY: _read_auxiliary,
     CommandKind.MERGE_AUXILIARY: _read_merge,
+    CommandKind.REDEEM_TICKET: _read_redemption,
+    CommandKind.REFUND_TICKET: _read_ticket_refund,
+    CommandKind.REVOKE_TICKET: _read_ticket_revocation,
 }

@@ -25,6 +25,7 @@ from server.rpc.errors import field_invalid
 from server.switch.followers import Followers
 from server.switch.outcomes import Outcomes, wallet
 from server.switch.register_purchase import RegisterPurchase
+from server.switch.ticket_sales import TicketSales
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -33,9 +34,14 @@ class PaymentServicer(PaymentServiceServicer):
     """Serves terminals and phones; who it is stands in the line's certificate."""
 
     def __init__(
-        self, purchases: RegisterPurchase, outcomes: Outcomes, followers: Followers
+        self,
+        purchases: RegisterPurchase,
+        outcomes: Outcomes,
+        followers: Followers,
+        tickets: TicketSales,
     ) -> None:
         self._purchases, self._outcomes, self._followers = purchases, outcomes, followers
+        self._tickets = tickets
 
     async def SettlePayment(
         self, request: SettlePaymentRequest, context: Context
@@ -51,13 +57,15 @@ class PaymentServicer(PaymentServiceServicer):
             receipt = await self._purchases.settle_direct(request, request_id, caller.path[0])
         else:
             receipt = await self._purchases.settle(request, request_id, *caller.path)
-        return SettlePaymentResponse(receipt=receipt)
+        tickets = await self._tickets.bought_by(receipt, request.payment_request)
+        return SettlePaymentResponse(receipt=receipt, tickets=tickets)
 
     async def GetPayment(self, request: GetPaymentRequest, context: Context) -> GetPaymentResponse:
         """Tell the outcome of one of the caller's own payments."""
         request_id = fields.request_id(request.request_id)
         receipt = await self._outcomes.receipt(request_id, _owner())
-        return GetPaymentResponse(receipt=receipt)
+        tickets = await self._tickets.bought_with(request_id)
+        return GetPaymentResponse(receipt=receipt, tickets=tickets)
 
     async def FollowPayments(
         self, request: FollowPaymentsRequest, context: Context

@@ -95,6 +95,14 @@ CREATE TABLE deny_entry (
     UNIQUE (kind, id)
 ) STRICT;
 
+-- What venues sell; an offer never changes.
+CREATE TABLE ticket_offer (
+    merchant_id TEXT NOT NULL,
+    offer_id TEXT NOT NULL,
+    body BLOB NOT NULL,
+    PRIMARY KEY (merchant_id, offer_id)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE setting (
     key TEXT PRIMARY KEY,
     value TEXT NOT NULL

@@ -14,8 +14,10 @@ from kessai.v1 import decline_pb2 as d
 from kessai.v1.envelope_pb2 import Signed
 from kessai.v1.payment_pb2 import PaymentEvidence, PaymentRequest, SettlePaymentRequest
 from server.domain.command import ACCEPTED
+from server.domain.directory import Merchant
 from server.domain.history import expire_us_of, payment_input_hash
 from server.domain.payment import SettlePayment
+from server.identity.directory_call import in_thread
 from server.identity.refusals import RequestIdReused, Unknown
 from server.shards.directory import Directory
 from server.shards.lane import Lane
@@ -26,6 +28,7 @@ from server.switch.payees import Payees
 from server.switch.receipts import Receipts
 from server.switch.refused import refusing_store_trouble
 from server.switch.settle import Settle
+from server.switch.ticket_sales import Order, TicketSales
 
 
 class RegisterPurchase:
@@ -38,13 +41,14 @@ class RegisterPurchase:
         receipts: Receipts,
         directory: Directory,
         sealing_key: X25519PrivateKey,
+        tickets: TicketSales,
     ) -> None:
         self._settle = settle
         self._receipts = receipts
         self._outcomes = Outcomes(shards, receipts)
         self._directory = directory
         self._sealing_key = sealing_key
-        self._payees = Payees(shards)
+        self._payees, self._tickets = Payees(shards), tickets
         self._verifying = Lane[Submission, Purchase]("documents", self._verify, group_limit=32)
 
     async def settle(
@@ -84,7 +88,7 @@ class RegisterPurchase:
                 purchase = await self._verifying.submit(submission)
         except Declined as declined:
             return await self._declined(submission, declined)
-        command = await self._command(purchase, signed_request, submission.merchant.account)
+        command = await self._command(purchase, signed_request, submission.merchant)
         deferred = purchase.request.HasField("deferred_expire_time")
         shard, row = await self._settle(command, deferred)
         return self._receipts.for_row(shard, row, signed_request.payload)
@@ -107,24 +111,29 @@ class RegisterPurchase:
         self._verifying.close()
 
     async def _command(
-        self, purchase: Purchase, signed_request: Signed, payee: int
+        self, purchase: Purchase, signed_request: Signed, merchant: Merchant
     ) -> SettlePayment:
-        request, authorization = purchase.request, purchase.authorization
+        payee, request, authorization = merchant.account, purchase.request, purchase.authorization
         ledger = BY_CODE[request.total.currency_code].number
         refusal = purchase.refusal
         if refusal == ACCEPTED:
             refusal = await self._payees.refusal(payee, ledger)
+        ordered = Order()
+        if refusal == ACCEPTED and request.ticket_orders:
+            ordered = await in_thread(self._tickets.order, request, authorization)
+            refusal = ordered.refusal
         evidence = PaymentEvidence(
             payment_request=signed_request,
             authorization=purchase.signed_authorization,
             wallet_id=purchase.wallet_id,
             refusal=refusal,
+            ticket_offers=ordered.offers,
+            venue_name=merchant.display_name if ordered.offers else "",
         )
+        signed = purchase.signed_authorization
         return SettlePayment(
             request_id=request.request_id,
-            input_hash=payment_input_hash(
-                signed_request.payload, purchase.signed_authorization.payload
-            ),
+            input_hash=payment_input_hash(signed_request.payload, signed.payload),
             payer=purchase.payer,
             payee=payee,
             amount=request.total.amount_minor,

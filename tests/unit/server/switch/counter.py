@@ -38,10 +38,12 @@ from kessai.v1.payment_pb2 import (
 from server.domain.directory import DeviceEntry, IssuedCertificate, Merchant
 from server.shards.directory import Directory
 from server.shards.router import Shards
+from server.shards.ticket_offers import TicketOffers
 from server.switch.outcomes import Outcomes, terminal
 from server.switch.receipts import Receipts
 from server.switch.register_purchase import RegisterPurchase
 from server.switch.settle import Settle
+from server.switch.ticket_sales import TicketSales
 from tests.unit.server.domain.commands import MINUTE_US, NOW_US, fresh_id
 from tests.unit.server.shards.parts import Clock
 
@@ -104,7 +106,14 @@ class Counter:
         """The use case on these shards."""
         settle = Settle(shards, self.clock)
         receipts = Receipts(self.switch_key)
-        return RegisterPurchase(shards, settle, receipts, self.directory, self.sealing_key)
+        return RegisterPurchase(
+            shards, settle, receipts, self.directory, self.sealing_key, self.tickets(shards)
+        )
+
+    def tickets(self, shards: Shards) -> TicketSales:
+        """The tickets that are sold on these shards."""
+        offers = TicketOffers(self.directory.file)
+        return TicketSales(offers, shards, self.switch_key, self.clock)
 
     async def find(
         self, shards: Shards, request_id: bytes, merchant: str = "shop", till: str = "till-1"

@@ -1,0 +1,199 @@
+"""`kessai ticket`: what an operator does with offers, and with tickets that were sold."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from kessai.complaint import Complaint
+from kessai.decline import meaning_of, name_of
+from kessai.money import Money
+from kessai.request_id import RequestIdError
+from kessai.ticket import format_ticket_id, parse_ticket_id
+from kessai.v1 import ticket_pb2 as pb
+from kessai.v1.decline_pb2 import DeclineReason
+from kessai.v1.ticket_pb2_grpc import TicketServiceStub
+from server.commands.operator_line import DEADLINE_S, call, fresh_request_id
+from server.commands.options import Data, Identity, money
+
+ticket = typer.Typer(
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    no_args_is_help=True,
+    help="Offer tickets; show, refund and revoke those that were sold.",
+)
+offer = typer.Typer(
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    no_args_is_help=True,
+    help="What venues sell.",
+)
+ticket.add_typer(offer, name="offer")
+
+_out = Console(highlight=False)
+
+KINDS = {
+    "admission": pb.TICKET_KIND_ADMISSION,
+    "rail": pb.TICKET_KIND_RAIL,
+    "seat": pb.TICKET_KIND_SEAT,
+    "certificate": pb.TICKET_KIND_GIFT_CERTIFICATE,
+}
+_TIME = "YYYY-MM-DDTHH:MM, with a zone such as +01:00 or Z; without: this machine's."
+
+MerchantId = Annotated[str, typer.Argument(help="The venue.")]
+TicketNumber = Annotated[str, typer.Argument(help="As on the phone: payment id, slash, place.")]
+
+
+@offer.command("add")
+def add_offer(
+    merchant_id: MerchantId,
+    offer_id: Annotated[str, typer.Argument(help='a-z, 0-9 and "-", at most 40.')],
+    event: Annotated[str, typer.Option(help="The event's id, as entrances name it.")],
+    event_name: Annotated[str, typer.Option(help="The event, as people read it.")],
+    title: Annotated[str, typer.Option(help='Which ticket, such as "Adult".')],
+    price: Annotated[str, typer.Option(help='Such as "25.00 EUR".')],
+    valid_from: Annotated[str, typer.Option("--from", help=_TIME)],
+    valid_until: Annotated[str, typer.Option("--until", help=_TIME)],
+    kind: Annotated[str, typer.Option(help=", ".join(KINDS))] = "admission",
+    admits: Annotated[int, typer.Option(help="Persons on one ticket.", min=1, max=100)] = 1,
+    value: Annotated[str, typer.Option(help="Of a certificate.")] = "",
+    data: Data = None,
+    identity: Identity = None,
+) -> None:
+    """Put a ticket on sale. An offer never changes: for other terms enter another one."""
+    if kind not in KINDS:
+        raise Complaint(f'there is no kind "{kind}", only {", ".join(KINDS)}')
+    entered = pb.TicketOffer(
+        offer_id=offer_id,
+        merchant_id=merchant_id,
+        event_id=event,
+        event_name=event_name,
+        title=title,
+        kind=KINDS[kind],
+        price=_money(price).to_proto(),
+        admits=0 if kind == "certificate" else admits,
+        value=_money(value).to_proto() if value else None,
+    )
+    entered.valid_from_time.FromDatetime(_time(valid_from))
+    entered.valid_until_time.FromDatetime(_time(valid_until))
+    request = pb.CreateTicketOfferRequest(request_id=fresh_request_id(), offer=entered)
+    call(
+        data,
+        identity,
+        lambda ch: TicketServiceStub(ch).CreateTicketOffer(request, timeout=DEADLINE_S),
+    )
+    _out.print(f"[green]{event_name}, {title}[/] ({offer_id}) is on sale for {_money(price)}")
+
+
+@offer.command("list")
+def list_offers(merchant_id: MerchantId, data: Data = None, identity: Identity = None) -> None:
+    """List what a venue sells."""
+    request = pb.ListTicketOffersRequest(merchant_id=merchant_id)
+    response = call(
+        data,
+        identity,
+        lambda ch: TicketServiceStub(ch).ListTicketOffers(request, timeout=DEADLINE_S),
+    )
+    table = Table("Offer", "Event", "Ticket", "Price", "From", "Until", "Gives", box=None)
+    table.columns[3].justify = "right"
+    for entry in response.offers:
+        table.add_row(
+            entry.offer_id,
+            f"{entry.event_name} ({entry.event_id})",
+            entry.title,
+            str(Money.from_proto(entry.price)),
+            _clock(entry.valid_from_time.ToDatetime(UTC)),
+            _clock(entry.valid_until_time.ToDatetime(UTC)),
+            _worth(entry),
+        )
+    _out.print(table)
+
+
+@ticket.command("show")
+def show_ticket(number: TicketNumber, data: Data = None, identity: Identity = None) -> None:
+    """Show a ticket that was sold, and what became of it."""
+    request = pb.GetTicketRequest(ticket_id=_ticket_id(number))
+    response = call(
+        data, identity, lambda ch: TicketServiceStub(ch).GetTicket(request, timeout=DEADLINE_S)
+    )
+    sold, state = pb.Ticket.FromString(response.ticket.payload), response.state
+    terms = sold.offer
+    _out.print(f"[bold]{terms.event_name}[/], {terms.title}, {sold.venue_name}")
+    _out.print(f"{format_ticket_id(sold.ticket_id)}  {Money.from_proto(terms.price)}")
+    _out.print(
+        f"from {_clock(terms.valid_from_time.ToDatetime(UTC))} "
+        f"until {_clock(terms.valid_until_time.ToDatetime(UTC))}, {_worth(terms)}"
+    )
+    _out.print(_standing(terms, state))
+
+
+@ticket.command("refund")
+def refund_ticket(number: TicketNumber, data: Data = None, identity: Identity = None) -> None:
+    """Give the price of an unused ticket back to the account that paid it."""
+    request = pb.RefundTicketRequest(request_id=fresh_request_id(), ticket_id=_ticket_id(number))
+    response = call(
+        data, identity, lambda ch: TicketServiceStub(ch).RefundTicket(request, timeout=DEADLINE_S)
+    )
+    _raise_if_declined(response.decline_reason)
+    _out.print(f"{Money.from_proto(response.amount)} went back; the ticket opens no door any more")
+
+
+@ticket.command("revoke")
+def revoke_ticket(number: TicketNumber, data: Data = None, identity: Identity = None) -> None:
+    """Make a ticket void, with no money back."""
+    request = pb.RevokeTicketRequest(request_id=fresh_request_id(), ticket_id=_ticket_id(number))
+    response = call(
+        data, identity, lambda ch: TicketServiceStub(ch).RevokeTicket(request, timeout=DEADLINE_S)
+    )
+    _raise_if_declined(response.decline_reason)
+    _out.print("The ticket opens no door any more")
+
+
+def _worth(terms: pb.TicketOffer) -> str:
+    if terms.HasField("value"):
+        return f"{Money.from_proto(terms.value)} of value"
+    return f"{terms.admits} person{'s' if terms.admits > 1 else ''}"
+
+
+def _standing(terms: pb.TicketOffer, state: pb.TicketState) -> str:
+    if state.refunded:
+        return "[red]refunded[/]"
+    if state.revoked:
+        return "[red]revoked[/]"
+    if terms.HasField("value"):
+        left = terms.value.amount_minor - state.spent_minor
+        return f"{Money(left, terms.value.currency_code)} left"
+    return f"{state.persons_in} of {terms.admits} in"
+
+
+def _raise_if_declined(reason: DeclineReason.ValueType) -> None:
+    if reason:
+        said = meaning_of(reason).cashier
+        raise Complaint(f"declined ({name_of(reason)}): {said} No money was moved.")
+
+
+def _ticket_id(text: str) -> bytes:
+    try:
+        return parse_ticket_id(text)
+    except RequestIdError as error:
+        raise Complaint(f"{text} is not a ticket's number: {error}") from None
+
+
+def _money(text: str) -> Money:
+    amount, _, currency = text.partition(" ")
+    return money(amount, currency)
+
+
+def _time(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except ValueError:
+        raise Complaint(f'"{text}" is not a time: {_TIME}') from None
+
+
+def _clock(moment: datetime) -> str:
+    return moment.astimezone().strftime("%Y-%m-%d %H:%M")

@@ -1,0 +1,71 @@
+"""The offers of tickets: entered by operators, listed for ticket machines (row B10).
+
+Called by `server/rpc/ticket_servicer.py`, in threads. An offer never changes, so that what a
+machine shows, a customer agrees to and a ticket says is one thing.
+"""
+
+from __future__ import annotations
+
+from kessai.identity_path import is_name
+from kessai.ticket import MAX_PERSONS
+from kessai.v1.ticket_pb2 import TICKET_KIND_GIFT_CERTIFICATE, TicketKind, TicketOffer
+from server.identity.refusals import Exists, FieldRefused, NotPermitted, Unknown
+from server.shards.directory import Directory
+from server.shards.ticket_offers import TicketOffers
+
+MAX_EVENT_NAME, MAX_TITLE = 60, 40
+
+
+class OfferDesk:
+    """Enters and lists offers."""
+
+    def __init__(self, directory: Directory, offers: TicketOffers) -> None:
+        self._directory, self._offers = directory, offers
+
+    def add(self, offer: TicketOffer) -> None:
+        """Enter an offer; the same one again is no error.
+
+        FieldRefused; Unknown if there is no such merchant; Exists if the id stands for other terms.
+        """
+        _check(offer)
+        if self._directory.merchant(offer.merchant_id) is None:
+            raise Unknown(f'there is no merchant "{offer.merchant_id}"')
+        if self._offers.add(offer) != offer:
+            raise Exists(
+                f'"{offer.offer_id}" is on offer with other terms; nothing was done. Enter the new '
+                "terms under another id"
+            )
+
+    def offers(self, merchant_id: str, caller_merchant: str) -> list[TicketOffer]:
+        """List a merchant's offers; NotPermitted for another merchant's terminal ("": anybody)."""
+        if caller_merchant not in ("", merchant_id):
+            raise NotPermitted("a terminal may list its own merchant's offers only")
+        return self._offers.of_merchant(merchant_id)
+
+
+def _check(offer: TicketOffer) -> None:
+    for field in ("offer_id", "merchant_id", "event_id"):
+        if not is_name(getattr(offer, field)):
+            raise FieldRefused(f"offer.{field}", 'not 1 to 40 of a-z, 0-9 and "-"')
+    for field, limit in (("event_name", MAX_EVENT_NAME), ("title", MAX_TITLE)):
+        text = getattr(offer, field)
+        if not 1 <= len(text) <= limit or not text.isprintable() or text != text.strip():
+            raise FieldRefused(f"offer.{field}", f"not 1 to {limit} printable characters")
+    if offer.kind not in TicketKind.values() or not offer.kind:
+        raise FieldRefused("offer.kind", "say what the ticket is for")
+    if offer.valid_until_time.ToMicroseconds() <= offer.valid_from_time.ToMicroseconds():
+        raise FieldRefused("offer.valid_until_time", "must be after valid_from_time")
+    _check_worth(offer)
+
+
+def _check_worth(offer: TicketOffer) -> None:
+    if offer.kind != TICKET_KIND_GIFT_CERTIFICATE:
+        if not 1 <= offer.admits <= MAX_PERSONS:
+            raise FieldRefused("offer.admits", f"1 to {MAX_PERSONS} persons")
+        if offer.HasField("value"):
+            raise FieldRefused("offer.value", "only a gift certificate has a value")
+        return
+    if offer.admits:
+        raise FieldRefused("offer.admits", "a gift certificate lets nobody in")
+    if offer.value.currency_code != offer.price.currency_code:
+        raise FieldRefused("offer.value", "a gift certificate has a value, in its price's currency")
