@@ -17,7 +17,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from prometheus_client import GC_COLLECTOR, PROCESS_COLLECTOR, CollectorRegistry, start_http_server
 
-from kessai.channel import SERVER_OPTIONS
+from kessai.channel import PAIRING_OPTIONS, SERVER_OPTIONS
 from kessai.complaint import Complaint
 from kessai.v1 import account_pb2, device_pb2, fare_pb2, holder_pb2, payment_pb2, ticket_pb2
 from kessai.v1.account_pb2_grpc import add_AccountServiceServicer_to_server
@@ -70,6 +70,7 @@ from server.switch.outcomes import Outcomes
 from server.switch.receipts import Receipts
 from server.switch.register_purchase import RegisterPurchase
 from server.switch.settle import Settle
+from server.switch.submit_batch import SubmitBatch
 from server.switch.ticket_sales import TicketSales
 from server.switch.ticket_uses import TicketUses
 from server.switch.travel import Travel
@@ -139,9 +140,12 @@ class Switch:
         telemetry, errors = Telemetry(self._registry), ErrorTranslation(self._random_bytes)
         guard = self._guard
         certificate = ServerCertificate(self._authority, self._config.hosts, self._now_us)
-        options = list(SERVER_OPTIONS)
-        main = grpc.aio.server(interceptors=[main_port(telemetry, errors, guard)], options=options)
-        pairing = grpc.aio.server(interceptors=[pairing_port(telemetry, errors)], options=options)
+        main = grpc.aio.server(
+            interceptors=[main_port(telemetry, errors, guard)], options=list(SERVER_OPTIONS)
+        )
+        pairing = grpc.aio.server(
+            interceptors=[pairing_port(telemetry, errors)], options=list(PAIRING_OPTIONS)
+        )
         self._servers = [main, pairing]
         address = self._bind(main, self._config.listen, certificate.main_port())
         pairing_address = self._bind(
@@ -195,7 +199,10 @@ class Switch:
         desk = PairingDesk(directory, keyring, self._now_us)
         enrollment = Enrollment(directory, authority, merchants, desk, self._holders, self._now_us)
         fleet = Fleet(directory, self._holders, self._now_us)
-        payments = PaymentServicer(self._purchases, self._outcomes, self._followers, self._tickets)
+        submit_batch = SubmitBatch(self._purchases, self._settle, directory)
+        payments = PaymentServicer(
+            self._purchases, self._outcomes, self._followers, self._tickets, submit_batch
+        )
         add_PaymentServiceServicer_to_server(payments, main)
         accounts = Accounts(self._shards, self._settle)
         busy_payees = BusyPayees(self._shards, self._settle)

@@ -1,7 +1,7 @@
 """The line to the switch: mutual TLS, keepalive and size limits that both ends must set alike.
 
-Devices and the operator's commands open it with `open_channel`; the server takes SERVER_OPTIONS.
-Every call on it needs a deadline: `timeout=CALL_TIMEOUT_S`.
+Devices and the operator's commands open it with `open_channel`; the server's two ports take
+SERVER_OPTIONS and PAIRING_OPTIONS. Every call on it needs a deadline: `timeout=CALL_TIMEOUT_S`.
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ RETRY_LONGEST_S = 5.0
 RETRY_FACTOR = 2.0
 RETRY_CODES = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED})
 
-# What a switch takes and what a device takes in one message, bytes.
-MAX_REQUEST_BYTES = 64 * 1024
+# What a switch takes and what a device takes in one message, bytes; less from a device that is not
+# paired yet.
+MAX_REQUEST_BYTES = 1024 * 1024
+MAX_PAIRING_REQUEST_BYTES = 64 * 1024
 MAX_RESPONSE_BYTES = 1024 * 1024
 
 # A dead line is noticed within 20 s. The server must allow pings this often, or it ends the line
@@ -38,16 +40,20 @@ CHANNEL_OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.initial_reconnect_backoff_ms", int(RETRY_FIRST_S * 1000)),
     ("grpc.min_reconnect_backoff_ms", 1000),
 )
-SERVER_OPTIONS: tuple[tuple[str, int], ...] = (
+_SERVER_OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.keepalive_time_ms", _KEEPALIVE_MS),
     ("grpc.keepalive_timeout_ms", _KEEPALIVE_TIMEOUT_MS),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.min_ping_interval_without_data_ms", _KEEPALIVE_MS // 2),
     ("grpc.http2.min_recv_ping_interval_without_data_ms", _KEEPALIVE_MS // 2),
-    ("grpc.max_receive_message_length", MAX_REQUEST_BYTES),
     ("grpc.max_send_message_length", MAX_RESPONSE_BYTES),
     ("grpc.max_concurrent_streams", 256),
     ("grpc.so_reuseport", 0),
+)
+SERVER_OPTIONS = (*_SERVER_OPTIONS, ("grpc.max_receive_message_length", MAX_REQUEST_BYTES))
+PAIRING_OPTIONS = (
+    *_SERVER_OPTIONS,
+    ("grpc.max_receive_message_length", MAX_PAIRING_REQUEST_BYTES),
 )
 
 

@@ -16,6 +16,7 @@ PERMISSIONS: dict[str, frozenset[CallerKind]] = {
     "/kessai.v1.PaymentService/GetPayment": frozenset({AGENT, PHONE}),
     "/kessai.v1.PaymentService/FollowPayments": frozenset({AGENT, PHONE}),
     "/kessai.v1.FareService/ConfirmTravel": frozenset({AGENT}),
+    "/kessai.v1.PaymentService/SubmitBatch": frozenset({AGENT}),
     "/kessai.v1.AccountService/OpenAccount": frozenset({OPERATOR}),
     "/kessai.v1.AccountService/GetAccount": frozenset({PHONE, OPERATOR}),
     "/kessai.v1.AccountService/ListEntries": frozenset({PHONE, OPERATOR}),

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from typing import Any, TypeAlias
 
 import grpc
@@ -87,8 +88,8 @@ def _around_coroutine(concern: Concern, call: Call, behavior: Behavior) -> Behav
 
 def _around_generator(concern: Concern, call: Call, behavior: Behavior) -> Behavior:
     async def served(request: Any, context: Context) -> AsyncIterator[Any]:  # noqa: ANN401
-        async with concern.around(call, context):
-            async for response in behavior(request, context):
+        async with concern.around(call, context), aclosing(behavior(request, context)) as responses:
+            async for response in responses:
                 yield response
 
     return served

@@ -1,10 +1,14 @@
 """A purchase at a terminal, relayed by it (mission row B1) or submitted by the phone (row B2).
 
 verify both documents -> payee's terms -> settle -> signed receipt. Called by
-`server/rpc/payment_servicer.py`.
+`server/rpc/payment_servicer.py`, and for many at once by `submit_batch.py`.
 """
 
 from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from google.protobuf.message import DecodeError
@@ -18,10 +22,11 @@ from server.domain.directory import Merchant
 from server.domain.history import expire_us_of, payment_input_hash
 from server.domain.payment import SettlePayment
 from server.identity.directory_call import in_thread
-from server.identity.refusals import RequestIdReused, Unknown
+from server.identity.refusals import Refusal, RequestIdReused, Unknown
 from server.shards.directory import Directory
 from server.shards.lane import Lane
 from server.shards.router import Shards
+from server.shards.settlement_log import LogRow
 from server.switch.documents import Declined, Purchase, Submission, open_purchase
 from server.switch.outcomes import Outcomes, terminal
 from server.switch.payees import Payees
@@ -29,6 +34,16 @@ from server.switch.receipts import Receipts
 from server.switch.refused import refusing_store_trouble
 from server.switch.settle import Settle
 from server.switch.ticket_sales import Order, TicketSales
+
+
+class Approved(NamedTuple):
+    """A payment whose documents hold, to be settled; whether it was deferred."""
+
+    command: SettlePayment
+    deferred: bool
+
+
+Prepared = Approved | Signed | Refusal
 
 
 class RegisterPurchase:
@@ -88,10 +103,41 @@ class RegisterPurchase:
                 purchase = await self._verifying.submit(submission)
         except Declined as declined:
             return await self._declined(submission, declined)
-        command = await self._command(purchase, signed_request, submission.merchant)
-        deferred = purchase.request.HasField("deferred_expire_time")
-        shard, row = await self._settle(command, deferred)
+        approved = await self._approved(submission, purchase)
+        shard, row = await self._settle(*approved)
         return self._receipts.for_row(shard, row, signed_request.payload)
+
+    async def prepare(self, submissions: Sequence[Submission]) -> list[Prepared]:
+        """Verify submissions with one hand-over: each approved, or answered already.
+
+        An answer is the receipt of a decline, or the Refusal that `settle` would have raised.
+        """
+        try:
+            with refusing_store_trouble():
+                purchases = await self._verifying.submit_all(submissions)
+        except Refusal as refusal:
+            return [refusal] * len(submissions)
+        pairs = zip(submissions, purchases, strict=True)
+        return await asyncio.gather(*(self._prepared(*pair) for pair in pairs))
+
+    def receipt(self, submission: Submission, shard: int, row: LogRow) -> Signed:
+        """Write the receipt of a command that `prepare` gave and a shard decided."""
+        return self._receipts.for_row(shard, row, submission.message.payment_request.payload)
+
+    async def _prepared(self, submission: Submission, purchase: Purchase | Exception) -> Prepared:
+        try:
+            if isinstance(purchase, Declined):
+                return await self._declined(submission, purchase)
+            if isinstance(purchase, Exception):
+                raise purchase
+            return await self._approved(submission, purchase)
+        except Refusal as refusal:
+            return refusal
+
+    async def _approved(self, submission: Submission, purchase: Purchase) -> Approved:
+        signed_request = submission.message.payment_request
+        command = await self._command(purchase, signed_request, submission.merchant)
+        return Approved(command, deferred=purchase.request.HasField("deferred_expire_time"))
 
     async def _declined(self, submission: Submission, declined: Declined) -> Signed:
         # What was decided stays so, even if its documents would not hold today: the terminal may

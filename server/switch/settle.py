@@ -7,15 +7,22 @@ the only code that spans shards.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from typing import Any
 
 from server.domain.command import Command
-from server.identity.refusals import RequestIdReused
+from server.identity.refusals import Refusal, RequestIdReused
 from server.shards import settlement_log
 from server.shards.router import Shards
 from server.shards.settlement_log import LogRow
 from server.switch.claims import MEMORY_US, Claims, is_young
 from server.switch.refused import RequestIdStale, refusing_store_trouble
+
+# The shard and log row of a command, or why it was not decided; and with its position among those
+# that came together.
+Outcome = tuple[int, LogRow] | Refusal
+Settled = tuple[int, Outcome]
 
 
 class Settle:
@@ -54,6 +61,57 @@ class Settle:
                 return shard, await self._shards.submit(command)
             except settlement_log.RequestIdReused:
                 raise RequestIdReused from None
+
+    async def in_groups(
+        self, commands: Sequence[tuple[Command, bool]]
+    ) -> AsyncIterator[list[Settled]]:
+        """Have many commands decided, those of a shard together; each group as it is done.
+
+        With each comes whether it was deferred. What calling would have raised for a command comes
+        back as its outcome.
+        """
+        now_us = self._now_us()
+        homes: dict[int, list[tuple[int, Command]]] = {}
+        groups: list[Coroutine[Any, Any, list[Settled]]] = []
+        for position, (command, deferred) in enumerate(commands):
+            if is_young(command.request_id, now_us):
+                shard = self._shards.home_of(command.home()).place.shard
+                homes.setdefault(shard, []).append((position, command))
+            else:
+                groups.append(self._alone(position, command, deferred))
+        groups += (self._group(shard, own, now_us) for shard, own in homes.items())
+        tasks = [asyncio.create_task(group) for group in groups]
+        try:
+            for done in asyncio.as_completed(tasks):
+                yield await done
+        finally:
+            for task in tasks:
+                task.cancel()
+
+    async def _group(
+        self, shard: int, own: list[tuple[int, Command]], now_us: int
+    ) -> list[Settled]:
+        settled: dict[int, Outcome] = {position: RequestIdReused() for position, _ in own}
+        claimed = {
+            position: command
+            for position, command in own
+            if self._claims.claim(command.request_id, shard, now_us)
+        }
+        try:
+            with refusing_store_trouble():
+                answers = await self._shards.shard(shard).submit(tuple(claimed.values()))
+        except Refusal as refusal:
+            settled |= dict.fromkeys(claimed, refusal)
+        else:
+            rows = zip(claimed, answers, strict=True)
+            settled |= {position: (shard, row) for position, row in rows if isinstance(row, LogRow)}
+        return list(settled.items())
+
+    async def _alone(self, position: int, command: Command, deferred: bool) -> list[Settled]:
+        try:
+            return [(position, await self(command, deferred))]
+        except Refusal as refusal:
+            return [(position, refusal)]
 
     async def _first_row(self, command: Command) -> LogRow:
         shard = self._shards.home_of(command.home())

@@ -25,49 +25,58 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from kessai.v1 import decline_pb2 as kessai_dot_v1_dot_decline__pb2
 from kessai.v1 import envelope_pb2 as kessai_dot_v1_dot_envelope__pb2
+from kessai.v1 import error_pb2 as kessai_dot_v1_dot_error__pb2
 from kessai.v1 import money_pb2 as kessai_dot_v1_dot_money__pb2
 from kessai.v1 import ticket_pb2 as kessai_dot_v1_dot_ticket__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17kessai/v1/payment.proto\x12\tkessai.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17kessai/v1/decline.proto\x1a\x18kessai/v1/envelope.proto\x1a\x15kessai/v1/money.proto\x1a\x16kessai/v1/ticket.proto\"\xb6\x03\n\x0ePaymentRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\x0c\x12\x13\n\x0bmerchant_id\x18\x02 \x01(\t\x12\x13\n\x0bterminal_id\x18\x03 \x01(\t\x12\x10\n\x08order_id\x18\x04 \x01(\t\x12\"\n\x05items\x18\x05 \x03(\x0b\x32\x13.kessai.v1.LineItem\x12\x1f\n\x05total\x18\x06 \x01(\x0b\x32\x10.kessai.v1.Money\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x38\n\x14\x64\x65\x66\x65rred_expire_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\rticket_orders\x18\r \x03(\x0b\x32\x16.kessai.v1.TicketOrder\x12\x14\n\x0c\x61\x64mission_id\x18\x14 \x01(\x0c\x12.\n\tsubmitter\x18\t \x01(\x0e\x32\x1b.kessai.v1.PaymentSubmitter\"Y\n\x08LineItem\x12\x0c\n\x04gtin\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x10\n\x08quantity\x18\x03 \x01(\x05\x12\x18\n\x10unit_price_minor\x18\x04 \x01(\x03\"\xa3\x02\n\x14PaymentAuthorization\x12\x14\n\x0crequest_hash\x18\x01 \x01(\x0c\x12\x13\n\x0bmerchant_id\x18\x02 \x01(\t\x12\x13\n\x0bterminal_id\x18\x03 \x01(\t\x12 \n\x06\x61mount\x18\x04 \x01(\x0b\x32\x10.kessai.v1.Money\x12\x16\n\x0e\x61\x63\x63ount_number\x18\x05 \x01(\t\x12>\n\x15\x63ustomer_verification\x18\x06 \x01(\x0e\x32\x1f.kessai.v1.CustomerVerification\x12/\n\x0b\x65xpire_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12 \n\x18ticket_holder_public_key\x18\r \x01(\x0c\"\x96\x02\n\x13MerchantCertificate\x12\x13\n\x0bmerchant_id\x18\x01 \x01(\t\x12\x13\n\x0bterminal_id\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x03 \x01(\t\x12\x15\n\rcategory_code\x18\x04 \x01(\t\x12\x1b\n\x13terminal_public_key\x18\x05 \x01(\x0c\x12*\n\x10unverified_limit\x18\x06 \x01(\x0b\x32\x10.kessai.v1.Money\x12.\n\nissue_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xaa\x02\n\x07Receipt\x12\x12\n\nrequest_id\x18\x01 \x01(\x0c\x12\x14\n\x0crequest_hash\x18\x02 \x01(\x0c\x12*\n\x07outcome\x18\x03 \x01(\x0e\x32\x19.kessai.v1.PaymentOutcome\x12\x30\n\x0e\x64\x65\x63line_reason\x18\x04 \x01(\x0e\x32\x18.kessai.v1.DeclineReason\x12\x16\n\x0e\x64\x65\x63line_detail\x18\x05 \x01(\t\x12 \n\x06\x61mount\x18\x06 \x01(\x0b\x32\x10.kessai.v1.Money\x12,\n\x0clog_position\x18\x07 \x01(\x0b\x32\x16.kessai.v1.LogPosition\x12/\n\x0bsettle_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"B\n\x0bLogPosition\x12\r\n\x05shard\x18\x01 \x01(\x05\x12\x10\n\x08sequence\x18\x02 \x01(\x03\x12\x12\n\nchain_hash\x18\x03 \x01(\x0c\"\x87\x01\n\x14SettlePaymentRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12*\n\x0fpayment_request\x18\x02 \x01(\x0b\x32\x11.kessai.v1.Signed\x12/\n\x14sealed_authorization\x18\x03 \x01(\x0b\x32\x11.kessai.v1.Sealed\"_\n\x15SettlePaymentResponse\x12\"\n\x07receipt\x18\x01 \x01(\x0b\x32\x11.kessai.v1.Signed\x12\"\n\x07tickets\x18\x02 \x03(\x0b\x32\x11.kessai.v1.Signed\"-\n\x15\x46ollowPaymentsRequest\x12\x14\n\x0cresume_token\x18\x01 \x01(\x0c\"R\n\x16\x46ollowPaymentsResponse\x12\"\n\x07receipt\x18\x01 \x01(\x0b\x32\x11.kessai.v1.Signed\x12\x14\n\x0cresume_token\x18\x02 \x01(\x0c\"\'\n\x11GetPaymentRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\"\\\n\x12GetPaymentResponse\x12\"\n\x07receipt\x18\x01 \x01(\x0b\x32\x11.kessai.v1.Signed\x12\"\n\x07tickets\x18\x02 \x03(\x0b\x32\x11.kessai.v1.Signed\"\xe8\x01\n\x0fPaymentEvidence\x12*\n\x0fpayment_request\x18\x01 \x01(\x0b\x32\x11.kessai.v1.Signed\x12(\n\rauthorization\x18\x02 \x01(\x0b\x32\x11.kessai.v1.Signed\x12\x11\n\twallet_id\x18\x03 \x01(\t\x12)\n\x07refusal\x18\x04 \x01(\x0e\x32\x18.kessai.v1.DeclineReason\x12-\n\rticket_offers\x18\r \x03(\x0b\x32\x16.kessai.v1.TicketOffer\x12\x12\n\nvenue_name\x18\x0e \x01(\t*R\n\x10PaymentSubmitter\x12!\n\x1dPAYMENT_SUBMITTER_UNSPECIFIED\x10\x00\x12\x1b\n\x17PAYMENT_SUBMITTER_PHONE\x10\x01*\xa8\x01\n\x14\x43ustomerVerification\x12%\n!CUSTOMER_VERIFICATION_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x43USTOMER_VERIFICATION_NONE\x10\x01\x12$\n CUSTOMER_VERIFICATION_DEVICE_PIN\x10\x02\x12#\n\x1f\x43USTOMER_VERIFICATION_BIOMETRIC\x10\x03*l\n\x0ePaymentOutcome\x12\x1f\n\x1bPAYMENT_OUTCOME_UNSPECIFIED\x10\x00\x12\x1b\n\x17PAYMENT_OUTCOME_SETTLED\x10\x01\x12\x1c\n\x18PAYMENT_OUTCOME_DECLINED\x10\x02\x32\x88\x02\n\x0ePaymentService\x12R\n\rSettlePayment\x12\x1f.kessai.v1.SettlePaymentRequest\x1a .kessai.v1.SettlePaymentResponse\x12I\n\nGetPayment\x12\x1c.kessai.v1.GetPaymentRequest\x1a\x1d.kessai.v1.GetPaymentResponse\x12W\n\x0e\x46ollowPayments\x12 .kessai.v1.FollowPaymentsRequest\x1a!.kessai.v1.FollowPaymentsResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17kessai/v1/payment.proto\x12\tkessai.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17kessai/v1/decline.proto\x1a\x18kessai/v1/envelope.proto\x1a\x15kessai/v1/error.proto\x1a\x15kessai/v1/money.proto\x1a\x16kessai/v1/ticket.proto\"\xb6\x03\n\x0ePaymentRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\x0c\x12\x13\n\x0bmerchant_id\x18\x02 \x01(\t\x12\x13\n\x0bterminal_id\x18\x03 \x01(\t\x12\x10\n\x08order_id\x18\x04 \x01(\t\x12\"\n\x05items\x18\x05 \x03(\x0b\x32\x13.kessai.v1.LineItem\x12\x1f\n\x05total\x18\x06 \x01(\x0b\x32\x10.kessai.v1.Money\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x38\n\x14\x64\x65\x66\x65rred_expire_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\rticket_orders\x18\r \x03(\x0b\x32\x16.kessai.v1.TicketOrder\x12\x14\n\x0c\x61\x64mission_id\x18\x14 \x01(\x0c\x12.\n\tsubmitter\x18\t \x01(\x0e\x32\x1b.kessai.v1.PaymentSubmitter\"Y\n\x08LineItem\x12\x0c\n\x04gtin\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x10\n\x08quantity\x18\x03 \x01(\x05\x12\x18\n\x10unit_price_minor\x18\x04 \x01(\x03\"\xa3\x02\n\x14PaymentAuthorization\x12\x14\n\x0crequest_hash\x18\x01 \x01(\x0c\x12\x13\n\x0bmerchant_id\x18\x02 \x01(\t\x12\x13\n\x0bterminal_id\x18\x03 \x01(\t\x12 \n\x06\x61mount\x18\x04 \x01(\x0b\x32\x10.kessai.v1.Money\x12\x16\n\x0e\x61\x63\x63ount_number\x18\x05 \x01(\t\x12>\n\x15\x63ustomer_verification\x18\x06 \x01(\x0e\x32\x1f.kessai.v1.CustomerVerification\x12/\n\x0b\x65xpire_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12 \n\x18ticket_holder_public_key\x18\r \x01(\x0c\"\x96\x02\n\x13MerchantCertificate\x12\x13\n\x0bmerchant_id\x18\x01 \x01(\t\x12\x13\n\x0bterminal_id\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x03 \x01(\t\x12\x15\n\rcategory_code\x18\x04 \x01(\t\x12\x1b\n\x13terminal_public_key\x18\x05 \x01(\x0c\x12*\n\x10unverified_limit\x18\x06 \x01(\x0b\x32\x10.kessai.v1.Money\x12.\n\nissue_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xaa\x02\n\x07Receipt\x12\x12\n\nrequest_id\x18\x01 \x01(\x0c\x12\x14\n\x0crequest_hash\x18\x02 \x01(\x0c\x12*\n\x07outcome\x18\x03 \x01(\x0e\x32\x19.kessai.v1.PaymentOutcome\x12\x30\n\x0e\x64\x65\x63line_reason\x18\x04 \x01(\x0e\x32\x18.kessai.v1.DeclineReason\x12\x16\n\x0e\x64\x65\x63line_detail\x18\x05 \x01(\t\x12 \n\x06\x61mount\x18\x06 \x01(\x0b\x32\x10.kessai.v1.Money\x12,\n\x0clog_position\x18\x07 \x01(\x0b\x32\x16.kessai.v1.LogPosition\x12/\n\x0bsettle_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"B\n\x0bLogPosition\x12\r\n\x05shard\x18\x01 \x01(\x05\x12\x10\n\x08sequence\x18\x02 \x01(\x03\x12\x12\n\nchain_hash\x18\x03 \x01(\x0c\"\x87\x01\n\x14SettlePaymentRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12*\n\x0fpayment_request\x18\x02 \x01(\x0b\x32\x11.kessai.v1.Signed\x12/\n\x14sealed_authorization\x18\x03 \x01(\x0b\x32\x11.kessai.v1.Sealed\"_\n\x15SettlePaymentResponse\x12\"\n\x07receipt\x18\x01 \x01(\x0b\x32\x11.kessai.v1.Signed\x12\"\n\x07tickets\x18\x02 \x03(\x0b\x32\x11.kessai.v1.Signed\"-\n\x15\x46ollowPaymentsRequest\x12\x14\n\x0cresume_token\x18\x01 \x01(\x0c\"R\n\x16\x46ollowPaymentsResponse\x12\"\n\x07receipt\x18\x01 \x01(\x0b\x32\x11.kessai.v1.Signed\x12\x14\n\x0cresume_token\x18\x02 \x01(\x0c\"G\n\x12SubmitBatchRequest\x12\x31\n\x08payments\x18\x01 \x03(\x0b\x32\x1f.kessai.v1.SettlePaymentRequest\"@\n\x13SubmitBatchResponse\x12)\n\x07results\x18\x01 \x03(\x0b\x32\x18.kessai.v1.PaymentResult\"}\n\rPaymentResult\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12$\n\x07receipt\x18\x02 \x01(\x0b\x32\x11.kessai.v1.SignedH\x00\x12(\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x17.kessai.v1.PaymentErrorH\x00\x42\x08\n\x06result\"V\n\x0cPaymentError\x12&\n\x06reason\x18\x01 \x01(\x0e\x32\x16.kessai.v1.ErrorReason\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\r\n\x05\x66ield\x18\x03 \x01(\t\"\'\n\x11GetPaymentRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\"\\\n\x12GetPaymentResponse\x12\"\n\x07receipt\x18\x01 \x01(\x0b\x32\x11.kessai.v1.Signed\x12\"\n\x07tickets\x18\x02 \x03(\x0b\x32\x11.kessai.v1.Signed\"\xe8\x01\n\x0fPaymentEvidence\x12*\n\x0fpayment_request\x18\x01 \x01(\x0b\x32\x11.kessai.v1.Signed\x12(\n\rauthorization\x18\x02 \x01(\x0b\x32\x11.kessai.v1.Signed\x12\x11\n\twallet_id\x18\x03 \x01(\t\x12)\n\x07refusal\x18\x04 \x01(\x0e\x32\x18.kessai.v1.DeclineReason\x12-\n\rticket_offers\x18\r \x03(\x0b\x32\x16.kessai.v1.TicketOffer\x12\x12\n\nvenue_name\x18\x0e \x01(\t*R\n\x10PaymentSubmitter\x12!\n\x1dPAYMENT_SUBMITTER_UNSPECIFIED\x10\x00\x12\x1b\n\x17PAYMENT_SUBMITTER_PHONE\x10\x01*\xa8\x01\n\x14\x43ustomerVerification\x12%\n!CUSTOMER_VERIFICATION_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x43USTOMER_VERIFICATION_NONE\x10\x01\x12$\n CUSTOMER_VERIFICATION_DEVICE_PIN\x10\x02\x12#\n\x1f\x43USTOMER_VERIFICATION_BIOMETRIC\x10\x03*l\n\x0ePaymentOutcome\x12\x1f\n\x1bPAYMENT_OUTCOME_UNSPECIFIED\x10\x00\x12\x1b\n\x17PAYMENT_OUTCOME_SETTLED\x10\x01\x12\x1c\n\x18PAYMENT_OUTCOME_DECLINED\x10\x02\x32\xda\x02\n\x0ePaymentService\x12R\n\rSettlePayment\x12\x1f.kessai.v1.SettlePaymentRequest\x1a .kessai.v1.SettlePaymentResponse\x12I\n\nGetPayment\x12\x1c.kessai.v1.GetPaymentRequest\x1a\x1d.kessai.v1.GetPaymentResponse\x12W\n\x0e\x46ollowPayments\x12 .kessai.v1.FollowPaymentsRequest\x1a!.kessai.v1.FollowPaymentsResponse0\x01\x12P\n\x0bSubmitBatch\x12\x1d.kessai.v1.SubmitBatchRequest\x1a\x1e.kessai.v1.SubmitBatchResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'kessai.v1.payment_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_PAYMENTSUBMITTER']._serialized_start=2381
-  _globals['_PAYMENTSUBMITTER']._serialized_end=2463
-  _globals['_CUSTOMERVERIFICATION']._serialized_start=2466
-  _globals['_CUSTOMERVERIFICATION']._serialized_end=2634
-  _globals['_PAYMENTOUTCOME']._serialized_start=2636
-  _globals['_PAYMENTOUTCOME']._serialized_end=2744
-  _globals['_PAYMENTREQUEST']._serialized_start=170
-  _globals['_PAYMENTREQUEST']._serialized_end=608
-  _globals['_LINEITEM']._serialized_start=610
-  _globals['_LINEITEM']._serialized_end=699
-  _globals['_PAYMENTAUTHORIZATION']._serialized_start=702
-  _globals['_PAYMENTAUTHORIZATION']._serialized_end=993
-  _globals['_MERCHANTCERTIFICATE']._serialized_start=996
-  _globals['_MERCHANTCERTIFICATE']._serialized_end=1274
-  _globals['_RECEIPT']._serialized_start=1277
-  _globals['_RECEIPT']._serialized_end=1575
-  _globals['_LOGPOSITION']._serialized_start=1577
-  _globals['_LOGPOSITION']._serialized_end=1643
-  _globals['_SETTLEPAYMENTREQUEST']._serialized_start=1646
-  _globals['_SETTLEPAYMENTREQUEST']._serialized_end=1781
-  _globals['_SETTLEPAYMENTRESPONSE']._serialized_start=1783
-  _globals['_SETTLEPAYMENTRESPONSE']._serialized_end=1878
-  _globals['_FOLLOWPAYMENTSREQUEST']._serialized_start=1880
-  _globals['_FOLLOWPAYMENTSREQUEST']._serialized_end=1925
-  _globals['_FOLLOWPAYMENTSRESPONSE']._serialized_start=1927
-  _globals['_FOLLOWPAYMENTSRESPONSE']._serialized_end=2009
-  _globals['_GETPAYMENTREQUEST']._serialized_start=2011
-  _globals['_GETPAYMENTREQUEST']._serialized_end=2050
-  _globals['_GETPAYMENTRESPONSE']._serialized_start=2052
-  _globals['_GETPAYMENTRESPONSE']._serialized_end=2144
-  _globals['_PAYMENTEVIDENCE']._serialized_start=2147
-  _globals['_PAYMENTEVIDENCE']._serialized_end=2379
-  _globals['_PAYMENTSERVICE']._serialized_start=2747
-  _globals['_PAYMENTSERVICE']._serialized_end=3011
+  _globals['_PAYMENTSUBMITTER']._serialized_start=2758
+  _globals['_PAYMENTSUBMITTER']._serialized_end=2840
+  _globals['_CUSTOMERVERIFICATION']._serialized_start=2843
+  _globals['_CUSTOMERVERIFICATION']._serialized_end=3011
+  _globals['_PAYMENTOUTCOME']._serialized_start=3013
+  _globals['_PAYMENTOUTCOME']._serialized_end=3121
+  _globals['_PAYMENTREQUEST']._serialized_start=193
+  _globals['_PAYMENTREQUEST']._serialized_end=631
+  _globals['_LINEITEM']._serialized_start=633
+  _globals['_LINEITEM']._serialized_end=722
+  _globals['_PAYMENTAUTHORIZATION']._serialized_start=725
+  _globals['_PAYMENTAUTHORIZATION']._serialized_end=1016
+  _globals['_MERCHANTCERTIFICATE']._serialized_start=1019
+  _globals['_MERCHANTCERTIFICATE']._serialized_end=1297
+  _globals['_RECEIPT']._serialized_start=1300
+  _globals['_RECEIPT']._serialized_end=1598
+  _globals['_LOGPOSITION']._serialized_start=1600
+  _globals['_LOGPOSITION']._serialized_end=1666
+  _globals['_SETTLEPAYMENTREQUEST']._serialized_start=1669
+  _globals['_SETTLEPAYMENTREQUEST']._serialized_end=1804
+  _globals['_SETTLEPAYMENTRESPONSE']._serialized_start=1806
+  _globals['_SETTLEPAYMENTRESPONSE']._serialized_end=1901
+  _globals['_FOLLOWPAYMENTSREQUEST']._serialized_start=1903
+  _globals['_FOLLOWPAYMENTSREQUEST']._serialized_end=1948
+  _globals['_FOLLOWPAYMENTSRESPONSE']._serialized_start=1950
+  _globals['_FOLLOWPAYMENTSRESPONSE']._serialized_end=2032
+  _globals['_SUBMITBATCHREQUEST']._serialized_start=2034
+  _globals['_SUBMITBATCHREQUEST']._serialized_end=2105
+  _globals['_SUBMITBATCHRESPONSE']._serialized_start=2107
+  _globals['_SUBMITBATCHRESPONSE']._serialized_end=2171
+  _globals['_PAYMENTRESULT']._serialized_start=2173
+  _globals['_PAYMENTRESULT']._serialized_end=2298
+  _globals['_PAYMENTERROR']._serialized_start=2300
+  _globals['_PAYMENTERROR']._serialized_end=2386
+  _globals['_GETPAYMENTREQUEST']._serialized_start=2388
+  _globals['_GETPAYMENTREQUEST']._serialized_end=2427
+  _globals['_GETPAYMENTRESPONSE']._serialized_start=2429
+  _globals['_GETPAYMENTRESPONSE']._serialized_end=2521
+  _globals['_PAYMENTEVIDENCE']._serialized_start=2524
+  _globals['_PAYMENTEVIDENCE']._serialized_end=2756
+  _globals['_PAYMENTSERVICE']._serialized_start=3124
+  _globals['_PAYMENTSERVICE']._serialized_end=3470
 # @@protoc_insertion_point(module_scope)

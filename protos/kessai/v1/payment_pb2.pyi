@@ -11,6 +11,7 @@ from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from kessai.v1 import decline_pb2 as _decline_pb2
 from kessai.v1 import envelope_pb2 as _envelope_pb2
+from kessai.v1 import error_pb2 as _error_pb2
 from kessai.v1 import money_pb2 as _money_pb2
 from kessai.v1 import ticket_pb2 as _ticket_pb2
 import builtins as _builtins
@@ -546,6 +547,124 @@ class FollowPaymentsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___FollowPaymentsResponse: _TypeAlias = FollowPaymentsResponse  # noqa: Y015
+
+@_typing.final
+class SubmitBatchRequest(_message.Message):
+    """Request of SubmitBatch."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAYMENTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def payments(self) -> _containers.RepeatedCompositeFieldContainer[Global___SettlePaymentRequest]:
+        """Payments of the calling terminal, 1 to 200, each under a request_id of its own; at most 1 MiB
+        together.
+        """
+
+    def __init__(
+        self,
+        *,
+        payments: _abc.Iterable[Global___SettlePaymentRequest] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["payments", b"payments"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SubmitBatchRequest: _TypeAlias = SubmitBatchRequest  # noqa: Y015
+
+@_typing.final
+class SubmitBatchResponse(_message.Message):
+    """Response of SubmitBatch."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESULTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___PaymentResult]:
+        """What became of some of the payments that were sent, in any order."""
+
+    def __init__(
+        self,
+        *,
+        results: _abc.Iterable[Global___PaymentResult] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["results", b"results"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SubmitBatchResponse: _TypeAlias = SubmitBatchResponse  # noqa: Y015
+
+@_typing.final
+class PaymentResult(_message.Message):
+    """What became of one payment of a batch."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    RECEIPT_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """The payment's request_id as it was sent, cut to 36 characters."""
+    @_builtins.property
+    def receipt(self) -> _envelope_pb2.Signed:
+        """It was decided: the signed receipt, settled or declined."""
+
+    @_builtins.property
+    def error(self) -> Global___PaymentError:
+        """It was not decided."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        receipt: _envelope_pb2.Signed | None = ...,
+        error: Global___PaymentError | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "receipt", b"receipt", "result", b"result"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "receipt", b"receipt", "request_id", b"request_id", "result", b"result"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_result: _TypeAlias = _typing.Literal["receipt", "error"]  # noqa: Y015
+    _WhichOneofArgType_result: _TypeAlias = _typing.Literal["result", b"result"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_result) -> _WhichOneofReturnType_result | None: ...
+
+Global___PaymentResult: _TypeAlias = PaymentResult  # noqa: Y015
+
+@_typing.final
+class PaymentError(_message.Message):
+    """Why a payment of a batch was not decided: what SettlePayment would have failed with."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REASON_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    FIELD_FIELD_NUMBER: _builtins.int
+    reason: _error_pb2.ErrorReason.ValueType
+    """FIELD_INVALID, REQUEST_ID_REUSED, REQUEST_ID_STALE, RESOURCE_UNKNOWN (no such merchant),
+    STORE_UNAVAILABLE (the outcome is unknown: send it again) or OVERLOADED (send it again later).
+    """
+    message: _builtins.str
+    """What happened, for people."""
+    field: _builtins.str
+    """With FIELD_INVALID: the field of SettlePaymentRequest that is at fault; else empty."""
+    def __init__(
+        self,
+        *,
+        reason: _error_pb2.ErrorReason.ValueType = ...,
+        message: _builtins.str = ...,
+        field: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["field", b"field", "message", b"message", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PaymentError: _TypeAlias = PaymentError  # noqa: Y015
 
 @_typing.final
 class GetPaymentRequest(_message.Message):

@@ -50,6 +50,11 @@ class PaymentServiceStub:
                 request_serializer=kessai_dot_v1_dot_payment__pb2.FollowPaymentsRequest.SerializeToString,
                 response_deserializer=kessai_dot_v1_dot_payment__pb2.FollowPaymentsResponse.FromString,
                 _registered_method=True)
+        self.SubmitBatch = channel.stream_stream(
+                '/kessai.v1.PaymentService/SubmitBatch',
+                request_serializer=kessai_dot_v1_dot_payment__pb2.SubmitBatchRequest.SerializeToString,
+                response_deserializer=kessai_dot_v1_dot_payment__pb2.SubmitBatchResponse.FromString,
+                _registered_method=True)
 
 
 class PaymentServiceServicer:
@@ -99,6 +104,24 @@ class PaymentServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SubmitBatch(self, request_iterator, context):
+        """Settles payments in batches over one line, for terminals that upload what they stored. Each is
+        settled as by SettlePayment, and answered singly: in any order, in as many answers as it takes.
+
+        The switch works a few messages of a stream at once and reads no further until one is answered.
+        When the caller has ended his side and all is answered, the switch ends the call. After a line
+        that broke, whatever was not answered is sent again: the same request_id with the same content
+        gets the first answer.
+
+        An error of one payment does not end the stream. These end it, after what was read before was
+        answered: FIELD_INVALID (a message without payments, or with too many). And at once:
+        CERTIFICATE_REFUSED (also when the caller is revoked meanwhile), CALLER_NOT_PERMITTED.
+        Errors: FIELD_INVALID, CERTIFICATE_REFUSED, CALLER_NOT_PERMITTED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_PaymentServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -116,6 +139,11 @@ def add_PaymentServiceServicer_to_server(servicer, server):
                     servicer.FollowPayments,
                     request_deserializer=kessai_dot_v1_dot_payment__pb2.FollowPaymentsRequest.FromString,
                     response_serializer=kessai_dot_v1_dot_payment__pb2.FollowPaymentsResponse.SerializeToString,
+            ),
+            'SubmitBatch': grpc.stream_stream_rpc_method_handler(
+                    servicer.SubmitBatch,
+                    request_deserializer=kessai_dot_v1_dot_payment__pb2.SubmitBatchRequest.FromString,
+                    response_serializer=kessai_dot_v1_dot_payment__pb2.SubmitBatchResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -200,6 +228,33 @@ class PaymentService:
             '/kessai.v1.PaymentService/FollowPayments',
             kessai_dot_v1_dot_payment__pb2.FollowPaymentsRequest.SerializeToString,
             kessai_dot_v1_dot_payment__pb2.FollowPaymentsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SubmitBatch(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/kessai.v1.PaymentService/SubmitBatch',
+            kessai_dot_v1_dot_payment__pb2.SubmitBatchRequest.SerializeToString,
+            kessai_dot_v1_dot_payment__pb2.SubmitBatchResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -64,6 +64,20 @@ class PaymentServiceStub:
     GetPayment), CERTIFICATE_REFUSED (also when the caller is revoked meanwhile),
     CALLER_NOT_PERMITTED, OVERLOADED (the caller reads too slowly: resume), STORE_UNAVAILABLE.
     """
+    SubmitBatch: _grpc.StreamStreamMultiCallable[_payment_pb2.SubmitBatchRequest, _payment_pb2.SubmitBatchResponse]
+    """Settles payments in batches over one line, for terminals that upload what they stored. Each is
+    settled as by SettlePayment, and answered singly: in any order, in as many answers as it takes.
+
+    The switch works a few messages of a stream at once and reads no further until one is answered.
+    When the caller has ended his side and all is answered, the switch ends the call. After a line
+    that broke, whatever was not answered is sent again: the same request_id with the same content
+    gets the first answer.
+
+    An error of one payment does not end the stream. These end it, after what was read before was
+    answered: FIELD_INVALID (a message without payments, or with too many). And at once:
+    CERTIFICATE_REFUSED (also when the caller is revoked meanwhile), CALLER_NOT_PERMITTED.
+    Errors: FIELD_INVALID, CERTIFICATE_REFUSED, CALLER_NOT_PERMITTED.
+    """
 
 @_typing.type_check_only
 class PaymentServiceAsyncStub(PaymentServiceStub):
@@ -100,6 +114,20 @@ class PaymentServiceAsyncStub(PaymentServiceStub):
     Errors: FIELD_INVALID (not a resume_token of this switch: begin without one, and ask with
     GetPayment), CERTIFICATE_REFUSED (also when the caller is revoked meanwhile),
     CALLER_NOT_PERMITTED, OVERLOADED (the caller reads too slowly: resume), STORE_UNAVAILABLE.
+    """
+    SubmitBatch: _aio.StreamStreamMultiCallable[_payment_pb2.SubmitBatchRequest, _payment_pb2.SubmitBatchResponse]  # type: ignore[assignment]
+    """Settles payments in batches over one line, for terminals that upload what they stored. Each is
+    settled as by SettlePayment, and answered singly: in any order, in as many answers as it takes.
+
+    The switch works a few messages of a stream at once and reads no further until one is answered.
+    When the caller has ended his side and all is answered, the switch ends the call. After a line
+    that broke, whatever was not answered is sent again: the same request_id with the same content
+    gets the first answer.
+
+    An error of one payment does not end the stream. These end it, after what was read before was
+    answered: FIELD_INVALID (a message without payments, or with too many). And at once:
+    CERTIFICATE_REFUSED (also when the caller is revoked meanwhile), CALLER_NOT_PERMITTED.
+    Errors: FIELD_INVALID, CERTIFICATE_REFUSED, CALLER_NOT_PERMITTED.
     """
 
 class PaymentServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -152,6 +180,26 @@ class PaymentServiceServicer(metaclass=_abc_1.ABCMeta):
         Errors: FIELD_INVALID (not a resume_token of this switch: begin without one, and ask with
         GetPayment), CERTIFICATE_REFUSED (also when the caller is revoked meanwhile),
         CALLER_NOT_PERMITTED, OVERLOADED (the caller reads too slowly: resume), STORE_UNAVAILABLE.
+        """
+
+    @_abc_1.abstractmethod
+    def SubmitBatch(
+        self,
+        request_iterator: _MaybeAsyncIterator[_payment_pb2.SubmitBatchRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_payment_pb2.SubmitBatchResponse], _abc.AsyncIterator[_payment_pb2.SubmitBatchResponse]]:
+        """Settles payments in batches over one line, for terminals that upload what they stored. Each is
+        settled as by SettlePayment, and answered singly: in any order, in as many answers as it takes.
+
+        The switch works a few messages of a stream at once and reads no further until one is answered.
+        When the caller has ended his side and all is answered, the switch ends the call. After a line
+        that broke, whatever was not answered is sent again: the same request_id with the same content
+        gets the first answer.
+
+        An error of one payment does not end the stream. These end it, after what was read before was
+        answered: FIELD_INVALID (a message without payments, or with too many). And at once:
+        CERTIFICATE_REFUSED (also when the caller is revoked meanwhile), CALLER_NOT_PERMITTED.
+        Errors: FIELD_INVALID, CERTIFICATE_REFUSED, CALLER_NOT_PERMITTED.
         """
 
 def add_PaymentServiceServicer_to_server(servicer: PaymentServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

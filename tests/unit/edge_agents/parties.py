@@ -208,6 +208,9 @@ class Switch(PaymentServiceServicer):
         if receipt is None:
             self.followers.clear()
 
+    async def SubmitBatch(self, requests: object, context: Context) -> None:  # type: ignore[override]
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "these terminals ask singly")
+
 
 @asynccontextmanager
 async def serve(switch: Switch) -> AsyncIterator[grpc.aio.Channel]:

@@ -8,7 +8,13 @@ import grpc
 import grpc.aio
 import pytest
 
-from kessai.channel import CHANNEL_OPTIONS, MAX_REQUEST_BYTES, SERVER_OPTIONS, open_channel
+from kessai.channel import (
+    CHANNEL_OPTIONS,
+    MAX_REQUEST_BYTES,
+    PAIRING_OPTIONS,
+    SERVER_OPTIONS,
+    open_channel,
+)
 from kessai.v1.payment_pb2 import SettlePaymentRequest
 from kessai.v1.payment_pb2_grpc import PaymentServiceStub
 from tests.unit.server.ports import serving
@@ -22,6 +28,12 @@ def test_the_switch_allows_the_pings_that_devices_send() -> None:
     allowed_ms = server["grpc.http2.min_recv_ping_interval_without_data_ms"]
     assert allowed_ms < channel["grpc.keepalive_time_ms"]
     assert server["grpc.keepalive_permit_without_calls"] == 1
+
+
+def test_a_device_that_is_not_paired_yet_may_send_less() -> None:
+    """It has shown no certificate, and has little to say."""
+    size = "grpc.max_receive_message_length"
+    assert dict(PAIRING_OPTIONS)[size] == 64 * 1024 < dict(SERVER_OPTIONS)[size]
 
 
 async def test_a_message_has_a_largest_size(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from grpc_reflection.v1alpha import reflection
 from prometheus_client import CollectorRegistry
 
 from kessai.account_number import make_account
-from kessai.channel import SERVER_OPTIONS
+from kessai.channel import PAIRING_OPTIONS, SERVER_OPTIONS
 from kessai.device_identity import DeviceIdentity
 from kessai.enrollment.tls_key import key_pem
 from kessai.pairing_code import PairingCode
@@ -156,12 +156,11 @@ async def serving(
     errors = ErrorTranslation(os.urandom)
     guard = Guard(Callers(switch.authority, switch.clock), switch.directory)
     certificate = ServerCertificate(switch.authority, hosts, switch.clock)
-    options = list(SERVER_OPTIONS)
     main = grpc.aio.server(
-        interceptors=[main_port(switch.telemetry, errors, guard)], options=options
+        interceptors=[main_port(switch.telemetry, errors, guard)], options=list(SERVER_OPTIONS)
     )
     pairing = grpc.aio.server(
-        interceptors=[pairing_port(switch.telemetry, errors)], options=options
+        interceptors=[pairing_port(switch.telemetry, errors)], options=list(PAIRING_OPTIONS)
     )
     main_number = main.add_secure_port("127.0.0.1:0", certificate.main_port())
     pairing_number = pairing.add_secure_port("127.0.0.1:0", certificate.pairing_port())

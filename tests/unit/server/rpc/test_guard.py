@@ -282,8 +282,9 @@ ANYONE = {
     "/grpc.health.v1.Health/Watch",
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
 }
-AGENTS = {f"PaymentService/{name}" for name in ("SettlePayment", "GetPayment", "FollowPayments")}
-PHONES = AGENTS | {
+DIRECT = {f"PaymentService/{name}" for name in ("SettlePayment", "GetPayment", "FollowPayments")}
+AGENTS = DIRECT | {"PaymentService/SubmitBatch"}
+PHONES = DIRECT | {
     "AccountService/GetAccount",
     "AccountService/ListEntries",
     "HolderService/IssueCredential",

@@ -14,7 +14,7 @@ import pytest
 from cryptography import x509
 
 from kessai.account_number import format_account
-from kessai.channel import open_channel
+from kessai.channel import MAX_REQUEST_BYTES, open_channel
 from kessai.v1 import account_pb2, payment_pb2
 from kessai.v1 import decline_pb2 as d
 from kessai.v1.account_pb2_grpc import AccountServiceStub
@@ -151,7 +151,7 @@ async def test_garbage_in_the_documents_is_a_decline(tmp_path: Path) -> None:
 async def test_a_message_that_is_too_large_is_refused(tmp_path: Path) -> None:
     async with till(tmp_path) as at:
         message = at.pay()
-        message.sealed_authorization.ciphertext = bytes(64 * 1024)
+        message.sealed_authorization.ciphertext = bytes(MAX_REQUEST_BYTES)
         with pytest.raises(grpc.aio.AioRpcError) as error:
             await at.settle(message)
         assert error.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED

@@ -74,6 +74,49 @@ async def test_work_that_fails_fails_its_group_and_no_other() -> None:
     lane.close()
 
 
+async def test_jobs_of_one_hand_over_are_answered_together() -> None:
+    """In order, with the exception of one among them, beside a job that came alone."""
+    gate = Gate()
+    lane = await busy_lane(gate)
+    together, alone, none = lane.submit_all([1, 13, 2]), lane.submit(7), lane.submit_all([])
+    gate.open.set()
+    async with asyncio.timeout(LIMIT_S):
+        first, second, third = await together
+        assert (first, third, await alone, await none) == (2, 4, 14, [])
+    assert isinstance(second, ValueError)
+    assert gate.groups == [[0], [1, 13, 2, 7]]
+    lane.close()
+
+
+async def test_a_hand_over_for_which_there_is_no_room_is_refused_as_a_whole() -> None:
+    """What waits is counted by jobs, however many come at once."""
+    gate = Gate()
+    lane = await busy_lane(gate, waiting_limit=3)
+    with pytest.raises(LaneFull):
+        lane.submit_all([1, 2, 3, 4])
+    together = lane.submit_all([1, 2])
+    with pytest.raises(LaneFull):
+        lane.submit_all([3, 4])
+    alone = lane.submit(3)
+    with pytest.raises(LaneFull):
+        lane.submit(4)
+    gate.open.set()
+    async with asyncio.timeout(LIMIT_S):
+        assert [*await together, await alone] == [2, 4, 6]
+        assert list(await lane.submit_all([4, 5, 6])) == [8, 10, 12]
+    lane.close()
+
+
+async def test_work_that_fails_is_the_answer_of_each_job_of_a_hand_over() -> None:
+    gate = Gate()
+    gate.open.set()
+    lane = Lane[int, int]("test", gate.work)
+    async with asyncio.timeout(LIMIT_S):
+        answers = await lane.submit_all([1, 666])
+    assert [type(answer) for answer in answers] == [ArithmeticError, ArithmeticError]
+    lane.close()
+
+
 async def test_a_full_lane_takes_no_more() -> None:
     gate = Gate()
     lane = await busy_lane(gate, waiting_limit=3)
