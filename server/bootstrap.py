@@ -1,6 +1,6 @@
 """The composition root: puts a switch together from its data folder, and starts and stops it.
 
-What it is made of can be read here from top to bottom; nothing else wires anything.
+What it is made of can be read here and in `services`; nothing else wires anything.
 """
 
 from __future__ import annotations
@@ -9,87 +9,45 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from wsgiref.simple_server import WSGIServer
 
 import grpc
 import grpc.aio
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
-from prometheus_client import GC_COLLECTOR, PROCESS_COLLECTOR, CollectorRegistry, start_http_server
+from grpc_health.v1 import health, health_pb2
 
 from kessai.channel import PAIRING_OPTIONS, SERVER_OPTIONS
 from kessai.complaint import Complaint
-from kessai.v1 import account_pb2, device_pb2, fare_pb2, holder_pb2, payment_pb2, ticket_pb2
-from kessai.v1.account_pb2_grpc import add_AccountServiceServicer_to_server
-from kessai.v1.device_pb2_grpc import (
-    add_DeviceServiceServicer_to_server,
-    add_EnrollmentServiceServicer_to_server,
-)
-from kessai.v1.fare_pb2_grpc import add_FareServiceServicer_to_server
-from kessai.v1.holder_pb2_grpc import add_HolderServiceServicer_to_server
-from kessai.v1.payment_pb2_grpc import add_PaymentServiceServicer_to_server
-from kessai.v1.ticket_pb2_grpc import add_TicketServiceServicer_to_server
 from server import data_folder
 from server.config import ServerConfig
 from server.identity.authority import Authority
 from server.identity.callers import Callers
 from server.identity.deny_list import DenyList
-from server.identity.enrollment import Enrollment
-from server.identity.fleet import Fleet
 from server.identity.holders import Holders
 from server.identity.keyring import Keyring
-from server.identity.merchants import Merchants
-from server.identity.pairing import PairingDesk
-from server.identity.trust import trust_bundle
-from server.rpc.account_servicer import AccountServicer
+from server.metrics_port import MetricsPort
 from server.rpc.credentials import ServerCertificate
-from server.rpc.device_servicer import DeviceServicer
-from server.rpc.enrollment_servicer import EnrollmentServicer
 from server.rpc.errors import ErrorTranslation
-from server.rpc.fare_servicer import FareServicer
 from server.rpc.guard import Guard
-from server.rpc.holder_servicer import HolderServicer
 from server.rpc.interceptors import main_port, pairing_port
-from server.rpc.payment_servicer import PaymentServicer
 from server.rpc.telemetry import Telemetry
-from server.rpc.ticket_servicer import TicketServicer
+from server.services import MAIN_SERVICES, Parts, add_health, add_services
 from server.shards.deny_book import DenyBook
 from server.shards.directory import Directory
 from server.shards.holder_book import HolderBook
 from server.shards.router import Shards, open_shards
 from server.shards.settlement_log import LogRow
 from server.shards.ticket_offers import TicketOffers
-from server.switch.accounts import Accounts
-from server.switch.busy_payees import BusyPayees
 from server.switch.depositor import Depositor
 from server.switch.followers import Followers
 from server.switch.hold_expiry import HoldExpiry
 from server.switch.merge import Merge
-from server.switch.offer_desk import OfferDesk
 from server.switch.outcomes import Outcomes
 from server.switch.receipts import Receipts
 from server.switch.register_purchase import RegisterPurchase
 from server.switch.settle import Settle
-from server.switch.submit_batch import SubmitBatch
 from server.switch.ticket_sales import TicketSales
-from server.switch.ticket_uses import TicketUses
-from server.switch.travel import Travel
 
-MAIN_SERVICES = tuple(
-    module.DESCRIPTOR.services_by_name[name].full_name
-    for module, name in (
-        (payment_pb2, "PaymentService"),
-        (account_pb2, "AccountService"),
-        (device_pb2, "DeviceService"),
-        (holder_pb2, "HolderService"),
-        (fare_pb2, "FareService"),
-        (ticket_pb2, "TicketService"),
-    )
-)
 # Health watchers get their last message before their streams are cut.
 STREAM_FAREWELL_S = 0.05
-
-PAIRING_SERVICE = device_pb2.DESCRIPTOR.services_by_name["EnrollmentService"].full_name
 
 
 class Switch:
@@ -127,8 +85,7 @@ class Switch:
         self._purchases = self._open_purchases()
         self._guard = Guard(Callers(self._authority, now_us), self._directory)
         self._health = health.aio.HealthServicer()
-        self._registry = CollectorRegistry()
-        self._metrics: WSGIServer | None = None
+        self._metrics = MetricsPort()
         self._servers: list[grpc.aio.Server] = []
 
     async def start(self) -> data_folder.Running:
@@ -137,7 +94,7 @@ class Switch:
         self._depositor.start()
         self._holds.start()
         self._merge.start()
-        telemetry, errors = Telemetry(self._registry), ErrorTranslation(self._random_bytes)
+        telemetry, errors = Telemetry(self._metrics.registry), ErrorTranslation(self._random_bytes)
         guard = self._guard
         certificate = ServerCertificate(self._authority, self._config.hosts, self._now_us)
         main = grpc.aio.server(
@@ -151,8 +108,9 @@ class Switch:
         pairing_address = self._bind(
             pairing, self._config.pairing_listen, certificate.pairing_port()
         )
-        self._add_services(main, pairing, address, pairing_address)
-        metrics_address = self._serve_metrics()
+        add_services(main, pairing, self._parts(), address, pairing_address)
+        add_health(main, self._health)
+        metrics_address = self._metrics.serve(self._config.metrics_listen)
         for server in self._servers:
             await server.start()
         for service in ("", *MAIN_SERVICES):
@@ -175,9 +133,7 @@ class Switch:
         self._purchases.close()
         self._shards.close()
         self._directory.close()
-        if self._metrics is not None:
-            self._metrics.shutdown()
-            self._metrics.server_close()
+        self._metrics.close()
         self._lock.release()
 
     def _open_shards(self) -> Shards:
@@ -191,48 +147,6 @@ class Switch:
     def _on_written(self, shard: int, rows: Sequence[LogRow]) -> None:
         self._followers.on_written(shard, rows)
 
-    def _add_services(
-        self, main: grpc.aio.Server, pairing: grpc.aio.Server, address: str, pairing_address: str
-    ) -> None:
-        directory, authority, keyring = self._directory, self._authority, self._keyring
-        merchants = Merchants(directory, keyring)
-        desk = PairingDesk(directory, keyring, self._now_us)
-        enrollment = Enrollment(directory, authority, merchants, desk, self._holders, self._now_us)
-        fleet = Fleet(directory, self._holders, self._now_us)
-        submit_batch = SubmitBatch(self._purchases, self._settle, directory)
-        payments = PaymentServicer(
-            self._purchases, self._outcomes, self._followers, self._tickets, submit_batch
-        )
-        add_PaymentServiceServicer_to_server(payments, main)
-        accounts = Accounts(self._shards, self._settle)
-        busy_payees = BusyPayees(self._shards, self._settle)
-        servicer = AccountServicer(accounts, busy_payees, self._merge)
-        add_AccountServiceServicer_to_server(servicer, main)
-        devices = DeviceServicer(
-            merchants,
-            desk,
-            enrollment,
-            fleet,
-            accounts.find,
-            pairing_address,
-            authority.root_fingerprint,
-        )
-        add_DeviceServiceServicer_to_server(devices, main)
-        holders = HolderServicer(self._holders, accounts.find, self._config.offline_limit_minor)
-        add_HolderServiceServicer_to_server(holders, main)
-        public_key = keyring.signing_key.public_key()
-        travel = Travel(self._shards, directory, self._holders, public_key, self._now_us)
-        add_FareServiceServicer_to_server(FareServicer(travel), main)
-        add_TicketServiceServicer_to_server(self._ticket_servicer(), main)
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, main)
-        reflection.enable_server_reflection(
-            (*MAIN_SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), main
-        )
-        enroll = EnrollmentServicer(
-            enrollment, trust_bundle(authority, keyring), authority.domain, address
-        )
-        add_EnrollmentServiceServicer_to_server(enroll, pairing)
-
     def _open_purchases(self) -> RegisterPurchase:
         key, directory = self._keyring.signing_key, self._directory
         receipts = Receipts(key)
@@ -244,12 +158,24 @@ class Switch:
             self._shards, self._settle, receipts, directory, sealing_key, self._tickets
         )
 
-    def _ticket_servicer(self) -> TicketServicer:
-        directory, switch_key = self._directory, self._keyring.signing_key.public_key()
-        uses = TicketUses(
-            self._tickets, self._shards, self._settle, directory, self._deny_list, switch_key
+    def _parts(self) -> Parts:
+        return Parts(
+            self._config,
+            self._authority,
+            self._keyring,
+            self._directory,
+            self._deny_list,
+            self._holders,
+            self._shards,
+            self._settle,
+            self._merge,
+            self._purchases,
+            self._outcomes,
+            self._followers,
+            self._tickets,
+            self._offers,
+            self._now_us,
         )
-        return TicketServicer(OfferDesk(directory, self._offers), uses)
 
     def _bind(
         self, server: grpc.aio.Server, listen: str, credentials: grpc.ServerCredentials
@@ -262,18 +188,3 @@ class Switch:
                 "not this machine's. No money was moved. Change kessai.toml or stop the other one."
             ) from None
         return f"{self._config.public_host}:{port}"
-
-    def _serve_metrics(self) -> str:
-        if not self._config.metrics_listen:
-            return ""
-        for collector in (PROCESS_COLLECTOR, GC_COLLECTOR):
-            self._registry.register(collector)
-        host, _, port = self._config.metrics_listen.rpartition(":")
-        try:
-            self._metrics, _ = start_http_server(int(port), host, self._registry)
-        except OSError as error:
-            raise Complaint(
-                f"the metrics port {self._config.metrics_listen} cannot be listened on "
-                f"({error.strerror}). Change metrics_listen in kessai.toml."
-            ) from None
-        return f"{host}:{self._metrics.server_port}"

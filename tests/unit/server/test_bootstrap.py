@@ -17,7 +17,8 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from kessai.complaint import Complaint
 from kessai.v1 import account_pb2
 from kessai.v1.account_pb2_grpc import AccountServiceStub
-from server.bootstrap import MAIN_SERVICES, Switch
+from server.bootstrap import Switch
+from server.services import MAIN_SERVICES
 from server.shards.router import shard_path
 from tests.unit.server.switch.in_process import (
     CONFIG,

@@ -1,0 +1,174 @@
+"""The services of both ports: which servicer answers what, and what each is made of.
+
+Used by `bootstrap`, which makes the parts that live as long as the switch. A new service is added
+here, and its methods to `server/identity/permissions.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import grpc.aio
+from grpc_health.v1 import health, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from kessai.v1 import account_pb2, device_pb2, fare_pb2, holder_pb2, payment_pb2, ticket_pb2
+from kessai.v1.account_pb2_grpc import add_AccountServiceServicer_to_server
+from kessai.v1.device_pb2_grpc import (
+    add_DeviceServiceServicer_to_server,
+    add_EnrollmentServiceServicer_to_server,
+)
+from kessai.v1.fare_pb2_grpc import add_FareServiceServicer_to_server
+from kessai.v1.holder_pb2_grpc import add_HolderServiceServicer_to_server
+from kessai.v1.payment_pb2_grpc import add_PaymentServiceServicer_to_server
+from kessai.v1.ticket_pb2_grpc import add_TicketServiceServicer_to_server
+from server.config import ServerConfig
+from server.identity.authority import Authority
+from server.identity.deny_list import DenyList
+from server.identity.enrollment import Enrollment
+from server.identity.fleet import Fleet
+from server.identity.holders import Holders
+from server.identity.keyring import Keyring
+from server.identity.merchants import Merchants
+from server.identity.pairing import PairingDesk
+from server.identity.trust import trust_bundle
+from server.rpc.account_servicer import AccountServicer
+from server.rpc.device_servicer import DeviceServicer
+from server.rpc.enrollment_servicer import EnrollmentServicer
+from server.rpc.fare_servicer import FareServicer
+from server.rpc.holder_servicer import HolderServicer
+from server.rpc.payment_servicer import PaymentServicer
+from server.rpc.ticket_servicer import TicketServicer
+from server.shards.directory import Directory
+from server.shards.router import Shards
+from server.shards.ticket_offers import TicketOffers
+from server.switch.accounts import Accounts
+from server.switch.busy_payees import BusyPayees
+from server.switch.followers import Followers
+from server.switch.merge import Merge
+from server.switch.offer_desk import OfferDesk
+from server.switch.outcomes import Outcomes
+from server.switch.register_purchase import RegisterPurchase
+from server.switch.settle import Settle
+from server.switch.submit_batch import SubmitBatch
+from server.switch.ticket_sales import TicketSales
+from server.switch.ticket_uses import TicketUses
+from server.switch.travel import Travel
+
+MAIN_SERVICES = tuple(
+    module.DESCRIPTOR.services_by_name[name].full_name
+    for module, name in (
+        (payment_pb2, "PaymentService"),
+        (account_pb2, "AccountService"),
+        (device_pb2, "DeviceService"),
+        (holder_pb2, "HolderService"),
+        (fare_pb2, "FareService"),
+        (ticket_pb2, "TicketService"),
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What lives as long as the switch, and services are made of."""
+
+    config: ServerConfig
+    authority: Authority
+    keyring: Keyring
+    directory: Directory
+    deny_list: DenyList
+    holders: Holders
+    shards: Shards
+    settle: Settle
+    merge: Merge
+    purchases: RegisterPurchase
+    outcomes: Outcomes
+    followers: Followers
+    tickets: TicketSales
+    offers: TicketOffers
+    now_us: Callable[[], int]
+
+
+def add_services(
+    main: grpc.aio.Server,
+    pairing: grpc.aio.Server,
+    parts: Parts,
+    address: str,
+    pairing_address: str,
+) -> None:
+    """Add what is served to callers with a certificate, and to devices that have none yet.
+
+    The addresses are host:port of both ports, as devices reach them.
+    """
+    accounts = Accounts(parts.shards, parts.settle)
+    _add_payments(main, parts)
+    _add_accounts(main, parts, accounts)
+    _add_devices(main, pairing, parts, accounts, address, pairing_address)
+    holders = HolderServicer(parts.holders, accounts.find, parts.config.offline_limit_minor)
+    add_HolderServiceServicer_to_server(holders, main)
+    _add_travel(main, parts)
+    _add_tickets(main, parts)
+
+
+def add_health(main: grpc.aio.Server, servicer: health.aio.HealthServicer) -> None:
+    """Add health and reflection, for whoever has a certificate."""
+    health_pb2_grpc.add_HealthServicer_to_server(servicer, main)
+    names = (*MAIN_SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME)
+    reflection.enable_server_reflection(names, main)
+
+
+def _add_payments(main: grpc.aio.Server, parts: Parts) -> None:
+    submit_batch = SubmitBatch(parts.purchases, parts.settle, parts.directory)
+    payments = PaymentServicer(
+        parts.purchases, parts.outcomes, parts.followers, parts.tickets, submit_batch
+    )
+    add_PaymentServiceServicer_to_server(payments, main)
+
+
+def _add_accounts(main: grpc.aio.Server, parts: Parts, accounts: Accounts) -> None:
+    busy_payees = BusyPayees(parts.shards, parts.settle)
+    servicer = AccountServicer(accounts, busy_payees, parts.merge)
+    add_AccountServiceServicer_to_server(servicer, main)
+
+
+def _add_devices(
+    main: grpc.aio.Server,
+    pairing: grpc.aio.Server,
+    parts: Parts,
+    accounts: Accounts,
+    address: str,
+    pairing_address: str,
+) -> None:
+    directory, authority, now_us = parts.directory, parts.authority, parts.now_us
+    merchants = Merchants(directory, parts.keyring)
+    desk = PairingDesk(directory, parts.keyring, now_us)
+    enrollment = Enrollment(directory, authority, merchants, desk, parts.holders, now_us)
+    devices = DeviceServicer(
+        merchants,
+        desk,
+        enrollment,
+        Fleet(directory, parts.holders, now_us),
+        accounts.find,
+        pairing_address,
+        authority.root_fingerprint,
+    )
+    add_DeviceServiceServicer_to_server(devices, main)
+    bundle = trust_bundle(authority, parts.keyring)
+    enroll = EnrollmentServicer(enrollment, bundle, authority.domain, address)
+    add_EnrollmentServiceServicer_to_server(enroll, pairing)
+
+
+def _add_travel(main: grpc.aio.Server, parts: Parts) -> None:
+    switch_key = parts.keyring.signing_key.public_key()
+    travel = Travel(parts.shards, parts.directory, parts.holders, switch_key, parts.now_us)
+    add_FareServiceServicer_to_server(FareServicer(travel), main)
+
+
+def _add_tickets(main: grpc.aio.Server, parts: Parts) -> None:
+    switch_key = parts.keyring.signing_key.public_key()
+    uses = TicketUses(
+        parts.tickets, parts.shards, parts.settle, parts.directory, parts.deny_list, switch_key
+    )
+    desk = OfferDesk(parts.directory, parts.offers)
+    add_TicketServiceServicer_to_server(TicketServicer(desk, uses), main)
