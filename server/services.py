@@ -13,13 +13,22 @@ import grpc.aio
 from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from kessai.v1 import account_pb2, device_pb2, fare_pb2, holder_pb2, payment_pb2, ticket_pb2
+from kessai.v1 import (
+    account_pb2,
+    device_pb2,
+    fare_pb2,
+    fleet_pb2,
+    holder_pb2,
+    payment_pb2,
+    ticket_pb2,
+)
 from kessai.v1.account_pb2_grpc import add_AccountServiceServicer_to_server
 from kessai.v1.device_pb2_grpc import (
     add_DeviceServiceServicer_to_server,
     add_EnrollmentServiceServicer_to_server,
 )
 from kessai.v1.fare_pb2_grpc import add_FareServiceServicer_to_server
+from kessai.v1.fleet_pb2_grpc import add_FleetServiceServicer_to_server
 from kessai.v1.holder_pb2_grpc import add_HolderServiceServicer_to_server
 from kessai.v1.payment_pb2_grpc import add_PaymentServiceServicer_to_server
 from kessai.v1.ticket_pb2_grpc import add_TicketServiceServicer_to_server
@@ -37,10 +46,12 @@ from server.rpc.account_servicer import AccountServicer
 from server.rpc.device_servicer import DeviceServicer
 from server.rpc.enrollment_servicer import EnrollmentServicer
 from server.rpc.fare_servicer import FareServicer
+from server.rpc.fleet_servicer import FleetServicer
 from server.rpc.holder_servicer import HolderServicer
 from server.rpc.payment_servicer import PaymentServicer
 from server.rpc.ticket_servicer import TicketServicer
 from server.shards.directory import Directory
+from server.shards.fleet_book import FleetBook
 from server.shards.router import Shards
 from server.shards.ticket_offers import TicketOffers
 from server.switch.accounts import Accounts
@@ -62,6 +73,7 @@ MAIN_SERVICES = tuple(
         (payment_pb2, "PaymentService"),
         (account_pb2, "AccountService"),
         (device_pb2, "DeviceService"),
+        (fleet_pb2, "FleetService"),
         (holder_pb2, "HolderService"),
         (fare_pb2, "FareService"),
         (ticket_pb2, "TicketService"),
@@ -144,11 +156,13 @@ def _add_devices(
     merchants = Merchants(directory, parts.keyring)
     desk = PairingDesk(directory, parts.keyring, now_us)
     enrollment = Enrollment(directory, authority, merchants, desk, parts.holders, now_us)
+    fleet = Fleet(directory, FleetBook(directory.file), parts.holders, now_us)
+    add_FleetServiceServicer_to_server(FleetServicer(fleet, parts.deny_list), main)
     devices = DeviceServicer(
         merchants,
         desk,
         enrollment,
-        Fleet(directory, parts.holders, now_us),
+        fleet,
         accounts.find,
         pairing_address,
         authority.root_fingerprint,

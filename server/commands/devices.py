@@ -1,15 +1,13 @@
-"""`kessai device`: pairing, listing and revoking devices."""
+"""`kessai device`: pairing, listing, configuring and revoking devices."""
 
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from typing import Annotated
 
 import grpc.aio
 import segno
 import typer
-from google.protobuf.timestamp_pb2 import Timestamp
 from rich.console import Console
 from rich.table import Table
 
@@ -18,6 +16,7 @@ from kessai.v1 import device_pb2 as pb
 from kessai.v1.device_pb2_grpc import DeviceServiceStub
 from kessai.v1.holder_pb2 import SetRiderCategoryRequest
 from kessai.v1.holder_pb2_grpc import HolderServiceStub
+from server.commands import fleet
 from server.commands.operator_line import DEADLINE_S, call, fresh_request_id
 from server.commands.options import Data, Identity
 
@@ -29,6 +28,11 @@ device = typer.Typer(
 )
 
 _out = Console(highlight=False)
+
+
+device.command("show")(fleet.show_device)
+device.command("config")(fleet.configure_device)
+device.command("settings")(fleet.list_settings)
 
 
 @device.command("pair")
@@ -59,7 +63,9 @@ def pair_device(
     segno.make(response.pairing_uri, error="l").terminal(compact=True)
     _out.print(f"Code for {path}: [bold]{response.pairing_code}[/]")
     _out.print(response.pairing_uri, soft_wrap=True)
-    _out.print(f"[dim]good for one device until {_time(response.expire_time)}, five tries[/]")
+    _out.print(
+        f"[dim]good for one device until {fleet.moment(response.expire_time)}, five tries[/]"
+    )
 
 
 @device.command("list")
@@ -78,16 +84,18 @@ def list_devices(data: Data = None, identity: Identity = None) -> None:
                 return devices
 
     table = Table(box=None)
-    for column in ("device", "paired", "certificate until", "software", "state"):
+    for column in ("device", "line", "waiting", "reader", "software", "certificate until", ""):
         table.add_column(column)
     for entry in call(data, identity, all_devices):
         revoked = entry.HasField("revoke_time")
         table.add_row(
             entry.device,
-            _time(entry.enroll_time),
-            _time(entry.certificate_expire_time),
-            entry.software_version,
-            f"[red]revoked {_time(entry.revoke_time)}[/]" if revoked else "[green]good[/]",
+            fleet.touch(entry.state),
+            fleet.queue(entry.state),
+            fleet.reader(entry.state),
+            entry.state.report.software_version or entry.software_version,
+            fleet.moment(entry.certificate_expire_time),
+            f"[red]revoked {fleet.moment(entry.revoke_time)}[/]" if revoked else "[green]good[/]",
         )
     _out.print(table)
 
@@ -144,8 +152,3 @@ def _pairing(path: str, accounts: list[str]) -> pb.CreatePairingCodeRequest:
                 f'"{path}" is no device: say agent/<merchant>/<terminal> or phone/<wallet>/<phone>'
             )
     return request
-
-
-def _time(moment: Timestamp) -> str:
-    seconds = moment.ToMicroseconds() / 1_000_000
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M")

@@ -1,39 +1,135 @@
-"""The fleet: which devices there are, and how one is revoked."""
+"""The fleet: which devices there are, how they are, how they are configured, how one is revoked."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
-from kessai.identity_path import IdentityError, parse_device
+from kessai.device_settings import SettingError, check_setting
+from kessai.identity_path import AGENT, IdentityError, parse_device
+from kessai.money import Money, MoneyError
+from kessai.v1.fleet_pb2 import DeviceConfig, DeviceReport, DeviceSetting, DeviceState
 from server.domain.directory import Device
 from server.identity.holders import Holders
 from server.identity.refusals import FieldRefused, Unknown
 from server.shards.directory import Directory
+from server.shards.fleet_book import FleetBook
+
+MAX_SOFTWARE_VERSION, MAX_STATE = 80, 120
 
 
 class Fleet:
-    """Lists and revokes devices."""
+    """Lists, hears, configures and revokes devices. Methods may run in any thread."""
 
-    def __init__(self, directory: Directory, holders: Holders, now_us: Callable[[], int]) -> None:
-        self._directory, self._holders = directory, holders
+    def __init__(
+        self, directory: Directory, book: FleetBook, holders: Holders, now_us: Callable[[], int]
+    ) -> None:
+        self._directory, self._book, self._holders = directory, book, holders
         self._now_us = now_us
+        self._attached: Counter[str] = Counter()
+        self._listeners: set[Callable[[], None]] = set()
 
     def revoke(self, device: str) -> None:
         """Revoke a device's certificates, keys and unused pairing codes; again is no error.
 
         FieldRefused if it is no path of a device, Unknown if there is none such.
         """
-        try:
-            parse_device(device)
-        except IdentityError as error:
-            raise FieldRefused("device", str(error)) from None
+        _check_path(device)
         # First what others trust without asking: after a crash in between, revoking again ends it.
         self._holders.take_back(device)
         if not self._directory.revoke(device, self._now_us()):
-            raise Unknown(f'there is no device "{device}"')
+            raise _unknown(device)
 
     def page(self, after: str, size: int) -> tuple[list[Device], str]:
         """List devices by path, and the path to go on after; "" at the end."""
         devices = self._directory.devices(after, size + 1)
         more = len(devices) > size
         return devices[:size], devices[size - 1].device if more else ""
+
+    @contextmanager
+    def attached(self, device: str) -> Iterator[None]:
+        """Count a device as in touch meanwhile."""
+        self._attached[device] += 1
+        try:
+            yield
+        finally:
+            self._attached[device] -= 1
+
+    def hear(self, device: str, report: DeviceReport) -> None:
+        """Keep what a device says of itself; FieldRefused if it makes no sense."""
+        _check_report(report)
+        self._book.keep_report(device, self._now_us(), report.SerializeToString())
+
+    def state(self, device: str) -> DeviceState:
+        """Tell how a device is; of one that never said anything, only its configuration."""
+        state = DeviceState(attached=self._attached[device] > 0, config=self.config(device))
+        heard = self._book.report(device)
+        if heard is not None:
+            state.last_seen_time.FromMicroseconds(heard[0])
+            state.report.ParseFromString(heard[1])
+        return state
+
+    def known_state(self, device: str) -> DeviceState:
+        """Tell how a device of the fleet is; FieldRefused, Unknown."""
+        self._require(device)
+        return self.state(device)
+
+    def config(self, device: str) -> DeviceConfig:
+        """Tell how a device is configured from afar."""
+        version, settings = self._book.settings(device)
+        listed = [DeviceSetting(key=key, value=value) for key, value in settings.items()]
+        return DeviceConfig(version=version, settings=listed)
+
+    def configure(self, device: str, settings: Mapping[str, int]) -> DeviceConfig:
+        """Change settings of a terminal, and have it told; what stands now comes back.
+
+        FieldRefused for a setting or a value that there is not, Unknown.
+        """
+        self._require(device)
+        if parse_device(device)[0] != AGENT:
+            raise FieldRefused("device", "only terminals have settings")
+        for key, value in settings.items():
+            try:
+                check_setting(key, value)
+            except SettingError as error:
+                raise FieldRefused("settings", str(error)) from None
+        self._book.put_settings(device, settings)
+        for listener in tuple(self._listeners):
+            listener()
+        return self.config(device)
+
+    def listen(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Have a listener called, from any thread, after a configuration changed; gives its end."""
+        self._listeners.add(listener)
+        return lambda: self._listeners.discard(listener)
+
+    def _require(self, device: str) -> None:
+        _check_path(device)
+        if self._directory.device(device) is None:
+            raise _unknown(device)
+
+
+def _check_path(device: str) -> None:
+    try:
+        parse_device(device)
+    except IdentityError as error:
+        raise FieldRefused("device", str(error)) from None
+
+
+def _check_report(report: DeviceReport) -> None:
+    if len(report.software_version) > MAX_SOFTWARE_VERSION:
+        raise FieldRefused("report.software_version", f"over {MAX_SOFTWARE_VERSION} characters")
+    if len(report.state) > MAX_STATE:
+        raise FieldRefused("report.state", f"over {MAX_STATE} characters")
+    if report.waiting_payments < 0:
+        raise FieldRefused("report.waiting_payments", "must not be negative")
+    if report.HasField("waiting_total"):
+        try:
+            Money.from_proto(report.waiting_total)
+        except MoneyError as error:
+            raise FieldRefused("report.waiting_total", str(error)) from None
+
+
+def _unknown(device: str) -> Unknown:
+    return Unknown(f'there is no device "{device}"')

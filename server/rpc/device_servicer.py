@@ -114,9 +114,10 @@ class DeviceServicer(DeviceServiceServicer):
         """List the devices by path: FIELD_INVALID."""
         size = fields.page_size(request.page_size, USUAL_PAGE, MAX_PAGE)
         devices, following = await in_thread(self._fleet.page, request.page_token, size)
-        return pb.ListDevicesResponse(
-            devices=[_device_message(device) for device in devices], next_page_token=following
-        )
+        listed = [_device_message(device) for device in devices]
+        for device in listed:
+            device.state.CopyFrom(await in_thread(self._fleet.state, device.device))
+        return pb.ListDevicesResponse(devices=listed, next_page_token=following)
 
 
 def _device_to_pair(request: pb.CreatePairingCodeRequest) -> tuple[str, tuple[int, ...]]:

@@ -101,6 +101,19 @@ CREATE TABLE ticket_offer (
     offer_id TEXT NOT NULL,
     body BLOB NOT NULL,
     PRIMARY KEY (merchant_id, offer_id)
+-- What a device last said of itself (a DeviceReport), and how it is configured from afar.
+CREATE TABLE device_report (
+    device TEXT PRIMARY KEY,
+    seen_us INTEGER NOT NULL,
+    report BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE device_setting (
+    device TEXT NOT NULL,
+    key TEXT NOT NULL,
+    value INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    PRIMARY KEY (device, key)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE setting (

@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from kessai.v1 import envelope_pb2 as _envelope_pb2
+from kessai.v1 import fleet_pb2 as _fleet_pb2
 from kessai.v1 import money_pb2 as _money_pb2
 import builtins as _builtins
 import sys
@@ -502,6 +503,7 @@ class Device(_message.Message):
     ENROLL_TIME_FIELD_NUMBER: _builtins.int
     CERTIFICATE_EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     REVOKE_TIME_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
     device: _builtins.str
     """The path of its identity."""
     software_version: _builtins.str
@@ -518,6 +520,10 @@ class Device(_message.Message):
     def revoke_time(self) -> _timestamp_pb2.Timestamp:
         """When it was revoked; absent while it is good."""
 
+    @_builtins.property
+    def state(self) -> _fleet_pb2.DeviceState:
+        """How it is, as far as the switch knows."""
+
     def __init__(
         self,
         *,
@@ -526,10 +532,11 @@ class Device(_message.Message):
         enroll_time: _timestamp_pb2.Timestamp | None = ...,
         certificate_expire_time: _timestamp_pb2.Timestamp | None = ...,
         revoke_time: _timestamp_pb2.Timestamp | None = ...,
+        state: _fleet_pb2.DeviceState | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["certificate_expire_time", b"certificate_expire_time", "enroll_time", b"enroll_time", "revoke_time", b"revoke_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["certificate_expire_time", b"certificate_expire_time", "enroll_time", b"enroll_time", "revoke_time", b"revoke_time", "state", b"state"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificate_expire_time", b"certificate_expire_time", "device", b"device", "enroll_time", b"enroll_time", "revoke_time", b"revoke_time", "software_version", b"software_version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificate_expire_time", b"certificate_expire_time", "device", b"device", "enroll_time", b"enroll_time", "revoke_time", b"revoke_time", "software_version", b"software_version", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

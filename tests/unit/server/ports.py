@@ -33,6 +33,7 @@ from kessai.v1.device_pb2_grpc import (
     add_DeviceServiceServicer_to_server,
     add_EnrollmentServiceServicer_to_server,
 )
+from kessai.v1.fleet_pb2_grpc import add_FleetServiceServicer_to_server
 from kessai.v1.holder_pb2_grpc import add_HolderServiceServicer_to_server
 from server.domain.directory import Merchant
 from server.identity.authority import Authority
@@ -53,6 +54,7 @@ from server.rpc.credentials import ServerCertificate
 from server.rpc.device_servicer import DeviceServicer
 from server.rpc.enrollment_servicer import EnrollmentServicer
 from server.rpc.errors import ErrorTranslation
+from server.rpc.fleet_servicer import FleetServicer
 from server.rpc.guard import Guard
 from server.rpc.holder_servicer import HolderServicer
 from server.rpc.interceptors import main_port, pairing_port
@@ -60,6 +62,7 @@ from server.rpc.telemetry import Telemetry
 from server.services import MAIN_SERVICES
 from server.shards.deny_book import DenyBook
 from server.shards.directory import Directory
+from server.shards.fleet_book import FleetBook
 from server.shards.holder_book import HolderBook
 
 DOMAIN = "switch.test"
@@ -101,7 +104,7 @@ class Switch:
         self.enrollment = Enrollment(
             self.directory, self.authority, self.merchants, self.desk, self.holders, self.clock
         )
-        self.fleet = Fleet(self.directory, self.holders, self.clock)
+        self.fleet = Fleet(self.directory, FleetBook(self.directory.file), self.holders, self.clock)
         self.operators = Operators(
             self.directory, self.authority, self.keyring, self.clock, os.urandom
         )
@@ -139,7 +142,7 @@ class Switch:
         )
 
 
-SERVED = ("kessai.v1.DeviceService", "kessai.v1.HolderService")
+SERVED = ("kessai.v1.DeviceService", "kessai.v1.FleetService", "kessai.v1.HolderService")
 # Services whose methods only answer here: these tests are about who may call.
 STOOD_IN: tuple[ServiceDescriptor, ...] = tuple(
     descriptor_pool.Default().FindServiceByName(name)
@@ -193,6 +196,8 @@ def _add_services(switch: Switch, main: grpc.aio.Server, pairing: grpc.aio.Serve
         switch.enrollment, trust_bundle(switch.authority, switch.keyring), DOMAIN, switch.address
     )
     add_DeviceServiceServicer_to_server(devices, main)
+    fleet = FleetServicer(switch.fleet, switch.deny_list, still_newest_s=0.2)
+    add_FleetServiceServicer_to_server(fleet, main)
     add_HolderServiceServicer_to_server(HolderServicer(switch.holders, _account, 2000), main)
     for service in STOOD_IN:
         answers: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {

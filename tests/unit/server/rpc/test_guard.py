@@ -289,6 +289,7 @@ MAY_CALL = {
         PaymentService/SettlePayment PaymentService/GetPayment PaymentService/FollowPayments
         PaymentService/SubmitBatch
         DeviceService/RenewCertificate
+        FleetService/Attach
         FareService/ConfirmTravel
         TicketService/ListTicketOffers TicketService/RedeemTickets TicketService/RefundTicket
         TicketService/GetTicket
@@ -305,6 +306,7 @@ MAY_CALL = {
         AccountService/DistributeAccount AccountService/MergeAccount
         DeviceService/CreateMerchant DeviceService/CreatePairingCode DeviceService/RevokeDevice
         DeviceService/ListDevices
+        FleetService/GetDeviceState FleetService/ConfigureDevice
         HolderService/SetRiderCategory
         TicketService/CreateTicketOffer TicketService/ListTicketOffers TicketService/RefundTicket
         TicketService/RevokeTicket TicketService/GetTicket

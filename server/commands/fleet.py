@@ -1,0 +1,122 @@
+"""`kessai device show` and `config`: how one device is, and how it is configured from afar.
+
+Mounted into `kessai device` by `server/commands/devices.py`, whose list shows the same in short.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+from google.protobuf.timestamp_pb2 import Timestamp
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from kessai.complaint import Complaint
+from kessai.device_settings import SETTINGS
+from kessai.money import Money
+from kessai.v1 import fleet_pb2 as pb
+from kessai.v1.fleet_pb2_grpc import FleetServiceStub
+from server.commands.operator_line import DEADLINE_S, call, fresh_request_id
+from server.commands.options import Data, Identity
+
+_out = Console(highlight=False)
+
+Device = Annotated[str, typer.Argument(help="The device, as kessai device list shows it.")]
+
+
+def show_device(device: Device, data: Data = None, identity: Identity = None) -> None:
+    """Show how a device is: in touch or not, its queue, its reader, its deny list and settings."""
+    request = pb.GetDeviceStateRequest(device=device)
+    answer = call(
+        data,
+        identity,
+        lambda ch: FleetServiceStub(ch).GetDeviceState(request, timeout=DEADLINE_S),
+    )
+    _out.print(_sheet(device, answer.state))
+
+
+def configure_device(
+    device: Device,
+    settings: Annotated[list[str], typer.Argument(help="KEY=NUMBER, one or more.")],
+    data: Data = None,
+    identity: Identity = None,
+) -> None:
+    """Change settings of a terminal; it hears of them at once, or when it is in touch again."""
+    request = pb.ConfigureDeviceRequest(request_id=fresh_request_id(), device=device)
+    for text in settings:
+        key, _, value = text.partition("=")
+        if not value.removeprefix("-").isdecimal():
+            raise Complaint(f'"{text}" is no setting: write KEY=NUMBER. Keys: {_keys()}')
+        request.settings.add(key=key, value=int(value))
+    answer = call(
+        data,
+        identity,
+        lambda ch: FleetServiceStub(ch).ConfigureDevice(request, timeout=DEADLINE_S),
+    )
+    _out.print(f"[green]{device} is configured[/] (version {answer.config.version})")
+
+
+def list_settings() -> None:
+    """List the settings that a terminal can be given, and what they mean."""
+    table = Table("setting", "meaning", "from", "to", box=None)
+    for key, setting in SETTINGS.items():
+        table.add_row(key, setting.meaning, f"{setting.least:,}", f"{setting.most:,}")
+    _out.print(table)
+
+
+def touch(state: pb.DeviceState) -> Text:
+    """Say in short whether a device is in touch; for the list."""
+    if state.attached:
+        return Text("in touch", style="green")
+    if not state.HasField("last_seen_time"):
+        return Text("never seen", style="dim")
+    return Text(f"away since {moment(state.last_seen_time)}", style="yellow")
+
+
+def queue(state: pb.DeviceState) -> str:
+    """Say in short what waits at a device for the switch; for the list."""
+    report = state.report
+    if not report.waiting_payments:
+        return ""
+    total = (
+        f", {Money.from_proto(report.waiting_total)}" if report.HasField("waiting_total") else ""
+    )
+    return f"{report.waiting_payments}{total}"
+
+
+def reader(state: pb.DeviceState) -> Text:
+    """Say in short how a device's reader is; for the list."""
+    match state.report.reader_state:
+        case pb.READER_STATE_READY:
+            return Text("ready", style="green")
+        case pb.READER_STATE_LOST:
+            return Text("lost", style="red")
+        case _:
+            return Text("")
+
+
+def moment(time: Timestamp) -> str:
+    """Write a time as the tables do, in UTC."""
+    seconds = time.ToMicroseconds() / 1_000_000
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M")
+
+
+def _sheet(device: str, state: pb.DeviceState) -> Table:
+    report, sheet = state.report, Table(box=None, show_header=False, title=device)
+    sheet.add_row("line", touch(state))
+    sheet.add_row("state", report.state)
+    sheet.add_row("reader", reader(state))
+    sheet.add_row("waiting", queue(state) or "nothing")
+    sheet.add_row("software", report.software_version)
+    sheet.add_row("deny list", f"version {report.deny_list_version}")
+    sheet.add_row("settings", f"version {report.config_version} of {state.config.version}")
+    for setting in state.config.settings:
+        sheet.add_row("", f"{setting.key} = {setting.value}")
+    return sheet
+
+
+def _keys() -> str:
+    return ", ".join(SETTINGS)
