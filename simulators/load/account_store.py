@@ -9,8 +9,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
-from concurrent.futures import Executor
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
+from itertools import chain
+from multiprocessing import get_context
 from pathlib import Path
 from time import perf_counter
 
@@ -21,11 +25,14 @@ from server.domain.command import ACCEPTED
 from server.domain.payment import SettlePayment
 from server.shards.router import open_shards
 from server.switch.depositor import Depositor
-from simulators.load import settlements
-from simulators.load.audit import Acknowledged
+from simulators.load import books, settlements
+from simulators.load.audit import Acknowledged, audit
+from simulators.load.books import Payees, Population
 
 # As from so many streams that each send batches of so many payments.
 STREAMS, BATCH = 32, 100
+
+PROCESSES = 2
 
 _TRIM = 0.15
 _MARGIN = 1.5
@@ -36,18 +43,32 @@ _DELIVERY_LIMIT_S = 60.0
 class AccountStore:
     """Opened and closed in a running event loop; settles prepared payments as fast as it can."""
 
-    def __init__(self, folder: Path) -> None:
-        books = data_folder.read_books(folder)
-        addresses = books.addresses(folder)
-        self.shards = open_shards(addresses, books.slots, main.now_us, self._wake)
-        self._depositor = Depositor(self.shards)
-        self._depositor.start()
+    def __init__(self, folder: Path, population: Population) -> None:
+        where = data_folder.read_books(folder)
+        addresses = where.addresses(folder)
+        self.folder, self.population = folder, population
+        self.shards = open_shards(addresses, where.slots, main.now_us, self._wake)
+        self.depositor = Depositor(self.shards)
+        self.depositor.start()
         self._per_second = _FIRST_GUESS_PER_SECOND
         self.acknowledged = Acknowledged()
 
-    async def slice(self, signers: Signers, seconds: float) -> float:
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, folder: Path, population: Population) -> AsyncIterator[AccountStore]:
+        """Open the store of a data folder; what is owed in the end is delivered first."""
+        store = cls(folder, population)
+        try:
+            yield store
+            await store.depositor.idle(_DELIVERY_LIMIT_S)
+        finally:
+            await store.depositor.close()
+            store.shards.close()
+
+    async def slice(self, signers: Signers, seconds: float, payees: Payees) -> float:
         """Settle for some seconds; settlements a second, all delivered, without the warm-up."""
-        commands = await signers.prepare(int(self._per_second * seconds * _MARGIN) + BATCH)
+        count = int(self._per_second * seconds * _MARGIN) + BATCH
+        commands = await signers.prepare(count, self.population, payees)
         batches = deque(commands[i : i + BATCH] for i in range(0, len(commands), BATCH))
         begin = perf_counter()
         counting = begin + seconds * _TRIM
@@ -61,40 +82,60 @@ class AccountStore:
 
         await asyncio.gather(*(stream() for _ in range(STREAMS)))
         # Money that is still in transit is not settled on both sides.
-        await self._depositor.idle(_DELIVERY_LIMIT_S)
+        await self.depositor.idle(_DELIVERY_LIMIT_S)
         counted = sum(payments for end, payments in done if end > counting)
         self._per_second = counted / (perf_counter() - counting)
         return self._per_second
 
-    async def close(self) -> None:
-        """Stop delivering, and close the shards."""
-        await self._depositor.close()
-        self.shards.close()
-
     async def _settle(self, batch: Sequence[SettlePayment]) -> None:
-        shards = self.shards
-        rows = await asyncio.gather(*(shards.submit(command) for command in batch))
-        for row in rows:
+        for row in await self.shards.submit_all(batch):
+            if isinstance(row, Exception):
+                raise row
             if row.decline != ACCEPTED:
                 raise Complaint(f"a settlement was declined: {name_of(row.decline)}")
             self.acknowledged.minor += row.amount
-        self.acknowledged.payments += len(rows)
+        self.acknowledged.payments += len(batch)
 
     def _wake(self, shard: int) -> None:
-        self._depositor.wake(shard)
+        self.depositor.wake(shard)
 
 
 class Signers:
-    """Processes that prepare settlements; each gets a seed of its own."""
+    """Processes that prepare settlements; each chunk has a seed of its own."""
 
-    def __init__(self, pool: Executor, processes: int, seed: int) -> None:
-        self._pool, self._processes, self._seed = pool, processes, seed
+    def __init__(self, pool: Executor, seed: int) -> None:
+        self._pool, self._seed = pool, seed
 
-    async def prepare(self, count: int) -> list[SettlePayment]:
+    @classmethod
+    @contextmanager
+    def start(cls, seed: int) -> Iterator[Signers]:
+        """Start the processes, and end them after use."""
+        context = get_context("spawn")
+        with ProcessPoolExecutor(PROCESSES, context, initializer=settlements.start) as pool:
+            yield cls(pool, seed)
+
+    async def prepare(
+        self, count: int, population: Population, payees: Payees
+    ) -> list[SettlePayment]:
         """Make so many settlements, shared out evenly."""
-        loop, share = asyncio.get_running_loop(), -(-count // self._processes)
+        loop, share = asyncio.get_running_loop(), -(-count // PROCESSES)
         chunks = []
-        for _ in range(self._processes):
+        for _ in range(PROCESSES):
             self._seed += 1
-            chunks.append(loop.run_in_executor(self._pool, settlements.prepare, share, self._seed))
+            work = partial(settlements.prepare, share, self._seed, population, payees)
+            chunks.append(loop.run_in_executor(self._pool, work))
         return [command for chunk in await asyncio.gather(*chunks) for command in chunk]
+
+    def audit(self, stores: Iterable[AccountStore]) -> None:
+        """Audit the books of closed stores, side by side; Complaint if one does not hold."""
+        audits = [self._pool.submit(audit, s.folder, s.acknowledged) for s in stores]
+        for audited in audits:
+            audited.result()
+
+
+def fill_all(folders: Mapping[Path, Population]) -> None:
+    """Open all accounts of data folders that exist."""
+    with ProcessPoolExecutor(PROCESSES, get_context("spawn"), books.die_quietly) as pool:
+        filling = [books.fill(folder, people, pool) for folder, people in folders.items()]
+        for shard in chain.from_iterable(filling):
+            shard.result()

@@ -8,13 +8,14 @@ Used by `wire.py`.
 
 from __future__ import annotations
 
-import asyncio
 import os
+import random
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import islice
 from pathlib import Path
 
 from kessai.account_number import format_account, make_account
@@ -45,15 +46,31 @@ _LEDGER = BY_CODE[CURRENCY].number
 
 @dataclass(frozen=True, slots=True)
 class Population:
-    """How many there are. Accounts belong to wallets in turn, terminals to merchants."""
+    """How many there are. Accounts belong to wallets in turn, terminals to merchants.
+
+    Every so many accounts one has money, by so many deposits; `history` gives some, by their index,
+    further ones.
+    """
 
     accounts: int
     wallets: int = 200
     merchants: int = 8
+    funded_every: int = 1
+    deposits: int = 1
+    history: Mapping[int, int] = field(default_factory=dict)
 
     def account(self, index: int) -> tuple[int, str]:
         """Give a customer's account by its index from 0, and the wallet that owns it."""
         return make_account(_CUSTOMERS_BRANCH, index + 1), wallet_name(index % self.wallets)
+
+    def payer(self, dice: random.Random) -> int:
+        """Draw the index of an account that has money, all alike."""
+        return dice.randrange(0, self.accounts, self.funded_every)
+
+    def deposits_of(self, index: int) -> int:
+        """Tell how many deposits an account gets."""
+        funded = 0 if index % self.funded_every else self.deposits
+        return funded + self.history.get(index, 0)
 
     def merchant_account(self, index: int) -> int:
         """Give a merchant's account by its index from 0."""
@@ -61,14 +78,21 @@ class Population:
 
 
 class Payees(StrEnum):
-    """How payments are spread over the payees."""
+    """How payments are spread over the payees: evenly, by rank, or all to the first."""
 
     UNIFORM = "uniform"
     ZIPF = "zipf"
+    ONE = "one"
 
     def weight(self, rank: int) -> float:
-        """Give the weight of the payee of a rank from 0: all alike, or 1/(rank + 1)."""
-        return 1.0 if self is Payees.UNIFORM else 1 / (rank + 1)
+        """Give the weight of the payee of a rank from 0; Zipf's is 1/(rank + 1)."""
+        match self:
+            case Payees.UNIFORM:
+                return 1.0
+            case Payees.ZIPF:
+                return 1 / (rank + 1)
+            case Payees.ONE:
+                return float(rank == 0)
 
 
 def wallet_name(index: int) -> str:
@@ -110,36 +134,30 @@ def _fill_shard(folder: Path, number: int, population: Population) -> None:
     shard = Shard(
         place, address.open_store(), address.open_reader(), _an_hour_ago, lambda shard: None
     )
+    commands = _commands(place, population)
     try:
-        asyncio.run(_submit(shard, _commands(place, population)))
+        while group := list(islice(commands, _AT_ONCE)):
+            shard.write(group)
     finally:
         shard.close()
 
 
-async def _submit(shard: Shard, commands: Iterator[Command]) -> None:
-    waiting = []
-    for command in commands:
-        waiting.append(shard.submit(command))
-        if len(waiting) == _AT_ONCE:
-            await asyncio.gather(*waiting)
-            waiting.clear()
-    await asyncio.gather(*waiting)
-
-
 def _commands(place: ShardPlace, population: Population) -> Iterator[Command]:
+    # The system's own randomness takes longer than a whole deposit.
+    ids = _Ids(random.Random(place.shard))  # noqa: S311
     for index in range(population.merchants):
         account = population.merchant_account(index)
         if place.is_here(account):
-            yield _opening(account, f"merchant/{merchant_name(index)}")
+            yield _opening(ids.next(), account, f"merchant/{merchant_name(index)}")
     for index in range(population.accounts):
         account, wallet = population.account(index)
         if place.is_here(account):
-            yield _opening(account, f"wallet/{wallet}")
-            yield _deposit(account)
+            yield _opening(ids.next(), account, f"wallet/{wallet}")
+            for _ in range(population.deposits_of(index)):
+                yield _deposit(ids.next(), account)
 
 
-def _opening(account: int, owner: str) -> OpenAccount:
-    request_id = _old_id()
+def _opening(request_id: bytes, account: int, owner: str) -> OpenAccount:
     branch, number = divmod(account, 10**8)
     request = OpenAccountRequest(
         request_id=format_request_id(request_id),
@@ -149,8 +167,7 @@ def _opening(account: int, owner: str) -> OpenAccount:
     return OpenAccount(request_id, content, 0, account, 0, _LEDGER, _evidence(request), owner)
 
 
-def _deposit(account: int) -> DepositCash:
-    request_id = _old_id()
+def _deposit(request_id: bytes, account: int) -> DepositCash:
     request = DepositCashRequest(
         request_id=format_request_id(request_id),
         account_number=format_account(account),
@@ -168,5 +185,12 @@ def _an_hour_ago() -> int:
     return main.now_us() - _AGO_US
 
 
-def _old_id() -> bytes:
-    return new_request_id(_an_hour_ago() // 1000, os.urandom)
+class _Ids:
+    """Request ids an hour old."""
+
+    def __init__(self, dice: random.Random) -> None:
+        self._dice = dice
+        self._now_ms = _an_hour_ago() // 1000
+
+    def next(self) -> bytes:
+        return new_request_id(self._now_ms, self._dice.randbytes)

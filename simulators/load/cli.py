@@ -22,6 +22,8 @@ from kessai.complaint import Complaint
 from simulators.load.books import Payees
 from simulators.load.engine import run_engine
 from simulators.load.figures import Figures
+from simulators.load.hot import run_hot
+from simulators.load.stream import run_stream
 from simulators.load.tap import run_tap
 from simulators.load.wire import run_wire
 
@@ -53,6 +55,19 @@ def wire(
 
 
 @bench.command()
+def stream(
+    seconds: Annotated[float, typer.Option(min=2, help="Seconds of load.")] = 20,
+    accounts: Annotated[int, typer.Option(min=100, help="Funded accounts.")] = 20_000,
+    folder: Folder = Path("."),
+    json: Json = False,
+) -> None:
+    """Signed settlements a second over streams, in batches of 100, against unary calls."""
+    with _measuring(folder) as (place, tell):
+        figures = run_stream(place, seconds, accounts, tell)
+    _print(figures, json)
+
+
+@bench.command()
 def engine(
     seconds: Annotated[float, typer.Option(min=2, help="Seconds of load.")] = 15,
     accounts: Annotated[int, typer.Option(min=100, help="Funded accounts.")] = 10_000,
@@ -63,6 +78,19 @@ def engine(
     """Durable settlements a second through the shards, against pgbench on the same disk."""
     with _measuring(folder) as (place, tell):
         figures = run_engine(place, seconds, accounts, payees, tell)
+    _print(figures, json)
+
+
+@bench.command()
+def hot(
+    seconds: Annotated[float, typer.Option(min=2, help="Seconds of load.")] = 15,
+    accounts: Annotated[int, typer.Option(min=100, help="Funded accounts.")] = 10_000,
+    folder: Folder = Path("."),
+    json: Json = False,
+) -> None:
+    """Settlements to one distributed payee, against payees drawn evenly."""
+    with _measuring(folder) as (place, tell):
+        figures = run_hot(place, seconds, accounts, tell)
     _print(figures, json)
 
 

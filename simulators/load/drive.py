@@ -35,6 +35,7 @@ class Run(Generic[Work]):
     ends: list[float] = field(default_factory=list)
     unanswered: list[Work] = field(default_factory=list)
     never_sent: int = 0
+    started: float = 0.0
 
     @property
     def dropped(self) -> int:
@@ -45,6 +46,16 @@ class Run(Generic[Work]):
         """Answers a second, from after the warm-up to when the first worker found no more work."""
         first = min(self.begins, default=0.0) + warm_up_s
         last = max(self.begins, default=0.0)
+        counted = sum(first < end <= last for end in self.ends)
+        return counted / (last - first) if last > first else 0.0
+
+    def answered_between(self, warm_up_s: float, end_s: float) -> float:
+        """Answers a second, from after the warm-up to a moment, both in seconds since the start.
+
+        If all work was answered before that moment, to the last answer.
+        """
+        first, last = self.started + warm_up_s, self.started + end_s
+        last = min(last, max(self.ends, default=last))
         counted = sum(first < end <= last for end in self.ends)
         return counted / (last - first) if last > first else 0.0
 

@@ -11,18 +11,15 @@ import os
 import statistics
 import tempfile
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
-from multiprocessing import get_context
 from pathlib import Path
 
 import uvloop
 
-from simulators.load import books, settlements
-from simulators.load.account_store import AccountStore, Signers
-from simulators.load.audit import audit
+from simulators.load import books
+from simulators.load.account_store import AccountStore, Signers, fill_all
 from simulators.load.books import SHARDS, Payees, Population
 from simulators.load.figures import EngineFigures
 from simulators.load.postgres_server import MISSING, PostgresServer, find_binaries
@@ -31,7 +28,6 @@ ROUNDS = 3
 MERCHANTS = 1000
 SEED = 20_260_103
 
-_PROCESSES = 2
 # Shares of the seconds: a warm-up of each engine, a slice of each, and of pgbench.
 _WARM_UP, _SLICE, _PGBENCH = 0.03, 0.1, 0.08
 _PGBENCH_SCALE = 10
@@ -108,25 +104,13 @@ def _measure(
     if server is not None:
         books.create_folder(postgresql, [server.url] * SHARDS)
     folders = [sqlite, postgresql] if server else [sqlite]
-    context = get_context("spawn")
     tell(f"opening {population.accounts:,} accounts")
-    with ProcessPoolExecutor(_PROCESSES, context, books.die_quietly) as pool:
-        filling = [shard for data in folders for shard in books.fill(data, population, pool)]
-        for shard in filling:
-            shard.result()
-    with ProcessPoolExecutor(
-        _PROCESSES, context, initializer=settlements.start_with, initargs=(population, payees)
-    ) as pool:
-        signers = Signers(pool, _PROCESSES, SEED)
-        bench = _EngineBench(signers, seconds, server, tell)
-        stores = uvloop.run(bench.run(folders))
+    fill_all(dict.fromkeys(folders, population))
+    with Signers.start(SEED) as signers:
+        bench = _EngineBench(signers, payees, seconds, server, tell)
+        stores = uvloop.run(bench.run(folders, population))
         tell("verifying the books")
-        audits = [
-            pool.submit(audit, data, store.acknowledged)
-            for data, store in zip(folders, stores, strict=True)
-        ]
-        for audited in audits:
-            audited.result()
+        signers.audit(stores)
     return bench.slices
 
 
@@ -136,34 +120,36 @@ class _EngineBench:
     def __init__(
         self,
         signers: Signers,
+        payees: Payees,
         seconds: float,
         server: PostgresServer | None,
         tell: Callable[[str], None],
     ) -> None:
-        self._signers, self._seconds, self._server = signers, seconds, server
-        self._tell = tell
+        self._signers, self._payees = signers, payees
+        self._seconds, self._server, self._tell = seconds, server, tell
         self.slices = _Slices()
 
-    async def run(self, folders: list[Path]) -> list[AccountStore]:
+    async def run(self, folders: list[Path], population: Population) -> list[AccountStore]:
         """Measure on SQLite, and on PostgreSQL if there is a second folder."""
-        stores = [AccountStore(folder) for folder in folders]
-        try:
+        async with AsyncExitStack() as stack:
+            stores = [
+                await stack.enter_async_context(AccountStore.open(folder, population))
+                for folder in folders
+            ]
             self._tell("warming up")
             for store in stores:
-                await store.slice(self._signers, self._seconds * _WARM_UP)
+                await self._slice(store, _WARM_UP)
             clients = self._best_clients()
             for number in range(ROUNDS):
                 self._tell(f"round {number + 1} of {ROUNDS}")
-                for store, rates in zip(stores, self._rates(), strict=False):
-                    rates.append(await store.slice(self._signers, self._seconds * _SLICE))
+                engines = (self.slices.sqlite, self.slices.postgresql)
+                for store, rates in zip(stores, engines, strict=False):
+                    rates.append(await self._slice(store, _SLICE))
                 self._run_pgbench(clients)
-        finally:
-            for store in stores:
-                await store.close()
         return stores
 
-    def _rates(self) -> tuple[list[float], list[float]]:
-        return self.slices.sqlite, self.slices.postgresql
+    async def _slice(self, store: AccountStore, share: float) -> float:
+        return await store.slice(self._signers, self._seconds * share, self._payees)
 
     def _best_clients(self) -> int:
         if self._server is None:

@@ -75,6 +75,67 @@ class WireFigures:
 
 
 @dataclass(frozen=True, slots=True)
+class StreamFigures:
+    """What `kessai bench stream` measured: settlements by streams and by unary calls."""
+
+    settlements_per_second: float
+    wire_per_second: float
+    dropped: int
+    acknowledged: int
+
+    @property
+    def wire_ratio(self) -> float:
+        """How many settlements by unary calls those by streams are."""
+        return self.settlements_per_second / self.wire_per_second
+
+    def to_json(self) -> str:
+        """Write the figures that are compared from run to run as one JSON object."""
+        return json.dumps(
+            {
+                "settlements_per_second": round(self.settlements_per_second),
+                "wire_ratio": round(self.wire_ratio, 2),
+            }
+        )
+
+    def draw(self) -> Table:
+        """Draw all figures for people."""
+        rows = (
+            ("settlements, in batches of 100", f"{self.settlements_per_second:,.0f}", "a second"),
+            ("one a call, of the same server", f"{self.wire_per_second:,.0f}", "a second"),
+            ("ratio of the two", f"{self.wire_ratio:.2f}", ""),
+            ("payments dropped", f"{self.dropped:,}", ""),
+            ("payments acknowledged and found in the books", f"{self.acknowledged:,}", ""),
+        )
+        return _draw("over streams: mutual TLS, one stream a till", rows)
+
+
+@dataclass(frozen=True, slots=True)
+class HotFigures:
+    """What `kessai bench hot` measured: settlements a second to one payee, and to many."""
+
+    hot_per_second: float
+    uniform_per_second: float
+
+    @property
+    def ratio(self) -> float:
+        """How many settlements to many payees those to one are."""
+        return self.hot_per_second / self.uniform_per_second
+
+    def to_json(self) -> str:
+        """Write the figures that are compared from run to run as one JSON object."""
+        return json.dumps({"ratio": round(self.ratio, 2)})
+
+    def draw(self) -> Table:
+        """Draw all figures for people."""
+        rows = (
+            ("settlements to one distributed payee", f"{self.hot_per_second:,.0f}", "a second"),
+            ("settlements to payees drawn evenly", f"{self.uniform_per_second:,.0f}", "a second"),
+            ("ratio of the two", f"{self.ratio:.2f}", ""),
+        )
+        return _draw("a busy payee, through the shards", rows)
+
+
+@dataclass(frozen=True, slots=True)
 class TapFigures:
     """What `kessai bench tap` measured, over UDP and with air time; `sold` counts warm-up too."""
 

@@ -114,7 +114,7 @@ def _prepare(dice: random.Random) -> Payment:
     signers = _signers
     terminal = dice.randrange(len(signers.terminals))
     request, signed_request = _ask(terminal, dice.randrange(1, DEAREST_MINOR))
-    index = dice.randrange(signers.population.accounts)
+    index = signers.population.payer(dice)
     message = SettlePaymentRequest(
         request_id=format_request_id(request.request_id),
         payment_request=signed_request,

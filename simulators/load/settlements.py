@@ -1,7 +1,7 @@
 """Settlements to bring to the shards directly: commands with signed documents, as the switch makes.
 
 They are what `server/switch/register_purchase.py` builds once it has verified a purchase. Prepared
-in processes of their own, before any clock starts; `start_with` is the pool's initializer. Used by
+in processes of their own, before any clock starts; `start` is the pool's initializer. Used by
 `engine.py` and the benches that measure the account store without a wire.
 """
 
@@ -27,33 +27,32 @@ _TERMINAL_ID = "till-1"
 class _Town:
     """Who pays whom. All terminals have one key and so have all phones: nobody verifies here."""
 
-    def __init__(self, population: Population, payees: Payees) -> None:
-        self.population = population
+    def __init__(self) -> None:
         self.terminal_key = Ed25519PrivateKey.generate()
         self.wallet_key = ec.generate_private_key(ec.SECP256R1())
-        self.payees = range(population.merchants)
-        self.weights = list(accumulate(payees.weight(rank) for rank in self.payees))
 
 
 _town: _Town
 
 
-def start_with(population: Population, payees: Payees) -> None:
-    """Say, in a process that will prepare settlements, between whom they are."""
+def start() -> None:
+    """Make the keys of a process that will prepare settlements."""
     global _town  # noqa: PLW0603
     die_quietly()
-    _town = _Town(population, payees)
+    _town = _Town()
 
 
-def prepare(count: int, seed: int) -> list[SettlePayment]:
+def prepare(count: int, seed: int, population: Population, payees: Payees) -> list[SettlePayment]:
     """Make settlements from customers drawn evenly to payees drawn by their weights."""
     dice = random.Random(seed)  # noqa: S311
-    payees = dice.choices(_town.payees, cum_weights=_town.weights, k=count)
-    return [_prepare(dice, payee) for payee in payees]
+    ranks = range(population.merchants)
+    weights = list(accumulate(payees.weight(rank) for rank in ranks))
+    merchants = dice.choices(ranks, cum_weights=weights, k=count)
+    return [_prepare(dice, population, merchant) for merchant in merchants]
 
 
-def _prepare(dice: random.Random, merchant: int) -> SettlePayment:
-    payer, wallet = _town.population.account(dice.randrange(_town.population.accounts))
+def _prepare(dice: random.Random, population: Population, merchant: int) -> SettlePayment:
+    payer, wallet = population.account(population.payer(dice))
     request = ask(merchant_name(merchant), _TERMINAL_ID, dice.randrange(1, DEAREST_MINOR))
     signed_request = sign(PAYMENT_REQUEST, request, _town.terminal_key)
     authorization = agree(request, signed_request, payer)
@@ -66,7 +65,7 @@ def _prepare(dice: random.Random, merchant: int) -> SettlePayment:
         request_id=request.request_id,
         input_hash=payment_input_hash(signed_request.payload, evidence.authorization.payload),
         payer=payer,
-        payee=_town.population.merchant_account(merchant),
+        payee=population.merchant_account(merchant),
         amount=request.total.amount_minor,
         ledger=BY_CODE[request.total.currency_code].number,
         body=evidence.SerializeToString(),

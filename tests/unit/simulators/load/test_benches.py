@@ -16,9 +16,11 @@ from simulators.load import books, engine, payments
 from simulators.load.audit import Acknowledged, audit
 from simulators.load.books import Payees, Population
 from simulators.load.engine import run_engine
+from simulators.load.hot import run_hot
 from simulators.load.parties import Parties, enroll
 from simulators.load.payments import Answered, Checked, Payment
 from simulators.load.postgres_server import MISSING, find_binaries
+from simulators.load.stream import run_stream
 from simulators.load.switch_process import SwitchProcess
 from simulators.load.tap import run_tap
 from simulators.load.wire import run_wire
@@ -69,6 +71,21 @@ def test_without_postgresql_there_is_no_ratio(
     figures = run_engine(tmp_path, 2.0, 200, Payees.UNIFORM, lambda doing: None)
     assert figures.settlements_per_second > 10
     assert (figures.note, figures.ratio, figures.postgresql_ratio) == (MISSING, None, None)
+
+
+def test_the_stream_bench_measures_and_its_books_verify(tmp_path: Path) -> None:
+    """Batches and unary calls were settled, none was dropped, and all are in the books."""
+    figures = run_stream(tmp_path, 4.0, 200, lambda doing: None)
+    assert figures.settlements_per_second > 10
+    assert figures.wire_per_second > 10
+    assert figures.dropped == 0
+    assert figures.acknowledged > 50
+
+
+def test_the_hot_bench_measures_and_its_books_verify(tmp_path: Path) -> None:
+    figures = run_hot(tmp_path, 2.0, 200, lambda doing: None)
+    assert figures.hot_per_second > 10
+    assert figures.uniform_per_second > 10
 
 
 def test_the_tap_bench_measures_both_radios(tmp_path: Path) -> None:

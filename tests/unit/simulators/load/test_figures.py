@@ -8,10 +8,20 @@ import json
 import pytest
 from rich.console import Console
 
-from simulators.load.figures import EngineFigures, Figures, TapFigures, WireFigures, percentile
+from simulators.load.figures import (
+    EngineFigures,
+    Figures,
+    HotFigures,
+    StreamFigures,
+    TapFigures,
+    WireFigures,
+    percentile,
+)
 
 WIRE = WireFigures(1000.4, 2500.0, 3.14159, 27.5, 120.04, 130.0, 0, 12_345)
 ENGINE = EngineFigures(12_345.0, 6000.4, 2469.0)
+STREAM = StreamFigures(4000.9, 1000.0, 0, 12_345)
+HOT = HotFigures(12_345.0, 9876.0)
 TAP = TapFigures(40.04, 60.06, 120.0, 160.16, 200, 208)
 
 
@@ -65,7 +75,17 @@ def test_the_json_of_the_engine_bench() -> None:
     assert set(alone.values()) == {None}
 
 
-@pytest.mark.parametrize("figures", [WIRE, TAP, ENGINE])
+def test_the_json_of_the_stream_bench() -> None:
+    """One line, with exactly these keys."""
+    assert json.loads(STREAM.to_json()) == {"settlements_per_second": 4001, "wire_ratio": 4.0}
+
+
+def test_the_json_of_the_hot_bench() -> None:
+    """One line, with exactly this key."""
+    assert json.loads(HOT.to_json()) == {"ratio": 1.25}
+
+
+@pytest.mark.parametrize("figures", [WIRE, TAP, ENGINE, STREAM, HOT])
 def test_the_table_fits_a_terminal(figures: Figures) -> None:
     """Eighty columns, and every figure is there."""
     console = Console(width=80, record=True, file=io.StringIO())

@@ -1,0 +1,164 @@
+"""The tills of a switch under load: each with its own line, driven for a slice of time.
+
+Set-up, slices and checks that `wire.py`, `stream.py` and the other benches over the wire share.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
+from multiprocessing import get_context
+from pathlib import Path
+
+import grpc.aio
+
+from kessai.channel import open_channel
+from simulators.load import books, payments
+from simulators.load.audit import Acknowledged
+from simulators.load.books import Population
+from simulators.load.drive import CALL_LIMIT_S, Run, closed_loop, open_loop
+from simulators.load.parties import Parties, enroll
+from simulators.load.payments import Answered, Payment
+from simulators.load.streams import Submit, submit_for
+from simulators.load.switch_process import SwitchProcess
+
+IN_FLIGHT = 64
+SEED = 20_260_101
+
+_SETTLE = "/kessai.v1.PaymentService/SettlePayment"
+_SUBMIT = "/kessai.v1.PaymentService/SubmitBatch"
+_NO_OP = "/grpc.health.v1.Health/Check"
+_PROCESSES = 2
+_CHUNK = 500
+_TRIM = 0.15
+_MARGIN = 1.5
+_FIRST_GUESS_PER_SECOND = 4000
+_MOST_NO_OPS_PER_SECOND = 50_000
+
+
+Unary = grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]
+
+
+def set_up(data: Path, population: Population, tell: Callable[[str], None]) -> Parties:
+    """Make a data folder with funded accounts, and enter everybody."""
+    books.create_folder(data)
+    with ProcessPoolExecutor(_PROCESSES, get_context("spawn"), books.die_quietly) as pool:
+        tell(f"opening {population.accounts:,} accounts")
+        filling = books.fill(data, population, pool)
+        parties = enroll(data, population)
+        for shard in filling:
+            shard.result()
+    return parties
+
+
+@contextmanager
+def signing(parties: Parties, population: Population) -> Iterator[Executor]:
+    """Give processes that sign payments and check receipts."""
+    with ProcessPoolExecutor(
+        _PROCESSES,
+        get_context("spawn"),
+        initializer=payments.start_with,
+        initargs=(parties, population),
+    ) as signers:
+        yield signers
+
+
+class Tills:
+    """All tills, for messages that are bytes already; counts what was acknowledged and dropped."""
+
+    def __init__(self, channels: list[grpc.aio.Channel], signers: Executor) -> None:
+        self._settle: list[Unary] = [channel.unary_unary(_SETTLE) for channel in channels]
+        self._no_op: list[Unary] = [channel.unary_unary(_NO_OP) for channel in channels]
+        self._submit: list[Submit] = [channel.stream_stream(_SUBMIT) for channel in channels]
+        self._signers = signers
+        self._batch = 0
+        self.dropped = 0
+        self.acknowledged = Acknowledged()
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls, parties: Parties, switch: SwitchProcess, signers: Executor
+    ) -> AsyncIterator[Tills]:
+        """Open the lines, and close them in the end."""
+        channels = [
+            open_channel(replace(terminal.identity, server_address=switch.running.address))
+            for terminal in parties.terminals
+        ]
+        try:
+            yield cls(channels, signers)
+        finally:
+            await asyncio.gather(*(channel.close() for channel in channels))
+
+    async def settle(self, seconds: float, expected: float = _FIRST_GUESS_PER_SECOND) -> float:
+        """Settle by unary calls, 64 in flight; settlements a second, `expected` being a guess."""
+        queues = await self._queues(expected * seconds)
+        run = await closed_loop(self._settle_one, queues, IN_FLIGHT, seconds)
+        await self.check(run)
+        return run.rate(seconds * _TRIM)
+
+    async def no_op(self, seconds: float) -> float:
+        """Make no-op calls, as many in flight; calls a second."""
+        calls = int(seconds * _MOST_NO_OPS_PER_SECOND / len(self._no_op))
+        queues = [deque([line] * calls) for line in range(len(self._no_op))]
+        run = await closed_loop(self._no_op_once, queues, IN_FLIGHT, seconds)
+        self.dropped += run.dropped
+        return run.rate(seconds * _TRIM)
+
+    async def submit(self, seconds: float, expected: float = _FIRST_GUESS_PER_SECOND) -> float:
+        """Settle by streams of batches, one a till; settlements a second."""
+        queues = await self._queues(expected * seconds)
+        lines = zip(self._submit, queues, strict=True)
+        runs = await asyncio.gather(*(submit_for(*line, seconds) for line in lines))
+        for run in runs:
+            await self.check(run)
+        return sum(run.answered_between(seconds * _TRIM, seconds) for run in runs)
+
+    async def latencies_ms(self, per_second: float, seconds: float) -> list[float]:
+        """Settle at moments of a Poisson process; sorted milliseconds, without the warm-up."""
+        prepared = await self.prepare(int(per_second * seconds))
+        dice = random.Random(SEED)  # noqa: S311
+        run = await open_loop(self._settle_one, prepared, per_second, dice)
+        await self.check(run)
+        return run.latencies_ms(seconds * _TRIM)
+
+    async def prepare(self, count: int) -> list[Payment]:
+        """Have so many payments signed."""
+        loop = asyncio.get_running_loop()
+        chunks = []
+        for _ in range(-(-count // _CHUNK)):
+            self._batch += 1
+            seed = SEED + self._batch
+            chunks.append(loop.run_in_executor(self._signers, payments.prepare, _CHUNK, seed))
+        return [payment for chunk in await asyncio.gather(*chunks) for payment in chunk][:count]
+
+    async def check(self, run: Run[Payment]) -> None:
+        """Have the receipts of a run verified, and count them."""
+        self.dropped += run.dropped
+        answers = [Answered(payment, response) for payment, response in run.answers]
+        loop = asyncio.get_running_loop()
+        checks = [
+            loop.run_in_executor(self._signers, payments.check, answers[first : first + _CHUNK])
+            for first in range(0, len(answers), _CHUNK)
+        ]
+        for checked in await asyncio.gather(*checks):
+            self.acknowledged.add(checked)
+        self.acknowledged.unknown += len(run.unanswered)
+
+    async def _queues(self, expected: float) -> list[deque[Payment]]:
+        queues = [deque[Payment]() for _ in self._settle]
+        for payment in await self.prepare(int(expected * _MARGIN) + IN_FLIGHT):
+            queues[payment.terminal].append(payment)
+        return queues
+
+    async def _settle_one(self, payment: Payment) -> bytes:
+        settle = self._settle[payment.terminal]
+        return await settle(payment.message, timeout=CALL_LIMIT_S)
+
+    async def _no_op_once(self, line: int) -> bytes:
+        return await self._no_op[line](b"", timeout=CALL_LIMIT_S)
