@@ -10,7 +10,7 @@ is not one ends the session as if the phone had left.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from google.protobuf.message import DecodeError
@@ -53,19 +53,21 @@ class TapSession:
     async def present(self, pending: PendingPayment, certificate: Signed) -> TapResponse:
         """Ask the customer to pay."""
         body = PresentPayment(payment_request=pending.signed, merchant_certificate=certificate)
-        return await self._exchange(TapRequest(present_payment=body))
+        return await self.exchange(TapRequest(present_payment=body))
 
     async def inquire(self, pending: PendingPayment) -> TapResponse:
         """Ask for the decision on a request that was presented before."""
         body = InquirePayment(request_hash=pending.request_hash)
-        return await self._exchange(TapRequest(inquire_payment=body))
+        return await self.exchange(TapRequest(inquire_payment=body))
 
-    async def deliver(self, receipt: Signed) -> bool:
-        """Tell the phone the outcome; True if it took the receipt."""
-        answer = await self._exchange(TapRequest(deliver_receipt=DeliverReceipt(receipt=receipt)))
+    async def deliver(self, receipt: Signed, tickets: Sequence[Signed] = ()) -> bool:
+        """Tell the phone the outcome, with the tickets that were bought; True if it took them."""
+        body = DeliverReceipt(receipt=receipt, tickets=tickets)
+        answer = await self.exchange(TapRequest(deliver_receipt=body))
         return answer.status == tap_pb2.TAP_STATUS_RECEIPT_ACCEPTED
 
-    async def _exchange(self, request: TapRequest) -> TapResponse:
+    async def exchange(self, request: TapRequest) -> TapResponse:
+        """Send a request and give its answer; LinkLost if what comes is none."""
         self._sequence += 1
         request.session_id, request.sequence = self._session_id, self._sequence
         raw = await self._link.exchange(request.SerializeToString(), EXCHANGE_S)

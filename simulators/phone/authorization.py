@@ -20,8 +20,12 @@ def write_authorization(
     purchase: Purchase,
     account_number: str,
     verification: CustomerVerification.ValueType = payment_pb2.CUSTOMER_VERIFICATION_DEVICE_PIN,
+    holder_public_key: bytes = b"",
 ) -> PaymentAuthorization:
-    """Write what the customer agrees to, verified as told; void when the request is."""
+    """Write what the customer agrees to, verified as told; void when the request is.
+
+    Tickets that are bought with it are bound to `holder_public_key`.
+    """
     return PaymentAuthorization(
         request_hash=purchase.request_hash,
         merchant_id=purchase.request.merchant_id,
@@ -30,6 +34,7 @@ def write_authorization(
         account_number=account_number,
         customer_verification=verification,
         expire_time=purchase.settle_until,
+        ticket_holder_public_key=holder_public_key if purchase.request.ticket_orders else b"",
     )
 
 

@@ -6,7 +6,7 @@ The certificate is renewed on the way when it is time. Called by `cli`.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
@@ -26,8 +26,11 @@ from kessai.v1.account_pb2 import (
     ListEntriesResponse,
 )
 from kessai.v1.account_pb2_grpc import AccountServiceStub
+from kessai.v1.envelope_pb2 import Signed
 from kessai.v1.holder_pb2 import IssueCredentialRequest
 from kessai.v1.holder_pb2_grpc import HolderServiceStub
+from kessai.v1.payment_pb2 import GetPaymentRequest
+from kessai.v1.payment_pb2_grpc import PaymentServiceStub
 from simulators.phone.holder_key import HolderKey
 
 MAX_ENTRIES = 500
@@ -41,6 +44,7 @@ class BankLine:
     def __init__(self, identity: DeviceIdentity, channel: grpc.aio.Channel) -> None:
         self._identity, self._stub = identity, AccountServiceStub(channel)
         self._holders = HolderServiceStub(channel)
+        self._payments = PaymentServiceStub(channel)
 
     async def certify(self, key: HolderKey, account_number: str, request_id: bytes) -> None:
         """Have the phone's holder key certified for an account; Complaint if the bank does not."""
@@ -53,6 +57,21 @@ class BankLine:
         with _complaints():
             answer = await self._holders.IssueCredential(request, timeout=CALL_TIMEOUT_S)
         key.keep(answer.credential)
+
+    async def tickets(self, request_id: bytes) -> Sequence[Signed]:
+        """Give the tickets that a payment bought; none if the bank knows no such payment.
+
+        Complaint if the bank does not answer.
+        """
+        ask = GetPaymentRequest(request_id=format_request_id(request_id))
+        with _complaints():
+            try:
+                answer = await self._payments.GetPayment(ask, timeout=CALL_TIMEOUT_S)
+            except grpc.aio.AioRpcError as error:
+                if error.code() is not grpc.StatusCode.NOT_FOUND:
+                    raise
+                return []
+        return answer.tickets
 
     async def accounts(self) -> list[Account]:
         """Tell the wallet's accounts with their balances; Complaint if the bank does not."""

@@ -34,7 +34,7 @@ from simulators.phone.field import open_field
 from simulators.phone.misbehaviour import Misbehaviour
 from simulators.phone.papers import draw_balances, draw_purchases, draw_statement
 from simulators.phone.phone import Phone, choose_account
-from simulators.phone.screen import Screen, View
+from simulators.phone.screen import Screen
 from simulators.phone.screen_view import draw
 from simulators.phone.store import Store
 from simulators.phone.vault import Vault, VaultLocked, WrongPin
@@ -128,6 +128,7 @@ def tap(
     account: Annotated[str, typer.Option(help="Pay from this account.")] = "",
     taps: Annotated[int, typer.Option(min=1, help="How many purchases.")] = 1,
     stay: Annotated[float, typer.Option(min=0, help="Leave after so many seconds.")] = 120.0,
+    persons: Annotated[int, typer.Option(min=1, help="Go in with so many.")] = 1,
     events: Annotated[bool, typer.Option("--events", help="JSON lines on stdout.")] = False,
     leave_after_frames: Annotated[int, typer.Option(min=0, help="Leave half way.")] = 0,
     leave_after_exchanges: Annotated[int, typer.Option(min=0, help="Leave unanswered.")] = 0,
@@ -140,7 +141,7 @@ def tap(
     authorize_terminal: Annotated[str, typer.Option(help="Agree to another terminal.")] = "",
     unverified: Annotated[bool, typer.Option("--unverified", help="Claim no PIN.")] = False,
 ) -> None:
-    """Hold the phone to a reader until its purchase is over; exit code 3 if it was not paid."""
+    """Hold the phone to a reader until that is over; exit code 3 without payment or entry."""
     misbehaviour = Misbehaviour(
         leave_after_frames=leave_after_frames,
         leave_after_exchanges=leave_after_exchanges,
@@ -153,11 +154,10 @@ def tap(
         terminal_id=authorize_terminal,
         claim_unverified=unverified,
     )
-    console = Console(stderr=events)
-    customer = _customer(answer, pin, think, console)
+    customer = _customer(answer, pin, think, console := Console(stderr=events))
     show = _print_event if events else _shower(console)
-    pages = _tap_often(Phone(folder, customer, show, misbehaviour, account), field, taps, stay)
-    if any(page.view is not View.PAID for page in pages):
+    held = Phone(folder, customer, show, misbehaviour, account, persons=persons)
+    if not all(page.view.is_good for page in _tap_often(held, field, taps, stay)):
         raise typer.Exit(3)
 
 
@@ -169,6 +169,19 @@ def certify(
     """Fetch a new credential from the bank, with which gates and doors know the phone off line."""
     asyncio.run(_certify(folder, account))
     Console().print("[green]Certified[/]: gates, doors and terminals that are cut off know it.")
+
+
+@phone.command()
+def tickets(
+    folder: Folder,
+    fetch: Annotated[bool, typer.Option("--fetch", help="Ask the bank for missing ones.")] = False,
+) -> None:
+    """Show the tickets on the phone; needs no line, but to fetch those that never arrived."""
+    from simulators.phone.ticket_papers import draw_tickets, fetch_tickets
+
+    if fetch:
+        asyncio.run(fetch_tickets(folder, _now_us))
+    Console().print(draw_tickets(folder))
 
 
 @phone.command()

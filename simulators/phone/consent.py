@@ -44,7 +44,10 @@ class Consent:
         show: Callable[[Screen], None],
         now_us: Callable[[], int],
         amend: Amend = lambda authorization: None,
+        holder_public_key: bytes = b"",
     ) -> None:
+        """Ask for one account; tickets that are bought are bound to `holder_public_key`."""
+        self._holder_public_key = holder_public_key
         self._account_number, self._sealing_key = account_number, sealing_key
         self._vault, self._store, self._customer = vault, store, customer
         self._show, self._now_us, self._amend = show, now_us, amend
@@ -95,7 +98,9 @@ class Consent:
         key: ec.EllipticCurvePrivateKey,
         verification: CustomerVerification.ValueType,
     ) -> TapStatus.ValueType:
-        authorization = write_authorization(purchase, self._account_number, verification)
+        authorization = write_authorization(
+            purchase, self._account_number, verification, self._holder_public_key
+        )
         self._amend(authorization)
         sealed = sign_and_seal(authorization, key, self._sealing_key, purchase.request_hash)
         status = self._decide(purchase, _AUTHORIZED, sealed)

@@ -22,8 +22,10 @@ from kessai.complaint import Complaint
 from kessai.durable_file import write_durably
 from kessai.envelope import PublicKey, raw_public_key, sign_bytes
 from kessai.holder import Asked, Holder, HolderRefused, key_proof_input, open_credential, prove
+from kessai.ticket import Entrance, prove_holder
 from kessai.v1.envelope_pb2 import Signed
 from kessai.v1.holder_pb2 import HolderAnswer
+from kessai.v1.tap_pb2 import TicketAnswer
 
 _KEY_FILE, _CREDENTIAL_FILE = "holder.key", "holder.bin"
 
@@ -72,6 +74,10 @@ class HolderKey:
         if self._credential is None or self.holder is None or now_us >= self.holder.expire_us:
             return None
         return prove(self._credential, self._key, asked)
+
+    def show_ticket(self, ticket: Signed, persons: int, entrance: Entrance) -> TicketAnswer:
+        """Show a ticket, and prove that this phone is its holder; needs no credential."""
+        return prove_holder(ticket, persons, self._key, entrance)
 
     def _take(self, raw: bytes) -> None:
         try:

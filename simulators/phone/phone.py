@@ -28,6 +28,8 @@ from simulators.phone.misbehaviour import (
 )
 from simulators.phone.screen import Screen, View
 from simulators.phone.store import Store
+from simulators.phone.ticket_pocket import TicketPocket
+from simulators.phone.ticket_store import TicketStore
 from simulators.phone.vault import Vault
 from simulators.phone.wallet import PATIENCE_S, Wallet
 
@@ -36,7 +38,10 @@ LINGER_S = 0.4
 
 
 class Phone:
-    """A phone in the customer's hand. One at a time may use a folder for taps."""
+    """A phone in the customer's hand. One at a time may use a folder for taps.
+
+    At entrances it shows tickets for so many `persons`.
+    """
 
     def __init__(
         self,
@@ -48,6 +53,7 @@ class Phone:
         now_us: Callable[[], int] = lambda: time.time_ns() // 1_000,
         patience_s: float = PATIENCE_S,
         linger_s: float = LINGER_S,
+        persons: int = 1,
     ) -> None:
         """Open a paired phone that pays from one of its accounts, by default the first.
 
@@ -57,7 +63,9 @@ class Phone:
         self._show, self._done, self._left = show, threading.Event(), False
         self._last, self._linger_s = screen.idle(), linger_s
         self._failure: BaseException | None = None
-        self._store = Store(folder)
+        self._misbehaviour = misbehaviour
+        self._store, self._tickets = Store(folder), TicketStore(folder)
+        key, holder_key = identity.switch_key, HolderKey(folder, identity.switch_key)
         consent = Consent(
             choose_account(identity, account_number),
             identity.sealing_key,
@@ -67,11 +75,13 @@ class Phone:
             self._turn_page,
             now_us,
             misbehaviour.amend,
+            holder_key.public_key,
         )
-        key, holder_key = identity.switch_key, HolderKey(folder, identity.switch_key)
-        wallet = Wallet(key, self._store, consent, holder_key, self._turn_page, now_us, patience_s)
+        pocket = TicketPocket(key, self._tickets, holder_key, self._turn_page, now_us, persons)
+        wallet = Wallet(
+            key, self._store, consent, holder_key, pocket, self._turn_page, now_us, patience_s
+        )
         self._wallet = MisbehavingWallet(wallet.answer, self._store, misbehaviour)
-        self._misbehaviour = misbehaviour
 
     def tap(self, field: Field, stay_s: float) -> Screen:
         """Hold the phone into a field until its purchase is over; give the last page it showed.
@@ -97,6 +107,7 @@ class Phone:
     def close(self) -> None:
         """Switch it off."""
         self._store.close()
+        self._tickets.close()
 
     def _stay(self, until: float) -> None:
         while self._done.wait(max(0.0, until - time.monotonic())):

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 
 from kessai.decline import meaning_of, name_of
 from kessai.money import Money, format_minor
+from kessai.ticket import format_ticket_id
 from kessai.v1 import payment_pb2, tap_pb2
 from kessai.v1.decline_pb2 import DeclineReason
 from kessai.v1.payment_pb2 import Receipt
+from kessai.v1.ticket_pb2 import Ticket
 from simulators.phone.purchase import Purchase
 from simulators.phone.store import Decision
 
@@ -31,14 +33,29 @@ class View(StrEnum):
     REFUSED = "refused"
     CANCELLED = "cancelled"
     LOCKED = "locked"
+    TICKET = "ticket"
+    WELCOME = "welcome"
+    TURNED_AWAY = "turned-away"
 
     @property
     def is_final(self) -> bool:
         """Tell whether this is the last page of a purchase."""
         return self in _FINAL
 
+    @property
+    def is_good(self) -> bool:
+        """Tell whether the customer got what he came for."""
+        return self in _GOOD
 
-_FINAL = {View.PAID, View.NOT_PAID, View.REFUSED, View.CANCELLED, View.LOCKED}
+
+_GOOD = {View.PAID, View.WELCOME}
+_FINAL = _GOOD | {
+    View.NOT_PAID,
+    View.REFUSED,
+    View.CANCELLED,
+    View.LOCKED,
+    View.TURNED_AWAY,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,11 +156,49 @@ def outcome(shop: str, receipt: Receipt) -> Screen:
     return Screen(View.NOT_PAID, shop, total=total, reason=name_of(reason), message=message)
 
 
+def with_tickets(page: Screen, count: int) -> Screen:
+    """Add to the page of a payment how many tickets came with it."""
+    came = "Your ticket is" if count == 1 else f"Your {count} tickets are"
+    return replace(page, message=f"{came} on this phone.") if count else page
+
+
+def ticket(shown: Ticket, persons: int) -> Screen:
+    """Show the ticket that an entrance is being shown."""
+    return _of_ticket(View.TICKET, shown, f"for {persons}" if persons > 1 else "")
+
+
+def welcome(shown: Ticket, persons_left: int) -> Screen:
+    """Show that the door opens."""
+    admits = shown.offer.admits
+    left = f"{persons_left} of {admits} may still come in." if admits > 1 else "Welcome."
+    return _of_ticket(View.WELCOME, shown, left)
+
+
+def turned_away(shown: Ticket, reason: DeclineReason.ValueType) -> Screen:
+    """Show why the door stays shut."""
+    page = _of_ticket(View.TURNED_AWAY, shown, meaning_of(reason).customer)
+    return replace(page, reason=name_of(reason))
+
+
+def no_ticket(venue: str) -> Screen:
+    """Show that there is no ticket of this venue on the phone."""
+    message = "There is no ticket for here on this phone."
+    return Screen(View.TURNED_AWAY, venue, message=message)
+
+
 def not_final(shop: str, receipt: Receipt, expire: datetime) -> Screen:
     """Show that a submission was declined, and that another may settle until `expire` (UTC)."""
     page = outcome(shop, receipt)
     until = expire.strftime("%H:%M:%S")
     return replace(page, message=f"{page.message} Not final before {until} UTC.")
+
+
+def _of_ticket(view: View, shown: Ticket, message: str) -> Screen:
+    terms = shown.offer
+    begins = terms.valid_from_time.ToDatetime(UTC).astimezone().strftime("%a %d %b %Y, %H:%M")
+    lines = (Item(terms.event_name, 1, ""), Item(terms.title, 1, ""), Item(begins, 1, ""))
+    number = format_ticket_id(shown.ticket_id)
+    return Screen(view, shown.venue_name, lines, message=message, receipt_number=number)
 
 
 def _about(view: View, purchase: Purchase, message: str, tries_left: int = 0) -> Screen:

@@ -27,6 +27,9 @@ _COLOURS = {
     View.REFUSED: "red",
     View.CANCELLED: "bright_black",
     View.LOCKED: "red",
+    View.TICKET: "cyan",
+    View.WELCOME: "green",
+    View.TURNED_AWAY: "red",
 }
 _SYMBOLS = {
     View.IDLE: ")))",
@@ -36,6 +39,9 @@ _SYMBOLS = {
     View.REFUSED: "✘",
     View.CANCELLED: "–",
     View.LOCKED: "▣",
+    View.TICKET: ")))",
+    View.WELCOME: "✔",
+    View.TURNED_AWAY: "✘",
 }
 _HEADLINES = {
     View.IDLE: "Ready",
@@ -45,13 +51,24 @@ _HEADLINES = {
     View.REFUSED: "Refused",
     View.CANCELLED: "Cancelled",
     View.LOCKED: "Locked",
+    View.TICKET: "Ticket",
+    View.WELCOME: "Come in",
+    View.TURNED_AWAY: "No entry",
 }
+
+
+_TICKETS = (View.TICKET, View.WELCOME, View.TURNED_AWAY)
 
 
 def draw(screen: Screen) -> Panel:
     """Draw the phone with what it shows, 36 columns wide and 19 lines high."""
     colour = _COLOURS[screen.view]
-    body = _ask(screen) if screen.view in (View.PURCHASE, View.ENTER_PIN) else _tell(screen)
+    if screen.view in (View.PURCHASE, View.ENTER_PIN):
+        body = _ask(screen)
+    elif screen.view in _TICKETS and screen.items:
+        body = _ticket(screen)
+    else:
+        body = _tell(screen)
     return Panel(
         Group(Align.center(Text("━━━━━━", style="bright_black")), Padding(body, (1, 1, 0, 1))),
         title=Text("Kessai", style="bold"),
@@ -109,6 +126,25 @@ def _pin_pad(screen: Screen) -> RenderableType:
     return Group(*map(Align.center, lines))
 
 
+def _ticket(screen: Screen) -> RenderableType:
+    """Draw a ticket: the venue, the event, a tear-off line, and what the door says."""
+    colour = _COLOURS[screen.view]
+    event, title, begins = (item.description for item in screen.items)
+    lines: list[RenderableType] = [
+        Align.center(Text(screen.shop.upper(), style="bright_black")),
+        Text(),
+        Align.center(Text(event, style="bold", justify="center")),
+        Align.center(Text(title, style="bold cyan", justify="center")),
+        Align.center(Text(begins)),
+        Text("╌" * (WIDTH - 4), style="bright_black"),
+        Align.center(Text(f" {_SYMBOLS[screen.view]} ", style=f"bold white on {colour}")),
+        Align.center(Text(_HEADLINES[screen.view], style=f"bold {colour}")),
+        Align.center(Text(screen.message, justify="center")),
+    ]
+    number = Text(screen.receipt_number, style="bright_black", justify="center")
+    return Group(*lines, Text(), Align.center(number))
+
+
 def _tell(screen: Screen) -> RenderableType:
     colour = _COLOURS[screen.view]
     lines = [
@@ -120,7 +156,7 @@ def _tell(screen: Screen) -> RenderableType:
         lines.append(Text(screen.total, style="bold"))
     if screen.shop:
         lines.append(Text(screen.shop))
-    if screen.view is not View.PAID:
+    if screen.view is not View.PAID or screen.message != "Paid":
         lines.append(Text("\n" + screen.message, justify="center"))
     if screen.receipt_number:
         lines.append(Text(f"\nReceipt {screen.receipt_number}", style="bright_black"))

@@ -19,10 +19,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from google.protobuf.message import DecodeError
 
 from kessai.holder import CHALLENGE_BYTES, Asked, challenge_of
+from kessai.ticket import TicketRefused
 from kessai.v1 import decline_pb2, tap_pb2
 from kessai.v1.envelope_pb2 import Sealed
+from kessai.v1.payment_pb2 import Receipt
 from kessai.v1.tap_pb2 import (
     ChallengeHolder,
+    DeliverReceipt,
     InquirePayment,
     PresentPayment,
     TapRequest,
@@ -43,6 +46,7 @@ from simulators.phone.purchase import (
 from simulators.phone.receipt import ReceiptRefused, accept_receipt
 from simulators.phone.screen import Screen
 from simulators.phone.store import Decision, Store
+from simulators.phone.ticket_pocket import TicketPocket
 
 SESSION_ID_BYTES = 16
 # How long a terminal waits for an answer in which the customer may already have decided.
@@ -64,12 +68,13 @@ class Wallet:
         store: Store,
         consent: Consent,
         holder_key: HolderKey,
+        tickets: TicketPocket,
         show: Callable[[Screen], None],
         now_us: Callable[[], int],
         patience_s: float = PATIENCE_S,
     ) -> None:
         self._switch_key, self._store, self._consent = switch_key, store, consent
-        self._holder_key = holder_key
+        self._holder_key, self._tickets = holder_key, tickets
         self._show, self._now_us, self._patience_s = show, now_us, patience_s
         self._answers: OrderedDict[Exchange, tuple[bytes, bytes]] = OrderedDict()
         self._undecided: dict[bytes, Future[TapStatus.ValueType]] = {}
@@ -107,7 +112,11 @@ class Wallet:
         if body == "challenge_holder":
             return self._prove(request.challenge_holder)
         if body == "deliver_receipt":
-            return self._deliver(request.deliver_receipt.receipt.SerializeToString())
+            return self._deliver(request.deliver_receipt)
+        if body == "ask_for_ticket":
+            return self._tickets.show_ticket(request.ask_for_ticket)
+        if body == "tell_entry":
+            return self._tickets.hear(request.tell_entry)
         return TapResponse(status=tap_pb2.TAP_STATUS_NOT_UNDERSTOOD)
 
     def _present(self, present: PresentPayment) -> TapResponse:
@@ -201,12 +210,15 @@ class Wallet:
                 response.holder_answer.CopyFrom(answer)
         return response
 
-    def _deliver(self, receipt: bytes) -> TapResponse:
+    def _deliver(self, delivered: DeliverReceipt) -> TapResponse:
         try:
-            shown = accept_receipt(receipt, self._switch_key, self._store)
-        except ReceiptRefused:
+            raw = delivered.receipt.SerializeToString()
+            shown = accept_receipt(raw, self._switch_key, self._store)
+            paid = Receipt.FromString(delivered.receipt.payload)
+            self._tickets.keep(delivered.tickets, paid.request_id)
+        except (ReceiptRefused, TicketRefused):
             return TapResponse(status=tap_pb2.TAP_STATUS_RECEIPT_REFUSED)
-        self._show(shown)
+        self._show(screen.with_tickets(shown, len(delivered.tickets)))
         return TapResponse(status=tap_pb2.TAP_STATUS_RECEIPT_ACCEPTED)
 
 

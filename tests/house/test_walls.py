@@ -69,7 +69,12 @@ _GRPC = [
 # Package -> the only places that may import it.
 CONFINED: dict[str, list[str]] = {
     "apsw": ["server.shards"],
-    "sqlite3": ["server.shards", "edge_agents.journal", "simulators.phone.store"],
+    "sqlite3": [
+        "server.shards",
+        "edge_agents.journal",
+        "simulators.phone.store",
+        "simulators.phone.ticket_store",
+    ],
     "psycopg": ["server.shards"],
     "sqlalchemy": ["server.shards"],
     "grpc": _GRPC,

@@ -15,6 +15,8 @@ from simulators.phone.customer import Approving, Customer
 from simulators.phone.holder_key import HolderKey
 from simulators.phone.screen import Screen
 from simulators.phone.store import Store
+from simulators.phone.ticket_pocket import TicketPocket
+from simulators.phone.ticket_store import TicketStore
 from simulators.phone.vault import Vault
 from simulators.phone.wallet import Wallet
 from tests.unit.simulators.phone.counter import ACCOUNT, PIN, Counter
@@ -29,6 +31,8 @@ class Pocket:
     vault: Vault
     pages: list[Screen]
     holder_key: HolderKey
+    tickets: TicketStore
+    pocket: TicketPocket
 
 
 PocketMaker = Callable[..., Pocket]
@@ -55,7 +59,7 @@ def folder(paired: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def make_pocket(counter: Counter, folder: Path) -> Iterator[PocketMaker]:
     """Give a maker of wallets over the one folder: the second is the phone after a restart."""
-    stores: list[Store] = []
+    stores: list[Store | TicketStore] = []
 
     def make(
         customer: Customer | None = None, patience_s: float = 10.0, amend: Amend | None = None
@@ -63,6 +67,7 @@ def make_pocket(counter: Counter, folder: Path) -> Iterator[PocketMaker]:
         pages: list[Screen] = []
         identity, store, vault = load_identity(folder), Store(folder), Vault(folder)
         stores.append(store)
+        holder_key = HolderKey(folder, identity.switch_key)
         consent = Consent(
             ACCOUNT,
             identity.sealing_key,
@@ -72,12 +77,18 @@ def make_pocket(counter: Counter, folder: Path) -> Iterator[PocketMaker]:
             pages.append,
             counter.clock,
             amend or (lambda authorization: None),
+            holder_key.public_key,
         )
-        holder_key = HolderKey(folder, identity.switch_key)
+        ticket_store = TicketStore(folder)
+        stores.append(ticket_store)
+        pocket = TicketPocket(
+            identity.switch_key, ticket_store, holder_key, pages.append, counter.clock
+        )
         wallet = Wallet(
-            identity.switch_key, store, consent, holder_key, pages.append, counter.clock, patience_s
-        )
-        return Pocket(wallet, store, vault, pages, holder_key)
+            identity.switch_key, store, consent, holder_key, pocket, pages.append, counter.clock,
+            patience_s,
+        )  # fmt: skip
+        return Pocket(wallet, store, vault, pages, holder_key, ticket_store, pocket)
 
     yield make
     for store in stores:

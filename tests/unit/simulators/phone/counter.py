@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from google.protobuf.message import Message
 
 from kessai.account_number import parse_account
 from kessai.device_identity import DeviceIdentity, write_identity
@@ -26,7 +27,6 @@ from kessai.v1.envelope_pb2 import Signed
 from kessai.v1.money_pb2 import Money
 from kessai.v1.payment_pb2 import LineItem, MerchantCertificate, PaymentRequest, Receipt
 from kessai.v1.tap_pb2 import (
-    ChallengeHolder,
     DeliverReceipt,
     InquirePayment,
     PresentPayment,
@@ -150,9 +150,7 @@ class Counter:
         change(receipt)
         return sign(RECEIPT, receipt, key or self.switch_key)
 
-    def message(
-        self, **body: PresentPayment | InquirePayment | DeliverReceipt | ChallengeHolder
-    ) -> bytes:
+    def message(self, **body: Message) -> bytes:
         """Write the session's next message."""
         request = TapRequest(session_id=self.session_id, sequence=next(self._sequences))
         for name, content in body.items():
