@@ -101,6 +101,8 @@ CREATE TABLE ticket_offer (
     offer_id TEXT NOT NULL,
     body BLOB NOT NULL,
     PRIMARY KEY (merchant_id, offer_id)
+) STRICT, WITHOUT ROWID;
+
 -- What a device last said of itself (a DeviceReport), and how it is configured from afar.
 CREATE TABLE device_report (
     device TEXT PRIMARY KEY,
