@@ -57,6 +57,7 @@ from server.shards.ticket_offers import TicketOffers
 from server.switch.accounts import Accounts
 from server.switch.busy_payees import BusyPayees
 from server.switch.followers import Followers
+from server.switch.held_payments import HeldPayments
 from server.switch.merge import Merge
 from server.switch.offer_desk import OfferDesk
 from server.switch.outcomes import Outcomes
@@ -132,8 +133,9 @@ def add_health(main: grpc.aio.Server, servicer: health.aio.HealthServicer) -> No
 
 def _add_payments(main: grpc.aio.Server, parts: Parts) -> None:
     submit_batch = SubmitBatch(parts.purchases, parts.settle, parts.directory)
+    holds = HeldPayments(parts.settle, parts.outcomes)
     payments = PaymentServicer(
-        parts.purchases, parts.outcomes, parts.followers, parts.tickets, submit_batch
+        parts.purchases, holds, parts.outcomes, parts.followers, parts.tickets, submit_batch
     )
     add_PaymentServiceServicer_to_server(payments, main)
 

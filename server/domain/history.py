@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from functools import partial
 
 from google.protobuf.message import DecodeError
 
 from kessai.account_number import make_account, parse_account
 from kessai.money import currency_of
 from kessai.request_id import parse_request_id
+from kessai.settlement_terms import is_held_first
 from kessai.ticket import terms_of
 from kessai.v1.account_pb2 import (
     DepositCashRequest,
@@ -51,9 +53,11 @@ def read_command(kind: int, parts: Parts) -> Command:
     documents in it say something else than the row.
     """
     try:
-        return _READERS[CommandKind(kind)](*parts)
+        command = _READERS[CommandKind(kind)](*parts)
     except DecodeError as error:
         raise ValueError(f"the documents cannot be read: {error}") from None
+    _check(command.kind, kind)
+    return command
 
 
 def payment_input_hash(request_payload: bytes, authorization_payload: bytes) -> bytes:
@@ -61,6 +65,11 @@ def payment_input_hash(request_payload: bytes, authorization_payload: bytes) -> 
     return hashlib.sha256(
         hashlib.sha256(request_payload).digest() + hashlib.sha256(authorization_payload).digest()
     ).digest()
+
+
+def finish_input_hash(hold_id: bytes, amount: int) -> bytes:
+    """Hash what a capture, void or expiry says: which hold, 16 bytes, and how much of it."""
+    return hashlib.sha256(hold_id + amount.to_bytes(8, "big")).digest()
 
 
 def operator_input_hash(request: bytes) -> bytes:
@@ -80,7 +89,7 @@ def settle_until_us(request: PaymentRequest) -> int:
     return until.ToMicroseconds()
 
 
-def _read_payment(*parts: *Parts) -> SettlePayment:
+def _read_payment(*parts: *Parts) -> SettlePayment | PlaceHold:
     request_id, input_hash, payer, _, amount, ledger, body = parts
     evidence = PaymentEvidence.FromString(body)
     request_payload = evidence.payment_request.payload
@@ -92,14 +101,22 @@ def _read_payment(*parts: *Parts) -> SettlePayment:
         (request.request_id, parse_account(authorization.account_number), *_money(request.total)),
         (request_id, payer, amount, ledger),
     )
-    return SettlePayment(
-        *parts,
-        wallet=evidence.wallet_id,
-        create_us=request.create_time.ToMicroseconds(),
-        expire_us=expire_us_of(request, authorization),
-        refusal=evidence.refusal,
-        admission=request.admission_id,
+    agreed = (
+        evidence.wallet_id,
+        request.create_time.ToMicroseconds(),
+        expire_us_of(request, authorization),
+        evidence.refusal,
+        request.admission_id,
     )
+    if is_held_first(request):
+        return PlaceHold(*parts, *agreed, request.hold_seconds)
+    return SettlePayment(*parts, *agreed)
+
+
+def _read_finish(make: Callable[..., Command], *parts: *Parts) -> Command:
+    _, input_hash, _, _, amount, _, body = parts
+    _check(finish_input_hash(body, amount), input_hash)
+    return make(*parts)
 
 
 def _read_opening(*parts: *Parts) -> OpenAccount:
@@ -231,10 +248,10 @@ _READERS: dict[CommandKind, Callable[..., Command]] = {
     CommandKind.WITHDRAW_CASH: _read_withdrawal,
     CommandKind.SETTLE_PAYMENT: _read_payment,
     CommandKind.ARRIVE: _read_arrival,
-    CommandKind.PLACE_HOLD: PlaceHold,
-    CommandKind.CAPTURE_HOLD: CaptureHold,
-    CommandKind.VOID_HOLD: VoidHold,
-    CommandKind.EXPIRE_HOLD: ExpireHold,
+    CommandKind.PLACE_HOLD: _read_payment,
+    CommandKind.CAPTURE_HOLD: partial(_read_finish, CaptureHold),
+    CommandKind.VOID_HOLD: partial(_read_finish, VoidHold),
+    CommandKind.EXPIRE_HOLD: partial(_read_finish, ExpireHold),
     CommandKind.OPEN_AUXILIARY: _read_auxiliary,
     CommandKind.MERGE_AUXILIARY: _read_merge,
     CommandKind.REDEEM_TICKET: _read_redemption,

@@ -18,22 +18,56 @@ from dataclasses import dataclass
 
 from kessai.v1 import account_pb2
 from kessai.v1 import decline_pb2 as d
-from server.domain.command import Command, CommandKind, Decision, Needs, Place, State
-from server.domain.payment import landing, owed
+from server.domain.command import ACCEPTED, Command, CommandKind, Decision, Needs, Place, State
+from server.domain.payment import AgreedPayment, landing, owed
 from server.ledger.chart import AccountKind, auxiliary_id, house_account_id
 from server.ledger.transfer import Hold, HoldState, Transfer, TransferFlag
 
 
 @dataclass(frozen=True, slots=True)
-class _OfHold(Command):
+class PlaceHold(AgreedPayment):
+    """Reserve `amount` for `hold_seconds` (0: for ever). Declines: those of AgreedPayment."""
+
+    kind = CommandKind.PLACE_HOLD
+
+    hold_seconds: int = 0
+
+    def needs(self, place: Place) -> Needs:
+        """What a payment needs, and the hold."""
+        return Needs(AgreedPayment.needs(self, place).accounts, (self.transfer_id,))
+
+    def decide(self, state: State, now_us: int) -> Decision:
+        """Make the payment as a pending transfer."""
+        decline = self.decline(state, now_us)
+        if decline != ACCEPTED:
+            return Decision(decline)
+        return Decision(
+            transfers=(
+                Transfer(
+                    id=self.transfer_id,
+                    debit_account_id=self.payer,
+                    credit_account_id=landing(self.payee, self.ledger, state),
+                    amount=self.amount,
+                    ledger=self.ledger,
+                    code=account_pb2.ENTRY_KIND_CAPTURE,
+                    flags=TransferFlag.PENDING,
+                    timeout=self.hold_seconds,
+                    far_payee=self.payee,
+                ),
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _FinishHold(Command):
     def home(self) -> int:
-        """A hold is decided where its payer is."""
+        """A hold is finished where its payer is."""
         return self.payer
 
     @property
     def hold_id(self) -> int:
-        """The id of the hold: its PlaceHold's request id, first 16 bytes of the body."""
-        return int.from_bytes(self.body[:16], "big")
+        """The id of the hold, which is the body: the request id of its PlaceHold."""
+        return int.from_bytes(self.body, "big")
 
     def needs(self, place: Place) -> Needs:
         """The payer's account, each where the money may land or was to land, and the hold."""
@@ -57,36 +91,7 @@ class _OfHold(Command):
 
 
 @dataclass(frozen=True, slots=True)
-class PlaceHold(_OfHold):
-    """Reserve `amount`. Body: own request id (16 bytes), time-out in seconds (4 bytes; 0: never).
-
-    Declines: PAYER_ACCOUNT_UNKNOWN, PAYEE_ACCOUNT_UNKNOWN, CURRENCY_MISMATCH, PAYER_IS_PAYEE,
-    INSUFFICIENT_FUNDS, AMOUNT_NOT_POSITIVE, AMOUNT_TOO_LARGE.
-    """
-
-    kind = CommandKind.PLACE_HOLD
-
-    def decide(self, state: State, now_us: int) -> Decision:
-        """Make the payment as a pending transfer."""
-        return Decision(
-            transfers=(
-                Transfer(
-                    id=self.hold_id,
-                    debit_account_id=self.payer,
-                    credit_account_id=landing(self.payee, self.ledger, state),
-                    amount=self.amount,
-                    ledger=self.ledger,
-                    code=account_pb2.ENTRY_KIND_CAPTURE,
-                    flags=TransferFlag.PENDING,
-                    timeout=int.from_bytes(self.body[16:20], "big"),
-                    far_payee=self.payee,
-                ),
-            )
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class CaptureHold(_OfHold):
+class CaptureHold(_FinishHold):
     """Take `amount` of a hold (body: its id).
 
     Declines: HOLD_NOT_PENDING, AMOUNT_NOT_POSITIVE, AMOUNT_TOO_LARGE.
@@ -110,8 +115,8 @@ class CaptureHold(_OfHold):
 
 
 @dataclass(frozen=True, slots=True)
-class VoidHold(_OfHold):
-    """Give a hold up. Body: the hold's id. Declines: HOLD_NOT_PENDING."""
+class VoidHold(_FinishHold):
+    """Give a hold up (body: its id). Declines: HOLD_NOT_PENDING."""
 
     kind = CommandKind.VOID_HOLD
 
@@ -128,8 +133,8 @@ class VoidHold(_OfHold):
 
 
 @dataclass(frozen=True, slots=True)
-class ExpireHold(_OfHold):
-    """Release a hold whose time is over. Body: the hold's id. Declines: HOLD_NOT_PENDING."""
+class ExpireHold(_FinishHold):
+    """Release a hold whose time is over (body: its id). Declines: HOLD_NOT_PENDING."""
 
     kind = CommandKind.EXPIRE_HOLD
 

@@ -37,7 +37,7 @@ CLOCK_TOLERANCE_US = 30_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class SettlePayment(Command):
+class AgreedPayment(Command):
     """A payment whose documents are authentic and agree with each other.
 
     `wallet` signed it; `create_us` and `expire_us` are those of the documents; `refusal` is what
@@ -46,8 +46,6 @@ class SettlePayment(Command):
     PAYER_ACCOUNT_UNKNOWN, PAYEE_ACCOUNT_UNKNOWN, PAYER_IS_PAYEE, CURRENCY_MISMATCH,
     INSUFFICIENT_FUNDS, AMOUNT_NOT_POSITIVE, AMOUNT_TOO_LARGE, ADMISSION_USED.
     """
-
-    kind = CommandKind.SETTLE_PAYMENT
 
     wallet: str
     create_us: int
@@ -65,21 +63,35 @@ class SettlePayment(Command):
         accounts = (self.payer, *landings(self.payee, self.ledger, place))
         return Needs(accounts, documents=documents)
 
-    def decide(self, state: State, now_us: int) -> Decision:
-        """Check the ladder, then move the money in one transfer."""
+    def decline(self, state: State, now_us: int) -> DeclineReason.ValueType:
+        """Give the first rung of the ladder that does not hold, or ACCEPTED."""
         if self.refusal != ACCEPTED:
-            return Decision(self.refusal)
+            return self.refusal
         if self.expire_us <= now_us:
-            return Decision(d.DECLINE_REASON_EXPIRED)
+            return d.DECLINE_REASON_EXPIRED
         if self.create_us > now_us + CLOCK_TOLERANCE_US:
-            return Decision(d.DECLINE_REASON_CLOCK_AHEAD)
+            return d.DECLINE_REASON_CLOCK_AHEAD
         payer = state.account(self.payer)
         if payer is None or payer.owner != f"wallet/{self.wallet}":
-            return Decision(d.DECLINE_REASON_PAYER_ACCOUNT_UNKNOWN)
+            return d.DECLINE_REASON_PAYER_ACCOUNT_UNKNOWN
         if payer.ledger != self.ledger:
-            return Decision(d.DECLINE_REASON_CURRENCY_MISMATCH)
+            return d.DECLINE_REASON_CURRENCY_MISMATCH
         if self.admission in state.documents:
-            return Decision(d.DECLINE_REASON_ADMISSION_USED)
+            return d.DECLINE_REASON_ADMISSION_USED
+        return ACCEPTED
+
+
+@dataclass(frozen=True, slots=True)
+class SettlePayment(AgreedPayment):
+    """A payment that is settled at once. Declines: those of AgreedPayment."""
+
+    kind = CommandKind.SETTLE_PAYMENT
+
+    def decide(self, state: State, now_us: int) -> Decision:
+        """Check the ladder, then move the money in one transfer."""
+        decline = self.decline(state, now_us)
+        if decline != ACCEPTED:
+            return Decision(decline)
         return self._move(state)
 
     def _move(self, state: State) -> Decision:

@@ -15,6 +15,8 @@ PERMISSIONS: dict[str, frozenset[CallerKind]] = {
     "/kessai.v1.PaymentService/SettlePayment": frozenset({AGENT, PHONE}),
     "/kessai.v1.PaymentService/GetPayment": frozenset({AGENT, PHONE}),
     "/kessai.v1.PaymentService/FollowPayments": frozenset({AGENT, PHONE}),
+    "/kessai.v1.PaymentService/CapturePayment": frozenset({AGENT}),
+    "/kessai.v1.PaymentService/VoidPayment": frozenset({AGENT}),
     "/kessai.v1.FareService/ConfirmTravel": frozenset({AGENT}),
     "/kessai.v1.PaymentService/SubmitBatch": frozenset({AGENT}),
     "/kessai.v1.AccountService/OpenAccount": frozenset({OPERATOR}),

@@ -67,9 +67,9 @@ class Books:
             results += outcomes
         return results
 
-    def expire(self, hold: Hold) -> None:
+    def expire(self, hold: Hold, finish_id: int) -> None:
         """Release a hold whose time is over; the caller has checked that it is still pending."""
-        self._release(hold, HoldState.EXPIRED)
+        self._release(hold, HoldState.EXPIRED, finish_id)
 
     def _apply_chain(self, chain: Sequence[Transfer], now_us: int) -> tuple[int, R]:
         if len(chain) == 1:  # one alone is refused before it changes anything
@@ -162,7 +162,7 @@ class Books:
             return _FATE[hold.state]
         if hold.expire_us and hold.expire_us <= now_us:
             return R.PENDING_TRANSFER_EXPIRED
-        debit, credit = self._release(hold, HoldState.POSTED if post else HoldState.VOIDED)
+        debit, credit = self._release(hold, HoldState.POSTED if post else HoldState.VOIDED, t.id)
         if post:
             self._post(t, debit, credit, hold.code, hold.far_account)
         return R.OK
@@ -179,12 +179,12 @@ class Books:
         )
         self._note_changed(debit, credit)
 
-    def _release(self, hold: Hold, fate: HoldState) -> tuple[Account, Account]:
+    def _release(self, hold: Hold, fate: HoldState, finish_id: int) -> tuple[Account, Account]:
         debit = self.accounts[hold.debit_account_id]
         credit = self.accounts[hold.credit_account_id]
         debit.debits_pending -= hold.amount
         credit.credits_pending -= hold.amount
-        hold.state = fate
+        hold.state, hold.finish_id = fate, finish_id
         self.changed_holds[hold.id] = hold
         self._note_changed(debit, credit)
         return debit, credit
@@ -225,7 +225,9 @@ class Books:
                 self.holds.pop(hold_id, None)
                 self.changed_holds.pop(hold_id, None)
             else:
-                self.holds[hold_id].state = state
+                hold = self.holds[hold_id]
+                hold.state = state
+                hold.finish_id = 0 if state is HoldState.PENDING else hold.finish_id
 
 
 _Snapshot = tuple[dict[int, tuple[int, int, int, int, int]], dict[int, HoldState | None]]

@@ -74,6 +74,7 @@ class Hold:
     """A pending transfer and its fate. `expire_us` is microseconds since 1970; 0: never.
 
     `far_account` is who is paid, where the credit account only stands for him (see Transfer).
+    `finish_id` is what posted, voided or released it; 0 while it is pending.
     """
 
     id: int
@@ -85,6 +86,7 @@ class Hold:
     expire_us: int
     far_account: int
     state: HoldState = HoldState.PENDING
+    finish_id: int = 0
 
     @property
     def payee(self) -> int:

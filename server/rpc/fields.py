@@ -13,12 +13,12 @@ from kessai.v1 import money_pb2
 from server.rpc.errors import field_invalid
 
 
-def request_id(text: str) -> bytes:
+def request_id(text: str, field: str = "request_id") -> bytes:
     """Read a request id: the text of a UUIDv7."""
     try:
         return parse_request_id(text)
     except RequestIdError as error:
-        raise field_invalid("request_id", str(error)) from None
+        raise field_invalid(field, str(error)) from None
 
 
 def account(text: str, field: str = "account_number") -> int:

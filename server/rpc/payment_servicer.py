@@ -1,7 +1,7 @@
 """PaymentService on the wire: translates, decides nothing.
 
-What is decided is decided in `server/switch/register_purchase.py`, `outcomes.py`, `followers.py`,
-and for a stream of batches through `submit_batch.py`.
+What is decided is decided in `server/switch/register_purchase.py`, `held_payments.py`,
+`outcomes.py`, `followers.py`, and for a stream of batches through `submit_batch.py`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import grpc.aio
 
 from kessai.v1.envelope_pb2 import Signed
 from kessai.v1.payment_pb2 import (
+    CapturePaymentRequest,
+    CapturePaymentResponse,
     FollowPaymentsRequest,
     FollowPaymentsResponse,
     GetPaymentRequest,
@@ -24,6 +26,8 @@ from kessai.v1.payment_pb2 import (
     SettlePaymentResponse,
     SubmitBatchRequest,
     SubmitBatchResponse,
+    VoidPaymentRequest,
+    VoidPaymentResponse,
 )
 from kessai.v1.payment_pb2_grpc import PaymentServiceServicer
 from server.identity.callers import CallerKind, current_caller
@@ -32,6 +36,7 @@ from server.rpc import fields
 from server.rpc.errors import RpcError, field_invalid, from_refusal
 from server.rpc.flow import side_by_side
 from server.switch.followers import Followers
+from server.switch.held_payments import HeldPayments
 from server.switch.outcomes import Outcomes, wallet
 from server.switch.register_purchase import RegisterPurchase
 from server.switch.submit_batch import SubmitBatch, Submitted
@@ -51,12 +56,14 @@ class PaymentServicer(PaymentServiceServicer):
     def __init__(
         self,
         purchases: RegisterPurchase,
+        holds: HeldPayments,
         outcomes: Outcomes,
         followers: Followers,
         tickets: TicketSales,
         submit_batch: SubmitBatch,
     ) -> None:
-        self._purchases, self._outcomes, self._followers = purchases, outcomes, followers
+        self._purchases, self._holds = purchases, holds
+        self._outcomes, self._followers = outcomes, followers
         self._tickets, self._submit_batch = tickets, submit_batch
 
     async def SettlePayment(
@@ -84,6 +91,25 @@ class PaymentServicer(PaymentServiceServicer):
         """Tell the outcomes of the caller's own payments as they are booked."""
         async for told in self._followers.follow(_owner(), request.resume_token):
             yield FollowPaymentsResponse(receipt=told.receipt, resume_token=told.resume_token)
+
+    async def CapturePayment(
+        self, request: CapturePaymentRequest, context: Context
+    ) -> CapturePaymentResponse:
+        """Capture one of the terminal's own held payments."""
+        request_id = fields.request_id(request.request_id)
+        payment_id = fields.request_id(request.payment_id, "payment_id")
+        amount = fields.positive_money(request.amount)
+        receipt, decline = await self._holds.capture(request_id, payment_id, amount, _owner())
+        return CapturePaymentResponse(receipt=receipt, decline_reason=decline)
+
+    async def VoidPayment(
+        self, request: VoidPaymentRequest, context: Context
+    ) -> VoidPaymentResponse:
+        """Void one of the terminal's own held payments."""
+        request_id = fields.request_id(request.request_id)
+        payment_id = fields.request_id(request.payment_id, "payment_id")
+        receipt, decline = await self._holds.void(request_id, payment_id, _owner())
+        return VoidPaymentResponse(receipt=receipt, decline_reason=decline)
 
     async def SubmitBatch(
         self, requests: AsyncIterator[SubmitBatchRequest], context: Context

@@ -40,7 +40,7 @@ def carry_out(
     """
     written = len(books.entries)
     decision = command.decide(State(books, place, documents), book_us)
-    decline = _apply(decision, books, book_us)
+    decline = _apply(command, decision, books, book_us)
     row = log_row(tail.sequence + 1, command, book_us, decline, tail.chain_hash)
     if decline != ACCEPTED:
         return Outcome(row, decision, [], [])
@@ -51,7 +51,9 @@ def carry_out(
     return Outcome(row, decision, entries, debts)
 
 
-def _apply(decision: Decision, books: Books, book_us: int) -> DeclineReason.ValueType:
+def _apply(
+    command: Command, decision: Decision, books: Books, book_us: int
+) -> DeclineReason.ValueType:
     if decision.decline != ACCEPTED:
         return decision.decline
     for account in decision.opens:
@@ -62,5 +64,5 @@ def _apply(decision: Decision, books: Books, book_us: int) -> DeclineReason.Valu
             books.take_back(account)
         return decline_for(result)
     for hold_id in decision.expires:
-        books.expire(books.holds[hold_id])
+        books.expire(books.holds[hold_id], command.transfer_id)
     return ACCEPTED

@@ -22,7 +22,8 @@ ACCOUNT_COLUMNS = (
     "debits_pending, debits_posted, credits_pending, credits_posted, sequence"
 )
 HOLD_COLUMNS = (
-    "id, debit_account_id, credit_account_id, amount, ledger, code, expire_us, far_account, state"
+    "id, debit_account_id, credit_account_id, amount, ledger, code, expire_us, far_account, state, "
+    "finish_id"
 )
 
 
@@ -36,6 +37,7 @@ def read_hold(row: Sequence[object]) -> Hold:
     hold = Hold(*row)  # type: ignore[arg-type]
     hold.id = int.from_bytes(row[0], "big")  # type: ignore[arg-type]
     hold.state = HoldState(hold.state)
+    hold.finish_id = int.from_bytes(row[9], "big")  # type: ignore[arg-type]
     return hold
 
 
@@ -52,4 +54,5 @@ def hold_values(h: Hold) -> tuple[object, ...]:
     return (
         h.id.to_bytes(16, "big"), h.debit_account_id, h.credit_account_id,
         h.amount, h.ledger, h.code, h.expire_us, h.far_account, int(h.state),
+        h.finish_id.to_bytes(16, "big"),
     )  # fmt: skip

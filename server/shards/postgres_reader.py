@@ -122,6 +122,12 @@ class PostgresReader:
         sql = f"SELECT {OUTBOX_COLUMNS} FROM outbox ORDER BY log_sequence LIMIT %s"
         return [OutboxRow(*row) for row in self._select(sql, limit)]
 
+    def hold(self, hold_id: int) -> Hold | None:
+        """Give a hold, or None."""
+        sql = f"SELECT {HOLD_COLUMNS} FROM hold WHERE id = %s"
+        rows = self._select(sql, hold_id.to_bytes(16, "big"))
+        return next(map(read_hold, rows), None)
+
     def due_holds(self, now_us: int, limit: int) -> list[Hold]:
         """List pending holds whose time is over."""
         sql = (

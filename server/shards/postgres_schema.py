@@ -16,7 +16,7 @@ from psycopg.types.numeric import Int8BinaryDumper
 
 from kessai.complaint import Complaint
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 Line = psycopg.Connection[tuple[Any, ...]]
 
@@ -84,7 +84,8 @@ CREATE TABLE hold (
     code integer NOT NULL,
     expire_us bigint NOT NULL,
     far_account bigint NOT NULL,
-    state integer NOT NULL
+    state integer NOT NULL,
+    finish_id bytea NOT NULL
 ) WITH (fillfactor = 80);
 
 CREATE TABLE document (

@@ -43,7 +43,7 @@ _LOG_TYPES = (
 _ENTRY_TYPES = ("int8", "int8", "int8", "int8", "int8", "int4", "int8", "bytea", "int8")
 _OUTBOX_TYPES = ("int8", "bytea", "int8", "int8", "int8", "int4", "int4")
 _ACCOUNT_TYPES = ("bigint",) * 4 + ("text",) + ("bigint",) * 6
-_HOLD_TYPES = ("bytea",) + ("bigint",) * 8
+_HOLD_TYPES = ("bytea",) + ("bigint",) * 8 + ("bytea",)
 _DOCUMENT_TYPES = ("bytea", "bigint", "bigint", "bytea")
 
 
@@ -62,7 +62,7 @@ _PUT_ACCOUNTS = _upsert(
     _ACCOUNT_TYPES,
     ("debits_pending", "debits_posted", "credits_pending", "credits_posted", "sequence"),
 )
-_PUT_HOLDS = _upsert("hold", HOLD_COLUMNS, _HOLD_TYPES, ("state",))
+_PUT_HOLDS = _upsert("hold", HOLD_COLUMNS, _HOLD_TYPES, ("state", "finish_id"))
 _PUT_DOCUMENTS = _upsert("document", DOCUMENT_COLUMNS, _DOCUMENT_TYPES, ("body",))
 
 

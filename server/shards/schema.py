@@ -13,7 +13,7 @@ import apsw
 
 from kessai.complaint import Complaint
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 _TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -79,7 +79,8 @@ CREATE TABLE hold (
     code INTEGER NOT NULL,
     expire_us INTEGER NOT NULL,
     far_account INTEGER NOT NULL,
-    state INTEGER NOT NULL
+    state INTEGER NOT NULL,
+    finish_id BLOB NOT NULL
 ) WITHOUT ROWID;
 
 CREATE TABLE document (

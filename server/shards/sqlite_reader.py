@@ -105,6 +105,12 @@ class SqliteReader:
         sql = "SELECT * FROM outbox ORDER BY log_sequence LIMIT ?"
         return [OutboxRow(*row) for row in self._db.execute(sql, (limit,))]
 
+    def hold(self, hold_id: int) -> Hold | None:
+        """Give a hold, or None."""
+        sql = f"SELECT {HOLD_COLUMNS} FROM hold WHERE id = ?"
+        rows = self._db.execute(sql, (hold_id.to_bytes(16, "big"),))
+        return next((read_hold(row) for row in rows), None)
+
     def due_holds(self, now_us: int, limit: int) -> list[Hold]:
         """List pending holds whose time is over."""
         sql = (

@@ -136,7 +136,7 @@ class SqliteStore:
             many("INSERT OR REPLACE INTO account VALUES (?,?,?,?,?,?,?,?,?,?,?)", accounts)
         if batch.holds:
             holds = map(hold_values, batch.holds.values())
-            many("INSERT OR REPLACE INTO hold VALUES (?,?,?,?,?,?,?,?,?)", holds)
+            many("INSERT OR REPLACE INTO hold VALUES (?,?,?,?,?,?,?,?,?,?)", holds)
         if batch.documents:
             documents = batch.documents.values()
             many("INSERT OR REPLACE INTO document VALUES (?,?,?,?)", documents)

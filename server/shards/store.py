@@ -173,6 +173,10 @@ class Reader(Protocol):
         """List what is owed, oldest first."""
         ...
 
+    def hold(self, hold_id: int) -> Hold | None:
+        """Give a hold, or None."""
+        ...
+
     def due_holds(self, now_us: int, limit: int) -> list[Hold]:
         """List pending holds whose time is over."""
         ...

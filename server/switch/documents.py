@@ -26,6 +26,7 @@ from kessai.envelope import (
     parse_strictly,
 )
 from kessai.seal import SealBroken, unseal
+from kessai.settlement_terms import are_terms_known
 from kessai.v1 import decline_pb2 as d
 from kessai.v1 import payment_pb2
 from kessai.v1.decline_pb2 import DeclineReason
@@ -159,6 +160,7 @@ def _is_consistent(request: PaymentRequest, request_id: bytes) -> bool:
         and items_total == request.total.amount_minor
         and request.total.currency_code in BY_CODE
         and request.submitter in payment_pb2.PaymentSubmitter.values()
+        and are_terms_known(request)
     )
 
 

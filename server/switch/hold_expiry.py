@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import structlog
 
+from server.domain.history import finish_input_hash
 from server.domain.hold import ExpireHold
 from server.ledger.transfer import Hold
 from server.shards.lane import LaneClosed
@@ -80,7 +81,7 @@ def _expiry(hold: Hold, now_us: int) -> ExpireHold:
     body = hold.id.to_bytes(16, "big")
     return ExpireHold(
         request_id=expiry_id(hold.id, now_us),
-        input_hash=hashlib.sha256(body).digest(),
+        input_hash=finish_input_hash(body, hold.amount),
         payer=hold.debit_account_id,
         payee=hold.payee,
         amount=hold.amount,

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from kessai.identity_path import AGENT
 from kessai.v1.envelope_pb2 import Signed
 from kessai.v1.payment_pb2 import PaymentEvidence, PaymentRequest
-from server.domain.command import CommandKind
+from server.domain.command import ACCEPTED, CommandKind
 from server.identity.refusals import Unknown
 from server.shards.router import Shards
 from server.shards.settlement_log import LogRow
+from server.shards.store import Reader
 from server.switch.receipts import Receipts
 from server.switch.refused import refusing_store_trouble
 
@@ -59,14 +60,27 @@ class Outcomes:
         return Found(*found, asked)
 
     async def receipt(self, request_id: bytes, owner: str) -> Signed:
-        """Give the receipt of a payment of an owner's, or raise Unknown, and what `find` does."""
+        """Give the receipt of a payment of an owner's, or raise Unknown, and what `find` does.
+
+        That of a held payment is of what became of the hold, if it is not pending any more.
+        """
         found = await self.find(request_id, owner)
         if found is None:
             raise Unknown("this caller has no payment under that request_id")
-        return self.write(found)
+        return await self.now(found)
+
+    async def now(self, found: Found) -> Signed:
+        """Write the receipt of a payment as it stands now; raises Unavailable, Overloaded."""
+        row = found.row
+        if row.kind == CommandKind.PLACE_HOLD and row.decline == ACCEPTED:
+            with refusing_store_trouble():
+                shard = self._shards.shard(found.shard)
+                finish = await shard.read(lambda reader: _finish(reader, row.request_id))
+            row = finish or row
+        return self._receipts.for_row(found.shard, row, found.asked.payload)
 
     def write(self, found: Found) -> Signed:
-        """Write the receipt of a payment that was found."""
+        """Write the receipt of a payment that was found, as it was decided first."""
         return self._receipts.for_row(found.shard, found.row, found.asked.payload)
 
 
@@ -86,6 +100,14 @@ def asked_in(row: LogRow) -> Asked | None:
     return read(row.body) if read else None
 
 
+def _finish(reader: Reader, hold_id: bytes) -> LogRow | None:
+    """Find what posted, voided or released a hold."""
+    hold = reader.hold(int.from_bytes(hold_id, "big"))
+    if hold is None or not hold.finish_id:
+        return None
+    return reader.row(hold.finish_id.to_bytes(16, "big"))
+
+
 def _read_payment(body: bytes) -> Asked:
     evidence = PaymentEvidence.FromString(body)
     payload = evidence.payment_request.payload
@@ -94,7 +116,10 @@ def _read_payment(body: bytes) -> Asked:
     return Asked(owner, payload, evidence.wallet_id)
 
 
-_READERS: dict[int, Callable[[bytes], Asked]] = {CommandKind.SETTLE_PAYMENT: _read_payment}
+_READERS: dict[int, Callable[[bytes], Asked]] = {
+    CommandKind.SETTLE_PAYMENT: _read_payment,
+    CommandKind.PLACE_HOLD: _read_payment,
+}
 
 # The kinds of log rows that are payments.
 PAYMENTS = frozenset(_READERS)

@@ -16,9 +16,18 @@ from kessai.v1 import payment_pb2
 from kessai.v1.envelope_pb2 import Signed
 from kessai.v1.money_pb2 import Money
 from kessai.v1.payment_pb2 import LogPosition, Receipt
-from server.domain.command import ACCEPTED
+from server.domain.command import ACCEPTED, CommandKind
 from server.shards.settlement_log import LogRow
 from server.switch.documents import Declined
+
+# What a row did, if it is not a payment that was settled at once.
+_OUTCOMES = {
+    CommandKind.PLACE_HOLD: payment_pb2.PAYMENT_OUTCOME_HELD,
+    CommandKind.CAPTURE_HOLD: payment_pb2.PAYMENT_OUTCOME_SETTLED,
+    CommandKind.VOID_HOLD: payment_pb2.PAYMENT_OUTCOME_VOIDED,
+    CommandKind.EXPIRE_HOLD: payment_pb2.PAYMENT_OUTCOME_EXPIRED,
+}
+_ENDS_A_HOLD = (CommandKind.CAPTURE_HOLD, CommandKind.VOID_HOLD, CommandKind.EXPIRE_HOLD)
 
 
 class Receipts:
@@ -28,14 +37,13 @@ class Receipts:
         self._signing_key = signing_key
 
     def for_row(self, shard: int, row: LogRow, request_payload: bytes) -> Signed:
-        """Write the receipt of a payment that the log keeps, settled or declined."""
-        settled = row.decline == ACCEPTED
+        """Write the receipt of a payment from the row that decided it, or that ended its hold."""
         receipt = Receipt(
-            request_id=row.request_id,
+            request_id=row.body if row.kind in _ENDS_A_HOLD else row.request_id,
             request_hash=hashlib.sha256(request_payload).digest(),
             outcome=(
-                payment_pb2.PAYMENT_OUTCOME_SETTLED
-                if settled
+                _OUTCOMES.get(CommandKind(row.kind), payment_pb2.PAYMENT_OUTCOME_SETTLED)
+                if row.decline == ACCEPTED
                 else payment_pb2.PAYMENT_OUTCOME_DECLINED
             ),
             decline_reason=row.decline,

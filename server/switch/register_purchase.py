@@ -14,12 +14,14 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from google.protobuf.message import DecodeError
 
 from kessai.currency import BY_CODE
+from kessai.settlement_terms import is_held_first
 from kessai.v1 import decline_pb2 as d
 from kessai.v1.envelope_pb2 import Signed
 from kessai.v1.payment_pb2 import PaymentEvidence, PaymentRequest, SettlePaymentRequest
 from server.domain.command import ACCEPTED
 from server.domain.directory import Merchant
 from server.domain.history import expire_us_of, payment_input_hash
+from server.domain.hold import PlaceHold
 from server.domain.payment import SettlePayment
 from server.identity.directory_call import in_thread
 from server.identity.refusals import Refusal, RequestIdReused, Unknown
@@ -39,7 +41,7 @@ from server.switch.ticket_sales import Order, TicketSales
 class Approved(NamedTuple):
     """A payment whose documents hold, to be settled; whether it was deferred."""
 
-    command: SettlePayment
+    command: SettlePayment | PlaceHold
     deferred: bool
 
 
@@ -158,7 +160,7 @@ class RegisterPurchase:
 
     async def _command(
         self, purchase: Purchase, signed_request: Signed, merchant: Merchant
-    ) -> SettlePayment:
+    ) -> SettlePayment | PlaceHold:
         payee, request, authorization = merchant.account, purchase.request, purchase.authorization
         ledger = BY_CODE[request.total.currency_code].number
         refusal = purchase.refusal
@@ -177,20 +179,25 @@ class RegisterPurchase:
             venue_name=merchant.display_name if ordered.offers else "",
         )
         signed = purchase.signed_authorization
-        return SettlePayment(
-            request_id=request.request_id,
-            input_hash=payment_input_hash(signed_request.payload, signed.payload),
-            payer=purchase.payer,
-            payee=payee,
-            amount=request.total.amount_minor,
-            ledger=ledger,
-            body=evidence.SerializeToString(),
-            wallet=purchase.wallet_id,
-            create_us=request.create_time.ToMicroseconds(),
-            expire_us=expire_us_of(request, authorization),
-            refusal=refusal,
-            admission=request.admission_id,
+        said = (
+            request.request_id,
+            payment_input_hash(signed_request.payload, signed.payload),
+            purchase.payer,
+            payee,
+            request.total.amount_minor,
+            ledger,
+            evidence.SerializeToString(),
         )
+        agreed = (
+            purchase.wallet_id,
+            request.create_time.ToMicroseconds(),
+            expire_us_of(request, authorization),
+            refusal,
+            request.admission_id,
+        )
+        if is_held_first(request):
+            return PlaceHold(*said, *agreed, request.hold_seconds)
+        return SettlePayment(*said, *agreed)
 
     def _verify(self, group: list[Submission]) -> list[Purchase | Exception]:
         answers: list[Purchase | Exception] = []

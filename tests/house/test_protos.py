@@ -29,7 +29,8 @@ from kessai.v1.error_pb2 import ErrorReason
 from tests.house.tree import ROOT, plant, report
 
 CHANGING_VERBS = (
-    "Create", "Open", "Distribute", "Deposit", "Withdraw", "Settle", "Revoke", "Renew", "Refund",
+    "Create", "Open", "Distribute", "Deposit", "Withdraw", "Settle", "Capture", "Void",
+    "Revoke", "Renew", "Refund",
 )  # fmt: skip
 
 # Field numbers of descriptor.proto, of which the path to a comment is made.

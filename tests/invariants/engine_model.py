@@ -103,9 +103,11 @@ class Model:
         return refusal
 
     def _reserve(self, command: PlaceHold, now_us: int) -> DeclineReason.ValueType:
+        if command.payer not in self.balances:
+            return d.DECLINE_REASON_PAYER_ACCOUNT_UNKNOWN
         refusal = self._transfer_refused(command)
         if refusal == ACCEPTED:
-            timeout_s = int.from_bytes(command.body[16:20], "big")
+            timeout_s = command.hold_seconds
             until_us = now_us + timeout_s * _SECOND_US if timeout_s else 0
             self.holds[command.request_id] = Reserved(
                 command.payer, command.payee, command.amount, until_us
@@ -113,7 +115,7 @@ class Model:
         return refusal
 
     def _finish(self, command: Command, now_us: int) -> DeclineReason.ValueType:
-        hold = self.holds.get(command.body[:16])
+        hold = self.holds.get(command.body)
         over = hold is not None and 0 < hold.until_us <= now_us
         if hold is None:
             return d.DECLINE_REASON_HOLD_NOT_PENDING

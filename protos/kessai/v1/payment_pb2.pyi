@@ -45,6 +45,30 @@ PAYMENT_SUBMITTER_PHONE: PaymentSubmitter.ValueType  # 1
 """The phone submits it by its own line, and gives the terminal nothing (mission row B2)."""
 Global___PaymentSubmitter: _TypeAlias = PaymentSubmitter  # noqa: Y015
 
+class _SettlementTerms:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _SettlementTermsEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SettlementTerms.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SETTLEMENT_TERMS_UNSPECIFIED: _SettlementTerms.ValueType  # 0
+    """At once."""
+    SETTLEMENT_TERMS_HOLD: _SettlementTerms.ValueType  # 1
+    """Held first: out of the payer's reach, and not the payee's yet. The terminal captures it when the
+    goods are out, or voids it; else it comes back by itself after hold_seconds.
+    """
+
+class SettlementTerms(_SettlementTerms, metaclass=_SettlementTermsEnumTypeWrapper):
+    """When the money of a payment is to move."""
+
+SETTLEMENT_TERMS_UNSPECIFIED: SettlementTerms.ValueType  # 0
+"""At once."""
+SETTLEMENT_TERMS_HOLD: SettlementTerms.ValueType  # 1
+"""Held first: out of the payer's reach, and not the payee's yet. The terminal captures it when the
+goods are out, or voids it; else it comes back by itself after hold_seconds.
+"""
+Global___SettlementTerms: _TypeAlias = SettlementTerms  # noqa: Y015
+
 class _CustomerVerification:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -85,6 +109,12 @@ class _PaymentOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Paymen
     """Paid: final, whatever happens next."""
     PAYMENT_OUTCOME_DECLINED: _PaymentOutcome.ValueType  # 2
     """Not paid: nothing moved."""
+    PAYMENT_OUTCOME_HELD: _PaymentOutcome.ValueType  # 3
+    """The money is held and will become SETTLED, VOIDED or EXPIRED."""
+    PAYMENT_OUTCOME_VOIDED: _PaymentOutcome.ValueType  # 4
+    """What was held is the payer's again: the terminal gave it up. Final."""
+    PAYMENT_OUTCOME_EXPIRED: _PaymentOutcome.ValueType  # 5
+    """What was held is the payer's again: the terminal did not capture it in time. Final."""
 
 class PaymentOutcome(_PaymentOutcome, metaclass=_PaymentOutcomeEnumTypeWrapper):
     """What became of a payment."""
@@ -95,6 +125,12 @@ PAYMENT_OUTCOME_SETTLED: PaymentOutcome.ValueType  # 1
 """Paid: final, whatever happens next."""
 PAYMENT_OUTCOME_DECLINED: PaymentOutcome.ValueType  # 2
 """Not paid: nothing moved."""
+PAYMENT_OUTCOME_HELD: PaymentOutcome.ValueType  # 3
+"""The money is held and will become SETTLED, VOIDED or EXPIRED."""
+PAYMENT_OUTCOME_VOIDED: PaymentOutcome.ValueType  # 4
+"""What was held is the payer's again: the terminal gave it up. Final."""
+PAYMENT_OUTCOME_EXPIRED: PaymentOutcome.ValueType  # 5
+"""What was held is the payer's again: the terminal did not capture it in time. Final."""
 Global___PaymentOutcome: _TypeAlias = PaymentOutcome  # noqa: Y015
 
 @_typing.final
@@ -111,6 +147,8 @@ class PaymentRequest(_message.Message):
     TOTAL_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    TERMS_FIELD_NUMBER: _builtins.int
+    HOLD_SECONDS_FIELD_NUMBER: _builtins.int
     DEFERRED_EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     TICKET_ORDERS_FIELD_NUMBER: _builtins.int
     ADMISSION_ID_FIELD_NUMBER: _builtins.int
@@ -125,6 +163,12 @@ class PaymentRequest(_message.Message):
     """The terminal, as in its certificate; 1 to 40 of a-z, 0-9 and "-"."""
     order_id: _builtins.str
     """The merchant's own number of the order; 1 to 40 characters."""
+    terms: Global___SettlementTerms.ValueType
+    """When the money is to move."""
+    hold_seconds: _builtins.int
+    """With HOLD: for how long the money is held at most, in seconds from when the switch holds it,
+    1 to 86,400. With other terms: 0.
+    """
     admission_id: _builtins.bytes
     """Set if it is the fare of a ride: the admission's id, 16 bytes. One payment at most is settled
     for an admission; any other is declined with ADMISSION_USED.
@@ -171,6 +215,8 @@ class PaymentRequest(_message.Message):
         total: _money_pb2.Money | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         expire_time: _timestamp_pb2.Timestamp | None = ...,
+        terms: Global___SettlementTerms.ValueType = ...,
+        hold_seconds: _builtins.int = ...,
         deferred_expire_time: _timestamp_pb2.Timestamp | None = ...,
         ticket_orders: _abc.Iterable[_ticket_pb2.TicketOrder] | None = ...,
         admission_id: _builtins.bytes = ...,
@@ -178,7 +224,7 @@ class PaymentRequest(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "deferred_expire_time", b"deferred_expire_time", "expire_time", b"expire_time", "total", b"total"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["admission_id", b"admission_id", "create_time", b"create_time", "deferred_expire_time", b"deferred_expire_time", "expire_time", b"expire_time", "items", b"items", "merchant_id", b"merchant_id", "order_id", b"order_id", "request_id", b"request_id", "submitter", b"submitter", "terminal_id", b"terminal_id", "ticket_orders", b"ticket_orders", "total", b"total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["admission_id", b"admission_id", "create_time", b"create_time", "deferred_expire_time", b"deferred_expire_time", "expire_time", b"expire_time", "hold_seconds", b"hold_seconds", "items", b"items", "merchant_id", b"merchant_id", "order_id", b"order_id", "request_id", b"request_id", "submitter", b"submitter", "terminal_id", b"terminal_id", "terms", b"terms", "ticket_orders", b"ticket_orders", "total", b"total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -365,7 +411,7 @@ class Receipt(_message.Message):
     """What differed, with AUTHORIZATION_MISMATCH: a field name of PaymentAuthorization; else empty."""
     @_builtins.property
     def amount(self) -> _money_pb2.Money:
-        """The amount asked for."""
+        """The amount asked for; SETTLED after a hold, what was captured of it."""
 
     @_builtins.property
     def log_position(self) -> Global___LogPosition:
@@ -698,7 +744,7 @@ class GetPaymentResponse(_message.Message):
     TICKETS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def receipt(self) -> _envelope_pb2.Signed:
-        """The signed receipt, with the same payload as the first time."""
+        """The signed receipt, with the same payload as the first time; of a held payment, as it stands now."""
 
     @_builtins.property
     def tickets(self) -> _containers.RepeatedCompositeFieldContainer[_envelope_pb2.Signed]:
@@ -717,6 +763,120 @@ class GetPaymentResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetPaymentResponse: _TypeAlias = GetPaymentResponse  # noqa: Y015
+
+@_typing.final
+class CapturePaymentRequest(_message.Message):
+    """Request of CapturePayment."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    PAYMENT_ID_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """UUIDv7 made and stored by the caller, as text, 36 characters."""
+    payment_id: _builtins.str
+    """The UUIDv7 of the held payment's request, as text, 36 characters."""
+    @_builtins.property
+    def amount(self) -> _money_pb2.Money:
+        """What to take: positive, at most what is held."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        payment_id: _builtins.str = ...,
+        amount: _money_pb2.Money | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "payment_id", b"payment_id", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CapturePaymentRequest: _TypeAlias = CapturePaymentRequest  # noqa: Y015
+
+@_typing.final
+class CapturePaymentResponse(_message.Message):
+    """Response of CapturePayment."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECEIPT_FIELD_NUMBER: _builtins.int
+    DECLINE_REASON_FIELD_NUMBER: _builtins.int
+    decline_reason: _decline_pb2.DeclineReason.ValueType
+    """Why this call captured nothing; UNSPECIFIED if it did."""
+    @_builtins.property
+    def receipt(self) -> _envelope_pb2.Signed:
+        """The signed receipt of the payment as it stands now: SETTLED if it was captured."""
+
+    def __init__(
+        self,
+        *,
+        receipt: _envelope_pb2.Signed | None = ...,
+        decline_reason: _decline_pb2.DeclineReason.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["receipt", b"receipt"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["decline_reason", b"decline_reason", "receipt", b"receipt"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CapturePaymentResponse: _TypeAlias = CapturePaymentResponse  # noqa: Y015
+
+@_typing.final
+class VoidPaymentRequest(_message.Message):
+    """Request of VoidPayment."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    PAYMENT_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """UUIDv7 made and stored by the caller, as text, 36 characters."""
+    payment_id: _builtins.str
+    """The UUIDv7 of the held payment's request, as text, 36 characters."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        payment_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["payment_id", b"payment_id", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VoidPaymentRequest: _TypeAlias = VoidPaymentRequest  # noqa: Y015
+
+@_typing.final
+class VoidPaymentResponse(_message.Message):
+    """Response of VoidPayment."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECEIPT_FIELD_NUMBER: _builtins.int
+    DECLINE_REASON_FIELD_NUMBER: _builtins.int
+    decline_reason: _decline_pb2.DeclineReason.ValueType
+    """Why this call voided nothing; UNSPECIFIED if it did."""
+    @_builtins.property
+    def receipt(self) -> _envelope_pb2.Signed:
+        """The signed receipt of the payment as it stands now: VOIDED if it was voided."""
+
+    def __init__(
+        self,
+        *,
+        receipt: _envelope_pb2.Signed | None = ...,
+        decline_reason: _decline_pb2.DeclineReason.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["receipt", b"receipt"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["decline_reason", b"decline_reason", "receipt", b"receipt"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VoidPaymentResponse: _TypeAlias = VoidPaymentResponse  # noqa: Y015
 
 @_typing.final
 class PaymentEvidence(_message.Message):

@@ -45,6 +45,16 @@ class PaymentServiceStub:
                 request_serializer=kessai_dot_v1_dot_payment__pb2.GetPaymentRequest.SerializeToString,
                 response_deserializer=kessai_dot_v1_dot_payment__pb2.GetPaymentResponse.FromString,
                 _registered_method=True)
+        self.CapturePayment = channel.unary_unary(
+                '/kessai.v1.PaymentService/CapturePayment',
+                request_serializer=kessai_dot_v1_dot_payment__pb2.CapturePaymentRequest.SerializeToString,
+                response_deserializer=kessai_dot_v1_dot_payment__pb2.CapturePaymentResponse.FromString,
+                _registered_method=True)
+        self.VoidPayment = channel.unary_unary(
+                '/kessai.v1.PaymentService/VoidPayment',
+                request_serializer=kessai_dot_v1_dot_payment__pb2.VoidPaymentRequest.SerializeToString,
+                response_deserializer=kessai_dot_v1_dot_payment__pb2.VoidPaymentResponse.FromString,
+                _registered_method=True)
         self.FollowPayments = channel.unary_stream(
                 '/kessai.v1.PaymentService/FollowPayments',
                 request_serializer=kessai_dot_v1_dot_payment__pb2.FollowPaymentsRequest.SerializeToString,
@@ -62,8 +72,8 @@ class PaymentServiceServicer:
     """
 
     def SettlePayment(self, request, context):
-        """Settles a payment from the payer's account to the merchant's, at once. For terminals, and for
-        phones where the request says that the phone submits it.
+        """Settles a payment from the payer's account to the merchant's, at once or as its terms say. For
+        terminals, and for phones where the request says that the phone submits it.
 
         The answer carries a signed receipt, also for a decline. The same request_id with the same
         content gets the first answer, for ever. After a lost answer or an expired deadline the outcome
@@ -82,6 +92,33 @@ class PaymentServiceServicer:
 
         Errors: FIELD_INVALID, RESOURCE_UNKNOWN (never arrived, or another caller's),
         CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CapturePayment(self, request, context):
+        """Takes what a payment with terms HOLD holds, or less; the rest is the payer's again. For the
+        terminal whose payment it is; once.
+
+        The answer says whether it was captured, and how the payment stands now, which it also says if
+        it was not. The same request_id with the same content gets the first answer's effect.
+
+        Decline reasons: HOLD_NOT_PENDING, AMOUNT_TOO_LARGE, CURRENCY_MISMATCH.
+        Errors: FIELD_INVALID, RESOURCE_UNKNOWN (no held payment of this terminal), REQUEST_ID_REUSED,
+        REQUEST_ID_STALE, CALLER_NOT_PERMITTED, STORE_UNAVAILABLE, OVERLOADED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def VoidPayment(self, request, context):
+        """Gives up what a payment with terms HOLD holds: it is the payer's again. For the terminal whose
+        payment it is. Voiding what was voided already changes nothing and is declined.
+
+        Decline reasons: HOLD_NOT_PENDING.
+        Errors: FIELD_INVALID, RESOURCE_UNKNOWN (no held payment of this terminal), REQUEST_ID_REUSED,
+        REQUEST_ID_STALE, CALLER_NOT_PERMITTED, STORE_UNAVAILABLE, OVERLOADED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -134,6 +171,16 @@ def add_PaymentServiceServicer_to_server(servicer, server):
                     servicer.GetPayment,
                     request_deserializer=kessai_dot_v1_dot_payment__pb2.GetPaymentRequest.FromString,
                     response_serializer=kessai_dot_v1_dot_payment__pb2.GetPaymentResponse.SerializeToString,
+            ),
+            'CapturePayment': grpc.unary_unary_rpc_method_handler(
+                    servicer.CapturePayment,
+                    request_deserializer=kessai_dot_v1_dot_payment__pb2.CapturePaymentRequest.FromString,
+                    response_serializer=kessai_dot_v1_dot_payment__pb2.CapturePaymentResponse.SerializeToString,
+            ),
+            'VoidPayment': grpc.unary_unary_rpc_method_handler(
+                    servicer.VoidPayment,
+                    request_deserializer=kessai_dot_v1_dot_payment__pb2.VoidPaymentRequest.FromString,
+                    response_serializer=kessai_dot_v1_dot_payment__pb2.VoidPaymentResponse.SerializeToString,
             ),
             'FollowPayments': grpc.unary_stream_rpc_method_handler(
                     servicer.FollowPayments,
@@ -201,6 +248,60 @@ class PaymentService:
             '/kessai.v1.PaymentService/GetPayment',
             kessai_dot_v1_dot_payment__pb2.GetPaymentRequest.SerializeToString,
             kessai_dot_v1_dot_payment__pb2.GetPaymentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CapturePayment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kessai.v1.PaymentService/CapturePayment',
+            kessai_dot_v1_dot_payment__pb2.CapturePaymentRequest.SerializeToString,
+            kessai_dot_v1_dot_payment__pb2.CapturePaymentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def VoidPayment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kessai.v1.PaymentService/VoidPayment',
+            kessai_dot_v1_dot_payment__pb2.VoidPaymentRequest.SerializeToString,
+            kessai_dot_v1_dot_payment__pb2.VoidPaymentResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -34,8 +34,8 @@ class PaymentServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> PaymentServiceAsyncStub: ...
     SettlePayment: _grpc.UnaryUnaryMultiCallable[_payment_pb2.SettlePaymentRequest, _payment_pb2.SettlePaymentResponse]
-    """Settles a payment from the payer's account to the merchant's, at once. For terminals, and for
-    phones where the request says that the phone submits it.
+    """Settles a payment from the payer's account to the merchant's, at once or as its terms say. For
+    terminals, and for phones where the request says that the phone submits it.
 
     The answer carries a signed receipt, also for a decline. The same request_id with the same
     content gets the first answer, for ever. After a lost answer or an expired deadline the outcome
@@ -50,6 +50,25 @@ class PaymentServiceStub:
 
     Errors: FIELD_INVALID, RESOURCE_UNKNOWN (never arrived, or another caller's),
     CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
+    """
+    CapturePayment: _grpc.UnaryUnaryMultiCallable[_payment_pb2.CapturePaymentRequest, _payment_pb2.CapturePaymentResponse]
+    """Takes what a payment with terms HOLD holds, or less; the rest is the payer's again. For the
+    terminal whose payment it is; once.
+
+    The answer says whether it was captured, and how the payment stands now, which it also says if
+    it was not. The same request_id with the same content gets the first answer's effect.
+
+    Decline reasons: HOLD_NOT_PENDING, AMOUNT_TOO_LARGE, CURRENCY_MISMATCH.
+    Errors: FIELD_INVALID, RESOURCE_UNKNOWN (no held payment of this terminal), REQUEST_ID_REUSED,
+    REQUEST_ID_STALE, CALLER_NOT_PERMITTED, STORE_UNAVAILABLE, OVERLOADED.
+    """
+    VoidPayment: _grpc.UnaryUnaryMultiCallable[_payment_pb2.VoidPaymentRequest, _payment_pb2.VoidPaymentResponse]
+    """Gives up what a payment with terms HOLD holds: it is the payer's again. For the terminal whose
+    payment it is. Voiding what was voided already changes nothing and is declined.
+
+    Decline reasons: HOLD_NOT_PENDING.
+    Errors: FIELD_INVALID, RESOURCE_UNKNOWN (no held payment of this terminal), REQUEST_ID_REUSED,
+    REQUEST_ID_STALE, CALLER_NOT_PERMITTED, STORE_UNAVAILABLE, OVERLOADED.
     """
     FollowPayments: _grpc.UnaryStreamMultiCallable[_payment_pb2.FollowPaymentsRequest, _payment_pb2.FollowPaymentsResponse]
     """Tells the outcomes of the caller's own payments as they are booked, whoever submitted them, until
@@ -85,8 +104,8 @@ class PaymentServiceAsyncStub(PaymentServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     SettlePayment: _aio.UnaryUnaryMultiCallable[_payment_pb2.SettlePaymentRequest, _payment_pb2.SettlePaymentResponse]  # type: ignore[assignment]
-    """Settles a payment from the payer's account to the merchant's, at once. For terminals, and for
-    phones where the request says that the phone submits it.
+    """Settles a payment from the payer's account to the merchant's, at once or as its terms say. For
+    terminals, and for phones where the request says that the phone submits it.
 
     The answer carries a signed receipt, also for a decline. The same request_id with the same
     content gets the first answer, for ever. After a lost answer or an expired deadline the outcome
@@ -101,6 +120,25 @@ class PaymentServiceAsyncStub(PaymentServiceStub):
 
     Errors: FIELD_INVALID, RESOURCE_UNKNOWN (never arrived, or another caller's),
     CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
+    """
+    CapturePayment: _aio.UnaryUnaryMultiCallable[_payment_pb2.CapturePaymentRequest, _payment_pb2.CapturePaymentResponse]  # type: ignore[assignment]
+    """Takes what a payment with terms HOLD holds, or less; the rest is the payer's again. For the
+    terminal whose payment it is; once.
+
+    The answer says whether it was captured, and how the payment stands now, which it also says if
+    it was not. The same request_id with the same content gets the first answer's effect.
+
+    Decline reasons: HOLD_NOT_PENDING, AMOUNT_TOO_LARGE, CURRENCY_MISMATCH.
+    Errors: FIELD_INVALID, RESOURCE_UNKNOWN (no held payment of this terminal), REQUEST_ID_REUSED,
+    REQUEST_ID_STALE, CALLER_NOT_PERMITTED, STORE_UNAVAILABLE, OVERLOADED.
+    """
+    VoidPayment: _aio.UnaryUnaryMultiCallable[_payment_pb2.VoidPaymentRequest, _payment_pb2.VoidPaymentResponse]  # type: ignore[assignment]
+    """Gives up what a payment with terms HOLD holds: it is the payer's again. For the terminal whose
+    payment it is. Voiding what was voided already changes nothing and is declined.
+
+    Decline reasons: HOLD_NOT_PENDING.
+    Errors: FIELD_INVALID, RESOURCE_UNKNOWN (no held payment of this terminal), REQUEST_ID_REUSED,
+    REQUEST_ID_STALE, CALLER_NOT_PERMITTED, STORE_UNAVAILABLE, OVERLOADED.
     """
     FollowPayments: _aio.UnaryStreamMultiCallable[_payment_pb2.FollowPaymentsRequest, _payment_pb2.FollowPaymentsResponse]  # type: ignore[assignment]
     """Tells the outcomes of the caller's own payments as they are booked, whoever submitted them, until
@@ -139,8 +177,8 @@ class PaymentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _payment_pb2.SettlePaymentRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_payment_pb2.SettlePaymentResponse, _abc.Awaitable[_payment_pb2.SettlePaymentResponse]]:
-        """Settles a payment from the payer's account to the merchant's, at once. For terminals, and for
-        phones where the request says that the phone submits it.
+        """Settles a payment from the payer's account to the merchant's, at once or as its terms say. For
+        terminals, and for phones where the request says that the phone submits it.
 
         The answer carries a signed receipt, also for a decline. The same request_id with the same
         content gets the first answer, for ever. After a lost answer or an expired deadline the outcome
@@ -161,6 +199,37 @@ class PaymentServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Errors: FIELD_INVALID, RESOURCE_UNKNOWN (never arrived, or another caller's),
         CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
+        """
+
+    @_abc_1.abstractmethod
+    def CapturePayment(
+        self,
+        request: _payment_pb2.CapturePaymentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_payment_pb2.CapturePaymentResponse, _abc.Awaitable[_payment_pb2.CapturePaymentResponse]]:
+        """Takes what a payment with terms HOLD holds, or less; the rest is the payer's again. For the
+        terminal whose payment it is; once.
+
+        The answer says whether it was captured, and how the payment stands now, which it also says if
+        it was not. The same request_id with the same content gets the first answer's effect.
+
+        Decline reasons: HOLD_NOT_PENDING, AMOUNT_TOO_LARGE, CURRENCY_MISMATCH.
+        Errors: FIELD_INVALID, RESOURCE_UNKNOWN (no held payment of this terminal), REQUEST_ID_REUSED,
+        REQUEST_ID_STALE, CALLER_NOT_PERMITTED, STORE_UNAVAILABLE, OVERLOADED.
+        """
+
+    @_abc_1.abstractmethod
+    def VoidPayment(
+        self,
+        request: _payment_pb2.VoidPaymentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_payment_pb2.VoidPaymentResponse, _abc.Awaitable[_payment_pb2.VoidPaymentResponse]]:
+        """Gives up what a payment with terms HOLD holds: it is the payer's again. For the terminal whose
+        payment it is. Voiding what was voided already changes nothing and is declined.
+
+        Decline reasons: HOLD_NOT_PENDING.
+        Errors: FIELD_INVALID, RESOURCE_UNKNOWN (no held payment of this terminal), REQUEST_ID_REUSED,
+        REQUEST_ID_STALE, CALLER_NOT_PERMITTED, STORE_UNAVAILABLE, OVERLOADED.
         """
 
     @_abc_1.abstractmethod

@@ -31,10 +31,13 @@ from kessai.envelope import (
 )
 from kessai.money import Money
 from kessai.seal import seal
+from kessai.settlement_terms import is_held_first
 from kessai.v1 import decline_pb2, payment_pb2, tap_pb2
 from kessai.v1.decline_pb2 import DeclineReason
 from kessai.v1.envelope_pb2 import Sealed, Signed
 from kessai.v1.payment_pb2 import (
+    CapturePaymentRequest,
+    CapturePaymentResponse,
     FollowPaymentsRequest,
     FollowPaymentsResponse,
     GetPaymentRequest,
@@ -42,10 +45,13 @@ from kessai.v1.payment_pb2 import (
     LineItem,
     MerchantCertificate,
     PaymentAuthorization,
+    PaymentOutcome,
     PaymentRequest,
     Receipt,
     SettlePaymentRequest,
     SettlePaymentResponse,
+    VoidPaymentRequest,
+    VoidPaymentResponse,
 )
 from kessai.v1.payment_pb2_grpc import PaymentServiceServicer, add_PaymentServiceServicer_to_server
 from kessai.v1.tap_pb2 import TapRequest, TapResponse
@@ -61,6 +67,9 @@ Step = str | grpc.StatusCode | Callable[[SettlePaymentRequest], Signed]
 
 SETTLED = payment_pb2.PAYMENT_OUTCOME_SETTLED
 DECLINED = payment_pb2.PAYMENT_OUTCOME_DECLINED
+HELD = payment_pb2.PAYMENT_OUTCOME_HELD
+VOIDED = payment_pb2.PAYMENT_OUTCOME_VOIDED
+EXPIRED = payment_pb2.PAYMENT_OUTCOME_EXPIRED
 
 
 def make_terminal() -> Terminal:
@@ -162,6 +171,8 @@ class Switch(PaymentServiceServicer):
         self.follow_plan: list[Step] = []
         self.resumed: list[bytes] = []
         self.followers: list[asyncio.Queue[Signed | None]] = []
+        self.finish_plan: list[Step] = []
+        self.requests: dict[str, PendingPayment] = {}
 
     async def SettlePayment(
         self, request: SettlePaymentRequest, context: Context
@@ -172,6 +183,7 @@ class Switch(PaymentServiceServicer):
         await _fail_if_planned(step, context)
         if callable(step):
             return SettlePaymentResponse(receipt=step(request))
+        self.requests[request.request_id] = pending_of(request)
         receipt = self.known.setdefault(request.request_id, _settle(request))
         if step == "lose":
             await context.abort(grpc.StatusCode.UNAVAILABLE, "the line broke")
@@ -211,6 +223,34 @@ class Switch(PaymentServiceServicer):
     async def SubmitBatch(self, requests: object, context: Context) -> None:  # type: ignore[override]
         await context.abort(grpc.StatusCode.UNIMPLEMENTED, "these terminals ask singly")
 
+    async def CapturePayment(
+        self, request: CapturePaymentRequest, context: Context
+    ) -> CapturePaymentResponse:
+        receipt, decline = await self._finish(request.payment_id, SETTLED, context)
+        return CapturePaymentResponse(receipt=receipt, decline_reason=decline)
+
+    async def VoidPayment(
+        self, request: VoidPaymentRequest, context: Context
+    ) -> VoidPaymentResponse:
+        receipt, decline = await self._finish(request.payment_id, VOIDED, context)
+        return VoidPaymentResponse(receipt=receipt, decline_reason=decline)
+
+    async def _finish(
+        self, payment_id: str, outcome: PaymentOutcome.ValueType, context: Context
+    ) -> tuple[Signed, DeclineReason.ValueType]:
+        step = self.finish_plan.pop(0) if self.finish_plan else "finish"
+        await _fail_if_planned(step, context)
+        known = Receipt.FromString(self.known[payment_id].payload)
+        if known.outcome != HELD:
+            return self.known[payment_id], decline_pb2.DECLINE_REASON_HOLD_NOT_PENDING
+        if step == "expire":
+            outcome = EXPIRED
+        receipt = sign_receipt(make_receipt(self.requests[payment_id], outcome=outcome))
+        self.known[payment_id] = receipt
+        if step == "lose":
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "the line broke")
+        return receipt, decline_pb2.DECLINE_REASON_UNSPECIFIED
+
 
 @asynccontextmanager
 async def serve(switch: Switch) -> AsyncIterator[grpc.aio.Channel]:
@@ -227,7 +267,9 @@ async def serve(switch: Switch) -> AsyncIterator[grpc.aio.Channel]:
 
 
 def _settle(request: SettlePaymentRequest) -> Signed:
-    return sign_receipt(make_receipt(pending_of(request)))
+    pending = pending_of(request)
+    outcome = HELD if is_held_first(pending.request) else SETTLED
+    return sign_receipt(make_receipt(pending, outcome=outcome))
 
 
 async def _fail_if_planned(step: Step, context: Context) -> None:

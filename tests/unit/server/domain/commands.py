@@ -23,12 +23,25 @@ from kessai.v1.account_pb2 import (
 from kessai.v1.decline_pb2 import DeclineReason
 from kessai.v1.envelope_pb2 import Signed
 from kessai.v1.money_pb2 import Money
-from kessai.v1.payment_pb2 import PaymentAuthorization, PaymentEvidence, PaymentRequest
+from kessai.v1.payment_pb2 import (
+    SETTLEMENT_TERMS_HOLD,
+    SETTLEMENT_TERMS_UNSPECIFIED,
+    PaymentAuthorization,
+    PaymentEvidence,
+    PaymentRequest,
+    SettlementTerms,
+)
 from server.domain.account_opening import OpenAccount
 from server.domain.busy_payee import OpenAuxiliary
 from server.domain.cash import DepositCash, WithdrawCash
 from server.domain.command import ACCEPTED
-from server.domain.history import expire_us_of, operator_input_hash, payment_input_hash
+from server.domain.history import (
+    Parts,
+    expire_us_of,
+    finish_input_hash,
+    operator_input_hash,
+    payment_input_hash,
+)
 from server.domain.hold import CaptureHold, ExpireHold, PlaceHold, VoidHold
 from server.domain.payment import SettlePayment
 from server.ledger.chart import auxiliary_id
@@ -111,10 +124,17 @@ def pay(
     refusal: DeclineReason.ValueType = ACCEPTED,
     create_us: int = NOW_US - MINUTE_US,
     expire_us: int = NOW_US + MINUTE_US,
+    terms: SettlementTerms.ValueType = SETTLEMENT_TERMS_UNSPECIFIED,
+    hold_seconds: int = 0,
 ) -> SettlePayment:
     """Pay, at any time within a minute of NOW_US."""
     request_id = request_id or fresh_id()
-    request = PaymentRequest(request_id=request_id, total=_money(amount, ledger))
+    request = PaymentRequest(
+        request_id=request_id,
+        total=_money(amount, ledger),
+        terms=terms,
+        hold_seconds=hold_seconds,
+    )
     request.create_time.FromMicroseconds(create_us)
     request.expire_time.FromMicroseconds(expire_us)
     payload = request.SerializeToString(deterministic=True)
@@ -168,30 +188,45 @@ def open_auxiliary(
 
 
 def place_hold(
-    payer: int, payee: int, amount: int, timeout_s: int = 0, ledger: int = EUR
+    payer: int,
+    payee: int,
+    amount: int,
+    timeout_s: int = 0,
+    ledger: int = EUR,
+    *,
+    wallet: str = "ann",
+    create_us: int = NOW_US - MINUTE_US,
+    expire_us: int = NOW_US + MINUTE_US,
 ) -> PlaceHold:
     """Reserve money."""
-    request_id = fresh_id()
-    body = request_id + timeout_s.to_bytes(4, "big")
-    return PlaceHold(request_id, _hash(body), payer, payee, amount, ledger, body)
+    paid = pay(
+        payer, payee, amount, wallet=wallet, ledger=ledger, create_us=create_us,
+        expire_us=expire_us, terms=SETTLEMENT_TERMS_HOLD, hold_seconds=timeout_s,
+    )  # fmt: skip
+    agreed = (paid.wallet, paid.create_us, paid.expire_us, paid.refusal)
+    parts = (paid.request_id, paid.input_hash, payer, payee, amount, ledger, paid.body)
+    return PlaceHold(*parts, *agreed, hold_seconds=timeout_s)
 
 
 def capture(hold: PlaceHold, amount: int) -> CaptureHold:
     """Take an amount of a hold."""
-    body = hold.request_id
-    return CaptureHold(fresh_id(), _hash(body), hold.payer, hold.payee, amount, hold.ledger, body)
+    return CaptureHold(*_finish(hold, amount))
 
 
 def void(hold: PlaceHold) -> VoidHold:
     """Give a hold up."""
-    body = hold.request_id
-    return VoidHold(fresh_id(), _hash(body), hold.payer, hold.payee, 0, hold.ledger, body)
+    return VoidHold(*_finish(hold, hold.amount))
 
 
 def expire(hold: PlaceHold) -> ExpireHold:
     """Release a hold whose time is over."""
+    return ExpireHold(*_finish(hold, hold.amount))
+
+
+def _finish(hold: PlaceHold, amount: int) -> Parts:
     body = hold.request_id
-    return ExpireHold(fresh_id(), _hash(body), hold.payer, hold.payee, 0, hold.ledger, body)
+    content = finish_input_hash(body, amount)
+    return fresh_id(), content, hold.payer, hold.payee, amount, hold.ledger, body
 
 
 def _agree(request: PaymentRequest, payload: bytes, payer: int) -> PaymentAuthorization:
@@ -210,7 +245,3 @@ def _money(amount: int, ledger: int) -> Money:
 
 def _body(request: bytes) -> bytes:
     return OperatorEvidence(operator="joe", request=request).SerializeToString()
-
-
-def _hash(body: bytes) -> bytes:
-    return hashlib.sha256(body).digest()

@@ -62,8 +62,8 @@ MALL_FAR, MALL_MERGED = auxiliary_id(1, MALL), merged_id(MALL)
 HELD = place_hold(ANN, SHOP, 300)
 HELD_FAR = place_hold(ANN, FAR, 200)
 OVERDUE = place_hold(ANN, SHOP, 100, timeout_s=1)
-HELD_BUSY = place_hold(CAT, BUSY, 300)
-HELD_EARLY = place_hold(CAT, LATE, 300)
+HELD_BUSY = place_hold(CAT, BUSY, 300, wallet="cat")
+HELD_EARLY = place_hold(CAT, LATE, 300, wallet="cat")
 LATER_US = NOW_US + 1_000_000
 WORLD, OPERATOR, IN_TRANSIT, SUSPENSE = (
     house_account_id(kind, 0, EUR)
@@ -130,7 +130,7 @@ def perform(command: Command, books: Books, now_us: int = NOW_US) -> DeclineReas
     if result is not TransferResult.OK:
         return decline_for(result)
     for hold_id in decision.expires:
-        books.expire(books.holds[hold_id])
+        books.expire(books.holds[hold_id], command.transfer_id)
     return ACCEPTED
 
 

@@ -45,7 +45,7 @@ COMMANDS: list[Command] = [
     open_auxiliary(2, SHOP, request_id=_DISTRIBUTED, own_id=opening_id(_DISTRIBUTED, 2)),
     merge(fresh_id(), auxiliary_id(1, SHOP), 5, EUR),
 ]
-DOCUMENTED = [*COMMANDS[:5], *COMMANDS[9:]]
+DOCUMENTED = [*COMMANDS[:6], *COMMANDS[9:]]
 _MONEY = ("amount", "ledger")
 # Which columns a row's documents tell. The directory, not a document, tells whom a payment is for.
 SAID = [
@@ -54,6 +54,8 @@ SAID = [
     *((2, field) for field in ("request_id", "input_hash", "payer", *_MONEY, "body")),
     *((3, field) for field in ("request_id", "input_hash", "payer", *_MONEY, "body")),
     *((4, field) for field in ("input_hash", "payer", "payee", *_MONEY, "body")),
+    *((5, field) for field in ("request_id", "input_hash", "payer", *_MONEY, "body")),
+    *((n, field) for n in (6, 7, 8) for field in ("input_hash", "amount", "body")),
     *((9, field) for field in ("request_id", "input_hash", "payee", "body")),
     *((10, field) for field in ("request_id", "input_hash", "payee", "body")),
     *((11, field) for field in ("input_hash", "payer", "payee", *_MONEY)),
@@ -95,6 +97,13 @@ def test_garbage_is_no_document(command: Command) -> None:
     parts = (*parts_of(command)[:-1], b"\xff\xff\xff")
     with pytest.raises(ValueError, match=r"documents|12 bytes"):
         read_command(command.kind, parts)
+
+
+def test_a_hold_is_no_payment_and_a_payment_no_hold() -> None:
+    """The terms in the documents tell, not the row."""
+    for command, other in ((COMMANDS[3], HELD), (HELD, COMMANDS[3])):
+        with pytest.raises(ValueError, match="not what its documents say"):
+            read_command(other.kind, parts_of(command))
 
 
 def test_an_unknown_kind_is_no_command() -> None:

@@ -144,7 +144,7 @@ class BooksMachine(RuleBasedStateMachine):
         for hold in self.books.holds.values():
             due = hold.state is HoldState.PENDING and 0 < hold.expire_us <= self.now_us
             if due:
-                self.books.expire(hold)
+                self.books.expire(hold, 99)
                 held, _ = self.placed[hold.id]
                 self.ended.add(hold.id)
                 release = Event(

@@ -89,7 +89,7 @@ def test_a_hold_is_good_until_the_microsecond_of_its_time_out(books: Books) -> N
 
 def test_an_expired_hold_is_released_and_stays_so(books: Books) -> None:
     books.apply([HOLD], NOW_US)
-    books.expire(books.holds[10])
+    books.expire(books.holds[10], 99)
     assert money(books.accounts[ANN]) == (1000, 1000)
     assert books.apply([finish(VOID)], NOW_US) is R.PENDING_TRANSFER_EXPIRED
 

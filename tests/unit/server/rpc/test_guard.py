@@ -287,7 +287,7 @@ ANYONE = {
 MAY_CALL = {
     "agent": """
         PaymentService/SettlePayment PaymentService/GetPayment PaymentService/FollowPayments
-        PaymentService/SubmitBatch
+        PaymentService/SubmitBatch PaymentService/CapturePayment PaymentService/VoidPayment
         DeviceService/RenewCertificate
         FleetService/Attach
         FareService/ConfirmTravel

@@ -21,10 +21,13 @@ from kessai.v1.account_pb2_grpc import AccountServiceStub
 from kessai.v1.envelope_pb2 import Signed
 from kessai.v1.money_pb2 import Money
 from kessai.v1.payment_pb2 import (
+    CapturePaymentRequest,
     FollowPaymentsRequest,
     GetPaymentRequest,
+    PaymentRequest,
     Receipt,
     SettlePaymentRequest,
+    VoidPaymentRequest,
 )
 from kessai.v1.payment_pb2_grpc import PaymentServiceStub
 from tests.unit.server.switch.counter import ANN, PHONE, SHOP, TILL, Alterations, Counter
@@ -43,6 +46,7 @@ if TYPE_CHECKING:
 
 BY_PHONE = payment_pb2.PAYMENT_SUBMITTER_PHONE
 SETTLED = payment_pb2.PAYMENT_OUTCOME_SETTLED
+HELD = payment_pb2.PAYMENT_OUTCOME_HELD
 
 
 @dataclass
@@ -59,9 +63,21 @@ class Till:
         request_id = bytes.fromhex(fresh_text().replace("-", ""))
         return self.counter.pay(minor, request_id, altered)
 
+    async def hold(self) -> SettlePaymentRequest:
+        """Hold 3.00 of Ann's for a minute."""
+        self.counter.clock.us = now_us()
+        request_id = bytes.fromhex(fresh_text().replace("-", ""))
+        message = self.counter.pay(300, request_id, Alterations(_hold))
+        assert self.counter.read(await self.settle(message)).outcome == HELD
+        return message
+
     async def settle(self, message: SettlePaymentRequest) -> Signed:
         """Settle it."""
         return (await self.stub.SettlePayment(message, timeout=LIMIT_S)).receipt
+
+
+def _hold(request: PaymentRequest) -> None:
+    request.terms, request.hold_seconds = payment_pb2.SETTLEMENT_TERMS_HOLD, 60
 
 
 @asynccontextmanager
@@ -136,6 +152,43 @@ async def test_what_is_missing_or_malformed_is_named(tmp_path: Path) -> None:
             assert await refusal_of(at.stub.SettlePayment(message)) == f"FIELD_INVALID {field}"
         asking = GetPaymentRequest(request_id=good.request_id.upper())
         assert await refusal_of(at.stub.GetPayment(asking)) == "FIELD_INVALID request_id"
+
+
+async def test_a_held_payment_is_captured_and_voided_over_the_line(tmp_path: Path) -> None:
+    """By its own till alone; what is missing or malformed is named."""
+    async with till(tmp_path) as at:
+        payments = [(await at.hold()).request_id for _ in range(2)]
+        amount = Money(amount_minor=250, currency_code="EUR")
+        capture = CapturePaymentRequest(
+            request_id=fresh_text(), payment_id=payments[0], amount=amount
+        )
+        void = VoidPaymentRequest(request_id=fresh_text(), payment_id=payments[1])
+        async with at.switch.line("agent/shop/till-2") as line:
+            other = PaymentServiceStub(line)
+            assert await refusal_of(other.CapturePayment(capture)) == "RESOURCE_UNKNOWN"
+            assert await refusal_of(other.VoidPayment(void)) == "RESOURCE_UNKNOWN"
+        captured = await at.stub.CapturePayment(capture, timeout=LIMIT_S)
+        receipt = at.counter.read(captured.receipt)
+        assert (receipt.outcome, receipt.amount, captured.decline_reason) == (SETTLED, amount, 0)
+        voided = await at.stub.VoidPayment(void, timeout=LIMIT_S)
+        assert at.counter.read(voided.receipt).outcome == payment_pb2.PAYMENT_OUTCOME_VOIDED
+        again = VoidPaymentRequest(request_id=fresh_text(), payment_id=payments[0])
+        late = await at.stub.VoidPayment(again, timeout=LIMIT_S)
+        assert late.decline_reason == d.DECLINE_REASON_HOLD_NOT_PENDING
+        assert late.receipt == captured.receipt
+        asking = GetPaymentRequest(request_id=payments[0])
+        assert (await at.stub.GetPayment(asking, timeout=LIMIT_S)).receipt == captured.receipt
+        for field in ("request_id", "payment_id", "amount"):
+            wrong = CapturePaymentRequest()
+            wrong.CopyFrom(capture)
+            wrong.ClearField(field)
+            said = await refusal_of(at.stub.CapturePayment(wrong))
+            assert said.startswith(f"FIELD_INVALID {field}")
+        for bad, field in (
+            (VoidPaymentRequest(payment_id=void.payment_id), "request_id"),
+            (VoidPaymentRequest(request_id=void.request_id), "payment_id"),
+        ):
+            assert await refusal_of(at.stub.VoidPayment(bad)) == f"FIELD_INVALID {field}"
 
 
 async def test_garbage_in_the_documents_is_a_decline(tmp_path: Path) -> None:

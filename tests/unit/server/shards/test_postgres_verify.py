@@ -16,7 +16,7 @@ from tests.unit.server.shards.test_verify import COMMANDS, NOT_DELIVERED
 
 TABLES = ("log", "entry", "account", "hold", "outbox")
 _OTHER = {
-    "bytea": "{0} || '\\x00'::bytea",
+    "bytea": "{0} || '\\x01'::bytea",
     "text": "{0} || 'a'",
     "integer": "{0} + 1000",
     "bigint": "{0} + 1000",
@@ -67,7 +67,7 @@ async def test_an_edit_is_found(stores: Stores) -> None:
             "WHERE table_schema = current_schema AND table_name = ANY(%s)",
             (list(TABLES),),
         ).fetchall()
-        assert len(columns) == 12 + 9 + 11 + 9 + 7
+        assert len(columns) == 12 + 9 + 11 + 10 + 7
         for table, column, kind in columns:
             with altered(db, table, column, _OTHER[kind]):
                 assert verify_shards(stores, 2).faults, (table, column)

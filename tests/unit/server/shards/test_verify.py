@@ -85,6 +85,7 @@ EDITS = {
         "credit_account_id": "credit_account_id + 1", "amount": "amount + 1",
         "ledger": "ledger + 1", "code": "code + 1", "expire_us": "expire_us + 1",
         "far_account": "far_account + 1", "state": "state % 4 + 1",
+        "finish_id": "randomblob(16)",
     },
     "outbox": {
         "log_sequence": "log_sequence + 100", "request_id": "randomblob(16)",
@@ -100,7 +101,7 @@ COPY_OF_THE_LAST = {
     "account": "INSERT INTO account SELECT max(id) + 1, ledger, code, flags, owner, open_us, 0, 0,"
     " 0, 0, 0 FROM account LIMIT 1",
     "hold": "INSERT INTO hold SELECT randomblob(16), debit_account_id, credit_account_id, amount,"
-    " ledger, code, expire_us, far_account, state FROM hold LIMIT 1",
+    " ledger, code, expire_us, far_account, state, finish_id FROM hold LIMIT 1",
     "outbox": "INSERT INTO outbox SELECT log_sequence - 100, request_id, payer, payee, amount,"
     " ledger, code FROM outbox LIMIT 1",
 }

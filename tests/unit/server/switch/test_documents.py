@@ -91,6 +91,12 @@ def malformed(name: str) -> Alterations:
                 request.items.append(LineItem(quantity=1, unit_price_minor=-5))
             case "too many items":
                 request.items.extend([LineItem(quantity=1)] * ITEMS_LIMIT)
+            case "terms that nobody knows":
+                request.terms = 99  # type: ignore[assignment]
+            case "a hold without an end":
+                request.terms = payment_pb2.SETTLEMENT_TERMS_HOLD
+            case "an end without a hold":
+                request.hold_seconds = 60
             case "lives too long":
                 request.expire_time.FromMicroseconds(NOW_US + 2 * MINUTE_US + 1)
             case "ends before it begins":
@@ -107,6 +113,7 @@ def malformed(name: str) -> Alterations:
 
 _ODD_REQUESTS = (
     "no items", "does not add up", "a quantity of zero", "a negative quantity", "too many items",
+    "terms that nobody knows", "a hold without an end", "an end without a hold",
     "lives too long", "ends before it begins", "no such currency", "deferred less than it lasts",
     "deferred too long",
 )  # fmt: skip
