@@ -146,19 +146,9 @@ def pay(
         wallet_id=wallet,
         refusal=refusal,
     )
-    return SettlePayment(
-        request_id,
-        payment_input_hash(payload, agreed),
-        payer,
-        payee,
-        amount,
-        ledger,
-        evidence.SerializeToString(),
-        wallet=wallet,
-        create_us=create_us,
-        expire_us=expire_us_of(request, authorization),
-        refusal=refusal,
-    )
+    content = payment_input_hash(payload, agreed)
+    said = (request_id, content, payer, payee, amount, ledger, evidence.SerializeToString())
+    return SettlePayment(*said, wallet, create_us, expire_us_of(request, authorization), refusal)
 
 
 def open_auxiliary(
