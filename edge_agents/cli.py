@@ -37,6 +37,7 @@ agent = typer.Typer(
 
 _STYLES = {
     PaymentState.REQUESTED: "yellow",
+    PaymentState.PRESENTED: "yellow",
     PaymentState.AUTHORIZED: "bold yellow",
     PaymentState.SETTLED: "green",
     PaymentState.DECLINED: "red",
@@ -86,6 +87,7 @@ def register(
     price_list: Annotated[Path | None, typer.Option(help="CSV file of the goods.")] = None,
     currency: Annotated[str | None, typer.Option(help="ISO 4217 code.")] = None,
     request_seconds: Annotated[int | None, typer.Option(help="Time to pay, 10 to 120.")] = None,
+    submission: Annotated[str | None, typer.Option(help="relayed, or direct.")] = None,
     events: Annotated[bool, typer.Option("--events", help="JSON lines on stdout.")] = False,
 ) -> None:
     """Run a shop's register until it is stopped with Ctrl-C or SIGTERM."""
@@ -98,6 +100,7 @@ def register(
         "price_list": price_list,
         "currency": currency,
         "request_seconds": request_seconds,
+        "submission": submission,
     }
     settings = load_config(RegisterConfig, config, flags)
     from edge_agents.events import set_up_log

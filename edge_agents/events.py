@@ -9,6 +9,7 @@ JSON object on stdout: {"event": NAME, "time": microseconds since 1970, ...}. Th
     cancelled expired customer_declined      no money can move any more
     sale_cleared                             %CANCEL: the next scan begins a new sale
     authorized settling settled declined unknown not_taken
+    submitting                               the phone says that it submits by its own line
     receipt_delivered receipt_not_taken      to the phone
     receipt_printed receipt_waits            on paper
     device_lost device_back certificate_renewed certificate_not_renewed

@@ -3,6 +3,7 @@
     requested -> authorized -> settled | declined
         |            +-> abandoned   (the switch refused to take it up: nothing was done)
         +-> abandoned                (cancelled, expired, or the customer said no)
+        +-> presented -> settled | declined | abandoned      (the phone submits; row B2)
 
 A request is here before any phone sees it, a sealed authorisation before the switch sees it, and a
 receipt before goods are handed over. Every write is on disk when the call returns (WAL,
@@ -54,6 +55,7 @@ class PaymentState(StrEnum):
     """How far a payment has come, for good."""
 
     REQUESTED = "requested"
+    PRESENTED = "presented"
     AUTHORIZED = "authorized"
     SETTLED = "settled"
     DECLINED = "declined"
@@ -127,14 +129,24 @@ class Journal:
             PaymentState.REQUESTED,
         )
 
-    def conclude(self, request_id: bytes, receipt: Signed, settled: bool) -> None:
-        """Keep a verified receipt; WrongState unless the payment was authorised."""
+    def present(self, request_id: bytes) -> None:
+        """Keep that phones may submit a request themselves; WrongState unless it was asked for."""
         self._write(
-            "UPDATE payment SET state = ?, receipt = ? WHERE request_id = ? AND state = ?",
+            "UPDATE payment SET state = ? WHERE request_id = ? AND state = ?",
+            PaymentState.PRESENTED,
+            request_id,
+            PaymentState.REQUESTED,
+        )
+
+    def conclude(self, request_id: bytes, receipt: Signed, settled: bool) -> None:
+        """Keep a verified receipt; WrongState unless the payment was authorised, or presented."""
+        self._write(
+            "UPDATE payment SET state = ?, receipt = ? WHERE request_id = ? AND state IN (?, ?)",
             PaymentState.SETTLED if settled else PaymentState.DECLINED,
             receipt.SerializeToString(deterministic=True),
             request_id,
             PaymentState.AUTHORIZED,
+            PaymentState.PRESENTED,
         )
 
     def abandon(self, request_id: bytes, note: str) -> None:
@@ -147,6 +159,30 @@ class Journal:
             PaymentState.REQUESTED,
             PaymentState.AUTHORIZED,
         )
+
+    def abandon_presented(self, request_id: bytes, note: str) -> None:
+        """Give a presented payment up, once no phone can submit it; WrongState if it is none."""
+        self._write(
+            "UPDATE payment SET state = ?, note = ? WHERE request_id = ? AND state = ?",
+            PaymentState.ABANDONED,
+            note,
+            request_id,
+            PaymentState.PRESENTED,
+        )
+
+    def set_aside(self, request_id: bytes, note: str) -> None:
+        """Note why nobody waits for a presented payment any more; it stays presented."""
+        self._write(
+            "UPDATE payment SET note = ? WHERE request_id = ? AND state = ?",
+            note,
+            request_id,
+            PaymentState.PRESENTED,
+        )
+
+    def is_presented(self, request_id: bytes) -> bool:
+        """Tell whether a phone may submit a request, and nothing is known of it yet."""
+        where = "WHERE request_id = ? AND state = 'presented'"
+        return next(self._select(where, request_id), None) is not None
 
     def mark_printed(self, request_id: bytes) -> None:
         """Note that the receipt is on paper."""

@@ -9,16 +9,25 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from kessai.envelope import PAYMENT_REQUEST, PublicKey, sign
 from kessai.money import Money
 from kessai.request_id import format_request_id, new_request_id
+from kessai.v1 import payment_pb2
 from kessai.v1.envelope_pb2 import Signed
-from kessai.v1.payment_pb2 import LineItem, PaymentRequest
+from kessai.v1.payment_pb2 import LineItem, PaymentRequest, PaymentSubmitter
 
 MAX_LIFETIME_S = 120
+
+# Who submits what the customer agreed to, as configurations name it: the terminal, or the phone.
+Submission = Literal["relayed", "direct"]
+SUBMITTERS: dict[Submission, PaymentSubmitter.ValueType] = {
+    "relayed": payment_pb2.PAYMENT_SUBMITTER_UNSPECIFIED,
+    "direct": payment_pb2.PAYMENT_SUBMITTER_PHONE,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +76,11 @@ class PendingPayment:
         return Money.from_proto(self.request.total)
 
     @property
+    def is_direct(self) -> bool:
+        """Tell whether the phone submits it by its own line (row B2)."""
+        return self.request.submitter == payment_pb2.PAYMENT_SUBMITTER_PHONE
+
+    @property
     def expire_us(self) -> int:
         """When it expires, microseconds since 1970 by the terminal's clock."""
         return self.request.expire_time.ToMicroseconds()
@@ -81,8 +95,10 @@ class RequestMaker:
         lifetime_s: int,
         now_us: Callable[[], int],
         random_bytes: Callable[[int], bytes],
+        submitter: PaymentSubmitter.ValueType = payment_pb2.PAYMENT_SUBMITTER_UNSPECIFIED,
     ) -> None:
         self._terminal, self._lifetime_s = terminal, min(lifetime_s, MAX_LIFETIME_S)
+        self._submitter = submitter
         self._now_us, self._random_bytes = now_us, random_bytes
 
     def make(self, order_id: str, items: Sequence[LineItem], total: Money) -> PendingPayment:
@@ -95,6 +111,7 @@ class RequestMaker:
             order_id=order_id,
             items=items,
             total=total.to_proto(),
+            submitter=self._submitter,
         )
         request.create_time.FromMicroseconds(now_us)
         request.expire_time.FromMicroseconds(now_us + self._lifetime_s * 1_000_000)

@@ -95,7 +95,11 @@ class Settlements:
             payment_request=pending.signed,
             sealed_authorization=sealed,
         )
-        outcome = self._conclude(pending, await self._uplink.settle(request, budget_s))
+        return self.conclude(pending, await self._uplink.settle(request, budget_s))
+
+    def conclude(self, pending: PendingPayment, answer: Signed | NotTaken | Unknown) -> Outcome:
+        """Make an outcome of what the switch answered, and tell it as an event."""
+        outcome = self._conclude(pending, answer)
         fields = {"why": outcome.why} if outcome.why else {}
         if outcome.verdict is Verdict.DECLINED and outcome.receipt is not None:
             fields["reason"] = name_of(outcome.receipt.decline_reason)

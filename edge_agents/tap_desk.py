@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
+from edge_agents.direct_payments import DirectPayments
 from edge_agents.events import Events
 from edge_agents.journal import Entry, Journal
 from edge_agents.links.message_link import LinkLost, MessageLink, Radio
@@ -51,7 +52,7 @@ class Seller(Protocol):
         ...
 
     def on_authorized(self, pending: PendingPayment) -> None:
-        """Take note that the customer agreed, and that the switch is asked now."""
+        """Take note that the customer agreed; the switch is asked now, by us or by the phone."""
         ...
 
     def on_outcome(self, pending: PendingPayment, outcome: Outcome) -> None:
@@ -74,13 +75,17 @@ class TapDesk:
         now_us: Callable[[], int],
         random_bytes: Callable[[int], bytes],
         show_code: ShowCode = lambda pending, code: None,
+        direct: DirectPayments | None = None,
     ) -> None:
-        """Serve phones; without `show_code` the moniker of a BLE radio must name a code."""
+        """Serve phones; without `show_code` the moniker of a BLE radio must name a code.
+
+        A seller whose requests say that the phone submits them needs `direct`.
+        """
         self._radio, self._seller, self._show_code = radio, seller, show_code
         self._certificate = terminal.merchant_certificate
         self._journal, self._settlements, self._events = journal, settlements, events
         self._phone_wanted, self._now_us = phone_wanted, now_us
-        self._random_bytes = random_bytes
+        self._random_bytes, self._direct = random_bytes, direct
         self._not_taken: set[bytes] = set()
         self._former: PendingPayment | None = None
         self._shown: tuple[PendingPayment | None, str | None] = (None, None)
@@ -126,6 +131,9 @@ class TapDesk:
         self._shown = (None, None)  # the display may have said something else meanwhile
 
     async def _take_payment(self, session: TapSession, pending: PendingPayment) -> None:
+        direct = self._direct if pending.is_direct else None
+        if direct is not None:
+            direct.present(pending)
         answer = await ask_to_pay(
             session,
             pending,
@@ -135,12 +143,18 @@ class TapDesk:
         )
         if answer is None:
             return
-        if answer.sealed is None:
+        if direct is not None and answer.status == tap_pb2.TAP_STATUS_SUBMITTING:
+            if self._seller.wanted_payment() is not pending:
+                return  # its outcome was here first
+            self._seller.on_authorized(pending)
+            outcome = await direct.outcome_of(pending, SETTLE_BUDGET_S)
+        elif direct is not None or answer.sealed is None:
             self._seller.on_refusal(pending, answer)
             return
-        self._journal.authorize(pending.request_id, answer.sealed)
-        self._seller.on_authorized(pending)
-        outcome = await self._settlements.settle(pending, answer.sealed, SETTLE_BUDGET_S)
+        else:
+            self._journal.authorize(pending.request_id, answer.sealed)
+            self._seller.on_authorized(pending)
+            outcome = await self._settlements.settle(pending, answer.sealed, SETTLE_BUDGET_S)
         self._seller.on_outcome(pending, outcome)
         if outcome.signed is not None:
             await self._deliver(session, pending, outcome.signed)

@@ -8,7 +8,7 @@ Called by settlements, and by the renewal of the certificate that the line is op
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -23,7 +23,12 @@ from kessai.channel import RETRY_CODES, RETRY_FIRST_S, open_channel
 from kessai.complaint import Complaint
 from kessai.enrollment import DeviceIdentity, renew_if_due
 from kessai.v1.envelope_pb2 import Signed
-from kessai.v1.payment_pb2 import GetPaymentRequest, SettlePaymentRequest
+from kessai.v1.payment_pb2 import (
+    FollowPaymentsRequest,
+    FollowPaymentsResponse,
+    GetPaymentRequest,
+    SettlePaymentRequest,
+)
 from kessai.v1.payment_pb2_grpc import PaymentServiceStub
 
 if TYPE_CHECKING:
@@ -52,6 +57,14 @@ class NotTaken:
     """The switch did nothing under this id and never will."""
 
     why: str
+
+
+class FollowEnded(Exception):
+    """The stream of outcomes broke off; `token_refused` if it must begin without a token."""
+
+    def __init__(self, why: str, token_refused: bool = False) -> None:
+        super().__init__(why)
+        self.token_refused = token_refused
 
 
 class Uplink:
@@ -103,6 +116,28 @@ class Uplink:
 
         answer = await self._insist(attempt, budget_s)
         return Unknown(answer.why) if isinstance(answer, NotTaken) else answer
+
+    async def follow(
+        self, resume_token: bytes, silence_s: float
+    ) -> AsyncGenerator[FollowPaymentsResponse]:
+        """Follow this terminal's own payments from a token on; FollowEnded when that breaks off.
+
+        Also after `silence_s` seconds without an answer.
+        """
+        call = self._stub.FollowPayments(FollowPaymentsRequest(resume_token=resume_token))
+        answers = aiter(call)
+        try:
+            while True:
+                async with asyncio.timeout(silence_s):
+                    answer = await anext(answers)
+                yield answer
+        except grpc.aio.AioRpcError as error:
+            refused = reason_of(error) == "FIELD_INVALID"
+            raise FollowEnded(_describe(error), refused) from None
+        except (TimeoutError, StopAsyncIteration):
+            raise FollowEnded("the switch ended it, or is silent") from None
+        finally:
+            call.cancel()
 
     async def renew_if_due(self, folder: Path, now_us: Callable[[], int]) -> DeviceIdentity | None:
         """Renew the certificate if it is time, and call with it from then on; None if it is not.

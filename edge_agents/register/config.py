@@ -8,6 +8,7 @@ from pydantic import Field, field_validator
 
 from edge_agents.config import AgentConfig, Baudrate
 from edge_agents.devices.serial_line import FlowControl
+from edge_agents.payment_request import Submission
 from kessai.currency import BY_CODE
 
 SAMPLE_PRICES = Path(__file__).parent / "prices" / "corner_shop.csv"
@@ -43,6 +44,10 @@ class RegisterConfig(AgentConfig):
         None,
         description="ISO 4217 code. Needed if the price list does not name its currency.",
         examples=["EUR"],
+    )
+    submission: Submission = Field(
+        "relayed",
+        description="Who submits a payment: relayed (this register), direct (the phone itself).",
     )
     request_seconds: int = Field(
         60, ge=10, le=120, description="How long a customer may take to pay, 10 to 120 seconds."

@@ -50,7 +50,10 @@ async def run_register(config: RegisterConfig, follower: TextIO | None) -> None:
         around = _open_all(config, identity, stack)
         stack.push_async_callback(around.uplink.close)
         stack.push_async_callback(around.radio.close)
-        till = Till(terminal, prices, config.request_seconds, around, events, now_us, os.urandom)
+        till = Till(
+            terminal, prices, config.request_seconds, around, events, now_us, os.urandom,
+            config.submission,
+        )  # fmt: skip
         await run_until_one_ends(
             stop.wait(),
             till.run(),

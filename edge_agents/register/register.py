@@ -27,6 +27,7 @@ from kessai.v1 import tap_pb2
 
 _SHOWN_CODE = 40
 _AGAIN = "Nothing was paid. PAY asks again."
+_MAY_BE_PAID = "If the phone pays yet, a receipt is printed."
 
 # What a phone says when its customer will not pay this request with it: event, text.
 _PHONE_SAYS_NO = {
@@ -68,11 +69,15 @@ class Register:
         """Show the first screen, and take up what was under way when the register last stopped."""
         journal = self._parts.journal
         self._board.show(screens.idle(self._parts.terminal.display_name))
-        for entry in journal.in_state(PaymentState.AUTHORIZED):
+        now_us = self._parts.now_us()
+        presented = [e for e in journal.in_state(PaymentState.PRESENTED) if not e.note]
+        unknown = [entry for entry in presented if entry.pending.expire_us <= now_us]
+        waiting = [entry for entry in presented if entry.pending.expire_us > now_us]
+        for entry in journal.in_state(PaymentState.AUTHORIZED) + unknown:
             screen = screens.unknown(entry.pending.total)
             self._resume(entry.pending, SaleState.UNKNOWN, screen)
-        for entry in journal.in_state(PaymentState.REQUESTED):
-            if entry.pending.expire_us <= self._parts.now_us():
+        for entry in journal.in_state(PaymentState.REQUESTED) + waiting:
+            if entry.pending.expire_us <= now_us:
                 self._abandon(entry.pending, "expired")
                 continue
             screen = screens.hold_phone(entry.pending.total)
@@ -105,9 +110,18 @@ class Register:
         if self._sale.state is not SaleState.WAITING_FOR_TAP or pending is None:
             return None
         if pending.expire_us <= self._parts.now_us():
-            self._give_up(pending, "expired", "TIME IS UP", _AGAIN)
+            self._on_expired(pending)
             return None
         return pending
+
+    def _on_expired(self, pending: PendingPayment) -> None:
+        """End a request whose time is up; a phone that has it may have submitted it before."""
+        if self._parts.journal.is_presented(pending.request_id):
+            self._sale.advance(SaleState.UNKNOWN)
+            self._events.emit("unknown", pending, why="time is up; a phone may have paid before")
+            self._board.show(screens.unknown(pending.total))
+        else:
+            self._give_up(pending, "expired", "TIME IS UP", _AGAIN)
 
     def on_deciding(self, pending: PendingPayment) -> None:
         """Take note that the customer is looking at the phone."""
@@ -126,7 +140,7 @@ class Register:
     def on_authorized(self, pending: PendingPayment) -> None:
         """Take note that the switch is asked now; from here on nothing can be cancelled."""
         self._sale.advance(SaleState.AUTHORIZED)
-        self._events.emit("authorized", pending)
+        self._events.emit("submitting" if pending.is_direct else "authorized", pending)
         self._sale.advance(SaleState.SETTLING)
         self._events.emit("settling", pending)
         self._board.show(screens.paying(pending.total))
@@ -209,7 +223,9 @@ class Register:
             self._events.emit("key_refused", pending, key="%CANCEL", state=state.value)
             return
         if state is SaleState.WAITING_FOR_TAP and pending is not None:
-            self._give_up(pending, "cancelled", "CANCELLED", "Nothing was paid.")
+            presented = self._parts.journal.is_presented(pending.request_id)
+            text = _MAY_BE_PAID if presented else "Nothing was paid."
+            self._give_up(pending, "cancelled", "CANCELLED", text)
         elif state is SaleState.UNKNOWN:
             self._board.show(screens.message("NOT YET PAID", "Do not hand over. The till asks on."))
         else:
@@ -245,7 +261,12 @@ class Register:
         self._board.show(screens.message(headline, text))
 
     def _abandon(self, pending: PendingPayment, event: str) -> None:
-        self._parts.journal.abandon(pending.request_id, event)
+        """Give a request up; one that a phone may submit stays open until the switch tells."""
+        journal = self._parts.journal
+        if journal.is_presented(pending.request_id):
+            journal.set_aside(pending.request_id, event)
+        else:
+            journal.abandon(pending.request_id, event)
         self._events.emit(event, pending)
 
     def _resume(self, pending: PendingPayment, state: SaleState, screen: list[Page]) -> None:

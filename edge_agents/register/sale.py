@@ -5,7 +5,8 @@
         +--------------+------------------------------+ +----> unknown -> as from settling
 
 Goods are handed over in state SETTLED and in no other. From UNKNOWN only a verified receipt leads
-on, or the switch's word that it never took the payment up.
+on, or the switch's word that it never took the payment up. What the phone submits (row B2) may be
+settled or declined while the till still waits for a tap, and is unknown when its time is up.
 """
 
 from __future__ import annotations
@@ -31,7 +32,13 @@ class SaleState(Enum):
 
 NEXT_STATES: dict[SaleState, set[SaleState]] = {
     SaleState.SCANNING: {SaleState.WAITING_FOR_TAP},
-    SaleState.WAITING_FOR_TAP: {SaleState.AUTHORIZED, SaleState.SCANNING},
+    SaleState.WAITING_FOR_TAP: {
+        SaleState.AUTHORIZED,
+        SaleState.SCANNING,
+        SaleState.SETTLED,
+        SaleState.DECLINED,
+        SaleState.UNKNOWN,
+    },
     SaleState.AUTHORIZED: {SaleState.SETTLING},
     SaleState.SETTLING: {
         SaleState.SETTLED,

@@ -15,12 +15,13 @@ from edge_agents.devices.display import Display
 from edge_agents.devices.printer import Printer
 from edge_agents.devices.scanner import Scanner
 from edge_agents.devices.serial_line import DeviceLost
+from edge_agents.direct_payments import DirectPayments
 from edge_agents.display_board import DisplayBoard
 from edge_agents.events import Events
 from edge_agents.journal import Journal
 from edge_agents.links.message_link import Radio
 from edge_agents.loops import run_until_one_ends
-from edge_agents.payment_request import RequestMaker, Terminal
+from edge_agents.payment_request import SUBMITTERS, RequestMaker, Submission, Terminal
 from edge_agents.receipt_desk import ReceiptDesk
 from edge_agents.register import screens
 from edge_agents.register.price_list import PriceList
@@ -56,10 +57,12 @@ class Till:
         events: Events,
         now_us: Callable[[], int],
         random_bytes: Callable[[int], bytes],
+        submission: Submission = "relayed",
     ) -> None:
         journal, phone_wanted = around.journal, asyncio.Event()
         self._terminal, self._around, self._events = terminal, around, events
         self._settlements = Settlements(journal, around.uplink, terminal.switch_key, events)
+        self._direct = DirectPayments(journal, around.uplink, self._settlements, events, now_us)
         self._board = DisplayBoard(around.display, events)
         self._desk = ReceiptDesk(
             journal, around.printer, self._board, terminal.display_name, events
@@ -69,7 +72,9 @@ class Till:
                 terminal=terminal,
                 prices=prices,
                 journal=journal,
-                requests=RequestMaker(terminal, request_seconds, now_us, random_bytes),
+                requests=RequestMaker(
+                    terminal, request_seconds, now_us, random_bytes, SUBMITTERS[submission]
+                ),
                 board=self._board,
                 desk=self._desk,
                 events=events,
@@ -79,7 +84,7 @@ class Till:
         )
         self._taps = TapDesk(
             around.radio, self._register, terminal, journal, self._settlements, events,
-            phone_wanted, now_us, random_bytes, self._register.show_code,
+            phone_wanted, now_us, random_bytes, self._register.show_code, self._direct,
         )  # fmt: skip
 
     def use_certificate(self, terminal: Terminal) -> None:
@@ -97,6 +102,7 @@ class Till:
                 self._taps.run(),
                 self._read_scanner(),
                 self._settlements.take_up(self._register.on_outcome, SETTLE_BUDGET_S),
+                self._direct.run(self._register.on_outcome),
             )
         finally:
             with contextlib.suppress(DeviceLost):

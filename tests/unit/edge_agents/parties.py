@@ -170,6 +170,7 @@ class Switch(PaymentServiceServicer):
         self.find_plan: list[Step] = []
         self.follow_plan: list[Step] = []
         self.resumed: list[bytes] = []
+        self.followed = asyncio.Event()
         self.followers: list[asyncio.Queue[Signed | None]] = []
         self.finish_plan: list[Step] = []
         self.requests: dict[str, PendingPayment] = {}
@@ -207,6 +208,7 @@ class Switch(PaymentServiceServicer):
             await _fail_if_planned(self.follow_plan.pop(0), context)
         waiting: asyncio.Queue[Signed | None] = asyncio.Queue()
         self.followers.append(waiting)
+        self.followed.set()
         yield FollowPaymentsResponse(resume_token=b"0")
         count = 0
         while (receipt := await waiting.get()) is not None:
@@ -219,6 +221,7 @@ class Switch(PaymentServiceServicer):
             waiting.put_nowait(receipt)
         if receipt is None:
             self.followers.clear()
+            self.followed.clear()
 
     async def SubmitBatch(self, requests: object, context: Context) -> None:  # type: ignore[override]
         await context.abort(grpc.StatusCode.UNIMPLEMENTED, "these terminals ask singly")

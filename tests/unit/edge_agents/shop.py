@@ -19,6 +19,7 @@ from edge_agents.devices.printer import Printer
 from edge_agents.devices.scanner import Scanner
 from edge_agents.events import Events
 from edge_agents.journal import Journal, read_journal
+from edge_agents.payment_request import PendingPayment, Submission
 from edge_agents.register.price_list import load_price_list
 from edge_agents.register.till import Surroundings, Till
 from edge_agents.uplink import Uplink
@@ -91,6 +92,7 @@ class Shop:
     reader: Field = field(default_factory=Field)
     clock: Clock = field(default_factory=Clock)
     events: Follower = field(default_factory=Follower)
+    submission: Submission = "relayed"
 
     async def scan(self, *codes: str) -> None:
         for code in codes:
@@ -102,6 +104,9 @@ class Shop:
     async def slips(self, count: int) -> list[str]:
         slips = await asyncio.to_thread(self.printer.wait_for_slips, count, WAIT_S)
         return [text_of(slip) for slip in slips]
+
+    def newest(self) -> PendingPayment:
+        return read_journal(self.folder)[0].pending
 
     def states(self) -> list[str]:
         return [entry.state.value for entry in read_journal(self.folder)]
@@ -124,7 +129,9 @@ async def open_till(shop: Shop, *plan: Step) -> AsyncIterator[None]:
         events = Events(shop.clock, shop.events)
         for device in (around.scanner, around.display, around.printer):
             device.open()
-        till = Till(make_terminal(), prices, 60, around, events, shop.clock, os.urandom)
+        till = Till(
+            make_terminal(), prices, 60, around, events, shop.clock, os.urandom, shop.submission
+        )
         running = asyncio.create_task(till.run())
         try:
             await shop.events.wait_for("started", shop.events.names().count("stopped") + 1)

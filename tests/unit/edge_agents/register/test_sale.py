@@ -15,7 +15,7 @@ def test_every_state_has_its_steps() -> None:
 
 def test_settled_is_reached_from_the_switch_s_answer_only() -> None:
     before = {state for state, following in NEXT_STATES.items() if SaleState.SETTLED in following}
-    assert before == {SaleState.SETTLING, SaleState.UNKNOWN}
+    assert before == {SaleState.SETTLING, SaleState.UNKNOWN, SaleState.WAITING_FOR_TAP}
     assert not NEXT_STATES[SaleState.SETTLED]
 
 
