@@ -63,7 +63,15 @@ def open_channel(identity: DeviceIdentity) -> grpc.aio.Channel:
     The switch is accepted only with a server certificate below the identity's root and for its
     address. The certificate is read here: open a new channel after a renewal.
     """
-    credentials = grpc.ssl_channel_credentials(
-        identity.root_pem, identity.key_pem, identity.chain_pem
+    return grpc.aio.secure_channel(identity.server_address, _credentials(identity), CHANNEL_OPTIONS)
+
+
+def open_blocking_channel(identity: DeviceIdentity) -> grpc.Channel:
+    """Open the same line for calls that block their thread, as a phone's own threads make them."""
+    return grpc.secure_channel(
+        identity.server_address, _credentials(identity), list(CHANNEL_OPTIONS)
     )
-    return grpc.aio.secure_channel(identity.server_address, credentials, CHANNEL_OPTIONS)
+
+
+def _credentials(identity: DeviceIdentity) -> grpc.ChannelCredentials:
+    return grpc.ssl_channel_credentials(identity.root_pem, identity.key_pem, identity.chain_pem)

@@ -136,6 +136,7 @@ def tap(
     late: Annotated[float, typer.Option(min=0, help="Seconds before each message.")] = 0.0,
     alter: Annotated[bool, typer.Option("--alter", help="Spoil the authorisation.")] = False,
     replay: Annotated[bool, typer.Option("--replay", help="Send the oldest one.")] = False,
+    submit_late: Annotated[float, typer.Option(min=0, help="Seconds before it submits.")] = 0.0,
     authorize_minor: Annotated[int, typer.Option(help="Agree to another amount.")] = 0,
     authorize_merchant: Annotated[str, typer.Option(help="Agree to another shop.")] = "",
     authorize_terminal: Annotated[str, typer.Option(help="Agree to another terminal.")] = "",
@@ -149,13 +150,13 @@ def tap(
         answer_late_s=late,
         alter_sealed=alter,
         replay=replay,
+        submit_late_s=submit_late,
         amount_minor=authorize_minor,
         merchant_id=authorize_merchant,
         terminal_id=authorize_terminal,
         claim_unverified=unverified,
     )
-    customer = _customer(answer, pin, think, console := Console(stderr=events))
-    show = _print_event if events else _shower(console)
+    customer, show = _person(answer, pin, think, events)
     held = Phone(folder, customer, show, misbehaviour, account, persons=persons)
     if not all(page.view.is_good for page in _tap_often(held, field, taps, stay)):
         raise typer.Exit(3)
@@ -210,6 +211,15 @@ def purchases(
     store = Store(folder)
     Console().print(draw_purchases(store.history(limit)))
     store.close()
+
+
+def _person(
+    answer: Answer, pin: str, think: float, events: bool
+) -> tuple[Customer, Callable[[Screen], None]]:
+    """Give who holds the phone, and what shows him the pages."""
+    console = Console(stderr=events)
+    show = _print_event if events else _shower(console)
+    return _customer(answer, pin, think, console), show
 
 
 def _customer(answer: Answer, pin: str, think: float, console: Console) -> Customer:

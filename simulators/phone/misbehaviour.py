@@ -34,6 +34,8 @@ class Misbehaviour:
     """Turn one bit of the sealed authorisation around."""
     replay: bool = False
     """Answer with the oldest authorisation that was ever given."""
+    submit_late_s: float = 0.0
+    """Wait for so many seconds before it submits by its own line."""
     amount_minor: int = 0
     """Authorise this amount, well signed."""
     merchant_id: str = ""

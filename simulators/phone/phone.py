@@ -28,6 +28,7 @@ from simulators.phone.misbehaviour import (
 )
 from simulators.phone.screen import Screen, View
 from simulators.phone.store import Store
+from simulators.phone.submitter import Submitter
 from simulators.phone.ticket_pocket import TicketPocket
 from simulators.phone.ticket_store import TicketStore
 from simulators.phone.vault import Vault
@@ -65,23 +66,22 @@ class Phone:
         self._failure: BaseException | None = None
         self._misbehaviour = misbehaviour
         self._store, self._tickets = Store(folder), TicketStore(folder)
+        self._submitter = Submitter(
+            identity, self._store, self._turn_page, now_us, misbehaviour.submit_late_s
+        )
         key, holder_key = identity.switch_key, HolderKey(folder, identity.switch_key)
         consent = Consent(
-            choose_account(identity, account_number),
-            identity.sealing_key,
-            Vault(folder),
-            self._store,
-            customer,
-            self._turn_page,
-            now_us,
-            misbehaviour.amend,
+            choose_account(identity, account_number), identity.sealing_key, Vault(folder),
+            self._store, customer, self._turn_page, now_us, misbehaviour.amend,
             holder_key.public_key,
-        )
+        )  # fmt: skip
         pocket = TicketPocket(key, self._tickets, holder_key, self._turn_page, now_us, persons)
         wallet = Wallet(
-            key, self._store, consent, holder_key, pocket, self._turn_page, now_us, patience_s
-        )
+            key, self._store, consent, holder_key, pocket, self._submitter.submit,
+            self._turn_page, now_us, patience_s,
+        )  # fmt: skip
         self._wallet = MisbehavingWallet(wallet.answer, self._store, misbehaviour)
+        self._submitter.take_up()
 
     def tap(self, field: Field, stay_s: float) -> Screen:
         """Hold the phone into a field until its purchase is over; give the last page it showed.
@@ -105,7 +105,8 @@ class Phone:
         return self._last
 
     def close(self) -> None:
-        """Switch it off."""
+        """Switch it off; what it has not submitted yet is taken up at its next start."""
+        self._submitter.close()
         self._store.close()
         self._tickets.close()
 

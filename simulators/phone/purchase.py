@@ -25,10 +25,10 @@ from kessai.envelope import (
 from kessai.identity_path import is_name
 from kessai.money import Money, MoneyError
 from kessai.request_id import RequestIdError, check_request_id
-from kessai.v1 import decline_pb2
+from kessai.v1 import decline_pb2, payment_pb2
 from kessai.v1.decline_pb2 import DeclineReason
 from kessai.v1.envelope_pb2 import Signed
-from kessai.v1.payment_pb2 import LineItem, MerchantCertificate, PaymentRequest
+from kessai.v1.payment_pb2 import LineItem, MerchantCertificate, PaymentRequest, PaymentSubmitter
 from kessai.v1.tap_pb2 import PresentPayment
 
 MAX_LIFETIME_US = 120_000_000
@@ -68,6 +68,11 @@ class Purchase:
     def total(self) -> Money:
         """What is to be paid."""
         return Money.from_proto(self.request.total)
+
+    @property
+    def is_direct(self) -> bool:
+        """Tell whether this phone submits it by its own line (row B2)."""
+        return self.request.submitter == payment_pb2.PAYMENT_SUBMITTER_PHONE
 
     @property
     def needs_no_pin(self) -> bool:
@@ -143,7 +148,7 @@ def time_refusal(purchase: Purchase, now_us: int) -> DeclineReason.ValueType:
 
 
 def _certificate_refusal(certificate: MerchantCertificate) -> DeclineReason.ValueType:
-    if not _is_shown(certificate.display_name, 40):
+    if not is_shown(certificate.display_name, 40):
         return _MALFORMED
     if not is_name(certificate.merchant_id) or not is_name(certificate.terminal_id):
         return _MALFORMED
@@ -157,7 +162,16 @@ def _request_refusal(
         return decline_pb2.DECLINE_REASON_REQUEST_NOT_FROM_CALLER
     if request.terminal_id != certificate.terminal_id:
         return decline_pb2.DECLINE_REASON_REQUEST_NOT_FROM_CALLER
-    if not _is_request_id(request.request_id) or not _is_shown(request.order_id, 40):
+    if not is_shown(request.order_id, 40):
+        return _MALFORMED
+    if request.submitter not in PaymentSubmitter.values():
+        return _MALFORMED
+    return terms_refusal(request)
+
+
+def terms_refusal(request: PaymentRequest) -> DeclineReason.ValueType:
+    """Tell what is wrong with id, times, lines or total of a request; UNSPECIFIED if nothing is."""
+    if not _is_request_id(request.request_id):
         return _MALFORMED
     if not 0 < _us(request.expire_time) - _us(request.create_time) <= MAX_LIFETIME_US:
         return _MALFORMED
@@ -186,13 +200,13 @@ def _amount_refusal(request: PaymentRequest) -> DeclineReason.ValueType:
 
 def _is_item(item: LineItem) -> bool:
     return (
-        _is_shown(item.description, 60)
+        is_shown(item.description, 60)
         and 1 <= item.quantity <= 9_999
         and _GTIN.fullmatch(item.gtin) is not None
     )
 
 
-def _is_shown(text: str, longest: int) -> bool:
+def is_shown(text: str, longest: int) -> bool:
     """Tell whether a text can be shown: no control characters, which could repaint the screen."""
     return 1 <= len(text) <= longest and text.isprintable()
 

@@ -115,7 +115,10 @@ def ask_for_pin(purchase: Purchase, tries_left: int, was_wrong: bool) -> Screen:
 
 def authorized(purchase: Purchase) -> Screen:
     """Show that the customer agreed and the phone waits for the outcome."""
-    return _about(View.AUTHORIZED, purchase, "Agreed. Hold your phone to the terminal.")
+    message = "Agreed. Hold your phone to the terminal."
+    if purchase.is_direct:
+        message = "Agreed. Your phone asks the bank to pay."
+    return _about(View.AUTHORIZED, purchase, message)
 
 
 def cancelled(purchase: Purchase) -> Screen:
@@ -184,6 +187,11 @@ def no_ticket(venue: str) -> Screen:
     """Show that there is no ticket of this venue on the phone."""
     message = "There is no ticket for here on this phone."
     return Screen(View.TURNED_AWAY, venue, message=message)
+
+
+def not_submitted(shop: str, why: str) -> Screen:
+    """Show that the bank did not take up what this phone submitted."""
+    return Screen(View.REFUSED, shop=shop, message=f"The bank did not take it: {why}"[:160])
 
 
 def not_final(shop: str, receipt: Receipt, expire: datetime) -> Screen:

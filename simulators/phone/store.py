@@ -15,6 +15,7 @@ from pathlib import Path
 from kessai.v1.envelope_pb2 import Signed
 from kessai.v1.payment_pb2 import PaymentRequest, Receipt
 from kessai.v1.tap_pb2 import TapStatus
+from simulators.phone.bill import read_asked
 
 _FILE = "purchases.sqlite3"
 # A rollback journal whose folder is synced too: several processes may read, and it is little data.
@@ -38,8 +39,8 @@ _COLUMNS = "request_hash, payment_request, shop, status, sealed, decide_time_us,
 class Decision:
     """What the customer decided: AUTHORIZED or CUSTOMER_DECLINED, and what the terminal was given.
 
-    `payment_request` and `receipt` are serialised `Signed`, `sealed` is a serialised `Sealed`;
-    `sealed` and `receipt` are empty where there is none.
+    `payment_request` (which may be a bill) and `receipt` are serialised `Signed`, `sealed` is a
+    serialised `Sealed`; `sealed` and `receipt` are empty where there is none.
     """
 
     request_hash: bytes
@@ -51,8 +52,8 @@ class Decision:
     receipt: bytes = b""
 
     def read_request(self) -> PaymentRequest:
-        """Read the request as it was when it was checked."""
-        return PaymentRequest.FromString(Signed.FromString(self.payment_request).payload)
+        """Read the request, or the bill in its shape, as it was when it was checked."""
+        return read_asked(Signed.FromString(self.payment_request))
 
     def read_receipt(self) -> Receipt | None:
         """Read the receipt as it was when it was checked; None if none came."""

@@ -3,7 +3,8 @@
 Bytes of a `TapRequest` in, bytes of a `TapResponse` out. The wallet verifies what is presented,
 lets the customer decide in a thread of its own, and answers the same question always the same: a
 repeated exchange with the same bytes, a request that was decided with what was decided then. What
-it gives a terminal is on the disk before. Other radios' fields are in `udp_field`, `pn532_chip`.
+it gives a terminal, or submits itself (row B2), is on the disk before. The radios' fields are in
+`udp_field`, `pn532_chip` and `ble_field`.
 """
 
 from __future__ import annotations
@@ -27,12 +28,12 @@ from kessai.v1.tap_pb2 import (
     ChallengeHolder,
     DeliverReceipt,
     InquirePayment,
-    PresentPayment,
     TapRequest,
     TapResponse,
     TapStatus,
 )
 from simulators.phone import screen
+from simulators.phone.bill import open_bill
 from simulators.phone.consent import Consent
 from simulators.phone.holder_key import HolderKey
 from simulators.phone.purchase import (
@@ -46,6 +47,7 @@ from simulators.phone.purchase import (
 from simulators.phone.receipt import ReceiptRefused, accept_receipt
 from simulators.phone.screen import Screen
 from simulators.phone.store import Decision, Store
+from simulators.phone.submitter import is_direct
 from simulators.phone.ticket_pocket import TicketPocket
 
 SESSION_ID_BYTES = 16
@@ -60,7 +62,10 @@ Exchange = tuple[bytes, int]
 
 
 class Wallet:
-    """The wallet of one phone. `show` is called with every change of the screen."""
+    """The wallet of one phone. `show` is called with every change of the screen.
+
+    `submit` is given what the customer agreed to and the phone is to submit by its own line.
+    """
 
     def __init__(
         self,
@@ -69,12 +74,13 @@ class Wallet:
         consent: Consent,
         holder_key: HolderKey,
         tickets: TicketPocket,
+        submit: Callable[[Decision], None],
         show: Callable[[Screen], None],
         now_us: Callable[[], int],
         patience_s: float = PATIENCE_S,
     ) -> None:
         self._switch_key, self._store, self._consent = switch_key, store, consent
-        self._holder_key, self._tickets = holder_key, tickets
+        self._holder_key, self._tickets, self._submit = holder_key, tickets, submit
         self._show, self._now_us, self._patience_s = show, now_us, patience_s
         self._answers: OrderedDict[Exchange, tuple[bytes, bytes]] = OrderedDict()
         self._undecided: dict[bytes, Future[TapStatus.ValueType]] = {}
@@ -106,7 +112,9 @@ class Wallet:
     def _respond(self, request: TapRequest) -> TapResponse:
         body = request.WhichOneof("body")
         if body == "present_payment":
-            return self._present(request.present_payment)
+            return self._present(lambda key: open_purchase(request.present_payment, key))
+        if body == "present_bill":
+            return self._present(lambda key: open_bill(request.present_bill, key))
         if body == "inquire_payment":
             return self._inquire(request.inquire_payment)
         if body == "challenge_holder":
@@ -119,9 +127,9 @@ class Wallet:
             return self._tickets.hear(request.tell_entry)
         return TapResponse(status=tap_pb2.TAP_STATUS_NOT_UNDERSTOOD)
 
-    def _present(self, present: PresentPayment) -> TapResponse:
+    def _present(self, open_it: Callable[[Ed25519PublicKey], Purchase]) -> TapResponse:
         try:
-            purchase = open_purchase(present, self._switch_key)
+            purchase = open_it(self._switch_key)
         except Refused as refusal:
             self._show(screen.refused("", refusal.reason))
             return TapResponse(status=tap_pb2.TAP_STATUS_REQUEST_REFUSED)
@@ -151,7 +159,12 @@ class Wallet:
     def _consult(self, purchase: Purchase, asked: Future[TapStatus.ValueType]) -> None:
         with self._one_at_a_time:
             try:
-                asked.set_result(self._consent.ask(purchase))
+                status = self._consent.ask(purchase)
+                if status == tap_pb2.TAP_STATUS_AUTHORIZED and purchase.is_direct:
+                    decided = self._store.find(purchase.request_hash)
+                    assert decided is not None  # noqa: S101  # consent has kept it
+                    self._submit(decided)
+                asked.set_result(status)
             except Exception as error:
                 asked.set_exception(error)
 
@@ -199,10 +212,13 @@ class Wallet:
     def _tell(self, decision: Decision) -> TapResponse:
         if decision.status != tap_pb2.TAP_STATUS_AUTHORIZED:
             return TapResponse(status=decision.status)
+        request = decision.read_request()
+        if is_direct(request):
+            self._submit(decision)
+            return TapResponse(status=tap_pb2.TAP_STATUS_SUBMITTING)
         response = TapResponse(
             status=decision.status, sealed_authorization=Sealed.FromString(decision.sealed)
         )
-        request = decision.read_request()
         if request.HasField("deferred_expire_time"):
             asked = Asked(decision.request_hash, request.merchant_id, request.terminal_id)
             answer = self._holder_key.answer(asked, self._now_us())

@@ -62,6 +62,7 @@ _GRPC = [
     "kessai.enrollment",
     "kessai.v1",
     "simulators.phone.bank_line",
+    "simulators.phone.own_line",
     "simulators.load",
     "simulators.town_ledger",
 ]

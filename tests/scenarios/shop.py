@@ -289,6 +289,14 @@ class Shop:
             first.start()
         return self._first[radio.kind]
 
+    def direct_register(self, radio: Radio) -> Register:
+        """Give a register whose customers' phones submit by their own line."""
+        name = f"direct-{radio.kind}"
+        if name not in self._first:
+            first = self._first[name] = self.register(name, radio.reader(code=False))
+            first.start("--submission", "direct")
+        return self._first[name]
+
     def settle(self, identity: DeviceIdentity, pending: PendingPayment, sealed: Sealed) -> Signed:
         """Submit a payment by a direct call, as a terminal."""
         with self.switch.channel(identity) as channel:

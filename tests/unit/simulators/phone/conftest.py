@@ -14,7 +14,7 @@ from simulators.phone.consent import Amend, Consent
 from simulators.phone.customer import Approving, Customer
 from simulators.phone.holder_key import HolderKey
 from simulators.phone.screen import Screen
-from simulators.phone.store import Store
+from simulators.phone.store import Decision, Store
 from simulators.phone.ticket_pocket import TicketPocket
 from simulators.phone.ticket_store import TicketStore
 from simulators.phone.vault import Vault
@@ -33,6 +33,7 @@ class Pocket:
     holder_key: HolderKey
     tickets: TicketStore
     pocket: TicketPocket
+    submitted: list[Decision]
 
 
 PocketMaker = Callable[..., Pocket]
@@ -65,6 +66,7 @@ def make_pocket(counter: Counter, folder: Path) -> Iterator[PocketMaker]:
         customer: Customer | None = None, patience_s: float = 10.0, amend: Amend | None = None
     ) -> Pocket:
         pages: list[Screen] = []
+        submitted: list[Decision] = []
         identity, store, vault = load_identity(folder), Store(folder), Vault(folder)
         stores.append(store)
         holder_key = HolderKey(folder, identity.switch_key)
@@ -85,10 +87,10 @@ def make_pocket(counter: Counter, folder: Path) -> Iterator[PocketMaker]:
             identity.switch_key, ticket_store, holder_key, pages.append, counter.clock
         )
         wallet = Wallet(
-            identity.switch_key, store, consent, holder_key, pocket, pages.append, counter.clock,
-            patience_s,
+            identity.switch_key, store, consent, holder_key, pocket, submitted.append, pages.append,
+            counter.clock, patience_s,
         )  # fmt: skip
-        return Pocket(wallet, store, vault, pages, holder_key, ticket_store, pocket)
+        return Pocket(wallet, store, vault, pages, holder_key, ticket_store, pocket, submitted)
 
     yield make
     for store in stores:

@@ -19,6 +19,7 @@ from kessai.v1.payment_pb2 import (
     PaymentRequest,
     Receipt,
 )
+from kessai.v1.tap_pb2 import TapStatus
 from simulators.phone.customer import Approving, Declining, GivingUp, Thinking
 from simulators.phone.screen import View
 from tests.unit.simulators.phone.conftest import PocketMaker
@@ -31,6 +32,8 @@ from tests.unit.simulators.phone.counter import (
     read,
     status_of,
 )
+
+BY_PHONE = payment_pb2.PAYMENT_SUBMITTER_PHONE
 
 
 def open_authorization(answer: bytes, request: Signed, counter: Counter) -> PaymentAuthorization:
@@ -317,3 +320,31 @@ def test_the_pin_is_left_out_where_both_allow_it(
     assert said == payment_pb2.CustomerVerification.Value(f"CUSTOMER_VERIFICATION_{verification}")
     asked_for_pin = View.ENTER_PIN in [page.view for page in pocket.pages]
     assert asked_for_pin == (verification == "DEVICE_PIN")
+
+
+def test_a_direct_request_is_submitted_and_the_terminal_gets_nothing(
+    counter: Counter, make_pocket: PocketMaker
+) -> None:
+    """Also when it is presented again; the same decision, with the same sealed bytes (row B2)."""
+    pocket = make_pocket()
+    request = counter.request(lambda r: setattr(r, "submitter", BY_PHONE))
+    answer = read(pocket.wallet.answer(counter.present(request)))
+    assert TapStatus.Name(answer.status) == "TAP_STATUS_SUBMITTING"
+    assert not answer.HasField("sealed_authorization")
+    again = read(pocket.wallet.answer(counter.inquire(request)))
+    assert (again.status, again.HasField("sealed_authorization")) == (answer.status, False)
+    assert {decision.sealed for decision in pocket.submitted} == {
+        decision.sealed for decision in pocket.store.history()
+    }
+    assert "asks the bank" in pocket.pages[-1].message
+
+
+def test_nothing_is_submitted_that_the_customer_did_not_agree_to(
+    counter: Counter, make_pocket: PocketMaker
+) -> None:
+    pocket = make_pocket(Declining())
+    request = counter.request(lambda r: setattr(r, "submitter", BY_PHONE))
+    assert status_of(pocket.wallet.answer(counter.present(request))) == "CUSTOMER_DECLINED"
+    odd = counter.request(lambda r: setattr(r, "submitter", 99))
+    assert status_of(pocket.wallet.answer(counter.present(odd))) == "REQUEST_REFUSED"
+    assert pocket.submitted == []
