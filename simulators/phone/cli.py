@@ -143,7 +143,7 @@ def tap(
     unverified: Annotated[bool, typer.Option("--unverified", help="Claim no PIN.")] = False,
 ) -> None:
     """Hold the phone to a reader until that is over; exit code 3 without payment or entry."""
-    misbehaviour = Misbehaviour(
+    does = Misbehaviour(
         leave_after_frames=leave_after_frames,
         leave_after_exchanges=leave_after_exchanges,
         lose_every=lose_every,
@@ -156,8 +156,7 @@ def tap(
         terminal_id=authorize_terminal,
         claim_unverified=unverified,
     )
-    customer, show = _person(answer, pin, think, events)
-    held = Phone(folder, customer, show, misbehaviour, account, persons=persons)
+    held = Phone(folder, *_person(answer, pin, think, events), does, account, persons=persons)
     if not all(page.view.is_good for page in _tap_often(held, field, taps, stay)):
         raise typer.Exit(3)
 
