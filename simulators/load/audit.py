@@ -1,6 +1,6 @@
 """The audit after a bench: the books verify, and show every payment that was acknowledged.
 
-Without it a fast figure may be that of a switch that lost money. Used by `wire.py`.
+Without it a fast figure may be that of a switch that lost money. Used by the benches.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from kessai.complaint import Complaint
 from server import data_folder
 from server.domain.command import ACCEPTED, CommandKind
 from server.shards.store import Reader
-from server.shards.verify import verify
+from server.shards.verify import Report, verify
 from simulators.load.payments import Checked
 
 
@@ -34,8 +34,16 @@ class Acknowledged:
         self.faults += len(checked.faults)
         self.first_fault = self.first_fault or next(iter(checked.faults), "")
 
+    def join(self, other: Acknowledged) -> None:
+        """Add what was counted elsewhere on the same books."""
+        self.payments += other.payments
+        self.minor += other.minor
+        self.unknown += other.unknown
+        self.faults += other.faults
+        self.first_fault = self.first_fault or other.first_fault
 
-def audit(folder: Path, acknowledged: Acknowledged) -> None:
+
+def audit(folder: Path, acknowledged: Acknowledged) -> Report:
     """Complaint if a receipt was bad, the books do not verify, or show another count or sum.
 
     A payment that was not answered may be settled or not: the books may show that many more.
@@ -64,6 +72,7 @@ def audit(folder: Path, acknowledged: Acknowledged) -> None:
             f"were {acknowledged.payments} over {acknowledged.minor}, and {acknowledged.unknown} "
             "were not answered. The figures do not count."
         )
+    return report
 
 
 def _settled(reader: Reader) -> Iterator[int]:

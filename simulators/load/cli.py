@@ -22,7 +22,9 @@ from kessai.complaint import Complaint
 from simulators.load.books import Payees
 from simulators.load.engine import run_engine
 from simulators.load.figures import Figures
+from simulators.load.growth import run_growth
 from simulators.load.hot import run_hot
+from simulators.load.recovery import run_recovery
 from simulators.load.stream import run_stream
 from simulators.load.tap import run_tap
 from simulators.load.wire import run_wire
@@ -91,6 +93,34 @@ def hot(
     """Settlements to one distributed payee, against payees drawn evenly."""
     with _measuring(folder) as (place, tell):
         figures = run_hot(place, seconds, accounts, tell)
+    _print(figures, json)
+
+
+@bench.command()
+def growth(
+    seconds: Annotated[float, typer.Option(min=2, help="Seconds of load.")] = 12,
+    accounts: Annotated[int, typer.Option(min=10_000, help="Accounts, against 10,000.")] = 100_000,
+    rows: Annotated[int, typer.Option(min=200, help="Entries of the long history.")] = 50_000,
+    folder: Folder = Path("."),
+    json: Json = False,
+) -> None:
+    """What many accounts and long histories cost: settlements, statements, memory."""
+    with _measuring(folder) as (place, tell):
+        figures = run_growth(place, seconds, accounts, rows, tell)
+    _print(figures, json)
+
+
+@bench.command()
+def recovery(
+    seconds: Annotated[float, typer.Option(min=2, help="Seconds of load.")] = 6,
+    accounts: Annotated[int, typer.Option(min=100, help="Funded accounts.")] = 10_000,
+    rows: Annotated[int, typer.Option(min=1, help="Rows in the log before.")] = 200_000,
+    folder: Folder = Path("."),
+    json: Json = False,
+) -> None:
+    """Seconds from a SIGKILL under load until the switch settles again."""
+    with _measuring(folder) as (place, tell):
+        figures = run_recovery(place, seconds, accounts, rows, tell)
     _print(figures, json)
 
 

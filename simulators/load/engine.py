@@ -21,8 +21,8 @@ import uvloop
 from simulators.load import books
 from simulators.load.account_store import AccountStore, Signers, fill_all
 from simulators.load.books import SHARDS, Payees, Population
-from simulators.load.figures import EngineFigures
 from simulators.load.postgres_server import MISSING, PostgresServer, find_binaries
+from simulators.load.store_figures import EngineFigures
 
 ROUNDS = 3
 MERCHANTS = 1000

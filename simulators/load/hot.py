@@ -24,7 +24,7 @@ from server.switch.settle import Settle
 from simulators.load import books
 from simulators.load.account_store import AccountStore, Signers, fill_all
 from simulators.load.books import Payees, Population
-from simulators.load.figures import HotFigures
+from simulators.load.store_figures import HotFigures
 
 ROUNDS = 5
 MERCHANTS = 1000

@@ -14,9 +14,9 @@ import uvloop
 
 from simulators.load.audit import audit
 from simulators.load.books import Population
-from simulators.load.figures import StreamFigures
 from simulators.load.switch_process import SwitchProcess
 from simulators.load.tills import Tills, set_up, signing
+from simulators.load.wire_figures import StreamFigures
 
 ROUNDS = 5
 

@@ -48,8 +48,12 @@ class SwitchProcess:
         trace: TracebackType | None,
     ) -> None:
         if self._process.poll() is None:
-            self._process.kill()
-            self._process.wait()
+            self.kill()
+
+    def kill(self) -> None:
+        """End it with SIGKILL."""
+        self._process.kill()
+        self._process.wait()
 
     def stop(self) -> None:
         """Stop it as an operator would; Complaint if it does not end cleanly."""

@@ -32,9 +32,10 @@ from simulators.load import books
 from simulators.load.audit import Acknowledged, audit
 from simulators.load.books import Population, merchant_name, wallet_name
 from simulators.load.counter import PRICE_MINOR, Counter
-from simulators.load.figures import TapFigures, percentile
+from simulators.load.figures import percentile
 from simulators.load.parties import Office
 from simulators.load.switch_process import SwitchProcess
+from simulators.load.wire_figures import TapFigures
 from simulators.phone.customer import Approving
 from simulators.phone.field import Field
 from simulators.phone.phone import Phone

@@ -97,10 +97,22 @@ class Tills:
 
     async def settle(self, seconds: float, expected: float = _FIRST_GUESS_PER_SECOND) -> float:
         """Settle by unary calls, 64 in flight; settlements a second, `expected` being a guess."""
-        queues = await self._queues(expected * seconds)
-        run = await closed_loop(self._settle_one, queues, IN_FLIGHT, seconds)
+        run = await self.drive(await self.queues(seconds, expected), seconds)
         await self.check(run)
         return run.rate(seconds * _TRIM)
+
+    async def queues(
+        self, seconds: float, expected: float = _FIRST_GUESS_PER_SECOND
+    ) -> list[deque[Payment]]:
+        """Prepare payments for some seconds of load, and some more: a queue for each till."""
+        queues = [deque[Payment]() for _ in self._settle]
+        for payment in await self.prepare(int(expected * seconds * _MARGIN) + IN_FLIGHT):
+            queues[payment.terminal].append(payment)
+        return queues
+
+    async def drive(self, queues: list[deque[Payment]], seconds: float) -> Run[Payment]:
+        """Settle by unary calls, 64 in flight, for some seconds or until a queue is empty."""
+        return await closed_loop(self.settle_one, queues, IN_FLIGHT, seconds)
 
     async def no_op(self, seconds: float) -> float:
         """Make no-op calls, as many in flight; calls a second."""
@@ -112,7 +124,7 @@ class Tills:
 
     async def submit(self, seconds: float, expected: float = _FIRST_GUESS_PER_SECOND) -> float:
         """Settle by streams of batches, one a till; settlements a second."""
-        queues = await self._queues(expected * seconds)
+        queues = await self.queues(seconds, expected)
         lines = zip(self._submit, queues, strict=True)
         runs = await asyncio.gather(*(submit_for(*line, seconds) for line in lines))
         for run in runs:
@@ -123,7 +135,7 @@ class Tills:
         """Settle at moments of a Poisson process; sorted milliseconds, without the warm-up."""
         prepared = await self.prepare(int(per_second * seconds))
         dice = random.Random(SEED)  # noqa: S311
-        run = await open_loop(self._settle_one, prepared, per_second, dice)
+        run = await open_loop(self.settle_one, prepared, per_second, dice)
         await self.check(run)
         return run.latencies_ms(seconds * _TRIM)
 
@@ -150,13 +162,8 @@ class Tills:
             self.acknowledged.add(checked)
         self.acknowledged.unknown += len(run.unanswered)
 
-    async def _queues(self, expected: float) -> list[deque[Payment]]:
-        queues = [deque[Payment]() for _ in self._settle]
-        for payment in await self.prepare(int(expected * _MARGIN) + IN_FLIGHT):
-            queues[payment.terminal].append(payment)
-        return queues
-
-    async def _settle_one(self, payment: Payment) -> bytes:
+    async def settle_one(self, payment: Payment) -> bytes:
+        """Send a payment on its till's line; AioRpcError if it is not answered in time."""
         settle = self._settle[payment.terminal]
         return await settle(payment.message, timeout=CALL_LIMIT_S)
 

@@ -18,9 +18,10 @@ import uvloop
 from kessai.complaint import Complaint
 from simulators.load.audit import audit
 from simulators.load.books import Population
-from simulators.load.figures import WireFigures, percentile
+from simulators.load.figures import percentile
 from simulators.load.switch_process import SwitchProcess
 from simulators.load.tills import Tills, set_up, signing
+from simulators.load.wire_figures import WireFigures
 
 ROUNDS = 5
 

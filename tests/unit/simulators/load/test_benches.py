@@ -16,10 +16,12 @@ from simulators.load import books, engine, payments
 from simulators.load.audit import Acknowledged, audit
 from simulators.load.books import Payees, Population
 from simulators.load.engine import run_engine
+from simulators.load.growth import run_growth
 from simulators.load.hot import run_hot
 from simulators.load.parties import Parties, enroll
 from simulators.load.payments import Answered, Checked, Payment
 from simulators.load.postgres_server import MISSING, find_binaries
+from simulators.load.recovery import run_recovery
 from simulators.load.stream import run_stream
 from simulators.load.switch_process import SwitchProcess
 from simulators.load.tap import run_tap
@@ -86,6 +88,24 @@ def test_the_hot_bench_measures_and_its_books_verify(tmp_path: Path) -> None:
     figures = run_hot(tmp_path, 2.0, 200, lambda doing: None)
     assert figures.hot_per_second > 10
     assert figures.uniform_per_second > 10
+
+
+def test_the_growth_bench_measures_and_its_books_verify(tmp_path: Path) -> None:
+    """Both books, reads at rest and under load, and the server's memory."""
+    figures = run_growth(tmp_path, 2.0, 10_100, 300, lambda doing: None)
+    assert 0.1 < figures.ratio < 10
+    assert 0.1 < figures.statement_ratio < 10
+    assert figures.rss_mb > 30
+    assert figures.read_p99_ms > 0
+    assert figures.loaded_read_p99_ms > 0
+
+
+def test_the_recovery_bench_kills_the_switch_and_finds_every_payment(tmp_path: Path) -> None:
+    """What was not answered is sent again; the books show each payment once."""
+    figures = run_recovery(tmp_path, 3.0, 200, 1000, lambda doing: None)
+    assert 0 < figures.restart_s <= figures.slowest_s
+    assert figures.rows > 1000
+    assert figures.acknowledged > 10
 
 
 def test_the_tap_bench_measures_both_radios(tmp_path: Path) -> None:

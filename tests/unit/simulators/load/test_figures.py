@@ -8,20 +8,21 @@ import json
 import pytest
 from rich.console import Console
 
-from simulators.load.figures import (
+from simulators.load.figures import Figures, percentile
+from simulators.load.store_figures import (
     EngineFigures,
-    Figures,
+    GrowthFigures,
     HotFigures,
-    StreamFigures,
-    TapFigures,
-    WireFigures,
-    percentile,
+    RecoveryFigures,
 )
+from simulators.load.wire_figures import StreamFigures, TapFigures, WireFigures
 
 WIRE = WireFigures(1000.4, 2500.0, 3.14159, 27.5, 120.04, 130.0, 0, 12_345)
 ENGINE = EngineFigures(12_345.0, 6000.4, 2469.0)
 STREAM = StreamFigures(4000.9, 1000.0, 0, 12_345)
 HOT = HotFigures(12_345.0, 9876.0)
+GROWTH = GrowthFigures(12_345, 1.126, 1.2, 250.06, 1.5, 3.0, 20.0)
+RECOVERY = RecoveryFigures(1.234, 2.0, 12_345, 30.0, 900)
 TAP = TapFigures(40.04, 60.06, 120.0, 160.16, 200, 208)
 
 
@@ -85,7 +86,17 @@ def test_the_json_of_the_hot_bench() -> None:
     assert json.loads(HOT.to_json()) == {"ratio": 1.25}
 
 
-@pytest.mark.parametrize("figures", [WIRE, TAP, ENGINE, STREAM, HOT])
+def test_the_json_of_the_growth_bench() -> None:
+    """One line, with exactly these keys."""
+    assert json.loads(GROWTH.to_json()) == {"ratio": 1.13, "statement_ratio": 1.2, "rss_mb": 250.1}
+
+
+def test_the_json_of_the_recovery_bench() -> None:
+    """One line, with exactly this key."""
+    assert json.loads(RECOVERY.to_json()) == {"restart_s": 1.23}
+
+
+@pytest.mark.parametrize("figures", [WIRE, TAP, ENGINE, STREAM, HOT, GROWTH, RECOVERY])
 def test_the_table_fits_a_terminal(figures: Figures) -> None:
     """Eighty columns, and every figure is there."""
     console = Console(width=80, record=True, file=io.StringIO())
