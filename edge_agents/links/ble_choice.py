@@ -55,12 +55,16 @@ class Sightings:
         """Leave a phone out for a while: no link to it came about."""
         self._shunned[device.address] = now_s + SHUN_S
 
+    def is_shunned(self, address: str, now_s: float) -> bool:
+        """Tell whether a phone is left out now."""
+        return self._shunned.get(address, now_s) > now_s
+
     def choose(self, now_s: float) -> BLEDevice | None:
         """Give the phone to connect to, if there is one; Ambiguous if nobody can say which."""
         near = [
             (statistics.median(each.signals), address, each.device)
             for address, each in self._heard.items()
-            if now_s - each.last_s <= FRESH_S and self._shunned.get(address, now_s) <= now_s
+            if now_s - each.last_s <= FRESH_S and not self.is_shunned(address, now_s)
         ]
         near = sorted((one for one in near if one[0] >= self._min_rssi), reverse=True)
         if len(near) > 1 and near[0][0] - near[1][0] < CLEARLY_NEARER_DB:

@@ -13,7 +13,7 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable
 
-from bleak import BleakScanner
+from bleak import BleakAdapter, BleakScanner
 from bleak.backends.device import BLEDevice
 from bleak.backends.scanner import AdvertisementData
 
@@ -77,16 +77,14 @@ class BleRadio:
         await self._hang_up()
         if self._rest is not None:
             self._rest.cancel()
-        if self._search is None:
-            self._search = asyncio.create_task(self._find_phone())
+        search = self._search = self._search or asyncio.create_task(self._find_phone())
         try:
-            await asyncio.wait({self._search}, timeout=timeout_s)
+            await asyncio.wait({search}, timeout=timeout_s)
         finally:
             self._rest = asyncio.get_running_loop().call_later(_REST_AFTER_S, self._end_search)
-        if not self._search.done():
-            return None
-        search, self._search = self._search, None
-        self._link = search.result()
+        if search is not self._search or not search.done():
+            return None  # nobody came, or another code was drawn meanwhile
+        self._search, self._link = None, search.result()
         return self._link
 
     async def wait_until_gone(self, timeout_s: float) -> bool:
@@ -158,6 +156,9 @@ class BleRadio:
     async def _choose(self, sightings: Sightings) -> BLEDevice | None:
         """Scan for a while; None if nobody came, or the code was changed."""
         loop = asyncio.get_running_loop()
+        left_over = await self._connected_before(sightings)
+        if left_over is not None:
+            return left_over
         async with self._scan(sightings):
             self._tell_back()
             until_s = loop.time() + _SCAN_ANEW_AFTER_S
@@ -176,6 +177,17 @@ class BleRadio:
                     if device is not None:
                         return device
         return None
+
+    async def _connected_before(self, sightings: Sightings) -> BLEDevice | None:
+        """Give a phone that bluetoothd still holds for this terminal, which was killed.
+
+        Such a phone advertises no more, so no scan would find it.
+        """
+        adapter = await BleakAdapter.get(bluez={"adapter": self._place.adapter})
+        devices = await adapter.get_connected_devices([service_uuid(self._code)])
+        now_s = asyncio.get_running_loop().time()
+        left_over = (one for one in devices if not sightings.is_shunned(one.address, now_s))
+        return next(left_over, None)
 
     async def _is_silent(self, until_s: float) -> bool:
         """Tell whether nobody near has the code any more; gives up at a time of the loop."""

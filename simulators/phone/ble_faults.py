@@ -19,6 +19,7 @@ FAULTS = (
     "babble",  # answers with whole messages that mean nothing
     "disorder",  # sends the fragments of an answer in the wrong order
     "endless",  # sends a message that never ends
+    "twice",  # gives each answer twice
     "slow",  # takes half a second for each fragment
 )
 
@@ -37,6 +38,8 @@ async def speak(answer: bytes, value_bytes: int, fault: str) -> AsyncIterator[by
         right = [b"\x00" + bytes(reversed(answer))[: value_bytes - 1]]
     elif fault == "disorder":
         right = [*right[1:], right[0]]
+    elif fault == "twice":
+        right = [*right, *right]
     while fault == "endless":
         await asyncio.sleep(0)
         yield _ENDLESS

@@ -15,6 +15,7 @@ import contextlib
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from typing import Any
 
 from dbus_fast.errors import AuthError, DBusError, InvalidAddressError
 
@@ -150,28 +151,26 @@ class _Presence:
         self, adapter: str, uuid: str, conditions: Conditions, begun: Future[None]
     ) -> None:
         server = GattServer(uuid, self._on_value, lambda: self._written.put_nowait(None))
+        works: list[asyncio.Future[Any]] = []
         try:
             async with asyncio.timeout(_LIMIT_S):
                 await server.open(adapter, conditions.to_options())
             begun.set_result(None)
-            works = [
-                asyncio.ensure_future(work)
-                for work in (self._leave.wait(), self._answer(server), server.wait_until_closed())
-            ]
+            for work in (self._leave.wait(), self._answer(server), server.wait_until_closed()):
+                works.append(asyncio.ensure_future(work))
             await asyncio.wait(works, return_when=asyncio.FIRST_COMPLETED)
             if self._leave.is_set():
-                await server.notify(STATE, END)
-                await server.stop_advertising()
-            for work in works:
-                work.cancel()
-            await asyncio.gather(*works, return_exceptions=True)
+                await _say_goodbye(server)
         finally:
+            for each in works:
+                each.cancel()
+            await asyncio.gather(*works, return_exceptions=True)
             server.close()
 
     def _on_value(self, uuid: str, value: bytes) -> None:
         if uuid == CLIENT_TO_SERVER:
             self._written.put_nowait(value)
-        elif uuid == STATE and value == END:
+        elif uuid == STATE:  # another session begins, or this one ends
             self._written.put_nowait(None)
 
     async def _answer(self, server: GattServer) -> None:
@@ -188,6 +187,13 @@ class _Presence:
             if answer is not None and self._written.empty():
                 async for fragment in speak(answer, server.value_bytes, self._fault):
                     await server.notify(SERVER_TO_CLIENT, fragment)
+
+
+async def _say_goodbye(server: GattServer) -> None:
+    with contextlib.suppress(*_NO_BLUETOOTH):
+        async with asyncio.timeout(_LIMIT_S):
+            await server.notify(STATE, END)
+            await server.stop_advertising()
 
 
 def open_ble_field(where: str) -> BleField:

@@ -1,4 +1,4 @@
-"""Both simulated fields with a card that echoes, for the tests of the terminal's radio."""
+"""The simulated fields with a card that echoes, for the tests of the terminal's radio."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pathlib import Path
 
 from edge_agents.links.message_link import MessageLink, Radio
 from edge_agents.links.radio import open_radio
-from simulators.phone.field import Field, open_field
-from simulators.phone.hce import WalletService
-from simulators.phone.iso_dep import Card, IsoDepCard
+from simulators.air.air import Air
+from simulators.phone.field import AppCard, Field, open_field
+from simulators.phone.iso_dep import Card
 
 PATIENCE_S = 10.0
 
@@ -37,11 +37,11 @@ class Ground:
         self.port = int(moniker.rpartition(":")[2]) if moniker.startswith("udp") else 0
         self.field: Field = open_field(moniker)
         self.radio: Radio = open_radio(moniker)
-        self._cards: list[IsoDepCard] = []
+        self._cards: list[AppCard] = []
 
-    def phone(self, answer: Callable[[bytes], bytes] = reversed_bytes) -> IsoDepCard:
+    def phone(self, answer: Callable[[bytes], bytes] = reversed_bytes) -> AppCard:
         """Make a phone whose app answers so; it is not in the field yet."""
-        card = IsoDepCard(WalletService(answer))
+        card = self.field.make_card(answer)
         self._cards.append(card)
         return card
 
@@ -59,15 +59,22 @@ class Ground:
         for card in self._cards:
             card.close()
         names = {thread.name.split("_")[0] for thread in threading.enumerate()}
-        assert not names & {"nfc-reader", "phone-app", "udp-field", "reader"}
+        assert not names & {"nfc-reader", "phone-app", "udp-field", "ble-field", "reader"}
 
 
 @asynccontextmanager
 async def ground(kind: str, folder: Path) -> AsyncIterator[Ground]:
-    """Make a field of a kind, "udp" or "pn532"."""
-    where = f"udp:127.0.0.1:{free_udp_port()}" if kind == "udp" else f"pn532:{folder / 'reader'}"
-    made = Ground(where)
+    """Make a field of a kind: "udp", "pn532" or "ble"."""
+    air = Air(folder / "air") if kind == "ble" else None
+    where = {
+        "udp": f"udp:127.0.0.1:{free_udp_port()}",
+        "pn532": f"pn532:{folder / 'reader'}",
+        "ble": f"ble:unix:path={folder / 'air'},code=0417",
+    }
+    made = Ground(where[kind])
     try:
         yield made
     finally:
         await made.close()
+        if air is not None:
+            air.close()

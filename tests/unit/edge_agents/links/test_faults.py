@@ -72,7 +72,7 @@ async def test_any_answer_to_select_is_understood(ats: str, both: Ground) -> Non
 class _Brief:
     """A phone that always answers RATS like this."""
 
-    def __init__(self, card: IsoDepCard, ats: bytes) -> None:
+    def __init__(self, card: Card, ats: bytes) -> None:
         self._card, self._ats = card, ats
 
     def feed(self, frame: bytes) -> bytes | None:
@@ -141,7 +141,7 @@ async def _talk(link: MessageLink, chance: random.Random) -> None:
 class _Babbling:
     """A phone that, once it is selected, sometimes says something else."""
 
-    def __init__(self, card: IsoDepCard, chance: random.Random) -> None:
+    def __init__(self, card: Card, chance: random.Random) -> None:
         self._card, self._chance, self._frames = card, chance, 0
 
     def feed(self, frame: bytes) -> bytes | None:
@@ -205,7 +205,7 @@ async def test_a_stale_answer_is_not_the_next_ones(tmp_path: Path) -> None:
 class _Late:
     """A phone whose every block comes after the frame waiting time of 77 ms."""
 
-    def __init__(self, card: IsoDepCard) -> None:
+    def __init__(self, card: Card) -> None:
         self._card = card
 
     def feed(self, frame: bytes) -> bytes | None:
@@ -257,7 +257,7 @@ async def test_a_broken_datagram_in_an_exchange_is_repeated(tmp_path: Path) -> N
 class _Jammed:
     """A phone whose first block of information is drowned by noise."""
 
-    def __init__(self, card: IsoDepCard) -> None:
+    def __init__(self, card: Card) -> None:
         self._card, self.jammed = card, 0
         self.reader: tuple[str, int] | None = None
 

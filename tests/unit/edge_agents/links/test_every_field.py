@@ -1,4 +1,4 @@
-"""Messages travel over both simulated fields, through nfcpy's real stack, whatever their length."""
+"""Messages travel over every field, through the radios' real stacks, whatever their length."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from edge_agents.links.message_link import LinkLost
-from simulators.phone.iso_dep import IsoDepCard, LeftTheField
+from simulators.phone.iso_dep import Card, LeftTheField
 from tests.unit.edge_agents.links.fields import PATIENCE_S, Ground, ground, reversed_bytes
 
 
@@ -22,38 +22,45 @@ async def both(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
         yield made
 
 
-async def test_messages_of_any_length_come_back(both: Ground, random_seed: int) -> None:
+@pytest.fixture(params=["udp", "pn532", "ble"])
+async def every(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Ground]:
+    """Give each field of each radio in turn."""
+    async with ground(request.param, tmp_path) as made:
+        yield made
+
+
+async def test_messages_of_any_length_come_back(every: Ground, random_seed: int) -> None:
     """From nothing to 20 kB, with the lengths around every border of chunk and block."""
     chance = random.Random(random_seed)
-    link = await both.tap()
+    link = await every.tap()
     borders = [0, 1, 246, 247, 248, 251, 252, 494, 495]
     for size in [*borders, *(chance.randrange(20_001) for _ in range(5)), 20_000]:
         message = chance.randbytes(size)
         assert await link.exchange(message, PATIENCE_S) == reversed_bytes(message), size
 
 
-async def test_the_same_phone_is_found_again(both: Ground) -> None:
+async def test_the_same_phone_is_found_again(every: Ground) -> None:
     """A phone that comes back gets a new link; the old one says that it is over."""
-    card = both.phone()
-    first = await both.tap(card)
+    card = every.phone()
+    first = await every.tap(card)
     assert await first.exchange(b"once", PATIENCE_S) == b"ecno"
-    assert not await both.radio.wait_until_gone(0.2)
-    both.field.take_away()
-    assert await both.radio.wait_until_gone(PATIENCE_S)
-    second = await both.tap(card)
+    assert not await every.radio.wait_until_gone(0.2)
+    every.field.take_away()
+    assert await every.radio.wait_until_gone(PATIENCE_S)
+    second = await every.tap(card)
     assert await second.exchange(b"again", PATIENCE_S) == b"niaga"
     with pytest.raises(LinkLost):
         await first.exchange(b"old", PATIENCE_S)
 
 
-async def test_nobody_comes(both: Ground) -> None:
+async def test_nobody_comes(every: Ground) -> None:
     """The terminal stops waiting when it said it would."""
     started = time.monotonic()
-    assert await both.radio.wait_for_phone(0.2) is None
+    assert await every.radio.wait_for_phone(0.2) is None
     assert 0.15 < time.monotonic() - started < 1.0
 
 
-async def test_a_slow_app_asks_for_more_time(both: Ground) -> None:
+async def test_a_slow_app_asks_for_more_time(every: Ground) -> None:
     """An answer after several frame waiting times arrives, and so does the next one."""
 
     def slow(message: bytes) -> bytes:
@@ -61,12 +68,12 @@ async def test_a_slow_app_asks_for_more_time(both: Ground) -> None:
             time.sleep(0.25)
         return message
 
-    link = await both.tap(both.phone(slow))
+    link = await every.tap(every.phone(slow))
     assert await link.exchange(b"slow", PATIENCE_S) == b"slow"
     assert await link.exchange(b"fast", PATIENCE_S) == b"fast"
 
 
-async def test_a_phone_that_asks_for_time_for_ever_is_given_up(both: Ground) -> None:
+async def test_a_phone_that_asks_for_time_for_ever_is_given_up(every: Ground) -> None:
     """The deadline holds although the phone keeps the link alive; the next phone is served."""
     release = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -75,20 +82,20 @@ async def test_a_phone_that_asks_for_time_for_ever_is_given_up(both: Ground) -> 
         asyncio.run_coroutine_threadsafe(release.wait(), loop).result(PATIENCE_S)
         return message
 
-    link = await both.tap(both.phone(stuck))
+    link = await every.tap(every.phone(stuck))
     started = time.monotonic()
     with pytest.raises(LinkLost):
         await link.exchange(b"?", 0.3)
     assert time.monotonic() - started < 1.0
     release.set()
-    both.field.take_away()
-    assert await (await both.tap()).exchange(b"ok", PATIENCE_S) == b"ko"
+    every.field.take_away()
+    assert await (await every.tap()).exchange(b"ok", PATIENCE_S) == b"ko"
 
 
 class Leaver:
     """A card that is taken away at the n-th frame."""
 
-    def __init__(self, card: IsoDepCard, frames: int) -> None:
+    def __init__(self, card: Card, frames: int) -> None:
         self._card, self._left = card, frames
 
     def feed(self, frame: bytes) -> bytes | None:
@@ -103,19 +110,19 @@ class Leaver:
         self._card.deactivate()
 
 
-async def test_a_phone_leaves_half_way(both: Ground) -> None:
+async def test_a_phone_leaves_half_way(every: Ground) -> None:
     """In the middle of a message; another tap works."""
-    link = await both.tap(Leaver(both.phone(), 3))
+    link = await every.tap(Leaver(every.phone(), 3))
     with pytest.raises(LinkLost):
         await link.exchange(bytes(800), PATIENCE_S)
-    both.field.take_away()
-    assert await (await both.tap()).exchange(b"ok", PATIENCE_S) == b"ko"
+    every.field.take_away()
+    assert await (await every.tap()).exchange(b"ok", PATIENCE_S) == b"ko"
 
 
 class Dropper:
     """A card whose frames get lost on the air: what it hears (odd) or what it says (even)."""
 
-    def __init__(self, card: IsoDepCard, lost: set[int], deaf: bool) -> None:
+    def __init__(self, card: Card, lost: set[int], deaf: bool) -> None:
         self._card, self._lost, self._deaf, self._count = card, lost, deaf, 0
 
     def feed(self, frame: bytes) -> bytes | None:
@@ -144,7 +151,7 @@ async def test_lost_frames_are_repeated(both: Ground, deaf: bool) -> None:
 class ThinkingDropper:
     """A card that loses the first frame about more time, or its answer to it."""
 
-    def __init__(self, card: IsoDepCard, deaf: bool) -> None:
+    def __init__(self, card: Card, deaf: bool) -> None:
         self._card, self._deaf, self.lost = card, deaf, 0
 
     def feed(self, frame: bytes) -> bytes | None:
@@ -178,13 +185,13 @@ async def test_a_frame_is_lost_while_the_phone_thinks(both: Ground, deaf: bool) 
     assert heard == [b"once"]
 
 
-async def test_a_cancelled_wait_frees_the_reader(both: Ground) -> None:
+async def test_a_cancelled_wait_frees_the_reader(every: Ground) -> None:
     """A caller that gives up does not block the next one until its time is over."""
-    waiting = asyncio.ensure_future(both.radio.wait_for_phone(60))
+    waiting = asyncio.ensure_future(every.radio.wait_for_phone(60))
     await asyncio.sleep(0.05)
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
-    assert await asyncio.wait_for(both.radio.wait_for_phone(0.05), 2) is None
-    link = await both.tap()
+    assert await asyncio.wait_for(every.radio.wait_for_phone(0.05), 2) is None
+    link = await every.tap()
     assert await link.exchange(b"ok", PATIENCE_S) == b"ko"
