@@ -38,7 +38,7 @@ ROOMS: dict[str, tuple[str, str]] = {
     "ledger": ("server.commands.ledger:ledger", "Verify the books; print the trial balance."),
     "agent": ("edge_agents.cli:agent", "Pair and run the agent of a terminal."),
     "phone": ("simulators.phone.cli:phone", "Pair and run a simulated phone."),
-    "simulate": ("simulators.devices.cli:simulate", "Run simulated devices on serial lines."),
+    "simulate": ("simulators.devices.cli:simulate", "Run simulated devices, and the air for BLE."),
     "bench": ("simulators.load.cli:bench", "Measure, and print the figures."),
 }
 

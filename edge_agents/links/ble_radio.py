@@ -139,6 +139,11 @@ class BleRadio:
         while True:
             try:
                 device = await self._choose(sightings)
+            except Ambiguous as error:
+                _log.info("%s", error)
+                self._code = self._fixed_code or self._draw()
+                sightings = Sightings(self._min_rssi)
+                continue
             except BLE_LOST as error:
                 self._tell_lost(error)
                 await asyncio.sleep(_PAUSE_BEFORE_REOPENING_S)
@@ -154,7 +159,7 @@ class BleRadio:
                     return link
 
     async def _choose(self, sightings: Sightings) -> BLEDevice | None:
-        """Scan for a while; None if nobody came, or the code was changed."""
+        """Scan for a while; None if nobody came. Ambiguous if nobody can say which it is."""
         loop = asyncio.get_running_loop()
         left_over = await self._connected_before(sightings)
         if left_over is not None:
@@ -166,16 +171,9 @@ class BleRadio:
             while loop.time() < until_s:
                 await asyncio.sleep(pause_s)
                 pause_s = _LOOK_EVERY_S
-                try:
-                    device = sightings.choose(loop.time())
-                except Ambiguous as error:
-                    _log.warning("%s", error)
-                    if self._fixed_code is None:
-                        self._code = self._draw()
-                        return None
-                else:
-                    if device is not None:
-                        return device
+                device = sightings.choose(loop.time())
+                if device is not None:
+                    return device
         return None
 
     async def _connected_before(self, sightings: Sightings) -> BLEDevice | None:

@@ -1,4 +1,4 @@
-"""The `kessai simulate` command: devices on serial lines, live in the terminal."""
+"""The `kessai simulate` command: devices on serial lines, and the air, live in the terminal."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from simulators.devices.paper_roll import draw_slip
 
 simulate = typer.Typer(
     name="simulate",
-    help="Run simulated devices on serial lines.",
+    help="Run simulated devices on serial lines, and the air for BLE.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -35,7 +35,7 @@ _ENTER, _BACKSPACE, _END = "\r\n", "\x7f\b", "\x04"
 
 @simulate.callback()
 def _simulate() -> None:
-    """Run simulated devices on serial lines."""
+    """Run simulated devices on serial lines, and the air for BLE."""
 
 
 @simulate.command()
@@ -60,6 +60,22 @@ def register(
         else:
             for line in sys.stdin:
                 report.console.print(counter.obey(line))
+
+
+@simulate.command()
+def air(
+    socket: Annotated[Path, typer.Option(help="Where terminals and phones meet: a new socket.")],
+) -> None:
+    """Simulate a room's air for Bluetooth Low Energy, until Ctrl-C or the end of stdin.
+
+    A terminal's reader is then ble:unix:path=SOCKET, and so is a phone's field, with ,code= and the
+    code that the terminal shows. No Bluetooth, no D-Bus daemon and no rights are needed.
+    """
+    from simulators.air.air import Air
+    from simulators.air.picture import watch
+
+    with contextlib.closing(Air(socket)) as opened:
+        watch(opened, Console())
 
 
 class _Report:

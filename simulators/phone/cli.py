@@ -17,6 +17,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.prompt import Prompt
 
 from kessai.complaint import Complaint
 from kessai.device_identity import load_identity
@@ -121,7 +122,7 @@ def without_pin(
 @phone.command()
 def tap(
     folder: Folder,
-    field: Annotated[str, typer.Option(help="udp:HOST:PORT or pn532:PATH.")],
+    field: Annotated[str, typer.Option(help="udp:HOST:PORT, pn532:PATH or ble:BUS.")],
     answer: Annotated[Answer, typer.Option(help="What the customer does.")] = Answer.ASK,
     pin: Annotated[str, typer.Option(help="What the customer enters.")] = "",
     think: Annotated[float, typer.Option(min=0, help="Seconds before the answer.")] = 0.0,
@@ -232,6 +233,13 @@ def _customer(answer: Answer, pin: str, think: float, console: Console) -> Custo
         Answer.ASK: AtTheKeyboard(console),
     }
     return Thinking(think, customers[answer]) if think else customers[answer]
+
+
+def _enter_code(field: str, answer: Answer, console: Console) -> str:
+    """Let whoever sits there enter the code that a terminal shows, where a field needs one."""
+    if answer is not Answer.ASK or not field.startswith("ble:") or ",code=" in field:
+        return field
+    return f"{field},code={Prompt.ask('The code on the display', console=console)}"
 
 
 def _tap_often(device: Phone, moniker: str, taps: int, stay_s: float) -> list[Screen]:

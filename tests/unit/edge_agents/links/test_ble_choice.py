@@ -100,7 +100,9 @@ async def test_a_code_that_two_claim_is_replaced(tmp_path: Path) -> None:
             deadline = time.monotonic() + PATIENCE_S
             while made.radio.code == first and time.monotonic() < deadline:
                 assert await made.radio.wait_for_phone(0.1) is None
-            assert made.radio.code != first
+            assert made.radio.code == "0002"
+            assert await made.radio.wait_for_phone(0.5) is None
+            assert made.radio.code == "0002"
             with made.phone(code=made.radio.code):
                 await made.found()
 
