@@ -235,15 +235,16 @@ def _customer(answer: Answer, pin: str, think: float, console: Console) -> Custo
     return Thinking(think, customers[answer]) if think else customers[answer]
 
 
-def _enter_code(field: str, answer: Answer, console: Console) -> str:
+def _enter_code(moniker: str) -> str:
     """Let whoever sits there enter the code that a terminal shows, where a field needs one."""
-    if answer is not Answer.ASK or not field.startswith("ble:") or ",code=" in field:
-        return field
-    return f"{field},code={Prompt.ask('The code on the display', console=console)}"
+    if not moniker.startswith("ble:") or ",code=" in moniker or not sys.stdin.isatty():
+        return moniker
+    code = Prompt.ask("The code on the display", console=Console(stderr=True))
+    return f"{moniker},code={code}"
 
 
 def _tap_often(device: Phone, moniker: str, taps: int, stay_s: float) -> list[Screen]:
-    field = open_field(moniker)
+    field = open_field(_enter_code(moniker))
     try:
         pages = []
         for number in range(taps):
