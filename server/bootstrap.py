@@ -139,7 +139,15 @@ class Switch:
     def _open_shards(self) -> Shards:
         books = data_folder.read_books(self._folder)
         addresses = books.addresses(self._folder)
-        return open_shards(addresses, books.slots, self._now_us, self._on_owed, self._on_written)
+        return open_shards(
+            addresses,
+            books.slots,
+            self._now_us,
+            self._on_owed,
+            self._on_written,
+            self._config.shard_processes,
+            held=(self._lock.fileno(),),
+        )
 
     def _on_owed(self, shard: int) -> None:
         self._depositor.wake(shard)

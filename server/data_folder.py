@@ -16,6 +16,7 @@ import fcntl
 import json
 import os
 import shutil
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
@@ -37,6 +38,8 @@ OPERATOR_NAME = "operator"
 
 _BOOKS_FILE = "books.json"
 _LOCK_FILE = "kessai.lock"
+# A switch that was killed may have a process that still ends its last commit.
+_LOCK_WAIT_S = 3.0
 _RUNNING_FILE = "running.json"
 
 
@@ -119,17 +122,31 @@ class Lock:
                 f"{folder} is not a data folder that can be used ({error.strerror}). "
                 f"Make one with: kessai init --data {folder}"
             ) from None
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            self._file.close()
+        self._deciding, self._taken, self._given_up = threading.Lock(), False, False
+        taking = threading.Thread(target=self._take, name="lock", daemon=True)
+        taking.start()
+        taking.join(_LOCK_WAIT_S)
+        with self._deciding:
+            self._given_up = not self._taken
+        if self._given_up:
             raise Complaint(
                 f"a switch is already running on {folder}. Only one may; nothing was changed."
-            ) from None
+            )
+
+    def fileno(self) -> int:
+        """Give the descriptor that has the lock; a process that is given it has the lock too."""
+        return self._file.fileno()
 
     def release(self) -> None:
         """Give the lock back."""
         self._file.close()
+
+    def _take(self) -> None:
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+        with self._deciding:
+            self._taken = True
+            if self._given_up:
+                self._file.close()
 
 
 def read_books(folder: Path) -> Books:

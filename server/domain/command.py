@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import IntEnum
+from functools import cache
+from operator import attrgetter
 from types import MappingProxyType
-from typing import ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 from kessai.v1 import decline_pb2
 from kessai.v1.decline_pb2 import DeclineReason
@@ -135,6 +137,10 @@ class Command(abc.ABC):
         """The id of the command's first transfer; the ones after it count up."""
         return int.from_bytes(self.request_id, "big")
 
+    def __reduce__(self) -> tuple[type[Command], tuple[Any, ...]]:
+        # As the values that it is made of, to another process of the switch: a third of the time.
+        return type(self), _values_of(type(self))(self)
+
     @abc.abstractmethod
     def home(self) -> int:
         """Name the account in whose shard the command is decided."""
@@ -146,3 +152,8 @@ class Command(abc.ABC):
     @abc.abstractmethod
     def decide(self, state: State, now_us: int) -> Decision:
         """Decide, from what was loaded and the time (microseconds since 1970) alone."""
+
+
+@cache
+def _values_of(kind: type[Command]) -> attrgetter[tuple[Any, ...]]:
+    return attrgetter(*(field.name for field in fields(kind)))

@@ -14,6 +14,7 @@ from server.domain.command import Command
 from server.ledger.account import Account
 from server.shards.address import ShardAddress
 from server.shards.placement import ShardPlace, SlotMap
+from server.shards.remote_shard import RemoteShard, WriterProcess
 from server.shards.settlement_log import LogRow
 from server.shards.shard import (
     OnWritten,
@@ -25,18 +26,20 @@ from server.shards.shard import (
 )
 from server.shards.store import BookedEntry, OutboxRow, Total
 
+AnyShard = Shard | RemoteShard
+
 
 class Shards:
     """The shards, and the map from slots to them."""
 
-    def __init__(self, slots: SlotMap, shards: Sequence[Shard]) -> None:
+    def __init__(self, slots: SlotMap, shards: Sequence[AnyShard]) -> None:
         self._slots = slots
         self._shards = shards
 
     def __len__(self) -> int:
         return len(self._shards)
 
-    def home_of(self, account: int) -> Shard:
+    def home_of(self, account: int) -> AnyShard:
         """Give the shard that keeps an account, if there is one.
 
         A number that names a shard that is not there is nobody's; the first shard says so.
@@ -53,11 +56,11 @@ class Shards:
 
     async def submit_all(self, commands: Sequence[Command]) -> list[LogRow | Exception]:
         """Have commands decided, those of a shard in one commit: what `submit` gives or raises."""
-        homes: dict[Shard, list[int]] = {}
+        homes: dict[AnyShard, list[int]] = {}
         for position, command in enumerate(commands):
             homes.setdefault(self.home_of(command.home()), []).append(position)
 
-        async def decided(shard: Shard, own: list[int]) -> tuple[Outcome, ...]:
+        async def decided(shard: AnyShard, own: list[int]) -> tuple[Outcome, ...]:
             return await shard.submit(tuple(commands[i] for i in own))
 
         answered = await asyncio.gather(
@@ -109,7 +112,7 @@ class Shards:
         """List what a shard owes to others, oldest first."""
         return await self._shards[shard].read(lambda reader: reader.outbox(limit))
 
-    def shard(self, shard: int) -> Shard:
+    def shard(self, shard: int) -> AnyShard:
         """Give a shard by its number, from 0."""
         return self._shards[shard]
 
@@ -136,17 +139,32 @@ def open_shards(
     now_us: Callable[[], int],
     on_owed: Callable[[int], None],
     on_written: OnWritten = nobody_listens,
+    processes: int = 0,
+    held: Sequence[int] = (),
 ) -> Shards:
-    """Open all shards; Complaint if one is missing, cannot be reached, or is another's."""
-    shards: list[Shard] = []
+    """Open all shards; Complaint if one is missing, cannot be reached, or is another's.
+
+    So many processes write the local ones, in turn; 0: a thread of this process does. `held` are
+    descriptors that these keep open.
+    """
+    shards: list[AnyShard] = []
     local: WritingLane | None = None
     with ExitStack() as undo:
+        writers = []
+        for number in range(min(processes, sum(address.is_local for address in addresses))):
+            writers.append(WriterProcess(f"shards-{number}", now_us, on_owed, on_written, held))
+            undo.callback(writers[-1].close)
         for address in addresses:
+            place = ShardPlace(address.shard, slots)
+            if address.is_local and writers:
+                writer = writers[address.shard % len(writers)]
+                writer.open(address, slots)
+                shards.append(RemoteShard(place, writer, address.open_reader()))
+                continue
             store = address.open_store()
             undo.callback(store.close)
             reader = address.open_reader()
             undo.callback(reader.close)
-            place = ShardPlace(address.shard, slots)
             if address.is_local and local is None:
                 local = writing_lane("shards")
                 undo.callback(local.close)

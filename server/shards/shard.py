@@ -17,13 +17,14 @@ from server.domain.document import Document
 from server.ledger.books import Books
 from server.shards.carry_out import carry_out
 from server.shards.lane import Lane
+from server.shards.reading import Reading
 from server.shards.settlement_log import CHAIN_START, LogRow, RequestIdReused
 from server.shards.store import Batch, Reader, Store, Tail
 
 ACCOUNTS_IN_MEMORY = 25_000
 
 # A commit writes whole pages: the more payments share one, the less each of them costs.
-_GROUP_LIMIT = 4096
+GROUP_LIMIT = 4096
 
 Found = TypeVar("Found")
 
@@ -41,7 +42,7 @@ Job = Command | Several | Delivered
 Outcome = LogRow | RequestIdReused
 Answer = Outcome | tuple[Outcome, ...] | None
 
-WritingLane = Lane[tuple["Shard", Job], Answer]
+WritingLane = Lane[tuple["ShardWriter", Job], Answer]
 OnWritten = Callable[[int, Sequence[LogRow]], None]
 
 
@@ -56,30 +57,27 @@ def writing_lane(name: str) -> WritingLane:
     gather, so there are fewer commits, and fewer threads that want the interpreter. A shard behind
     a network has one of its own, so that none waits for another's server.
     """
-    return Lane(name, _write, _GROUP_LIMIT)
+    return Lane(name, write_group, GROUP_LIMIT)
 
 
-class Shard:
-    """A shard's writer, on a lane that others may share, and its reader, on a lane of its own.
+class ShardWriter:
+    """The only one who writes a shard, in groups, one after another.
 
     `now_us` gives microseconds since 1970; booking times never go back, whatever it does.
-    `on_owed` is called on the writing thread after a commit that owes money to other shards,
-    `on_written` after each, with its log rows.
+    `on_owed` is called after a commit that owes money to other shards, `on_written` after each,
+    with its log rows; both where it was written.
     """
 
     def __init__(
         self,
         place: Place,
         store: Store,
-        reader: Reader,
         now_us: Callable[[], int],
         on_owed: Callable[[int], None],
-        writing: WritingLane | None = None,
         on_written: OnWritten = nobody_listens,
     ) -> None:
         self.place = place
         self._store = store
-        self._reader = reader
         self._now_us = now_us
         self._on_owed, self._on_written = on_owed, on_written
         self._books = Books()
@@ -87,47 +85,13 @@ class Shard:
         self._absent: set[int] = set()
         self._tail = Tail(0, CHAIN_START, 0)
         self._book_us = 0
-        self._writing = writing or writing_lane(f"shard-{place.shard}")
-        self._reading = Lane[Callable[[Reader], object], object](f"reads-{place.shard}", self._look)
-
-    @overload
-    def submit(self, job: Command) -> asyncio.Future[LogRow]: ...
-    @overload
-    def submit(self, job: Several) -> asyncio.Future[tuple[Outcome, ...]]: ...
-    @overload
-    def submit(self, job: Delivered) -> asyncio.Future[None]: ...
-
-    def submit(self, job: Job) -> asyncio.Future[Any]:
-        """Queue a command; its log row comes back once it is durable, declined or done.
-
-        Raises RequestIdReused, StoreUnavailable, LaneFull, LaneClosed. A command that was done
-        before gets the row of the first time. Several commands are one job, in one commit: a row
-        or RequestIdReused comes back for each.
-        """
-        return self._writing.submit((self, job))
-
-    async def read(self, look: Callable[[Reader], Found]) -> Found:
-        """Look into what is committed; StoreUnavailable if the database cannot."""
-        return await self._reading.submit(look)  # type: ignore[return-value]
 
     def close(self) -> None:
-        """Work what has queued up, then close the database."""
-        self._writing.close()
-        self._reading.close()
-        self._reader.close()
+        """Close the database."""
         self._store.close()
 
-    def _look(self, looks: list[Callable[[Reader], object]]) -> list[object | Exception]:
-        answers: list[object | Exception] = []
-        for look in looks:
-            try:
-                answers.append(look(self._reader))
-            except Exception as error:
-                answers.append(error)
-        return answers
-
     def write(self, group: Sequence[Job]) -> Sequence[Answer]:
-        """Work a group of jobs in one commit, on the writing lane; an answer for each, in order."""
+        """Work a group of jobs in one commit; an answer for each, in order."""
         commands = [command for job in group for command in _commands(job)]
         batch = Batch()
         try:
@@ -213,15 +177,60 @@ class Shard:
         return row
 
 
+class Shard(ShardWriter):
+    """A shard that is written in this process, on a lane that others may share."""
+
+    def __init__(
+        self,
+        place: Place,
+        store: Store,
+        reader: Reader,
+        now_us: Callable[[], int],
+        on_owed: Callable[[int], None],
+        writing: WritingLane | None = None,
+        on_written: OnWritten = nobody_listens,
+    ) -> None:
+        super().__init__(place, store, now_us, on_owed, on_written)
+        self._writing = writing or writing_lane(f"shard-{place.shard}")
+        self._reading = Reading(place.shard, reader)
+
+    @overload
+    def submit(self, job: Command) -> asyncio.Future[LogRow]: ...
+    @overload
+    def submit(self, job: Several) -> asyncio.Future[tuple[Outcome, ...]]: ...
+    @overload
+    def submit(self, job: Delivered) -> asyncio.Future[None]: ...
+
+    def submit(self, job: Job) -> asyncio.Future[Any]:
+        """Queue a command; its log row comes back once it is durable, declined or done.
+
+        Raises RequestIdReused, StoreUnavailable, LaneFull, LaneClosed. A command that was done
+        before gets the row of the first time. Several commands are one job, in one commit: a row
+        or RequestIdReused comes back for each.
+        """
+        return self._writing.submit((self, job))
+
+    async def read(self, look: Callable[[Reader], Found]) -> Found:
+        """Look into what is committed; StoreUnavailable if the database cannot."""
+        return await self._reading.read(look)
+
+    def close(self) -> None:
+        """Work what has queued up, then close the database."""
+        self._writing.close()
+        self._reading.close()
+        super().close()
+
+
 def _commands(job: Job) -> Several:
     if isinstance(job, tuple):
         return job
     return (job,) if isinstance(job, Command) else ()
 
 
-def _write(group: list[tuple[Shard, Job]]) -> list[Answer | Exception]:
+def write_group(group: Sequence[tuple[ShardWriter, Job]]) -> list[Answer | Exception]:
+    """Write jobs of several shards, a commit for each; what fails fails for its own shard only."""
     answers: list[Answer | Exception] = [None] * len(group)
-    positions: dict[Shard, list[int]] = {}
+    positions: dict[ShardWriter, list[int]] = {}
     for position, (shard, _) in enumerate(group):
         positions.setdefault(shard, []).append(position)
     for shard, own in positions.items():

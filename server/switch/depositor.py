@@ -27,8 +27,9 @@ from server.shards.store import OutboxRow
 _BATCH = 2048
 _RETRY_S = 0.5
 _LOOK_S = 5.0
-# Nobody waits for a deposit; a few gathered milliseconds make one commit of many.
-_GATHER_S = 0.05
+# Nobody waits for a deposit; what gathers for a moment, the same for all shards, meets in few
+# commits.
+_GATHER_S = 0.1
 
 log = structlog.get_logger("depositor")
 
@@ -90,7 +91,7 @@ class Depositor:
     async def _deliver_for_ever(self, shard: int) -> None:
         while True:
             await self._something_owed(shard)
-            await asyncio.sleep(_GATHER_S)
+            await asyncio.sleep(_GATHER_S - asyncio.get_running_loop().time() % _GATHER_S)
             self._owed[shard].clear()
             try:
                 await self._deliver_all(shard)

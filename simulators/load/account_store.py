@@ -33,6 +33,8 @@ from simulators.load.books import Payees, Population
 STREAMS, BATCH = 32, 100
 
 PROCESSES = 2
+# As in kessai.toml of a switch that takes batches; a process for each core.
+SHARD_PROCESSES = 2
 
 _TRIM = 0.15
 _MARGIN = 1.5
@@ -47,7 +49,9 @@ class AccountStore:
         where = data_folder.read_books(folder)
         addresses = where.addresses(folder)
         self.folder, self.population = folder, population
-        self.shards = open_shards(addresses, where.slots, main.now_us, self._wake)
+        self.shards = open_shards(
+            addresses, where.slots, main.now_us, self._wake, processes=SHARD_PROCESSES
+        )
         self.depositor = Depositor(self.shards)
         self.depositor.start()
         self._per_second = _FIRST_GUESS_PER_SECOND

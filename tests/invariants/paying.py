@@ -19,6 +19,7 @@ from kessai.request_id import new_request_id
 from server.switch.register_purchase import RegisterPurchase
 from tests.invariants.lossy_disk import LossyDisk
 from tests.unit.server.domain.commands import NOW_US
+from tests.unit.server.shards.parts import written_here
 from tests.unit.server.switch.counter import Counter
 from tests.unit.server.switch.delivering import delivering
 
@@ -58,7 +59,7 @@ async def main(folder: Path, synchronous: str) -> None:
     counter = counter_in(folder, known=True)
     async with delivering(folder, SHARDS) as (shards, _):
         for number in range(SHARDS):
-            store = shards.shard(number)._store
+            store = written_here(shards, number)._store
             store._db.pragma("synchronous", synchronous)  # type: ignore[attr-defined]
         purchases = counter.purchases(shards)
         await asyncio.gather(*(pay_for_ever(counter, purchases) for _ in range(TILLS)))

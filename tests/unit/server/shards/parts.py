@@ -154,10 +154,11 @@ def open_shards(
     clock: Callable[[], int] | None = None,
     on_owed: Callable[[int], None] = lambda shard: None,
     on_written: OnWritten = nobody_listens,
+    processes: int = 0,
 ) -> Shards:
     """Open shards, making them if they are not there; close them yourself."""
-    places = _stores(where).make(count)
-    return router.open_shards(places, SlotMap.even(count), clock or Clock(), on_owed, on_written)
+    places, slots = _stores(where).make(count), SlotMap.even(count)
+    return router.open_shards(places, slots, clock or Clock(), on_owed, on_written, processes)
 
 
 @contextmanager
@@ -184,6 +185,13 @@ def held_shard(where: Path | Stores) -> Iterator[tuple[Shard, HeldStore]]:
     finally:
         store.let_go.set()
         shard.close()
+
+
+def written_here(shards: Shards, shard: int) -> Shard:
+    """Give a shard that this process writes."""
+    found = shards.shard(shard)
+    assert isinstance(found, Shard)
+    return found
 
 
 def open_reader(where: Path | Stores, shard: int = 0) -> Reader:

@@ -24,7 +24,7 @@ from tests.unit.server.domain.commands import (
     open_account,
     pay,
 )
-from tests.unit.server.shards.parts import shards_in, verify_shards
+from tests.unit.server.shards.parts import shards_in, verify_shards, written_here
 from tests.unit.server.switch.delivering import delivering
 
 SHARDS, LIMIT_S = 2, 20.0
@@ -106,7 +106,7 @@ async def test_a_trouble_is_waited_out(tmp_path: Path) -> None:
     """A full disk at the payee's shard holds deposits up, and loses none."""
     async with delivering(tmp_path, SHARDS) as (shards, depositor):
         await fill(shards)
-        db = shards.shard(1)._store._db  # type: ignore[attr-defined]
+        db = written_here(shards, 1)._store._db  # type: ignore[attr-defined]
         pages = db.pragma("page_count")
         db.pragma("max_page_count", pages)
         payments = [pay(ANN, SHOP, 1) for _ in range(400)]
@@ -195,7 +195,7 @@ async def test_what_another_switch_left_behind_is_brought(
     async with delivering(tmp_path, SHARDS) as (shards, depositor):
         await fill(shards)
         await depositor.idle(LIMIT_S)
-        shards.shard(0)._on_owed = lambda shard: None
+        written_here(shards, 0)._on_owed = lambda shard: None
         await shards.submit(pay(ANN, SHOP, 30))
         async with asyncio.timeout(LIMIT_S):
             while await shards.outbox(0, 1):  # noqa: ASYNC110

@@ -1,0 +1,157 @@
+"""A shard that a process of its own writes, so that books and wire each have a core.
+
+The lane of a process queues jobs here, brings them over in groups, and waits for their answers, as
+a lane of this process waits for the disk. Reads are looked up here: readers see what is committed,
+whoever wrote it. Used by `router.py`; the other end is `writer_process.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from multiprocessing.connection import Connection
+from typing import Any, NoReturn, TypeVar, overload
+
+from server.domain.command import Command
+from server.shards import writer_process
+from server.shards.address import ShardAddress
+from server.shards.lane import Lane
+from server.shards.placement import ShardPlace, SlotMap
+from server.shards.reading import Reading
+from server.shards.settlement_log import LogRow
+from server.shards.shard import (
+    GROUP_LIMIT,
+    Answer,
+    Delivered,
+    Job,
+    OnWritten,
+    Outcome,
+    Several,
+)
+from server.shards.store import Reader
+from server.shards.writer_process import Group, Open, Written
+
+EXIT_WRITER_LOST = 70
+
+_PROGRAM = f"from {writer_process.__name__} import main; main({{}})"
+_ANSWER_LIMIT_S = 120.0
+_STOP_LIMIT_S = 30.0
+
+Found = TypeVar("Found")
+
+
+class WriterProcess:
+    """A process that writes shards, and the lane that leads to it.
+
+    `held` are descriptors that it keeps open as long as it lives: the lock of the data folder, so
+    that nobody else begins to write before it has ended. The other arguments are as for a shard
+    that is written here; the time of a group is that at which it is brought over.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        now_us: Callable[[], int],
+        on_owed: Callable[[int], None],
+        on_written: OnWritten,
+        held: Sequence[int] = (),
+    ) -> None:
+        self._now_us, self._on_owed, self._on_written = now_us, on_owed, on_written
+        here, there = socket.socketpair()
+        with there:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", _PROGRAM.format(there.fileno())],
+                pass_fds=(there.fileno(), *held),
+                stdin=subprocess.DEVNULL,
+            )
+        self._line = Connection(here.detach())
+        self._lane = Lane[tuple[int, Job], Answer](name, self._write, GROUP_LIMIT)
+        self._closed = False
+
+    def open(self, address: ShardAddress, slots: SlotMap) -> None:
+        """Let it open a shard, before the first job; Complaint if the shard cannot be opened."""
+        answer = self._ask(Open(address, slots))
+        if isinstance(answer, Exception):
+            raise answer
+
+    def submit(self, shard: int, job: Job) -> asyncio.Future[Any]:
+        """Queue a job for a shard."""
+        return self._lane.submit((shard, job))
+
+    def close(self) -> None:
+        """Work what has queued up, and wait until the process has closed its shards and ended."""
+        if self._closed:
+            return
+        self._closed = True
+        self._lane.close()
+        self._line.close()
+        try:
+            self._process.wait(_STOP_LIMIT_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _write(self, group: list[tuple[int, Job]]) -> Sequence[Answer | Exception]:
+        written: Written = self._ask(Group(self._now_us(), group))
+        for shard in written.owing:
+            self._on_owed(shard)
+        for shard, rows in written.rows:
+            self._on_written(shard, rows)
+        return written.answers
+
+    def _ask(self, message: Open | Group) -> Any:  # noqa: ANN401
+        try:
+            self._line.send(message)
+            if self._line.poll(_ANSWER_LIMIT_S):
+                return self._line.recv()
+        except (EOFError, OSError):
+            self._lost(f"ended ({self._process.wait()})")
+        self._lost(f"has not answered for {_ANSWER_LIMIT_S:.0f} s")
+
+    def _lost(self, what: str) -> NoReturn:
+        # It has said why itself if the disk failed.
+        code = self._process.poll() or EXIT_WRITER_LOST
+        if code != writer_process.EXIT_DISK_FAILED:
+            print(  # noqa: T201
+                f"kessai: the process that writes the shards {what}. The switch stops, so that "
+                "nothing is acknowledged that is not on the disk. Nothing acknowledged is lost: "
+                "start it again.",
+                file=sys.stderr,
+                flush=True,
+            )
+            code = EXIT_WRITER_LOST
+        self._process.kill()
+        os._exit(code)
+
+
+class RemoteShard:
+    """One of the shards of a `WriterProcess`; as a `Shard`, but written there."""
+
+    def __init__(self, place: ShardPlace, writing: WriterProcess, reader: Reader) -> None:
+        self.place = place
+        self._writing = writing
+        self._reading = Reading(place.shard, reader)
+
+    @overload
+    def submit(self, job: Command) -> asyncio.Future[LogRow]: ...
+    @overload
+    def submit(self, job: Several) -> asyncio.Future[tuple[Outcome, ...]]: ...
+    @overload
+    def submit(self, job: Delivered) -> asyncio.Future[None]: ...
+
+    def submit(self, job: Job) -> asyncio.Future[Any]:
+        """Queue a job, as `Shard.submit` does."""
+        return self._writing.submit(self.place.shard, job)
+
+    async def read(self, look: Callable[[Reader], Found]) -> Found:
+        """Look into what is committed; StoreUnavailable if the database cannot."""
+        return await self._reading.read(look)
+
+    def close(self) -> None:
+        """Work what has queued up; the process ends with the first of its shards that is closed."""
+        self._writing.close()
+        self._reading.close()
