@@ -127,7 +127,7 @@ def test_a_newer_file_is_refused(tmp_path: Path) -> None:
     make_files(tmp_path)
     path = shard_path(tmp_path, 0)
     db = apsw.Connection(str(path))
-    db.execute("UPDATE meta SET value = '2' WHERE key = 'version'")
+    db.execute("UPDATE meta SET value = '999' WHERE key = 'version'")
     db.close()
     with pytest.raises(Complaint, match="version"):
         SqliteStore(path, 0, BOOKS_ID)
