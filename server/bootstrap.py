@@ -36,6 +36,7 @@ from server.shards.holder_book import HolderBook
 from server.shards.router import Shards, open_shards
 from server.shards.settlement_log import LogRow
 from server.shards.ticket_offers import TicketOffers
+from server.switch.bills import Bills
 from server.switch.depositor import Depositor
 from server.switch.followers import Followers
 from server.switch.hold_expiry import HoldExpiry
@@ -131,6 +132,7 @@ class Switch:
         await self._merge.close()
         await self._depositor.close()
         self._purchases.close()
+        self._bills.close()
         self._shards.close()
         self._directory.close()
         self._metrics.close()
@@ -162,6 +164,7 @@ class Switch:
         self._followers = Followers(self._shards, self._outcomes, self._now_us)
         self._tickets = TicketSales(self._offers, self._shards, key, self._now_us)
         sealing_key = self._keyring.sealing_key
+        self._bills = Bills(self._shards, self._settle, receipts, directory, sealing_key)
         return RegisterPurchase(
             self._shards, self._settle, receipts, directory, sealing_key, self._tickets
         )
@@ -178,6 +181,7 @@ class Switch:
             self._settle,
             self._merge,
             self._purchases,
+            self._bills,
             self._outcomes,
             self._followers,
             self._tickets,

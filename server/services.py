@@ -15,6 +15,7 @@ from grpc_reflection.v1alpha import reflection
 
 from kessai.v1 import (
     account_pb2,
+    bill_pb2,
     device_pb2,
     fare_pb2,
     fleet_pb2,
@@ -23,6 +24,7 @@ from kessai.v1 import (
     ticket_pb2,
 )
 from kessai.v1.account_pb2_grpc import add_AccountServiceServicer_to_server
+from kessai.v1.bill_pb2_grpc import add_BillServiceServicer_to_server
 from kessai.v1.device_pb2_grpc import (
     add_DeviceServiceServicer_to_server,
     add_EnrollmentServiceServicer_to_server,
@@ -42,7 +44,9 @@ from server.identity.keyring import Keyring
 from server.identity.merchants import Merchants
 from server.identity.pairing import PairingDesk
 from server.identity.trust import trust_bundle
+from server.identity.wallets import Wallets
 from server.rpc.account_servicer import AccountServicer
+from server.rpc.bill_servicer import BillServicer
 from server.rpc.device_servicer import DeviceServicer
 from server.rpc.enrollment_servicer import EnrollmentServicer
 from server.rpc.fare_servicer import FareServicer
@@ -55,6 +59,7 @@ from server.shards.fleet_book import FleetBook
 from server.shards.router import Shards
 from server.shards.ticket_offers import TicketOffers
 from server.switch.accounts import Accounts
+from server.switch.bills import Bills
 from server.switch.busy_payees import BusyPayees
 from server.switch.followers import Followers
 from server.switch.held_payments import HeldPayments
@@ -73,6 +78,7 @@ MAIN_SERVICES = tuple(
     for module, name in (
         (payment_pb2, "PaymentService"),
         (account_pb2, "AccountService"),
+        (bill_pb2, "BillService"),
         (device_pb2, "DeviceService"),
         (fleet_pb2, "FleetService"),
         (holder_pb2, "HolderService"),
@@ -96,6 +102,7 @@ class Parts:
     settle: Settle
     merge: Merge
     purchases: RegisterPurchase
+    bills: Bills
     outcomes: Outcomes
     followers: Followers
     tickets: TicketSales
@@ -138,6 +145,8 @@ def _add_payments(main: grpc.aio.Server, parts: Parts) -> None:
         parts.purchases, holds, parts.outcomes, parts.followers, parts.tickets, submit_batch
     )
     add_PaymentServiceServicer_to_server(payments, main)
+    wallets = Wallets(parts.directory, parts.keyring, parts.now_us)
+    add_BillServiceServicer_to_server(BillServicer(parts.bills, wallets), main)
 
 
 def _add_accounts(main: grpc.aio.Server, parts: Parts, accounts: Accounts) -> None:
@@ -162,6 +171,7 @@ def _add_devices(
     add_FleetServiceServicer_to_server(FleetServicer(fleet, parts.deny_list), main)
     devices = DeviceServicer(
         merchants,
+        Wallets(directory, parts.keyring, now_us),
         desk,
         enrollment,
         fleet,

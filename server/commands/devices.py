@@ -44,12 +44,15 @@ def pair_device(
         list[str] | None,
         typer.Option("--account", help="An account of the phone's wallet; may be repeated."),
     ] = None,
+    name: Annotated[
+        str, typer.Option(help="The name that people see on the bills of the phone's wallet.")
+    ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     data: Data = None,
     identity: Identity = None,
 ) -> None:
     """Make a one-time pairing code, as text and as a QR code."""
-    request = _pairing(path, accounts or [])
+    request = _pairing(path, accounts or [], name)
     response = call(
         data,
         identity,
@@ -135,7 +138,7 @@ def set_rider_category(
     _out.print(f"[green]{wallet} rides as {category}[/]")
 
 
-def _pairing(path: str, accounts: list[str]) -> pb.CreatePairingCodeRequest:
+def _pairing(path: str, accounts: list[str], name: str) -> pb.CreatePairingCodeRequest:
     request = pb.CreatePairingCodeRequest(request_id=fresh_request_id())
     match path.split("/"):
         case ["agent", merchant, terminal]:
@@ -145,7 +148,9 @@ def _pairing(path: str, accounts: list[str]) -> pb.CreatePairingCodeRequest:
         case ["phone", wallet, phone]:
             numbers = [number.replace("-", "") for number in accounts]
             request.phone.CopyFrom(
-                pb.PhonePairing(wallet_id=wallet, device_id=phone, account_numbers=numbers)
+                pb.PhonePairing(
+                    wallet_id=wallet, device_id=phone, account_numbers=numbers, display_name=name
+                )
             )
         case _:
             raise Complaint(

@@ -44,6 +44,7 @@ class CommandKind(IntEnum):
     REDEEM_TICKET = 20
     REFUND_TICKET = 21
     REVOKE_TICKET = 22
+    SETTLE_BILL = 26
 
 
 class Place(Protocol):

@@ -23,6 +23,7 @@ from kessai.v1.account_pb2 import (
     OperatorEvidence,
     WithdrawCashRequest,
 )
+from kessai.v1.bill_pb2 import Bill, BillEvidence
 from kessai.v1.money_pb2 import Money
 from kessai.v1.payment_pb2 import PaymentAuthorization, PaymentEvidence, PaymentRequest
 from kessai.v1.ticket_pb2 import (
@@ -34,6 +35,7 @@ from kessai.v1.ticket_pb2 import (
 )
 from server.domain.account_opening import OpenAccount, attempt_of, id_of_attempt, number_for
 from server.domain.arrival import Arrive, arrival, payment_id, read_origin
+from server.domain.bill import SettleBill
 from server.domain.busy_payee import MergeAuxiliary, OpenAuxiliary, merge, opening_id
 from server.domain.cash import DepositCash, WithdrawCash
 from server.domain.command import Command, CommandKind
@@ -111,6 +113,26 @@ def _read_payment(*parts: *Parts) -> SettlePayment | PlaceHold:
     if is_held_first(request):
         return PlaceHold(*parts, *agreed, request.hold_seconds)
     return SettlePayment(*parts, *agreed)
+
+
+def _read_bill(*parts: *Parts) -> SettleBill:
+    request_id, input_hash, payer, payee, amount, ledger, body = parts
+    evidence = BillEvidence.FromString(body)
+    payloads = (evidence.bill.payload, evidence.authorization.payload)
+    _check(payment_input_hash(*payloads), input_hash)
+    bill, authorization = Bill.FromString(payloads[0]), PaymentAuthorization.FromString(payloads[1])
+    accounts = map(parse_account, (authorization.account_number, evidence.payee_account))
+    _check(
+        (bill.request_id, *accounts, *_money(bill.amount)),
+        (request_id, payer, payee, amount, ledger),
+    )
+    return SettleBill(
+        *parts,
+        wallet=evidence.payer_wallet_id,
+        create_us=bill.create_time.ToMicroseconds(),
+        expire_us=authorization.expire_time.ToMicroseconds(),
+        refusal=evidence.refusal,
+    )
 
 
 def _read_finish(make: Callable[..., Command], *parts: *Parts) -> Command:
@@ -257,4 +279,5 @@ _READERS: dict[CommandKind, Callable[..., Command]] = {
     CommandKind.REDEEM_TICKET: _read_redemption,
     CommandKind.REFUND_TICKET: _read_ticket_refund,
     CommandKind.REVOKE_TICKET: _read_ticket_revocation,
+    CommandKind.SETTLE_BILL: _read_bill,
 }

@@ -87,6 +87,11 @@ class SettlePayment(AgreedPayment):
 
     kind = CommandKind.SETTLE_PAYMENT
 
+    @property
+    def entry_kind(self) -> account_pb2.EntryKind.ValueType:
+        """What statements call it."""
+        return account_pb2.ENTRY_KIND_FARE if self.admission else account_pb2.ENTRY_KIND_PAYMENT
+
     def decide(self, state: State, now_us: int) -> Decision:
         """Check the ladder, then move the money in one transfer."""
         decline = self.decline(state, now_us)
@@ -101,7 +106,7 @@ class SettlePayment(AgreedPayment):
             credit_account_id=landing(self.payee, self.ledger, state),
             amount=self.amount,
             ledger=self.ledger,
-            code=account_pb2.ENTRY_KIND_FARE if self.admission else account_pb2.ENTRY_KIND_PAYMENT,
+            code=self.entry_kind,
             far_payee=self.payee,
         )
         owes = owed(self, transfer.credit_account_id, transfer.code, state)

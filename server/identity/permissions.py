@@ -19,6 +19,8 @@ PERMISSIONS: dict[str, frozenset[CallerKind]] = {
     "/kessai.v1.PaymentService/VoidPayment": frozenset({AGENT}),
     "/kessai.v1.FareService/ConfirmTravel": frozenset({AGENT}),
     "/kessai.v1.PaymentService/SubmitBatch": frozenset({AGENT}),
+    "/kessai.v1.BillService/SettleBill": frozenset({PHONE}),
+    "/kessai.v1.BillService/GetWalletCertificate": frozenset({PHONE}),
     "/kessai.v1.AccountService/OpenAccount": frozenset({OPERATOR}),
     "/kessai.v1.AccountService/GetAccount": frozenset({PHONE, OPERATOR}),
     "/kessai.v1.AccountService/ListEntries": frozenset({PHONE, OPERATOR}),

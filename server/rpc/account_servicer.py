@@ -77,7 +77,7 @@ class AccountServicer(AccountServiceServicer):
                 sequence=entry.sequence,
                 amount=Money(amount_minor=entry.amount, currency_code=currency),
                 balance=Money(amount_minor=entry.balance, currency_code=currency),
-                counterparty=format_account(entry.counterparty),
+                counterparty=_counterparty(entry),
                 kind=pb.EntryKind.ValueType(entry.code),
                 request_id=format_request_id(entry.request_id),
             )
@@ -157,6 +157,13 @@ def _operator() -> str:
 def _owner() -> str | None:
     caller = current_caller()
     return None if caller.kind is CallerKind.OPERATOR else f"wallet/{caller.path[0]}"
+
+
+def _counterparty(entry: use_case.BookedEntry) -> str:
+    # People do not learn each other's account numbers by a bill (row B5).
+    between_people = entry.code == pb.ENTRY_KIND_BILL
+    is_operator = current_caller().kind is CallerKind.OPERATOR
+    return format_account(entry.counterparty) if is_operator or not between_people else ""
 
 
 def _page_token(token: str) -> int:

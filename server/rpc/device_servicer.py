@@ -19,6 +19,7 @@ from server.identity.enrollment import Enrollment
 from server.identity.fleet import Fleet
 from server.identity.merchants import Merchants
 from server.identity.pairing import PairingDesk
+from server.identity.wallets import Wallets
 from server.rpc import fields
 from server.rpc.errors import field_invalid
 
@@ -28,7 +29,7 @@ Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 
 class DeviceServicer(DeviceServiceServicer):
-    """Translates; merchants, desk, enrollment and fleet decide.
+    """Translates; merchants, wallets, desk, enrollment and fleet decide.
 
     `pairing_address` is the host:port of the pairing port, as devices reach it. `find_account`
     gives an account of an owner, or refuses as unknown.
@@ -37,6 +38,7 @@ class DeviceServicer(DeviceServiceServicer):
     def __init__(
         self,
         merchants: Merchants,
+        wallets: Wallets,
         desk: PairingDesk,
         enrollment: Enrollment,
         fleet: Fleet,
@@ -44,7 +46,7 @@ class DeviceServicer(DeviceServiceServicer):
         pairing_address: str,
         root_fingerprint: bytes,
     ) -> None:
-        self._merchants = merchants
+        self._merchants, self._wallets = merchants, wallets
         self._desk = desk
         self._enrollment = enrollment
         self._fleet = fleet
@@ -77,6 +79,9 @@ class DeviceServicer(DeviceServiceServicer):
         """Make a one-time code: FIELD_INVALID, RESOURCE_UNKNOWN, REQUEST_ID_REUSED."""
         request_id = fields.request_id(request.request_id)
         device, accounts = _device_to_pair(request)
+        phone = request.phone
+        if phone.display_name:
+            await in_thread(self._wallets.put_name, phone.wallet_id, phone.display_name)
         code, expire_us = await in_thread(self._desk.hand_out, request_id, device, accounts)
         pairing = PairingCode(self._pairing_address, code, self._root_fingerprint)
         response = pb.CreatePairingCodeResponse(

@@ -80,6 +80,12 @@ CREATE TABLE holder_credential (
 CREATE INDEX holder_credential_by_device ON holder_credential (device, expire_us);
 CREATE INDEX holder_credential_by_key ON holder_credential (holder_key);
 
+-- The names that people see on wallets' bills, where one was entered.
+CREATE TABLE wallet (
+    wallet_id TEXT PRIMARY KEY,
+    display_name TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
 -- Which fares a wallet's phones pay, where it is not the usual one.
 CREATE TABLE rider (
     wallet_id TEXT PRIMARY KEY,

@@ -31,7 +31,8 @@ from server.ledger.chart import (
     open_account,
 )
 from server.shards.router import Shards
-from server.shards.store import BookedEntry, Total
+from server.shards.store import BookedEntry as BookedEntry
+from server.shards.store import Total
 from server.switch.refused import refusing_store_trouble
 from server.switch.settle import Settle
 

@@ -30,7 +30,7 @@ from kessai.settlement_terms import are_terms_known
 from kessai.v1 import decline_pb2 as d
 from kessai.v1 import payment_pb2
 from kessai.v1.decline_pb2 import DeclineReason
-from kessai.v1.envelope_pb2 import Signed
+from kessai.v1.envelope_pb2 import Sealed, Signed
 from kessai.v1.payment_pb2 import (
     LineItem,
     PaymentAuthorization,
@@ -97,20 +97,13 @@ def open_purchase(
 ) -> Purchase:
     """Verify a submission from end to end; Declined with the first reason found."""
     request = _open_request(submission, directory)
-    signed = _unseal(submission.message, sealing_key)
-    wallet = directory.wallet_key(signed.key_id)
-    if wallet is None:
-        raise Declined(d.DECLINE_REASON_WALLET_UNKNOWN)
+    message = submission.message
+    request_hash = hashlib.sha256(message.payment_request.payload).digest()
+    authorization, signed, wallet = open_authorization(
+        message.sealed_authorization, request_hash, directory, sealing_key
+    )
     if submission.wallet_id not in ("", wallet.wallet_id):
         raise Declined(d.DECLINE_REASON_WALLET_NOT_CALLER)
-    try:
-        authorization = open_signed(
-            signed, PAYMENT_AUTHORIZATION, wallet.public_key, PaymentAuthorization.FromString
-        )
-    except SignatureInvalid:
-        raise Declined(d.DECLINE_REASON_AUTHORIZATION_SIGNATURE_INVALID) from None
-    except DocumentMalformed:
-        raise Declined(d.DECLINE_REASON_AUTHORIZATION_MALFORMED) from None
     differing = _difference(submission.message, request, authorization)
     if differing:
         raise Declined(d.DECLINE_REASON_AUTHORIZATION_MISMATCH, differing)
@@ -120,6 +113,28 @@ def open_purchase(
         raise Declined(d.DECLINE_REASON_PAYER_ACCOUNT_UNKNOWN) from None
     refusal = _refusal(authorization, submission.merchant, wallet)
     return Purchase(request, authorization, signed, payer, wallet.wallet_id, refusal)
+
+
+def open_authorization(
+    sealed: Sealed, document_hash: bytes, directory: KeyDirectory, sealing_key: X25519PrivateKey
+) -> tuple[PaymentAuthorization, Signed, WalletKey]:
+    """Open and verify what answers a request or a bill, by its hash; Declined if it does not hold.
+
+    The wallet whose key signed it comes with it, also a revoked one.
+    """
+    signed = _unseal(sealed, document_hash, sealing_key)
+    wallet = directory.wallet_key(signed.key_id)
+    if wallet is None:
+        raise Declined(d.DECLINE_REASON_WALLET_UNKNOWN)
+    try:
+        authorization = open_signed(
+            signed, PAYMENT_AUTHORIZATION, wallet.public_key, PaymentAuthorization.FromString
+        )
+    except SignatureInvalid:
+        raise Declined(d.DECLINE_REASON_AUTHORIZATION_SIGNATURE_INVALID) from None
+    except DocumentMalformed:
+        raise Declined(d.DECLINE_REASON_AUTHORIZATION_MALFORMED) from None
+    return authorization, signed, wallet
 
 
 def _open_request(submission: Submission, directory: KeyDirectory) -> PaymentRequest:
@@ -173,10 +188,9 @@ def _is_line(item: LineItem) -> bool:
     )
 
 
-def _unseal(message: SettlePaymentRequest, sealing_key: X25519PrivateKey) -> Signed:
-    request_hash = hashlib.sha256(message.payment_request.payload).digest()
+def _unseal(sealed: Sealed, document_hash: bytes, sealing_key: X25519PrivateKey) -> Signed:
     try:
-        opened = unseal(message.sealed_authorization, sealing_key, request_hash)
+        opened = unseal(sealed, sealing_key, document_hash)
     except SealBroken:
         raise Declined(d.DECLINE_REASON_AUTHORIZATION_UNREADABLE) from None
     try:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from kessai.identity_path import AGENT
+from kessai.v1.bill_pb2 import BillEvidence
 from kessai.v1.envelope_pb2 import Signed
 from kessai.v1.payment_pb2 import PaymentEvidence, PaymentRequest
 from server.domain.command import ACCEPTED, CommandKind
@@ -116,9 +117,16 @@ def _read_payment(body: bytes) -> Asked:
     return Asked(owner, payload, evidence.wallet_id)
 
 
+def _read_bill(body: bytes) -> Asked:
+    evidence = BillEvidence.FromString(body)
+    owner = wallet(evidence.payee_wallet_id)
+    return Asked(owner, evidence.bill.payload, evidence.payer_wallet_id)
+
+
 _READERS: dict[int, Callable[[bytes], Asked]] = {
     CommandKind.SETTLE_PAYMENT: _read_payment,
     CommandKind.PLACE_HOLD: _read_payment,
+    CommandKind.SETTLE_BILL: _read_bill,
 }
 
 # The kinds of log rows that are payments.

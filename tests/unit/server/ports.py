@@ -48,6 +48,7 @@ from server.identity.operators import Operators
 from server.identity.pairing import PairingDesk
 from server.identity.refusals import Unknown
 from server.identity.trust import trust_bundle
+from server.identity.wallets import Wallets
 from server.ledger.account import Account
 from server.ledger.chart import kind_of_owner, open_account
 from server.rpc.credentials import ServerCertificate
@@ -185,6 +186,7 @@ async def serving(
 def _add_services(switch: Switch, main: grpc.aio.Server, pairing: grpc.aio.Server) -> None:
     devices = DeviceServicer(
         switch.merchants,
+        Wallets(switch.directory, switch.keyring, switch.clock),
         switch.desk,
         switch.enrollment,
         switch.fleet,

@@ -297,6 +297,7 @@ MAY_CALL = {
     "phone": """
         PaymentService/SettlePayment PaymentService/GetPayment PaymentService/FollowPayments
         AccountService/GetAccount AccountService/ListEntries
+        BillService/SettleBill BillService/GetWalletCertificate
         DeviceService/RenewCertificate
         HolderService/IssueCredential
     """,
