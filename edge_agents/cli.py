@@ -165,6 +165,10 @@ def check_receipt(
 
 
 def _receipt_note(entry: Entry) -> str:
+    if entry.accept_us is not None and entry.state is PaymentState.AUTHORIZED:
+        return "accepted, waits for the switch"
+    if entry.accept_us is not None and entry.state is not PaymentState.SETTLED:
+        return "LOST: accepted, then the switch refused"
     if entry.receipt is None:
         return entry.note
     paper = "printed" if entry.printed else "not printed"

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
@@ -34,6 +34,14 @@ class AgentConfig(BaseSettings):
 
     model_config = SettingsConfigDict(
         env_prefix=ENV_PREFIX, env_ignore_empty=True, extra="forbid", frozen=True
+    )
+
+    offline_days: int = Field(
+        0,
+        ge=0,
+        le=7,
+        description="Days in which a payment must reach the switch that was accepted while it was "
+        "out of reach, 1 to 7; 0: none is accepted.",
     )
 
 

@@ -10,6 +10,9 @@ JSON object on stdout: {"event": NAME, "time": microseconds since 1970, ...}. Th
     sale_cleared                             %CANCEL: the next scan begins a new sale
     authorized settling settled declined unknown not_taken
     submitting                               the phone says that it submits by its own line
+    accepted not_accepted                    without the switch, or why not
+    lost_after_acceptance                    accepted, and then the switch refused: a loss
+    in_touch out_of_touch configured         the line to the fleet's operator
     receipt_delivered receipt_not_taken      to the phone
     receipt_printed receipt_waits            on paper
     device_lost device_back certificate_renewed certificate_not_renewed
@@ -30,7 +33,15 @@ import structlog
 
 from edge_agents.payment_request import PendingPayment
 
-_WARNINGS = {"unknown", "device_lost", "receipt_waits", "not_taken", "certificate_not_renewed"}
+_WARNINGS = {
+    "lost_after_acceptance",
+    "out_of_touch",
+    "unknown",
+    "device_lost",
+    "receipt_waits",
+    "not_taken",
+    "certificate_not_renewed",
+}
 
 
 class Events:

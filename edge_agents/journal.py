@@ -13,42 +13,21 @@ holds. One agent at a time: the file is locked. Used by the register, settlement
 
 from __future__ import annotations
 
-import fcntl
 import os
 import sqlite3
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from edge_agents.journal_file import end_process, lock_folder, open_file
 from edge_agents.payment_request import PendingPayment
 from kessai.complaint import Complaint
 from kessai.v1.envelope_pb2 import Sealed, Signed
 
 FILE_NAME = "journal.db"
 
-_VERSION = 1
-_EXIT_IO_ERROR = 74  # sysexits.h: EX_IOERR
-_SCHEMA = """
-    CREATE TABLE payment (
-        number INTEGER PRIMARY KEY AUTOINCREMENT,
-        request_id BLOB NOT NULL UNIQUE CHECK (length(request_id) = 16),
-        order_id TEXT NOT NULL UNIQUE,
-        request BLOB NOT NULL,
-        state TEXT NOT NULL,
-        sealed BLOB,
-        receipt BLOB,
-        note TEXT NOT NULL DEFAULT '',
-        printed INTEGER NOT NULL DEFAULT 0,
-        delivered INTEGER NOT NULL DEFAULT 0
-    ) STRICT;
-    CREATE INDEX payment_state ON payment (state, number);
-    CREATE INDEX payment_unprinted ON payment (number) WHERE state = 'settled' AND printed = 0;
-    CREATE INDEX payment_undelivered ON payment (number)
-        WHERE receipt IS NOT NULL AND delivered = 0;
-"""
-_COLUMNS = "request, state, sealed, receipt, note, printed, delivered"
+_COLUMNS = "request, state, sealed, receipt, note, printed, delivered, accept_us"
 
 
 class PaymentState(StrEnum):
@@ -77,15 +56,16 @@ class Entry:
     note: str
     printed: bool
     delivered: bool
+    accept_us: int | None = None
 
 
-def end_process(error: sqlite3.Error) -> None:
-    """End the process: a write failed, so what is on the disk is unknown until the next start."""
-    line = f"kessai: the journal cannot be written ({error}). The register stops; "
-    line += "a payment under way is taken up at the next start. Check the disk.\n"
-    sys.stderr.write(line)
-    sys.stderr.flush()
-    os._exit(_EXIT_IO_ERROR)
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What was accepted before the switch has answered: how many, minor units, of one holder."""
+
+    count: int
+    total_minor: int
+    of_holder: int
 
 
 class Journal:
@@ -96,8 +76,8 @@ class Journal:
     ) -> None:
         """Open or make the journal in a folder; Complaint if another agent uses it."""
         self._on_failure = on_failure
-        self._lock = _lock(folder)
-        self._db = _connect(folder / FILE_NAME)
+        self._lock = lock_folder(folder)
+        self._db = open_file(folder / FILE_NAME)
 
     def close(self) -> None:
         """Close the file and give the lock back."""
@@ -112,11 +92,14 @@ class Journal:
     def request(self, pending: PendingPayment) -> None:
         """Keep a new payment request."""
         self._write(
-            "INSERT INTO payment (request_id, order_id, request, state) VALUES (?, ?, ?, ?)",
+            "INSERT INTO payment (request_id, order_id, request, state, currency, amount_minor)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
             pending.request_id,
             pending.request.order_id,
             pending.signed.SerializeToString(deterministic=True),
             PaymentState.REQUESTED,
+            pending.total.currency,
+            pending.total.minor,
         )
 
     def authorize(self, request_id: bytes, sealed: Sealed) -> None:
@@ -136,6 +119,20 @@ class Journal:
             PaymentState.PRESENTED,
             request_id,
             PaymentState.REQUESTED,
+        )
+
+    def accept(self, request_id: bytes, credential_id: bytes, accept_us: int) -> None:
+        """Note that the goods are handed over before the switch has answered.
+
+        WrongState unless the payment is authorised. From then on it waits for the switch.
+        """
+        self._write(
+            "UPDATE payment SET accept_us = ?, credential_id = ?"
+            " WHERE request_id = ? AND state = ?",
+            accept_us,
+            credential_id,
+            request_id,
+            PaymentState.AUTHORIZED,
         )
 
     def conclude(self, request_id: bytes, receipt: Signed, settled: bool) -> None:
@@ -192,6 +189,19 @@ class Journal:
         """Note that the phone has the receipt."""
         self._write("UPDATE payment SET delivered = 1 WHERE request_id = ?", request_id)
 
+    def waiting(self, credential_id: bytes) -> Waiting:
+        """Count what was accepted and the switch has not answered, and what of one holder."""
+        where = "WHERE state = 'authorized' AND accept_us IS NOT NULL"
+        query = "SELECT count(*), total(amount_minor), total(credential_id = ?) FROM payment "
+        count, total, of_holder = self._db.execute(query + where, (credential_id,)).fetchone()
+        return Waiting(count, int(total), int(of_holder))
+
+    def unanswered(self) -> tuple[int, dict[str, int]]:
+        """Count what the switch has not answered, with the sum of each currency, minor units."""
+        query = "SELECT currency, count(*), sum(amount_minor) FROM payment "
+        rows = self._db.execute(query + "WHERE state = 'authorized' GROUP BY currency").fetchall()
+        return sum(row[1] for row in rows), {row[0]: row[2] for row in rows}
+
     def in_state(self, state: PaymentState) -> list[Entry]:
         """List the payments in a state, oldest first."""
         return list(self._select("WHERE state = ? ORDER BY number", state))
@@ -243,7 +253,7 @@ def read_journal(folder: Path, limit: int = 1_000_000) -> list[Entry]:
 def _select(db: sqlite3.Connection, where: str, *values: object) -> Iterator[Entry]:
     query = f"SELECT {_COLUMNS} FROM payment {where}"  # noqa: S608
     for row in db.execute(query, values).fetchall():
-        request, state, sealed, receipt, note, printed, delivered = row
+        request, state, sealed, receipt, note, printed, delivered, accept_us = row
         yield Entry(
             PendingPayment.from_bytes(request),
             PaymentState(state),
@@ -252,41 +262,5 @@ def _select(db: sqlite3.Connection, where: str, *values: object) -> Iterator[Ent
             note,
             bool(printed),
             bool(delivered),
+            accept_us,
         )
-
-
-def _lock(folder: Path) -> int:
-    try:
-        lock = os.open(folder / "journal.lock", os.O_RDWR | os.O_CREAT, 0o600)
-    except OSError as error:
-        raise Complaint(
-            f"The folder {folder} cannot be used ({error.strerror}). Set `folder` to the one that "
-            "`kessai agent pair` made."
-        ) from None
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(lock)
-        raise Complaint(
-            f"Another agent runs on {folder} already. Stop it first, or pair a second terminal."
-        ) from None
-    return lock
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    try:
-        db = sqlite3.connect(path, timeout=5.0)
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = FULL")
-        version = db.execute("PRAGMA user_version").fetchone()[0]
-        if version == 0:
-            db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {_VERSION}; COMMIT;")
-            version = _VERSION
-    except sqlite3.Error as error:
-        raise Complaint(
-            f"The journal {path} cannot be opened ({error}). Keep the file: it may hold payments. "
-            "Restore it, or pair a new terminal."
-        ) from None
-    if version != _VERSION:
-        raise Complaint(f"The journal {path} is of another version of kessai. Update the agent.")
-    return db

@@ -21,6 +21,8 @@ from kessai.v1.envelope_pb2 import Signed
 from kessai.v1.payment_pb2 import LineItem, PaymentRequest, PaymentSubmitter
 
 MAX_LIFETIME_S = 120
+DAY_S = 24 * 3600
+MAX_DEFERRED_S = 7 * DAY_S
 
 # Who submits what the customer agreed to, as configurations name it: the terminal, or the phone.
 Submission = Literal["relayed", "direct"]
@@ -96,10 +98,17 @@ class RequestMaker:
         now_us: Callable[[], int],
         random_bytes: Callable[[int], bytes],
         submitter: PaymentSubmitter.ValueType = payment_pb2.PAYMENT_SUBMITTER_UNSPECIFIED,
+        deferred_s: int = 0,
     ) -> None:
+        """Requests last `lifetime_s` seconds, at most 120.
+
+        With `deferred_s`, at most seven days, they may be accepted without the switch and settled
+        for so long.
+        """
         self._terminal, self._lifetime_s = terminal, min(lifetime_s, MAX_LIFETIME_S)
         self._submitter = submitter
         self._now_us, self._random_bytes = now_us, random_bytes
+        self._deferred_s = min(deferred_s, MAX_DEFERRED_S)
 
     def make(self, order_id: str, items: Sequence[LineItem], total: Money) -> PendingPayment:
         """Make and sign a request; the caller stores it before it shows it to any phone."""
@@ -115,4 +124,7 @@ class RequestMaker:
         )
         request.create_time.FromMicroseconds(now_us)
         request.expire_time.FromMicroseconds(now_us + self._lifetime_s * 1_000_000)
+        if self._deferred_s > self._lifetime_s:
+            deferred_us = now_us + self._deferred_s * 1_000_000
+            request.deferred_expire_time.FromMicroseconds(deferred_us)
         return PendingPayment(sign(PAYMENT_REQUEST, request, self._terminal.signing_key), request)

@@ -8,19 +8,22 @@ restart; so none is forgotten, and none is believed before its receipt is verifi
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from enum import Enum
 
+from edge_agents.batch_line import submit_batch
 from edge_agents.events import Events
 from edge_agents.journal import Entry, Journal, PaymentState
 from edge_agents.loops import wait_at_most
+from edge_agents.offline_decision import ACCEPTED, OfflineDecision
 from edge_agents.payment_request import PendingPayment
 from edge_agents.receipts import ReceiptRefused, is_settled, verify_receipt
 from edge_agents.uplink import NotTaken, Unknown, Uplink
 from kessai.decline import name_of
 from kessai.envelope import PublicKey
 from kessai.v1.envelope_pb2 import Sealed, Signed
+from kessai.v1.holder_pb2 import HolderAnswer
 from kessai.v1.payment_pb2 import Receipt, SettlePaymentRequest
 
 FIRST_PAUSE_S = 0.5
@@ -28,12 +31,16 @@ LONGEST_PAUSE_S = 10.0
 
 
 class Verdict(Enum):
-    """What became of a payment, as far as this terminal can prove; the values name events."""
+    """What became of a payment, as far as this terminal can prove; the values name events.
+
+    ACCEPTED: the switch has not answered, and the terminal takes it upon itself to hand over.
+    """
 
     SETTLED = "settled"
     DECLINED = "declined"
     NOT_TAKEN = "not_taken"
     UNKNOWN = "unknown"
+    ACCEPTED = "accepted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,21 +57,37 @@ class Settlements:
     """Brings the payments of one journal to their outcome."""
 
     def __init__(
-        self, journal: Journal, uplink: Uplink, switch_key: PublicKey, events: Events
+        self,
+        journal: Journal,
+        uplink: Uplink,
+        switch_key: PublicKey,
+        events: Events,
+        offline: OfflineDecision | None = None,
     ) -> None:
+        """Without `offline` nothing is ever accepted before the switch has answered."""
         self._journal, self._uplink, self._switch_key = journal, uplink, switch_key
-        self._events = events
+        self._events, self._offline = events, offline
         self._in_hand: set[bytes] = set()
         self._left = asyncio.Event()
 
-    async def settle(self, pending: PendingPayment, sealed: Sealed, budget_s: float) -> Outcome:
+    async def settle(
+        self,
+        pending: PendingPayment,
+        sealed: Sealed,
+        budget_s: float,
+        answer: HolderAnswer | None = None,
+    ) -> Outcome:
         """Settle an authorised payment, within `budget_s` seconds.
 
-        With UNKNOWN it is left to `take_up`, which goes on asking.
+        With UNKNOWN and ACCEPTED it is left to `take_up`, which goes on asking. It is accepted if
+        the holder's answer, given by the phone beside the authorisation, and the rules permit.
         """
         self._in_hand.add(pending.request_id)
         try:
-            return await self._send(pending, sealed, budget_s)
+            outcome = await self._send(pending, sealed, budget_s)
+            if outcome.verdict is Verdict.UNKNOWN and self._offline is not None:
+                return self._decide(self._offline, pending, answer) or outcome
+            return outcome
         finally:
             self._in_hand.discard(pending.request_id)
             self._left.set()
@@ -76,11 +99,10 @@ class Settlements:
         pause_s = FIRST_PAUSE_S
         while True:
             self._left.clear()
-            for entry in self._left_over():
-                assert entry.sealed is not None  # noqa: S101  (the journal's own rule)
-                outcome = await self._send(entry.pending, entry.sealed, budget_s)
-                if outcome.verdict is not Verdict.UNKNOWN:
-                    on_outcome(entry.pending, outcome)
+            async for entry, outcome in self._bring(self._left_over(), budget_s):
+                if entry.accept_us is not None and outcome.verdict is not Verdict.SETTLED:
+                    self._events.emit("lost_after_acceptance", entry.pending, why=outcome.why)
+                on_outcome(entry.pending, outcome)
             unfinished = bool(self._left_over())
             await wait_at_most(self._left, pause_s if unfinished else None)
             pause_s = min(LONGEST_PAUSE_S, pause_s * 2) if unfinished else FIRST_PAUSE_S
@@ -89,17 +111,48 @@ class Settlements:
         authorized = self._journal.in_state(PaymentState.AUTHORIZED)
         return [entry for entry in authorized if entry.pending.request_id not in self._in_hand]
 
+    async def _bring(
+        self, entries: list[Entry], budget_s: float
+    ) -> AsyncIterator[tuple[Entry, Outcome]]:
+        """Bring payments to the switch, oldest first, and give those that have an outcome."""
+        if len(entries) == 1:
+            (entry,) = entries
+            assert entry.sealed is not None  # noqa: S101  (the journal's own rule)
+            outcome = await self._send(entry.pending, entry.sealed, budget_s)
+            if outcome.verdict is not Verdict.UNKNOWN:
+                yield entry, outcome
+            return
+        waiting = {entry.pending.payment_id: entry for entry in entries}
+        requests = [_request(entry.pending, entry.sealed) for entry in entries if entry.sealed]
+        async for payment_id, answer in submit_batch(self._uplink.channel, requests, budget_s):
+            if payment_id not in waiting:
+                continue
+            entry = waiting.pop(payment_id)
+            earlier = None
+            if isinstance(answer, NotTaken):
+                earlier = await self._uplink.find(payment_id, budget_s)
+            outcome = self.conclude(entry.pending, earlier or answer)
+            if outcome.verdict is not Verdict.UNKNOWN:
+                yield entry, outcome
+
+    def _decide(
+        self, offline: OfflineDecision, pending: PendingPayment, answer: HolderAnswer | None
+    ) -> Outcome | None:
+        reason = offline.accept(pending, answer)
+        if reason != ACCEPTED:
+            self._events.emit("not_accepted", pending, reason=name_of(reason))
+            return None
+        return self._tell(pending, Outcome(Verdict.ACCEPTED))
+
     async def _send(self, pending: PendingPayment, sealed: Sealed, budget_s: float) -> Outcome:
-        request = SettlePaymentRequest(
-            request_id=pending.payment_id,
-            payment_request=pending.signed,
-            sealed_authorization=sealed,
-        )
-        return self.conclude(pending, await self._uplink.settle(request, budget_s))
+        answer = await self._uplink.settle(_request(pending, sealed), budget_s)
+        return self.conclude(pending, answer)
 
     def conclude(self, pending: PendingPayment, answer: Signed | NotTaken | Unknown) -> Outcome:
         """Make an outcome of what the switch answered, and tell it as an event."""
-        outcome = self._conclude(pending, answer)
+        return self._tell(pending, self._conclude(pending, answer))
+
+    def _tell(self, pending: PendingPayment, outcome: Outcome) -> Outcome:
         fields = {"why": outcome.why} if outcome.why else {}
         if outcome.verdict is Verdict.DECLINED and outcome.receipt is not None:
             fields["reason"] = name_of(outcome.receipt.decline_reason)
@@ -120,3 +173,11 @@ class Settlements:
         settled = is_settled(receipt)
         self._journal.conclude(pending.request_id, answer, settled)
         return Outcome(Verdict.SETTLED if settled else Verdict.DECLINED, receipt, answer)
+
+
+def _request(pending: PendingPayment, sealed: Sealed) -> SettlePaymentRequest:
+    return SettlePaymentRequest(
+        request_id=pending.payment_id,
+        payment_request=pending.signed,
+        sealed_authorization=sealed,
+    )

@@ -20,6 +20,7 @@ from edge_agents.payment_request import PendingPayment
 from kessai.envelope import MAX_PAYLOAD_BYTES
 from kessai.v1 import tap_pb2
 from kessai.v1.envelope_pb2 import Sealed, Signed
+from kessai.v1.holder_pb2 import HolderAnswer
 from kessai.v1.tap_pb2 import (
     DeliverReceipt,
     InquirePayment,
@@ -37,10 +38,14 @@ MAX_ANSWER_BYTES = 2 * MAX_PAYLOAD_BYTES
 
 @dataclass(frozen=True, slots=True)
 class PhoneAnswer:
-    """The customer's decision as the phone tells it; sealed only with AUTHORIZED."""
+    """The customer's decision as the phone tells it; sealed only with AUTHORIZED.
+
+    `holder`: with a payment that may be deferred, what proves who it is without the switch.
+    """
 
     status: TapStatus.ValueType
     sealed: Sealed | None = None
+    holder: HolderAnswer | None = None
 
 
 class TapSession:
@@ -111,4 +116,5 @@ def _read_decision(answer: TapResponse) -> PhoneAnswer:
         return PhoneAnswer(answer.status)
     if not 0 < len(answer.sealed_authorization.ciphertext) <= MAX_PAYLOAD_BYTES:
         return PhoneAnswer(tap_pb2.TAP_STATUS_NOT_UNDERSTOOD)
-    return PhoneAnswer(answer.status, answer.sealed_authorization)
+    holder = answer.holder_answer if answer.HasField("holder_answer") else None
+    return PhoneAnswer(answer.status, answer.sealed_authorization, holder)

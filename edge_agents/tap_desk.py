@@ -154,7 +154,9 @@ class TapDesk:
         else:
             self._journal.authorize(pending.request_id, answer.sealed)
             self._seller.on_authorized(pending)
-            outcome = await self._settlements.settle(pending, answer.sealed, SETTLE_BUDGET_S)
+            outcome = await self._settlements.settle(
+                pending, answer.sealed, SETTLE_BUDGET_S, answer.holder
+            )
         self._seller.on_outcome(pending, outcome)
         if outcome.signed is not None:
             await self._deliver(session, pending, outcome.signed)

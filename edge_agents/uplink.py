@@ -40,7 +40,7 @@ LONGEST_PAUSE_S = 2.0
 # The answer may have been lost on the way, or may come later: asking again can help.
 _TRANSIENT = RETRY_CODES | {grpc.StatusCode.RESOURCE_EXHAUSTED}
 # The switch read the request and did not take it up; it never will under this id.
-_FINAL = {"FIELD_INVALID", "REQUEST_ID_REUSED", "REQUEST_ID_STALE"}
+FINAL = {"FIELD_INVALID", "REQUEST_ID_REUSED", "REQUEST_ID_STALE"}
 
 Answer = TypeVar("Answer")
 
@@ -80,6 +80,11 @@ class Uplink:
         self._channel, self._random_bytes = channel, random_bytes
         self._attempt_s, self._first_pause_s = attempt_s, first_pause_s
         self._stub: PaymentServiceAsyncStub = PaymentServiceStub(channel)
+
+    @property
+    def channel(self) -> grpc.aio.Channel:
+        """The line as it is now; another one after a renewal."""
+        return self._channel
 
     async def close(self) -> None:
         """Close the channel; calls under way end as unknown."""
@@ -133,7 +138,7 @@ class Uplink:
                 yield answer
         except grpc.aio.AioRpcError as error:
             refused = reason_of(error) == "FIELD_INVALID"
-            raise FollowEnded(_describe(error), refused) from None
+            raise FollowEnded(describe(error), refused) from None
         except (TimeoutError, StopAsyncIteration):
             raise FollowEnded("the switch ended it, or is silent") from None
         finally:
@@ -147,7 +152,7 @@ class Uplink:
         try:
             identity = await renew_if_due(folder, now_us, self._channel)
         except grpc.aio.AioRpcError as error:
-            raise Complaint(f"The certificate was not renewed: {_describe(error)}.") from None
+            raise Complaint(f"The certificate was not renewed: {describe(error)}.") from None
         if identity is not None:
             former, self._channel = self._channel, open_channel(identity)
             self._stub = PaymentServiceStub(self._channel)
@@ -194,12 +199,13 @@ def _read_reason(status: bytes) -> str:
 
 def _judge(error: grpc.aio.AioRpcError) -> NotTaken | Unknown | None:
     """Tell what a failed call means; None: try again."""
-    if reason_of(error) in _FINAL:
-        return NotTaken(_describe(error))
+    if reason_of(error) in FINAL:
+        return NotTaken(describe(error))
     if error.code() in _TRANSIENT:
         return None
-    return Unknown(_describe(error))
+    return Unknown(describe(error))
 
 
-def _describe(error: grpc.aio.AioRpcError) -> str:
+def describe(error: grpc.aio.AioRpcError) -> str:
+    """Say for people what a failed call failed with."""
     return f"{reason_of(error) or error.code().name}, {error.details()}"

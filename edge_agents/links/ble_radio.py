@@ -66,6 +66,11 @@ class BleRadio:
         """The four digits by which a phone says that it means this terminal."""
         return self._code
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether the adapter works, as far as it knows."""
+        return not self._is_lost
+
     def new_code(self) -> None:
         """Draw another code, unless the configuration names one that stays."""
         if self._fixed_code is None:

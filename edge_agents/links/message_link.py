@@ -41,6 +41,11 @@ class Radio(Protocol):
         """Begin something new: phones that were given the former code are not meant any more."""
         ...
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether the reader works, as far as it knows; False while it is unplugged."""
+        ...
+
     async def wait_for_phone(self, timeout_s: float) -> MessageLink | None:
         """Wait for a phone that runs our app; None if none came in time.
 

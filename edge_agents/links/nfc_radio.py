@@ -42,6 +42,7 @@ class NfcRadio:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="nfc-reader")
         self._deadline = Deadline(0)
         self._tag: Type4ATag | None = None
+        self._is_lost = False
 
     @property
     def code(self) -> None:
@@ -50,6 +51,11 @@ class NfcRadio:
 
     def new_code(self) -> None:
         """Nothing is to be done: there is no code."""
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the reader works, as far as it knows."""
+        return not self._is_lost
 
     async def wait_for_phone(self, timeout_s: float) -> NfcLink | None:
         """Wait for a phone that runs our app; None if none came in time."""
@@ -137,6 +143,7 @@ class NfcRadio:
 
     def _reopen(self, error: Exception, deadline: Deadline) -> None:
         _log.warning("the reader does not answer, opening it again: %s", error)
+        self._is_lost = True
         self._let_go()
         while deadline.left() > 0:
             try:
@@ -145,6 +152,7 @@ class NfcRadio:
                 deadline.sleep(_PAUSE_BEFORE_REOPENING_S)
             else:
                 _log.warning("the reader is back")
+                self._is_lost = False
                 return
 
     def _let_go(self) -> None:

@@ -11,6 +11,7 @@ import contextlib
 import os
 import signal
 import time
+from dataclasses import replace
 from typing import TextIO
 
 from edge_agents.device_care import Device
@@ -18,9 +19,11 @@ from edge_agents.devices.display import Display
 from edge_agents.devices.printer import Printer
 from edge_agents.devices.scanner import Scanner
 from edge_agents.events import Events
+from edge_agents.fleet_member import FleetMember
 from edge_agents.journal import Journal
 from edge_agents.links.radio import open_radio
 from edge_agents.loops import run_until_one_ends
+from edge_agents.payment_request import DAY_S, SUBMITTERS, RequestMaker
 from edge_agents.register.config import RegisterConfig
 from edge_agents.register.price_list import load_price_list
 from edge_agents.register.till import Surroundings, Till
@@ -50,13 +53,25 @@ async def run_register(config: RegisterConfig, follower: TextIO | None) -> None:
         around = _open_all(config, identity, stack)
         stack.push_async_callback(around.uplink.close)
         stack.push_async_callback(around.radio.close)
+        member = FleetMember(
+            folder, terminal, around.radio, around.journal, around.uplink, events, now_us
+        )
+        stack.callback(member.close)
+        requests = RequestMaker(
+            terminal,
+            config.request_seconds,
+            now_us,
+            os.urandom,
+            SUBMITTERS[config.submission],
+            config.offline_days * DAY_S,
+        )
         till = Till(
-            terminal, prices, config.request_seconds, around, events, now_us, os.urandom,
-            config.submission,
+            terminal, prices, requests, replace(around, member=member), events, now_us, os.urandom
         )  # fmt: skip
         await run_until_one_ends(
             stop.wait(),
             till.run(),
+            member.run(),
             keep_certificate(folder, around.uplink, till.use_certificate, events, now_us),
         )
 

@@ -152,7 +152,12 @@ class Register:
         current, sale = self._sale.pending, self._sale
         if current is None or current.request_id != pending.request_id:
             return
-        if outcome.verdict is Verdict.SETTLED:
+        if sale.state is SaleState.SETTLED:
+            return  # accepted before, and now the switch has answered
+        if outcome.verdict is Verdict.ACCEPTED:
+            sale.advance(SaleState.SETTLED)
+            self._board.show(screens.accepted(pending.total))
+        elif outcome.verdict is Verdict.SETTLED:
             sale.advance(SaleState.SETTLED)
             self._board.show(screens.paid(pending.total))
         elif outcome.verdict is Verdict.DECLINED and outcome.receipt is not None:

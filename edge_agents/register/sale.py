@@ -4,9 +4,10 @@
         ^              |                              | +----> declined -> scanning
         +--------------+------------------------------+ +----> unknown -> as from settling
 
-Goods are handed over in state SETTLED and in no other. From UNKNOWN only a verified receipt leads
-on, or the switch's word that it never took the payment up. What the phone submits (row B2) may be
-settled or declined while the till still waits for a tap, and is unknown when its time is up.
+Goods are handed over in state SETTLED and in no other; a payment that was accepted without the
+switch (`offline_decision`) is there, too. From UNKNOWN only a verified receipt leads on, or the
+switch's word that it never took the payment up. What the phone submits (row B2) may be settled or
+declined while the till still waits for a tap, and is unknown when its time is up.
 """
 
 from __future__ import annotations

@@ -67,6 +67,11 @@ def paid(total: Money) -> list[Page]:
     return [(_total("Paid", total), "Thank you!".center(COLUMNS))]
 
 
+def accepted(total: Money) -> list[Page]:
+    """Accepted while the switch is out of reach: the goods are the customer's."""
+    return [(_total("Accepted", total), "Receipt will follow")]
+
+
 def declined(reason: DeclineReason.ValueType) -> list[Page]:
     """Declined: why, in the customer's words."""
     return message("NOT PAID", meaning_of(reason).customer)

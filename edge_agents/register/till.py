@@ -18,10 +18,11 @@ from edge_agents.devices.serial_line import DeviceLost
 from edge_agents.direct_payments import DirectPayments
 from edge_agents.display_board import DisplayBoard
 from edge_agents.events import Events
+from edge_agents.fleet_member import FleetMember
 from edge_agents.journal import Journal
 from edge_agents.links.message_link import Radio
 from edge_agents.loops import run_until_one_ends
-from edge_agents.payment_request import SUBMITTERS, RequestMaker, Submission, Terminal
+from edge_agents.payment_request import RequestMaker, Terminal
 from edge_agents.receipt_desk import ReceiptDesk
 from edge_agents.register import screens
 from edge_agents.register.price_list import PriceList
@@ -43,6 +44,7 @@ class Surroundings:
     radio: Radio
     journal: Journal
     uplink: Uplink
+    member: FleetMember | None = None
 
 
 class Till:
@@ -52,16 +54,18 @@ class Till:
         self,
         terminal: Terminal,
         prices: PriceList,
-        request_seconds: int,
+        requests: RequestMaker,
         around: Surroundings,
         events: Events,
         now_us: Callable[[], int],
         random_bytes: Callable[[int], bytes],
-        submission: Submission = "relayed",
     ) -> None:
         journal, phone_wanted = around.journal, asyncio.Event()
         self._terminal, self._around, self._events = terminal, around, events
-        self._settlements = Settlements(journal, around.uplink, terminal.switch_key, events)
+        offline = around.member.offline if around.member is not None else None
+        self._settlements = Settlements(
+            journal, around.uplink, terminal.switch_key, events, offline
+        )
         self._direct = DirectPayments(journal, around.uplink, self._settlements, events, now_us)
         self._board = DisplayBoard(around.display, events)
         self._desk = ReceiptDesk(
@@ -72,9 +76,7 @@ class Till:
                 terminal=terminal,
                 prices=prices,
                 journal=journal,
-                requests=RequestMaker(
-                    terminal, request_seconds, now_us, random_bytes, SUBMITTERS[submission]
-                ),
+                requests=requests,
                 board=self._board,
                 desk=self._desk,
                 events=events,

@@ -144,6 +144,11 @@ class _WatchedRadio:
     def code(self) -> str | None:
         return self._radio.code
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether the reader works."""
+        return self._radio.is_ready
+
     def new_code(self) -> None:
         self._radio.new_code()
 

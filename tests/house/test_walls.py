@@ -57,6 +57,8 @@ _GRPC = [
     "server.services",
     "server.main",
     "server.commands",
+    "edge_agents.batch_line",
+    "edge_agents.fleet_line",
     "edge_agents.uplink",
     "kessai.channel",
     "kessai.enrollment",
@@ -72,7 +74,9 @@ CONFINED: dict[str, list[str]] = {
     "apsw": ["server.shards"],
     "sqlite3": [
         "server.shards",
+        "edge_agents.deny_list",
         "edge_agents.journal",
+        "edge_agents.journal_file",
         "simulators.phone.store",
         "simulators.phone.ticket_store",
     ],

@@ -35,6 +35,7 @@ from kessai.settlement_terms import is_held_first
 from kessai.v1 import decline_pb2, payment_pb2, tap_pb2
 from kessai.v1.decline_pb2 import DeclineReason
 from kessai.v1.envelope_pb2 import Sealed, Signed
+from kessai.v1.error_pb2 import ErrorReason
 from kessai.v1.payment_pb2 import (
     CapturePaymentRequest,
     CapturePaymentResponse,
@@ -47,9 +48,12 @@ from kessai.v1.payment_pb2 import (
     PaymentAuthorization,
     PaymentOutcome,
     PaymentRequest,
+    PaymentResult,
     Receipt,
     SettlePaymentRequest,
     SettlePaymentResponse,
+    SubmitBatchRequest,
+    SubmitBatchResponse,
     VoidPaymentRequest,
     VoidPaymentResponse,
 )
@@ -223,8 +227,27 @@ class Switch(PaymentServiceServicer):
             self.followers.clear()
             self.followed.clear()
 
-    async def SubmitBatch(self, requests: object, context: Context) -> None:  # type: ignore[override]
-        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "these terminals ask singly")
+    async def SubmitBatch(
+        self, requests: AsyncIterator[SubmitBatchRequest], context: Context
+    ) -> AsyncIterator[SubmitBatchResponse]:
+        """Settle each payment by the plan; the last of a message is answered first."""
+        async for request in requests:
+            results = [await self._one_of_batch(payment, context) for payment in request.payments]
+            yield SubmitBatchResponse(results=reversed(results))
+
+    async def _one_of_batch(self, payment: SettlePaymentRequest, context: Context) -> PaymentResult:
+        self.received.append(payment.SerializeToString(deterministic=True))
+        step = self.plan.pop(0) if self.plan else "settle"
+        result = PaymentResult(request_id=payment.request_id)
+        if isinstance(step, str) and step.isupper():
+            result.error.reason = ErrorReason.Value(f"ERROR_REASON_{step}")
+            return result
+        await _fail_if_planned(step, context)
+        if callable(step):
+            result.receipt.CopyFrom(step(payment))
+        else:
+            result.receipt.CopyFrom(self.known.setdefault(payment.request_id, _settle(payment)))
+        return result
 
     async def CapturePayment(
         self, request: CapturePaymentRequest, context: Context
@@ -343,6 +366,7 @@ class Field:
         self._phones: asyncio.Queue[MessageLink] = asyncio.Queue()
         self.code: str | None = None
         self.next_codes: list[str] = []
+        self.is_ready = True
 
     def new_code(self) -> None:
         """Take the next code, if the test has one ready."""

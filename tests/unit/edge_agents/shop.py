@@ -19,7 +19,7 @@ from edge_agents.devices.printer import Printer
 from edge_agents.devices.scanner import Scanner
 from edge_agents.events import Events
 from edge_agents.journal import Journal, read_journal
-from edge_agents.payment_request import PendingPayment, Submission
+from edge_agents.payment_request import SUBMITTERS, PendingPayment, RequestMaker, Submission
 from edge_agents.register.price_list import load_price_list
 from edge_agents.register.till import Surroundings, Till
 from edge_agents.uplink import Uplink
@@ -129,9 +129,9 @@ async def open_till(shop: Shop, *plan: Step) -> AsyncIterator[None]:
         events = Events(shop.clock, shop.events)
         for device in (around.scanner, around.display, around.printer):
             device.open()
-        till = Till(
-            make_terminal(), prices, 60, around, events, shop.clock, os.urandom, shop.submission
-        )
+        terminal = make_terminal()
+        requests = RequestMaker(terminal, 60, shop.clock, os.urandom, SUBMITTERS[shop.submission])
+        till = Till(terminal, prices, requests, around, events, shop.clock, os.urandom)
         running = asyncio.create_task(till.run())
         try:
             await shop.events.wait_for("started", shop.events.names().count("stopped") + 1)

@@ -254,5 +254,9 @@ async def start_register(folder: Path) -> asyncio.subprocess.Process:
 
 
 async def next_event(stream: asyncio.StreamReader) -> str:
+    """Read the next event of the sale; the fleet's line comes and goes by itself."""
     async with asyncio.timeout(WAIT_S):
-        return str(json.loads(await stream.readline())["event"])
+        while True:
+            event = str(json.loads(await stream.readline())["event"])
+            if event not in ("in_touch", "out_of_touch"):
+                return event

@@ -137,7 +137,7 @@ def test_a_missing_folder_or_a_foreign_file_is_one_complaint(tmp_path: Path) -> 
 
 def test_a_journal_of_a_later_version_is_left_alone(tmp_path: Path) -> None:
     db = sqlite3.connect(tmp_path / FILE_NAME)
-    db.execute("PRAGMA user_version = 2")
+    db.execute("PRAGMA user_version = 99")
     db.close()
     with pytest.raises(Complaint, match="another version"):
         Journal(tmp_path)

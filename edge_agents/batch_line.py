@@ -1,0 +1,62 @@
+"""Uploading many payments over one stream, when the line is back (`PaymentService.SubmitBatch`).
+
+Called by `settlements`, oldest first. Each payment is answered singly, in whatever order; what was
+not answered when the stream ends stays unknown and is sent again later, under the same ids.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+
+import grpc.aio
+
+from edge_agents.uplink import FINAL, NotTaken, Unknown
+from kessai.v1.envelope_pb2 import Signed
+from kessai.v1.error_pb2 import ErrorReason
+from kessai.v1.payment_pb2 import (
+    PaymentResult,
+    SettlePaymentRequest,
+    SubmitBatchRequest,
+    SubmitBatchResponse,
+)
+from kessai.v1.payment_pb2_grpc import PaymentServiceStub
+
+BATCH = 50
+
+Answered = tuple[str, Signed | NotTaken | Unknown]
+
+
+async def submit_batch(
+    channel: grpc.aio.Channel, payments: Sequence[SettlePaymentRequest], silence_s: float
+) -> AsyncIterator[Answered]:
+    """Send payments in order; give each payment's id with its answer, as they come.
+
+    Ends early if the line breaks, or the switch is silent for `silence_s` seconds.
+    """
+    call = PaymentServiceStub(channel).SubmitBatch(_messages(payments))
+    try:
+        while True:
+            async with asyncio.timeout(silence_s):
+                response = await call.read()
+            if not isinstance(response, SubmitBatchResponse):
+                return
+            for result in response.results:
+                yield result.request_id, _answer(result)
+    except (grpc.aio.AioRpcError, TimeoutError):
+        return
+    finally:
+        call.cancel()
+
+
+async def _messages(payments: Sequence[SettlePaymentRequest]) -> AsyncIterator[SubmitBatchRequest]:
+    for start in range(0, len(payments), BATCH):
+        yield SubmitBatchRequest(payments=payments[start : start + BATCH])
+
+
+def _answer(result: PaymentResult) -> Signed | NotTaken | Unknown:
+    if result.HasField("receipt"):
+        return result.receipt
+    reason = ErrorReason.Name(result.error.reason).removeprefix("ERROR_REASON_")
+    why = f"{reason}, {result.error.message}"
+    return NotTaken(why) if reason in FINAL else Unknown(why)

@@ -1,0 +1,76 @@
+"""The terminal's copy of the deny list: what it turns away without asking (rows B4, B10).
+
+Kept up to date by `fleet_line`, asked by `offline_decision`, gates and entrances. One small SQLite
+file in the agent's folder; what was taken is on the disk before it counts as known, so that a
+restart forgets no lost phone. `as_of_us` says when the switch last confirmed that it is complete.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from kessai.complaint import Complaint
+from kessai.v1.fleet_pb2 import DENY_KIND_CREDENTIAL, DENY_KIND_TICKET, DenyKind, DenyListUpdate
+
+FILE_NAME = "deny_list.db"
+CREDENTIAL, TICKET = DENY_KIND_CREDENTIAL, DENY_KIND_TICKET
+
+_SCHEMA = """
+    CREATE TABLE IF NOT EXISTS entry (
+        kind INTEGER NOT NULL,
+        id BLOB NOT NULL,
+        expire_us INTEGER NOT NULL,
+        PRIMARY KEY (kind, id)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS state (
+        one INTEGER PRIMARY KEY CHECK (one = 1),
+        version INTEGER NOT NULL,
+        as_of_us INTEGER NOT NULL
+    ) STRICT;
+    INSERT INTO state VALUES (1, 0, 0) ON CONFLICT DO NOTHING;
+"""
+
+
+class DenyList:
+    """The copy in an agent's folder, in memory for look-ups."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open or make it; Complaint if the file is damaged."""
+        path = folder / FILE_NAME
+        try:
+            self._db = sqlite3.connect(path, isolation_level=None, timeout=5.0)
+            self._db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")
+            self._db.executescript(_SCHEMA)
+            self._entries = set(self._db.execute("SELECT kind, id FROM entry").fetchall())
+            state = self._db.execute("SELECT version, as_of_us FROM state").fetchone()
+        except sqlite3.Error as error:
+            raise Complaint(
+                f"The deny list {path} cannot be read ({error}). Delete it: it is fetched again "
+                "from the switch. Until then nothing is accepted without the switch."
+            ) from None
+        self.version: int = state[0]
+        self.as_of_us: int = state[1]
+
+    def is_denied(self, kind: DenyKind.ValueType, entry_id: bytes) -> bool:
+        """Tell whether a credential or a ticket is to be turned away."""
+        return (int(kind), entry_id) in self._entries
+
+    def take(self, update: DenyListUpdate, now_us: int) -> None:
+        """Take an update, durably; what has expired is forgotten."""
+        rows = [(int(e.kind), e.id, e.expire_time.ToMicroseconds()) for e in update.entries]
+        as_of_us = now_us if update.complete else self.as_of_us
+        self._db.execute("BEGIN IMMEDIATE")
+        self._db.executemany("INSERT INTO entry VALUES (?, ?, ?) ON CONFLICT DO NOTHING", rows)
+        self._db.execute("UPDATE state SET version = ?, as_of_us = ?", (update.version, as_of_us))
+        expired = self._db.execute(
+            "DELETE FROM entry WHERE expire_us <= ? RETURNING kind, id", (now_us,)
+        ).fetchall()
+        self._db.execute("COMMIT")
+        self._entries |= {(kind, entry_id) for kind, entry_id, _ in rows}
+        self._entries -= set(expired)
+        self.version, self.as_of_us = update.version, as_of_us
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()

@@ -1,0 +1,104 @@
+"""The line to the fleet's operator: says how this agent is, hears what to turn away and settings.
+
+One loop of every agent, run beside its others. While the line is down it goes on trying, with
+growing pauses; what it knows then is as old as `DenyList.as_of_us` says, and who decides
+without the switch looks at that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+
+import grpc.aio
+
+from edge_agents.agent_state import AgentState
+from edge_agents.deny_list import DenyList
+from edge_agents.events import Events
+from edge_agents.loops import run_until_one_ends, wait_at_most
+from edge_agents.remote_settings import RemoteSettings
+from edge_agents.uplink import Uplink, describe
+from kessai.v1.fleet_pb2 import AttachRequest, AttachResponse
+from kessai.v1.fleet_pb2_grpc import FleetServiceStub
+
+REPORT_EVERY_S = 30.0
+FIRST_PAUSE_S = 0.5
+LONGEST_PAUSE_S = 20.0
+SILENCE_S = 60.0
+
+
+class FleetLine:
+    """Keeps one agent in touch."""
+
+    def __init__(
+        self,
+        uplink: Uplink,
+        state: AgentState,
+        deny_list: DenyList,
+        settings: RemoteSettings,
+        events: Events,
+        now_us: Callable[[], int],
+    ) -> None:
+        self._uplink, self._state = uplink, state
+        self._deny_list, self._settings = deny_list, settings
+        self._events, self._now_us = events, now_us
+        self._changed = asyncio.Event()
+        self._heard, self._told = False, False
+
+    async def run(self) -> None:
+        """Be in touch whenever that is possible, for ever."""
+        pause_s = FIRST_PAUSE_S
+        while True:
+            self._heard = False
+            try:
+                await run_until_one_ends(self._listen(), self._watch_state())
+            except grpc.aio.AioRpcError as error:
+                self._tell_out_of_touch(describe(error))
+            except TimeoutError:
+                self._tell_out_of_touch("the switch is silent")
+            pause_s = FIRST_PAUSE_S if self._heard else min(LONGEST_PAUSE_S, pause_s * 2)
+            await asyncio.sleep(pause_s)
+
+    def _tell_out_of_touch(self, why: str) -> None:
+        if self._heard or not self._told:
+            self._events.emit("out_of_touch", why=why)
+            self._told = True
+
+    async def _listen(self) -> None:
+        call = FleetServiceStub(self._uplink.channel).Attach(self._reports())
+        try:
+            while True:
+                async with asyncio.timeout(SILENCE_S):
+                    update = await call.read()
+                if not isinstance(update, AttachResponse):
+                    return  # the switch stops
+                if not self._heard:
+                    self._heard = True
+                    self._events.emit("in_touch")
+                self._take(update)
+        finally:
+            call.cancel()
+
+    def _take(self, update: AttachResponse) -> None:
+        match update.WhichOneof("update"):
+            case "deny_list":
+                was = self._deny_list.version
+                self._deny_list.take(update.deny_list, self._now_us())
+                if self._deny_list.version != was:
+                    self._changed.set()
+            case "config":
+                self._settings.take(update.config)
+                self._events.emit("configured", version=update.config.version)
+                self._changed.set()
+
+    async def _watch_state(self) -> None:
+        while True:
+            await self._state.changed.wait()
+            self._state.changed.clear()
+            self._changed.set()
+
+    async def _reports(self) -> AsyncIterator[AttachRequest]:
+        while True:
+            self._changed.clear()
+            yield AttachRequest(report=self._state.report())
+            await wait_at_most(self._changed, REPORT_EVERY_S)
