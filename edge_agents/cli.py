@@ -80,7 +80,7 @@ def pair(
 def register(
     config: Annotated[Path | None, typer.Option("--config", help="TOML file.")] = None,
     folder: Annotated[Path | None, typer.Option(help="The terminal's folder.")] = None,
-    reader: Annotated[str | None, typer.Option(help="NFC reader, such as usb.")] = None,
+    reader: Annotated[str | None, typer.Option(help="Radio: usb, ble:hci0, ...")] = None,
     scanner: Annotated[Path | None, typer.Option(help="Scanner's serial line.")] = None,
     display: Annotated[Path | None, typer.Option(help="Display's serial line.")] = None,
     printer: Annotated[Path | None, typer.Option(help="Printer's serial line.")] = None,

@@ -62,6 +62,10 @@ class Air:
         """Carry again."""
         self._do(lambda: setattr(self._bluetoothd, "is_open", True))
 
+    def listen(self, listener: Callable[[bytes], None]) -> None:
+        """Let somebody hear every value that goes over the air; called on the air's thread."""
+        self._do(lambda: self._bluetoothd.listen(listener))
+
     def unplug(self) -> None:
         """Pull the adapter out."""
         self._do(self._bluetoothd.unplug)

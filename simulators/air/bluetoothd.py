@@ -86,6 +86,10 @@ class Bluetoothd:
         for peripheral in self.peripherals.values():
             self._links.lose(peripheral)
 
+    def listen(self, listener: Callable[[bytes], None]) -> None:
+        """Let somebody hear every value that goes over the air, either way."""
+        self._links.listeners.append(listener)
+
     async def advertise(self) -> None:
         """Let the phones be heard, for ever."""
         while True:

@@ -33,11 +33,15 @@ class _Link:
 
 
 class Links:
-    """The connections; `known` are the phones that have a device object."""
+    """The connections.
+
+    `known` are the phones that have a device object; `listeners` hear every value that is carried.
+    """
 
     def __init__(self, objects: ObjectTree, call: Call) -> None:
         self._objects, self._call = objects, call
         self.known: list[Peripheral] = []
+        self.listeners: list[Callable[[bytes], None]] = []
         self._links: dict[str, _Link] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -102,7 +106,7 @@ class Links:
         while True:
             characteristic, value = await link.notified.get()
             await _pass_air(peripheral)
-            if self._is_dropped(peripheral, len(value)):
+            if self._is_lost_with(peripheral, value):
                 return
             cut = value[: peripheral.conditions.mtu - ATT_HEADER_BYTES]
             self._objects.change(characteristic.path, CHARACTERISTIC, {"Value": cut})
@@ -118,13 +122,16 @@ class Links:
         kind = options["type"].value if "type" in options else "request"
         if kind == "command" and len(value) > mtu - ATT_HEADER_BYTES:
             raise BusError("org.bluez.Error.Failed", "Operation failed with ATT error: 0x0d")
-        if self._is_dropped(peripheral, len(value)):
+        if self._is_lost_with(peripheral, value):
             raise BusError("org.bluez.Error.Failed", "Not connected")
         told = {"device": Variant("o", peripheral.path), "mtu": Variant("q", mtu)}
         await self._tell(peripheral, characteristic, "WriteValue", "aya{sv}", [value, told])
 
-    def _is_dropped(self, peripheral: Peripheral, size: int) -> bool:
-        peripheral.carried_bytes += size
+    def _is_lost_with(self, peripheral: Peripheral, value: bytes) -> bool:
+        """Carry a value to whoever listens; True if it is the one at which the link is lost."""
+        for listener in self.listeners:
+            listener(value)
+        peripheral.carried_bytes += len(value)
         limit = peripheral.conditions.drop
         if not 0 < limit < peripheral.carried_bytes:
             return False

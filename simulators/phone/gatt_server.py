@@ -103,13 +103,14 @@ class GattServer:
     def _answer(self, call: Message) -> Message | bool | None:
         if call.message_type is not MessageType.METHOD_CALL:
             return None
-        if call.member == "GetManagedObjects":
+        if (call.path, call.member) == (APPLICATION, "GetManagedObjects"):
             return Message.new_method_return(call, "a{oa{sa{sv}}}", [self._objects()])
-        if call.member == "GetAll":
+        if (call.path, call.member) == (ADVERTISEMENT, "GetAll"):
             return Message.new_method_return(call, "a{sv}", [self._about_advertisement()])
         if call.interface == _CHARACTERISTIC and call.path in _PATHS:
             self._serve(call)
-        return Message.new_method_return(call)
+            return Message.new_method_return(call)
+        return None  # dbus-fast says that there is no such method
 
     def _serve(self, call: Message) -> None:
         uuid, _ = _PATHS[call.path or ""]

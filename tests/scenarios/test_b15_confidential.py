@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -22,6 +23,7 @@ from kessai.v1.envelope_pb2 import Sealed
 from kessai.v1.payment_pb2 import PaymentRequest, SettlePaymentRequest
 from kessai.v1.payment_pb2_grpc import PaymentServiceStub
 from kessai.v1.tap_pb2 import TapResponse
+from simulators.air.air import Air as BleAir
 from simulators.phone.vault import Vault
 from simulators.town import free_udp_port
 from tests.running import CALL_LIMIT_S
@@ -107,6 +109,26 @@ def test_a_listener_on_the_air(register: Register, air: Air, zacharias: Customer
         assert amount not in answered
     for content in (answered, asked, b"".join(air.from_phone), b"".join(air.from_reader)):
         assert found_in(content, zacharias) == []
+
+
+def test_a_listener_in_the_room(shop: Shop, zacharias: Customer, tmp_path: Path) -> None:
+    """Over BLE a listener need not be near, and hears as little; nothing there is paired."""
+    room, heard = BleAir(tmp_path / "air"), list[bytes]()
+    room.listen(heard.append)
+    register = shop.register("till-overheard-ble", f"{room.moniker},code=0001")
+    register.start()
+    register.ring_up(BREAD)
+    register.tap(zacharias, *APPROVE, field=f"{register.reader},mtu=517").next("paid")
+    register.steps.next("receipt_delivered")
+    register.close()
+    room.close()
+    content = b"".join(value[1:] for value in heard)
+    assert b"Rye bread 1 kg" in content
+    sealed = register.journal()[0].sealed
+    assert sealed is not None
+    assert sealed.ciphertext in content
+    assert found_in(content, zacharias) == []
+    assert found_in(b"".join(heard), zacharias) == []
 
 
 def test_the_terminal_learns_nothing_of_the_payer(

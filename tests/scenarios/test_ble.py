@@ -85,13 +85,14 @@ def test_the_code_of_the_last_sale_is_over(shop: Shop, register: Register, alice
 
 def test_two_phones_with_one_code(shop: Shop, alice: Customer, tmp_path: Path) -> None:
     """Neither is asked; the display shows another code, and who enters that one pays."""
-    mallory, opened = shop.customer("mallory", 5_000), Air(tmp_path / "air")
+    claimants = [shop.customer(name, 5_000) for name in ("mallory", "oscar")]
+    opened = Air(tmp_path / "air")
     register = shop.register("till-claimed", opened.moniker)
     register.start()
     opened.shut()
     register.ring_up(BREAD)
     former = register.field
-    waiting = [register.tap(who, *APPROVE, field=former) for who in (alice, mallory)]
+    waiting = [register.tap(who, *APPROVE, field=former) for who in claimants]
     wait_until(lambda: len(opened.phones()) == 2)
     opened.open()
     register.steps.next("code_shown")
@@ -99,15 +100,14 @@ def test_two_phones_with_one_code(shop: Shop, alice: Customer, tmp_path: Path) -
     register.display.wait_for(f"Code for phone: {code}")
     assert [phone.names for phone in waiting] == [["idle"], ["idle"]]
     register.tap(alice, *APPROVE, field=f"{opened.moniker},code={code}").next("paid")
-    assert shop.switch.balance(mallory.account) == 5_000
+    assert [shop.switch.balance(who.account) for who in claimants] == [5_000, 5_000]
     register.close()
     opened.close()
 
 
 @pytest.mark.parametrize(
     "bad",
-    ["mtu=23,drop=400", "mtu=100,drop=900", "fault=silent", "fault=garbage", "fault=babble",
-     "mtu=60,fault=disorder", "fault=endless", "fault=refuse", "fault=vanish"],
+    ["mtu=23,drop=400", "mtu=100,drop=900", "fault=silent", "fault=babble", "fault=vanish"],
 )  # fmt: skip
 def test_a_bad_phone_or_link(shop: Shop, register: Register, alice: Customer, bad: str) -> None:
     """The register goes on waiting; the customer's next try pays, and pays once."""
@@ -115,7 +115,7 @@ def test_a_bad_phone_or_link(shop: Shop, register: Register, alice: Customer, ba
     asked = register.ring_up(MILK)
     phone = register.tap(alice, *APPROVE, field=f"{register.field},{bad}")
     phone.next("idle")
-    if bad not in ("fault=refuse", "fault=vanish"):
+    if bad != "fault=vanish":
         register.steps.next("phone_left")
     phone.kill()
     register.tap(alice, *APPROVE).next("paid")

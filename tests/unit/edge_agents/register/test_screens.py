@@ -24,6 +24,8 @@ def all_screens(total: Money) -> list[list[Page]]:
         screens.refused("Unknown goods", total),
         screens.refused("Nothing to remove", None),
         screens.hold_phone(total),
+        screens.hold_phone(total, "0417"),
+        [screens.fetch_receipt("0417")],
         screens.confirm_on_phone(total),
         screens.paying(total),
         screens.paid(total),
@@ -41,6 +43,7 @@ def test_every_page_fits_and_shows_the_amount(total: Money) -> None:
             assert len(lower) <= COLUMNS
     assert total.decimal() in screens.paid(total)[0][0]
     assert total.decimal() in screens.hold_phone(total)[0][0]
+    assert screens.hold_phone(total, "0417")[0][1].endswith("0417")
 
 
 def test_only_paid_says_paid() -> None:

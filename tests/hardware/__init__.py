@@ -1,0 +1,1 @@
+"""Tests that need a real device, skipped without --hardware."""
