@@ -24,7 +24,7 @@ class RegisterConfig(AgentConfig):
     reader: str = Field(
         "usb",
         min_length=1,
-        description="NFC: usb, pn532:/dev/ttyUSB0, tty:USB0:pn532, udp:127.0.0.1:54321. BLE: ble:hci0.",
+        description="NFC or BLE: usb, pn532:/dev/ttyUSB0, tty:USB0:pn532, udp:HOST:PORT, ble:hci0.",
     )
     scanner: Path = Field(Path("/dev/ttyACM0"), description="Serial line of the bar code scanner.")
     scanner_baudrate: Baudrate = Field(9600, description="Its speed, 1200 to 115200.")
