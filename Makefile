@@ -25,9 +25,8 @@ check: $(READY)  ## Style, types, walls between the rooms, protos and generated 
 protos: $(READY)  ## Generate the Python code of the protos again.
 	@$(BIN)/python -m tests.generate
 
-bench: $(READY)  ## Print the figures: settlements a second over the wire, and the time of a tap.
-	@$(BIN)/kessai bench wire
-	@$(BIN)/kessai bench tap
+bench: $(READY)  ## Run every bench, in some ten minutes, and write docs/benchmarks.md with its plots.
+	@$(BIN)/kessai bench page
 
 crash: $(READY)  ## SIGKILL of server, register and phone at 200 random moments of a payment.
 	@KESSAI_KILLS=200 $(BIN)/python -m pytest -q tests/invariants/test_kill_anywhere.py

@@ -24,6 +24,7 @@ from simulators.load.engine import run_engine
 from simulators.load.figures import Figures
 from simulators.load.growth import run_growth
 from simulators.load.hot import run_hot
+from simulators.load.page import QUICK, RUNS, write_page
 from simulators.load.recovery import run_recovery
 from simulators.load.stream import run_stream
 from simulators.load.tap import run_tap
@@ -135,6 +136,16 @@ def tap(
     with _measuring(folder) as (place, tell):
         figures = run_tap(place, taps, tell)
     _print(figures, json)
+
+
+@bench.command()
+def page(
+    write: Annotated[Path, typer.Option(help="The page.")] = Path("docs/benchmarks.md"),
+    folder: Folder = Path("."),
+    quick: Annotated[bool, typer.Option(help="Small sizes: to see that all run.")] = False,
+) -> None:
+    """Run every bench, and write the figures, the machine and plots into a page (`make bench`)."""
+    write_page(write, folder, QUICK if quick else RUNS, Console(stderr=True).print)
 
 
 @contextmanager
