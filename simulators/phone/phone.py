@@ -15,6 +15,7 @@ from kessai.account_number import AccountNumberError, format_account, parse_acco
 from kessai.complaint import Complaint
 from kessai.device_identity import DeviceIdentity, load_identity
 from simulators.phone import screen
+from simulators.phone.admissions import Admissions
 from simulators.phone.consent import Consent
 from simulators.phone.customer import Customer
 from simulators.phone.field import Field
@@ -31,6 +32,7 @@ from simulators.phone.store import Store
 from simulators.phone.submitter import Submitter
 from simulators.phone.ticket_pocket import TicketPocket
 from simulators.phone.ticket_store import TicketStore
+from simulators.phone.travel import TravelCard
 from simulators.phone.vault import Vault
 from simulators.phone.wallet import PATIENCE_S, Wallet
 
@@ -69,6 +71,7 @@ class Phone:
         self._submitter = Submitter(
             identity, self._store, self._turn_page, now_us, misbehaviour.submit_late_s
         )
+        self._admissions = Admissions(folder)
         key, holder_key = identity.switch_key, HolderKey(folder, identity.switch_key)
         consent = Consent(
             choose_account(identity, account_number), identity.sealing_key, Vault(folder),
@@ -76,8 +79,9 @@ class Phone:
             holder_key.public_key,
         )  # fmt: skip
         pocket = TicketPocket(key, self._tickets, holder_key, self._turn_page, now_us, persons)
+        travel = TravelCard(key, self._admissions, self._store, holder_key, self._turn_page, now_us)
         wallet = Wallet(
-            key, self._store, consent, holder_key, pocket, self._submitter.submit,
+            key, self._store, consent, holder_key, pocket, travel, self._submitter.submit,
             self._turn_page, now_us, patience_s,
         )  # fmt: skip
         self._wallet = MisbehavingWallet(wallet.answer, self._store, misbehaviour)
@@ -109,6 +113,7 @@ class Phone:
         self._submitter.close()
         self._store.close()
         self._tickets.close()
+        self._admissions.close()
 
     def _stay(self, until: float) -> None:
         while self._done.wait(max(0.0, until - time.monotonic())):

@@ -15,6 +15,7 @@ from kessai.money import Money, format_minor
 from kessai.ticket import format_ticket_id
 from kessai.v1 import payment_pb2, tap_pb2
 from kessai.v1.decline_pb2 import DeclineReason
+from kessai.v1.fare_pb2 import Admission, ExitNote
 from kessai.v1.payment_pb2 import Receipt
 from kessai.v1.ticket_pb2 import Ticket
 from simulators.phone.purchase import Purchase
@@ -36,6 +37,8 @@ class View(StrEnum):
     TICKET = "ticket"
     WELCOME = "welcome"
     TURNED_AWAY = "turned-away"
+    ADMITTED = "admitted"
+    RIDE_OVER = "ride-over"
 
     @property
     def is_final(self) -> bool:
@@ -48,7 +51,7 @@ class View(StrEnum):
         return self in _GOOD
 
 
-_GOOD = {View.PAID, View.WELCOME}
+_GOOD = {View.PAID, View.WELCOME, View.ADMITTED, View.RIDE_OVER}
 _FINAL = _GOOD | {
     View.NOT_PAID,
     View.REFUSED,
@@ -207,6 +210,22 @@ def _of_ticket(view: View, shown: Ticket, message: str) -> Screen:
     lines = (Item(terms.event_name, 1, ""), Item(terms.title, 1, ""), Item(begins, 1, ""))
     number = format_ticket_id(shown.ticket_id)
     return Screen(view, shown.venue_name, lines, message=message, receipt_number=number)
+
+
+def admitted(carrier: str, admission: Admission) -> Screen:
+    """Show that the customer may come in, and since when."""
+    since = admission.entry_time.ToDatetime().strftime("%H:%M")
+    message = f"Entered at {admission.station_id}, {since} UTC. Tap again when you leave."
+    return Screen(View.ADMITTED, carrier, message=message)
+
+
+def ride_over(carrier: str, admission: Admission, note: ExitNote, paid: Screen | None) -> Screen:
+    """Show what a ride cost; `paid` is the page of its receipt, if it came with one."""
+    fare = Money.from_proto(note.fare)
+    ends = f"{admission.station_id} to {note.station_id}" if note.station_id else "No exit was seen"
+    number = paid.receipt_number if paid is not None else ""
+    message = f"{ends}." if fare.minor else f"{ends}. Nothing to pay here."
+    return Screen(View.RIDE_OVER, carrier, total=str(fare), message=message, receipt_number=number)
 
 
 def _about(view: View, purchase: Purchase, message: str, tries_left: int = 0) -> Screen:

@@ -30,6 +30,8 @@ _COLOURS = {
     View.TICKET: "cyan",
     View.WELCOME: "green",
     View.TURNED_AWAY: "red",
+    View.ADMITTED: "green",
+    View.RIDE_OVER: "green",
 }
 _SYMBOLS = {
     View.IDLE: ")))",
@@ -42,6 +44,8 @@ _SYMBOLS = {
     View.TICKET: ")))",
     View.WELCOME: "✔",
     View.TURNED_AWAY: "✘",
+    View.ADMITTED: "→",
+    View.RIDE_OVER: "✔",
 }
 _HEADLINES = {
     View.IDLE: "Ready",
@@ -54,6 +58,8 @@ _HEADLINES = {
     View.TICKET: "Ticket",
     View.WELCOME: "Come in",
     View.TURNED_AWAY: "No entry",
+    View.ADMITTED: "Come in",
+    View.RIDE_OVER: "Ride over",
 }
 
 

@@ -39,8 +39,6 @@ from simulators.phone.holder_key import HolderKey
 from simulators.phone.purchase import (
     Purchase,
     Refused,
-    certificate_time_refusal,
-    open_certificate,
     open_purchase,
     time_refusal,
 )
@@ -49,6 +47,7 @@ from simulators.phone.screen import Screen
 from simulators.phone.store import Decision, Store
 from simulators.phone.submitter import is_direct
 from simulators.phone.ticket_pocket import TicketPocket
+from simulators.phone.travel import TravelCard
 
 SESSION_ID_BYTES = 16
 # How long a terminal waits for an answer in which the customer may already have decided.
@@ -74,13 +73,15 @@ class Wallet:
         consent: Consent,
         holder_key: HolderKey,
         tickets: TicketPocket,
+        travel: TravelCard,
         submit: Callable[[Decision], None],
         show: Callable[[Screen], None],
         now_us: Callable[[], int],
         patience_s: float = PATIENCE_S,
     ) -> None:
         self._switch_key, self._store, self._consent = switch_key, store, consent
-        self._holder_key, self._tickets, self._submit = holder_key, tickets, submit
+        self._holder_key, self._tickets = holder_key, tickets
+        self._travel, self._submit = travel, submit
         self._show, self._now_us, self._patience_s = show, now_us, patience_s
         self._answers: OrderedDict[Exchange, tuple[bytes, bytes]] = OrderedDict()
         self._undecided: dict[bytes, Future[TapStatus.ValueType]] = {}
@@ -112,20 +113,21 @@ class Wallet:
     def _respond(self, request: TapRequest) -> TapResponse:
         body = request.WhichOneof("body")
         if body == "present_payment":
-            return self._present(lambda key: open_purchase(request.present_payment, key))
+            present = self._travel.complete(request)
+            return self._present(lambda key: open_purchase(present, key))
         if body == "present_bill":
             return self._present(lambda key: open_bill(request.present_bill, key))
         if body == "inquire_payment":
             return self._inquire(request.inquire_payment)
         if body == "challenge_holder":
-            return self._prove(request.challenge_holder)
+            return self._prove(request.session_id, request.challenge_holder)
         if body == "deliver_receipt":
             return self._deliver(request.deliver_receipt)
         if body == "ask_for_ticket":
             return self._tickets.show_ticket(request.ask_for_ticket)
         if body == "tell_entry":
             return self._tickets.hear(request.tell_entry)
-        return TapResponse(status=tap_pb2.TAP_STATUS_NOT_UNDERSTOOD)
+        return self._travel.answer(request)
 
     def _present(self, open_it: Callable[[Ed25519PublicKey], Purchase]) -> TapResponse:
         try:
@@ -189,25 +191,23 @@ class Wallet:
         decided = self._store.find(request_hash)
         return TapResponse(status=status) if decided is None else self._tell(decided)
 
-    def _prove(self, challenge: ChallengeHolder) -> TapResponse:
+    def _prove(self, session_id: bytes, challenge: ChallengeHolder) -> TapResponse:
         """Tell a terminal that verifies that this phone is here; the customer is not asked."""
         if len(challenge.nonce) != CHALLENGE_BYTES:
             return TapResponse(status=tap_pb2.TAP_STATUS_NOT_UNDERSTOOD)
-        now_us = self._now_us()
-        try:
-            certificate = open_certificate(challenge.merchant_certificate, self._switch_key)
-            reason = certificate_time_refusal(certificate, now_us)
-            if reason != _UNSPECIFIED:
-                raise Refused(reason)
-        except Refused as refusal:
-            self._show(screen.refused("", refusal.reason))
+        gate = self._travel.verify(session_id, challenge.merchant_certificate)
+        if gate is None:
             return TapResponse(status=tap_pb2.TAP_STATUS_REQUEST_REFUSED)
-        nonce = challenge_of(challenge.nonce)
+        nonce, certificate = challenge_of(challenge.nonce), gate.certificate
         asked = Asked(nonce, certificate.merchant_id, certificate.terminal_id)
-        answer = self._holder_key.answer(asked, now_us)
+        answer = self._holder_key.answer(asked, self._now_us())
         if answer is None:
             return TapResponse(status=tap_pb2.TAP_STATUS_HOLDER_UNKNOWN)
-        return TapResponse(status=tap_pb2.TAP_STATUS_HOLDER_PROVEN, holder_answer=answer)
+        return TapResponse(
+            status=tap_pb2.TAP_STATUS_HOLDER_PROVEN,
+            holder_answer=answer,
+            admission_answer=self._travel.open_admission(gate),
+        )
 
     def _tell(self, decision: Decision) -> TapResponse:
         if decision.status != tap_pb2.TAP_STATUS_AUTHORIZED:

@@ -79,6 +79,7 @@ CONFINED: dict[str, list[str]] = {
         "edge_agents.journal_file",
         "simulators.phone.store",
         "simulators.phone.ticket_store",
+        "simulators.phone.admissions",
     ],
     "psycopg": ["server.shards"],
     "sqlalchemy": ["server.shards"],

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from kessai.device_identity import load_identity
+from simulators.phone.admissions import Admissions
 from simulators.phone.consent import Amend, Consent
 from simulators.phone.customer import Approving, Customer
 from simulators.phone.holder_key import HolderKey
@@ -17,6 +18,7 @@ from simulators.phone.screen import Screen
 from simulators.phone.store import Decision, Store
 from simulators.phone.ticket_pocket import TicketPocket
 from simulators.phone.ticket_store import TicketStore
+from simulators.phone.travel import TravelCard
 from simulators.phone.vault import Vault
 from simulators.phone.wallet import Wallet
 from tests.unit.simulators.phone.counter import ACCOUNT, PIN, Counter
@@ -60,7 +62,7 @@ def folder(paired: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def make_pocket(counter: Counter, folder: Path) -> Iterator[PocketMaker]:
     """Give a maker of wallets over the one folder: the second is the phone after a restart."""
-    stores: list[Store | TicketStore] = []
+    stores: list[Store | TicketStore | Admissions] = []
 
     def make(
         customer: Customer | None = None, patience_s: float = 10.0, amend: Amend | None = None
@@ -86,10 +88,14 @@ def make_pocket(counter: Counter, folder: Path) -> Iterator[PocketMaker]:
         pocket = TicketPocket(
             identity.switch_key, ticket_store, holder_key, pages.append, counter.clock
         )
+        admissions = Admissions(folder)
+        stores.append(admissions)
+        key, show, clock = identity.switch_key, pages.append, counter.clock
+        travel = TravelCard(key, admissions, store, holder_key, show, clock)
+        submit = submitted.append
         wallet = Wallet(
-            identity.switch_key, store, consent, holder_key, pocket, submitted.append, pages.append,
-            counter.clock, patience_s,
-        )  # fmt: skip
+            key, store, consent, holder_key, pocket, travel, submit, show, clock, patience_s
+        )
         return Pocket(wallet, store, vault, pages, holder_key, ticket_store, pocket, submitted)
 
     yield make
