@@ -111,6 +111,36 @@ def register(
 
 
 @agent.command()
+def gate(
+    config: Annotated[Path | None, typer.Option("--config", help="TOML file.")] = None,
+    folder: Annotated[Path | None, typer.Option(help="The terminal's folder.")] = None,
+    direction: Annotated[str | None, typer.Option(help="entry or exit.")] = None,
+    station: Annotated[str | None, typer.Option(help="The stop_id where it stands.")] = None,
+    feed: Annotated[Path | None, typer.Option(help="GTFS feed, folder or zip file.")] = None,
+    reader: Annotated[str | None, typer.Option(help="Phone reader, such as usb.")] = None,
+    barrier: Annotated[Path | None, typer.Option(help="Barrier's serial line.")] = None,
+    display: Annotated[Path | None, typer.Option(help="Display's serial line.")] = None,
+    events: Annotated[bool, typer.Option("--events", help="JSON lines on stdout.")] = False,
+) -> None:
+    """Run a gate of a line until it is stopped with Ctrl-C or SIGTERM."""
+    flags = {
+        "folder": folder,
+        "direction": direction,
+        "station": station,
+        "feed": feed,
+        "reader": reader,
+        "barrier": barrier,
+        "display": display,
+    }
+    settings = load_config(GateConfig, config, flags)
+    from edge_agents.events import set_up_log
+    from edge_agents.gate.main import run_gate
+
+    set_up_log()
+    asyncio.run(run_gate(settings, sys.stdout if events else None))
+
+
+@agent.command()
 def config(
     kind: Annotated[AgentKind, typer.Argument(help="Of which agent.")] = AgentKind.REGISTER,
 ) -> None:

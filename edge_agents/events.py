@@ -15,6 +15,8 @@ JSON object on stdout: {"event": NAME, "time": microseconds since 1970, ...}. Th
     in_touch out_of_touch configured         the line to the fleet's operator
     receipt_delivered receipt_not_taken      to the phone
     receipt_printed receipt_waits            on paper
+    admitted left passed nobody_passed       a gate; `reason` where it refuses
+    refused tailgating forced barrier_failed
     device_lost device_back certificate_renewed certificate_not_renewed
 
 An event of a payment carries `payment_id`, `order_id`, `amount_minor` and `currency`.
@@ -41,6 +43,9 @@ _WARNINGS = {
     "receipt_waits",
     "not_taken",
     "certificate_not_renewed",
+    "tailgating",
+    "forced",
+    "barrier_failed",
 }
 
 

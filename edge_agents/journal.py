@@ -202,6 +202,10 @@ class Journal:
         rows = self._db.execute(query + "WHERE state = 'authorized' GROUP BY currency").fetchall()
         return sum(row[1] for row in rows), {row[0]: row[2] for row in rows}
 
+    def find(self, request_id: bytes) -> Entry | None:
+        """Give a payment by its request_id, or None."""
+        return next(self._select("WHERE request_id = ?", request_id), None)
+
     def in_state(self, state: PaymentState) -> list[Entry]:
         """List the payments in a state, oldest first."""
         return list(self._select("WHERE state = ? ORDER BY number", state))

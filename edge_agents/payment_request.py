@@ -110,8 +110,13 @@ class RequestMaker:
         self._now_us, self._random_bytes = now_us, random_bytes
         self._deferred_s = min(deferred_s, MAX_DEFERRED_S)
 
-    def make(self, order_id: str, items: Sequence[LineItem], total: Money) -> PendingPayment:
-        """Make and sign a request; the caller stores it before it shows it to any phone."""
+    def make(
+        self, order_id: str, items: Sequence[LineItem], total: Money, admission_id: bytes = b""
+    ) -> PendingPayment:
+        """Make and sign a request; the caller stores it before it shows it to any phone.
+
+        `admission_id` says which ride it is the fare of, 16 bytes; empty for any other purchase.
+        """
         now_us = self._now_us()
         request = PaymentRequest(
             request_id=new_request_id(now_us // 1000, self._random_bytes),
@@ -121,6 +126,7 @@ class RequestMaker:
             items=items,
             total=total.to_proto(),
             submitter=self._submitter,
+            admission_id=admission_id,
         )
         request.create_time.FromMicroseconds(now_us)
         request.expire_time.FromMicroseconds(now_us + self._lifetime_s * 1_000_000)

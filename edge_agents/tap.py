@@ -55,8 +55,8 @@ class TapSession:
         self._link, self._session_id = link, session_id
         self._sequence = 0
 
-    async def present(self, pending: PendingPayment, certificate: Signed) -> TapResponse:
-        """Ask the customer to pay."""
+    async def present(self, pending: PendingPayment, certificate: Signed | None) -> TapResponse:
+        """Ask the customer to pay; without a certificate if one was shown in this session."""
         body = PresentPayment(payment_request=pending.signed, merchant_certificate=certificate)
         return await self.exchange(TapRequest(present_payment=body))
 
@@ -90,7 +90,7 @@ class TapSession:
 async def ask_to_pay(
     session: TapSession,
     pending: PendingPayment,
-    certificate: Signed,
+    certificate: Signed | None,
     is_wanted: Callable[[], bool],
     on_deciding: Callable[[], None],
 ) -> PhoneAnswer | None:

@@ -23,6 +23,8 @@ from kessai.channel import RETRY_CODES, RETRY_FIRST_S, open_channel
 from kessai.complaint import Complaint
 from kessai.enrollment import DeviceIdentity, renew_if_due
 from kessai.v1.envelope_pb2 import Signed
+from kessai.v1.fare_pb2 import ConfirmTravelRequest, ConfirmTravelResponse
+from kessai.v1.fare_pb2_grpc import FareServiceStub
 from kessai.v1.payment_pb2 import (
     FollowPaymentsRequest,
     FollowPaymentsResponse,
@@ -32,6 +34,7 @@ from kessai.v1.payment_pb2 import (
 from kessai.v1.payment_pb2_grpc import PaymentServiceStub
 
 if TYPE_CHECKING:
+    from kessai.v1.fare_pb2_grpc import FareServiceAsyncStub
     from kessai.v1.payment_pb2_grpc import PaymentServiceAsyncStub
 
 ATTEMPT_S = 3.0
@@ -80,6 +83,7 @@ class Uplink:
         self._channel, self._random_bytes = channel, random_bytes
         self._attempt_s, self._first_pause_s = attempt_s, first_pause_s
         self._stub: PaymentServiceAsyncStub = PaymentServiceStub(channel)
+        self._fares: FareServiceAsyncStub = FareServiceStub(channel)
 
     @property
     def channel(self) -> grpc.aio.Channel:
@@ -144,6 +148,16 @@ class Uplink:
         finally:
             call.cancel()
 
+    async def confirm_travel(
+        self, request: ConfirmTravelRequest, budget_s: float
+    ) -> ConfirmTravelResponse | NotTaken | Unknown:
+        """Ask whether a holder may travel, until it is answered or `budget_s` seconds are over."""
+
+        async def attempt(timeout_s: float) -> ConfirmTravelResponse:
+            return await self._fares.ConfirmTravel(request, timeout=timeout_s)
+
+        return await self._insist(attempt, budget_s)
+
     async def renew_if_due(self, folder: Path, now_us: Callable[[], int]) -> DeviceIdentity | None:
         """Renew the certificate if it is time, and call with it from then on; None if it is not.
 
@@ -156,6 +170,7 @@ class Uplink:
         if identity is not None:
             former, self._channel = self._channel, open_channel(identity)
             self._stub = PaymentServiceStub(self._channel)
+            self._fares = FareServiceStub(self._channel)
             await former.close(grace=2 * self._attempt_s)
         return identity
 

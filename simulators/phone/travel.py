@@ -1,8 +1,8 @@
 """The phone at a gate: keeps admissions, shows them with a proof, and closes them (row B4).
 
 A gate's first message of a session brings its certificate; whatever it signs after that is
-verified with it. Called by `wallet`. No PIN and no question: the customer tapped. What it answers with KEPT or CLOSED
-is on the disk.
+verified with it. No PIN and no question: the customer tapped. What it answers with KEPT or CLOSED
+is on the disk. Called by `wallet`.
 """
 
 from __future__ import annotations

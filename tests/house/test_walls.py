@@ -77,6 +77,7 @@ CONFINED: dict[str, list[str]] = {
         "edge_agents.deny_list",
         "edge_agents.journal",
         "edge_agents.journal_file",
+        "edge_agents.gate.rides",
         "simulators.phone.store",
         "simulators.phone.ticket_store",
         "simulators.phone.admissions",
@@ -91,6 +92,7 @@ CONFINED: dict[str, list[str]] = {
     "bleak": ["edge_agents.links"],
     "dbus_fast": ["edge_agents.links", "simulators.air", "simulators.phone"],
     "serial": ["edge_agents.devices", "simulators"],
+    "pymodbus": ["edge_agents.devices"],
     "escpos": ["edge_agents.devices", "simulators"],
     "OpenSSL": ["kessai.enrollment", "kessai.channel"],
 }

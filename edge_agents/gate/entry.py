@@ -1,0 +1,124 @@
+"""The entry: the switch confirms a holder, his phone keeps an admission, the gate opens (row B4).
+
+    1  ChallengeHolder    ->  credential and proof, and an admission if one is still open
+       the switch confirms
+    2  GrantAdmission     ->  the phone has kept it; the barrier opens
+
+Called by `desk`.
+"""
+
+from __future__ import annotations
+
+from edge_agents.gate import screens
+from edge_agents.gate.admission import Refused, write_admission
+from edge_agents.gate.fare_box import FareBox
+from edge_agents.gate.lane import Allowed, GateParts
+from edge_agents.tap import TapSession
+from edge_agents.uplink import NotTaken, Unknown
+from kessai.holder import Holder
+from kessai.money import Money
+from kessai.request_id import new_request_id
+from kessai.v1 import decline_pb2 as d
+from kessai.v1 import tap_pb2
+from kessai.v1.envelope_pb2 import Signed
+from kessai.v1.fare_pb2 import Admission, ConfirmTravelRequest, ConfirmTravelResponse
+from kessai.v1.holder_pb2 import HolderAnswer
+from kessai.v1.tap_pb2 import CloseAdmission, TapRequest
+
+CONFIRM_BUDGET_S = 2.0
+
+
+class EntryLane:
+    """Lets people in."""
+
+    def __init__(self, parts: GateParts, fare_box: FareBox) -> None:
+        self._parts, self._fare_box = parts, fare_box
+
+    async def serve(self, session: TapSession) -> Allowed:
+        """Serve a phone that wants in; see `lane.Lane`."""
+        nonce = self._parts.new_nonce()
+        holder, answer = await self._parts.challenge(session, nonce)
+        shown = answer.admission_answer.admission if answer.HasField("admission_answer") else None
+        again = self._not_used(holder, shown)
+        if again is not None:
+            return await self._grant(session, again)
+        open_ride = Admission.FromString(shown.payload).admission_id if shown is not None else b""
+        told = await self._confirm(answer.holder_answer, nonce, open_ride)
+        if shown is not None:
+            await self._end_open_ride(session, open_ride, told.open_admission_paid)
+        return await self._grant(session, self._admit(holder, told.spent_today.amount_minor))
+
+    def _not_used(self, holder: Holder, shown: Signed | None) -> Signed | None:
+        """Give the holder's last admission from here if nobody has passed with it yet.
+
+        Refused with ADMISSION_OPEN for a second person with one phone.
+        """
+        parts = self._parts
+        last = parts.rides.newest_entry(holder.public_key)
+        if last is None:
+            return None
+        now_us = parts.now_us()
+        if last.pass_us:
+            if now_us < last.pass_us + parts.rules.passback_us:
+                raise Refused(d.DECLINE_REASON_ADMISSION_OPEN)
+            return None
+        is_other = shown is not None and shown.payload != last.admission.payload
+        expire_us = Admission.FromString(last.admission.payload).expire_time.ToMicroseconds()
+        is_good = last.issue_us <= now_us < min(last.issue_us + screens.RETRY_US, expire_us)
+        return last.admission if is_good and not is_other else None
+
+    async def _confirm(
+        self, answer: HolderAnswer, nonce: bytes, open_ride: bytes
+    ) -> ConfirmTravelResponse:
+        rules, now_us = self._parts.rules, self._parts.now_us()
+        request = ConfirmTravelRequest(
+            holder_answer=answer,
+            nonce=nonce,
+            minimum_balance=rules.minimum.to_proto(),
+            open_admission_id=open_ride,
+        )
+        if rules.cap is not None:
+            request.day_start_time.FromMicroseconds(rules.today_us(now_us))
+        told = await self._parts.uplink.confirm_travel(request, CONFIRM_BUDGET_S)
+        if isinstance(told, NotTaken | Unknown):
+            self._parts.events.emit("unknown", why=told.why)
+            raise Refused(d.DECLINE_REASON_OFFLINE_NOT_ALLOWED)
+        if told.decline_reason:
+            raise Refused(told.decline_reason)
+        return told
+
+    async def _end_open_ride(self, session: TapSession, open_ride: bytes, is_paid: bool) -> None:
+        """Close a ride whose end the phone missed, or that had none, by the carrier's rule."""
+        parts = self._parts
+        admission = await parts.shown_admission(session)
+        if admission is None or admission.admission_id != open_ride:
+            raise Refused(d.DECLINE_REASON_ADMISSION_INVALID)
+        fare = Money(0, parts.rules.tariff.currency)
+        if not is_paid:
+            if parts.rules.missing_exit is None:
+                raise Refused(d.DECLINE_REASON_ADMISSION_OPEN)
+            fare = parts.rules.missing_exit
+        note, receipt = await self._fare_box.collect(session, admission, fare, "")
+        close = CloseAdmission(exit_note=note)
+        if receipt is not None:
+            close.receipt.CopyFrom(receipt)
+        answer = await session.exchange(TapRequest(close_admission=close))
+        if answer.status != tap_pb2.TAP_STATUS_ADMISSION_CLOSED:
+            raise Refused(d.DECLINE_REASON_ADMISSION_OPEN)
+
+    def _admit(self, holder: Holder, spent_minor: int) -> Signed:
+        parts, now_us = self._parts, self._parts.now_us()
+        ride = new_request_id(now_us // 1000, parts.random_bytes)
+        until_us = now_us + parts.rules.max_ride_us
+        _, signed = write_admission(
+            ride, holder, parts.rules.station, spent_minor, now_us, until_us, parts.terminal
+        )
+        parts.rides.admit(ride, holder.public_key, signed, now_us)
+        return signed
+
+    async def _grant(self, session: TapSession, signed: Signed) -> Allowed:
+        parts = self._parts
+        await parts.grant(session, signed)
+        ride = Admission.FromString(signed.payload).admission_id
+        parts.events.emit("admitted", station=parts.rules.station)
+        return Allowed(screens.come_in(), lambda: parts.rides.mark_entered(ride, parts.now_us()))

@@ -1,0 +1,125 @@
+"""The fare box: brings in what a ride costs, once, however often its phone is tapped (row B4).
+
+    no payment yet, or one that came to nothing    ask for a new one
+    asked for, and not expired                     ask for the same again: the phone answers alike
+    authorised, outcome unknown                    wait: the settlements go on asking
+    settled                                        the ride is over
+
+Called by `leaving`, and by `entry` for a ride that was never ended.
+"""
+
+from __future__ import annotations
+
+from edge_agents.gate import screens
+from edge_agents.gate.admission import Refused, write_exit_note
+from edge_agents.gate.lane import GateParts, Undecided
+from edge_agents.journal import Entry, PaymentState
+from edge_agents.payment_request import PendingPayment
+from edge_agents.settlements import Outcome, Verdict
+from edge_agents.tap import PhoneAnswer, TapSession, ask_to_pay
+from kessai.money import Money
+from kessai.v1 import decline_pb2 as d
+from kessai.v1 import tap_pb2
+from kessai.v1.envelope_pb2 import Signed
+from kessai.v1.fare_pb2 import Admission
+from kessai.v1.payment_pb2 import LineItem
+
+# A person in front of a gate looks at the answer: after that the next tap asks on.
+SETTLE_BUDGET_S = 4.0
+
+
+class FareBox:
+    """Collects the fares of one gate."""
+
+    def __init__(self, parts: GateParts) -> None:
+        self._parts = parts
+
+    async def collect(
+        self, session: TapSession, admission: Admission, fare: Money, station: str
+    ) -> tuple[Signed, Signed | None]:
+        """Bring in a fare, and end the ride: the exit note, and the receipt if one was paid.
+
+        `station` is where the ride ends, "" if that was never seen. Refused with the decline's
+        reason, Undecided if nobody knows yet, LinkLost if the phone left before it answered.
+        """
+        receipt = None
+        if fare.minor:
+            outcome = await self._pay(session, admission, fare, station)
+            receipt = outcome.signed
+        parts, ride = self._parts, admission.admission_id
+        note = write_exit_note(ride, station, fare, parts.now_us(), parts.terminal)
+        parts.rides.end_ride(ride, note)
+        return note, receipt
+
+    def paid_before(self, admission_id: bytes) -> Signed | None:
+        """Give the receipt of a fare that was paid here before; None if none was."""
+        entry = self._fare_of(admission_id)
+        settled = entry is not None and entry.state is PaymentState.SETTLED
+        return entry.receipt if entry is not None and settled else None
+
+    async def _pay(
+        self, session: TapSession, admission: Admission, fare: Money, station: str
+    ) -> Outcome:
+        entry = self._fare_of(admission.admission_id)
+        if entry is not None and entry.state is PaymentState.SETTLED:
+            return Outcome(Verdict.SETTLED, signed=entry.receipt)
+        if entry is not None and entry.state is PaymentState.AUTHORIZED:
+            raise Undecided(screens.asking())
+        pending = self._same_request(entry, fare) or self._new_request(admission, fare, station)
+        answer = await ask_to_pay(
+            session,
+            pending,
+            None,  # the phone verified who asks when it showed the admission
+            is_wanted=lambda: self._parts.now_us() < pending.expire_us,
+            on_deciding=lambda: self._parts.events.emit("customer_deciding", pending),
+        )
+        if answer is None or answer.sealed is None:
+            raise self._not_authorized(pending, answer)
+        self._parts.journal.authorize(pending.request_id, answer.sealed)
+        self._parts.events.emit("authorized", pending)
+        outcome = await self._parts.settlements.settle(pending, answer.sealed, SETTLE_BUDGET_S)
+        return _read(outcome)
+
+    def _fare_of(self, admission_id: bytes) -> Entry | None:
+        known = self._parts.rides.find_exit(admission_id)
+        return self._parts.journal.find(known.request_id) if known is not None else None
+
+    def _same_request(self, entry: Entry | None, fare: Money) -> PendingPayment | None:
+        """Take a request up that was asked for before and can still be authorised."""
+        if entry is None or entry.state is not PaymentState.REQUESTED:
+            return None
+        if entry.pending.expire_us > self._parts.now_us() and entry.pending.total == fare:
+            return entry.pending
+        self._parts.journal.abandon(entry.pending.request_id, "expired")
+        return None
+
+    def _new_request(self, admission: Admission, fare: Money, station: str) -> PendingPayment:
+        parts, rules = self._parts, self._parts.rules
+        ends = [rules.name_of(stop) for stop in (admission.station_id, station) if stop]
+        text = " - ".join(ends)[:60] if len(ends) == 2 else f"Ride, {ends[0]}"[:60]
+        item = LineItem(description=text, quantity=1, unit_price_minor=fare.minor)
+        number = parts.journal.next_order_number()
+        order_id = f"{parts.terminal.terminal_id[:28]}-{number:06d}"
+        pending = parts.requests.make(order_id, [item], fare, admission.admission_id)
+        parts.journal.request(pending)
+        parts.rides.begin_exit(admission.admission_id, pending.request_id)
+        return pending
+
+    def _not_authorized(self, pending: PendingPayment, answer: PhoneAnswer | None) -> Undecided:
+        """End a request that the customer or the phone said no to; a new tap asks anew."""
+        said_no = answer is not None and answer.status == tap_pb2.TAP_STATUS_CUSTOMER_DECLINED
+        event = "customer_declined" if said_no else "phone_refused"
+        self._parts.journal.abandon(pending.request_id, event)
+        self._parts.events.emit(event, pending)
+        return Undecided(screens.not_paid(said_no))
+
+
+def _read(outcome: Outcome) -> Outcome:
+    """Give a settled outcome; Refused if it was declined, Undecided if nobody knows."""
+    if outcome.verdict is Verdict.SETTLED:
+        return outcome
+    if outcome.verdict is Verdict.DECLINED and outcome.receipt is not None:
+        raise Refused(outcome.receipt.decline_reason)
+    if outcome.verdict is Verdict.NOT_TAKEN:
+        raise Refused(d.DECLINE_REASON_EXPIRED)
+    raise Undecided(screens.asking())

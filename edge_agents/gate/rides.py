@@ -1,0 +1,137 @@
+"""The rides of one gate: what it admitted and whom it let out, in one SQLite file of its own.
+
+An admission is here before any phone has it, and an exit before its fare is asked for; so a tap
+that was torn off, or a gate that was killed, goes on where it stopped, and nobody enters or leaves
+twice with one admission here. Every write is on disk when the call returns (WAL, synchronous=FULL).
+The fares themselves are in the journal. Used by `entry`, `leaving` and `desk`.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge_agents.journal_file import end_process
+from kessai.complaint import Complaint
+from kessai.v1.envelope_pb2 import Signed
+
+FILE_NAME = "rides.db"
+
+_SCHEMA = """
+    CREATE TABLE IF NOT EXISTS entry (
+        admission_id BLOB PRIMARY KEY,
+        holder_key BLOB NOT NULL,
+        admission BLOB NOT NULL,
+        issue_us INTEGER NOT NULL,
+        pass_us INTEGER
+    ) STRICT;
+    CREATE INDEX IF NOT EXISTS entry_holder ON entry (holder_key, issue_us);
+    CREATE TABLE IF NOT EXISTS exit (
+        admission_id BLOB PRIMARY KEY,
+        request_id BLOB,
+        note BLOB,
+        pass_us INTEGER
+    ) STRICT;
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An admission that this gate gave; `pass_us` is 0 while nobody has passed with it."""
+
+    admission: Signed
+    issue_us: int
+    pass_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """A ride that ends here: the payment of its fare (empty: none), and the note once it is over.
+
+    `pass_us` is 0 while nobody has passed with it.
+    """
+
+    request_id: bytes
+    note: Signed | None
+    pass_us: int
+
+
+class Rides:
+    """The rides of one gate, open for writing."""
+
+    def __init__(
+        self, folder: Path, on_failure: Callable[[sqlite3.Error], None] = end_process
+    ) -> None:
+        """Open or make the file; Complaint if it cannot be used. The journal locks the folder."""
+        self._on_failure = on_failure
+        path = folder / FILE_NAME
+        try:
+            self._db = sqlite3.connect(path, timeout=5.0, isolation_level=None)
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = FULL")
+            self._db.executescript(_SCHEMA)
+        except sqlite3.Error as error:
+            raise Complaint(
+                f"The rides {path} cannot be opened ({error}). Keep the file: it says who left. "
+                "Restore it, or pair a new terminal."
+            ) from None
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    def admit(self, admission_id: bytes, holder_key: bytes, signed: Signed, now_us: int) -> None:
+        """Keep a new admission."""
+        raw = signed.SerializeToString()
+        values = (admission_id, holder_key, raw, now_us)
+        self._write("INSERT INTO entry VALUES (?, ?, ?, ?, NULL)", *values)
+
+    def newest_entry(self, holder_key: bytes) -> Entry | None:
+        """Give the newest admission that a holder got here."""
+        query = "SELECT admission, issue_us, pass_us FROM entry WHERE holder_key = ?"
+        row = self._db.execute(f"{query} ORDER BY issue_us DESC", (holder_key,)).fetchone()
+        return None if row is None else Entry(Signed.FromString(row[0]), row[1], row[2] or 0)
+
+    def mark_entered(self, admission_id: bytes, now_us: int) -> None:
+        """Note that somebody passed with an admission."""
+        self._write("UPDATE entry SET pass_us = ? WHERE admission_id = ?", now_us, admission_id)
+
+    def find_exit(self, admission_id: bytes) -> Exit | None:
+        """Give what is known here of the end of a ride."""
+        query = "SELECT request_id, note, pass_us FROM exit WHERE admission_id = ?"
+        row = self._db.execute(query, (admission_id,)).fetchone()
+        if row is None:
+            return None
+        note = None if row[1] is None else Signed.FromString(row[1])
+        return Exit(row[0] or b"", note, row[2] or 0)
+
+    def begin_exit(self, admission_id: bytes, request_id: bytes) -> None:
+        """Keep which payment is the fare of a ride, in place of one that came to nothing."""
+        self._write(
+            "INSERT INTO exit VALUES (?, ?, NULL, NULL)"
+            " ON CONFLICT DO UPDATE SET request_id = excluded.request_id",
+            admission_id,
+            request_id,
+        )
+
+    def end_ride(self, admission_id: bytes, note: Signed) -> None:
+        """Keep the note of a ride whose fare is paid, or free; the first one stays."""
+        self._write(
+            "INSERT INTO exit VALUES (?, NULL, ?, NULL)"
+            " ON CONFLICT DO UPDATE SET note = coalesce(note, excluded.note)",
+            admission_id,
+            note.SerializeToString(),
+        )
+
+    def mark_left(self, admission_id: bytes, now_us: int) -> None:
+        """Note that somebody passed at the end of a ride."""
+        self._write("UPDATE exit SET pass_us = ? WHERE admission_id = ?", now_us, admission_id)
+
+    def _write(self, statement: str, *values: object) -> None:
+        try:
+            self._db.execute(statement, values)
+        except sqlite3.Error as error:
+            self._on_failure(error)
+            raise

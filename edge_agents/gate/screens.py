@@ -1,0 +1,71 @@
+"""What a gate's display says, 2 lines of 20 characters: texts and layout. `desk` shows them."""
+
+from __future__ import annotations
+
+import textwrap
+
+from edge_agents.devices.display import COLUMNS
+from edge_agents.display_board import Page
+from kessai.decline import meaning_of
+from kessai.money import Money
+from kessai.v1.decline_pb2 import DeclineReason
+
+# How long an admission that nobody has passed with is given again to the same phone.
+RETRY_US = 300 * 1_000_000
+
+
+def ready(station: str, is_entry: bool) -> list[Page]:
+    """Nobody is there."""
+    text = "Tap to enter >>>" if is_entry else "Tap to leave >>>"
+    return [(station[:COLUMNS].center(COLUMNS), text.center(COLUMNS))]
+
+
+def come_in() -> list[Page]:
+    """The barrier opens at an entry."""
+    return [("Come in  >>>".center(COLUMNS), "Tap when you leave".center(COLUMNS))]
+
+
+def goodbye(fare: Money) -> list[Page]:
+    """The barrier opens at an exit."""
+    paid = f"Paid {fare}" if fare.minor else "Nothing to pay"
+    return [("Goodbye  >>>".center(COLUMNS), paid[:COLUMNS].center(COLUMNS))]
+
+
+def refused(reason: DeclineReason.ValueType) -> list[Page]:
+    """The gate stays shut: why, in the customer's words."""
+    return _message("STOP", meaning_of(reason).customer)
+
+
+def not_paid(said_no: bool) -> list[Page]:
+    """The fare was not agreed to."""
+    return _message("NOT PAID", "You said no." if said_no else "The phone did not pay. Tap again.")
+
+
+def asking() -> list[Page]:
+    """Nobody knows yet whether the fare was paid."""
+    return _message("PLEASE WAIT", "Your fare is being checked. Tap again here.")
+
+
+def tap_again() -> list[Page]:
+    """The phone left too early."""
+    return _message("TAP AGAIN", "Hold the phone still.")
+
+
+def one_at_a_time() -> list[Page]:
+    """More than one person passed."""
+    return _message("ONE AT A TIME", "Everybody taps.")
+
+
+def failed() -> list[Page]:
+    """The barrier did not open, although it was told to."""
+    return _message("NOT OPENED", "See the attendant. You will not pay twice.")
+
+
+def closed() -> list[Page]:
+    """The gate was stopped."""
+    return [("Gate closed".center(COLUMNS), "Take another one".center(COLUMNS))]
+
+
+def _message(headline: str, text: str) -> list[Page]:
+    lines = textwrap.wrap(text, COLUMNS) or [""]
+    return [(headline.center(COLUMNS), line.center(COLUMNS)) for line in lines]

@@ -1,0 +1,98 @@
+"""The turnstile: one person per opening, and what people do that they should not.
+
+Drives the barrier; tells the desk whether it can open at all, so that nobody pays before a barrier
+that is jammed or unplugged. A board that went away is opened again when it is back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+from edge_agents.device_care import wait_until_back
+from edge_agents.devices.barrier import COUNTER_SPAN, Barrier, BarrierState
+from edge_agents.devices.serial_line import DeviceLost
+from edge_agents.events import Events
+
+WATCH_S = 0.5
+WALK_S = 0.05
+
+
+class Turnstile:
+    """The barrier of one gate, for one person at a time."""
+
+    def __init__(self, barrier: Barrier, open_s: float, events: Events) -> None:
+        """`open_s`: how long it waits for the person, in seconds."""
+        self._barrier, self._open_s, self._events = barrier, open_s, events
+        self._passages: int | None = None
+        self._is_jammed = False
+        self._is_let_through = False
+
+    @property
+    def is_ready(self) -> bool:
+        """Tell whether it answers and is not jammed, as far as is known."""
+        return self._passages is not None and not self._is_jammed
+
+    async def release(self) -> None:
+        """Open for one person; DeviceLost if it does not open."""
+        self._is_let_through = True
+        try:
+            await self._barrier.release()
+            state = await self._barrier.read()
+            self._is_jammed = state.is_jammed
+            if state.is_jammed or not state.is_open:
+                raise DeviceLost(self._barrier.name, "it is jammed")
+        except DeviceLost:
+            self._is_let_through = False
+            raise
+
+    async def wait_for_person(self) -> int:
+        """Wait until somebody passed, then shut; how many passed. 0: nobody did in time.
+
+        DeviceLost if the barrier does not answer meanwhile.
+        """
+        loop, passed = asyncio.get_running_loop(), 0
+        deadline = loop.time() + self._open_s
+        try:
+            while not passed and loop.time() < deadline:
+                await asyncio.sleep(WALK_S)
+                passed = self._count(await self._barrier.read())
+            await self._barrier.shut()
+            return passed + self._count(await self._barrier.read())
+        finally:
+            self._is_let_through = False
+
+    async def run(self) -> None:
+        """Watch the barrier while nobody passes, for ever."""
+        while True:
+            try:
+                if not self._is_let_through:
+                    await self._watch()
+            except DeviceLost as lost:
+                self._passages = None
+                await wait_until_back(self._barrier, lost, self._events)
+            else:
+                await asyncio.sleep(WATCH_S)
+
+    async def shut(self) -> None:
+        """Shut, if the barrier can; for when the gate stops."""
+        with contextlib.suppress(DeviceLost):
+            await self._barrier.shut()
+
+    async def _watch(self) -> None:
+        state = await self._barrier.read()
+        if self._is_let_through:
+            return  # meanwhile; who lets through looks for himself
+        if state.is_open:
+            await self._barrier.shut()  # for nobody: as after a restart
+        if state.is_jammed and not self._is_jammed:
+            self._events.emit("barrier_failed", why="it is jammed")
+        self._is_jammed = state.is_jammed
+        forced = self._count(state)
+        if forced:
+            self._events.emit("forced", persons=forced)
+
+    def _count(self, state: BarrierState) -> int:
+        """Tell how many passed since the last look; the board counts in a circle."""
+        before, self._passages = self._passages, state.passages
+        return 0 if before is None else (state.passages - before) % COUNTER_SPAN
