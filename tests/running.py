@@ -123,6 +123,17 @@ class RunningSwitch:
                 assert not stub.DepositCash(request, timeout=CALL_LIMIT_S).decline_reason
         return text
 
+    def deposit(self, account_number: str, cash: int, currency: str = "EUR") -> None:
+        """Pay cash in, minor units."""
+        request = account_pb2.DepositCashRequest(
+            request_id=fresh_id(),
+            account_number=account_number,
+            amount=Money(cash, currency).to_proto(),
+        )
+        with self.channel() as channel:
+            answer = AccountServiceStub(channel).DepositCash(request, timeout=CALL_LIMIT_S)
+        assert not answer.decline_reason
+
     def balance(self, account_number: str) -> int:
         """Tell an account's balance in minor units."""
         request = account_pb2.GetAccountRequest(account_number=account_number)
@@ -130,12 +141,21 @@ class RunningSwitch:
             answer = AccountServiceStub(channel).GetAccount(request, timeout=CALL_LIMIT_S)
         return answer.account.balance.amount_minor
 
-    def create_merchant(self, merchant_id: str, name: str, account_number: str) -> None:
+    def create_merchant(
+        self,
+        merchant_id: str,
+        name: str,
+        account_number: str,
+        category_code: str = "5411",
+        unverified_limit: Money | None = None,
+    ) -> None:
         """Enter a merchant in the directory."""
         request = device_pb2.CreateMerchantRequest(
             request_id=fresh_id(), merchant_id=merchant_id, display_name=name,
-            category_code="5411", account_number=account_number,
+            category_code=category_code, account_number=account_number,
         )  # fmt: skip
+        if unverified_limit is not None:
+            request.unverified_limit.CopyFrom(unverified_limit.to_proto())
         with self.channel() as channel:
             DeviceServiceStub(channel).CreateMerchant(request, timeout=CALL_LIMIT_S)
 

@@ -12,18 +12,16 @@ from __future__ import annotations
 from edge_agents.gate import screens
 from edge_agents.gate.admission import Refused, write_admission
 from edge_agents.gate.fare_box import FareBox
-from edge_agents.gate.lane import Allowed, GateParts
+from edge_agents.gate.lane import RETRY_US, Allowed, GateParts
 from edge_agents.tap import TapSession
 from edge_agents.uplink import NotTaken, Unknown
 from kessai.holder import Holder
 from kessai.money import Money
 from kessai.request_id import new_request_id
 from kessai.v1 import decline_pb2 as d
-from kessai.v1 import tap_pb2
 from kessai.v1.envelope_pb2 import Signed
 from kessai.v1.fare_pb2 import Admission, ConfirmTravelRequest, ConfirmTravelResponse
 from kessai.v1.holder_pb2 import HolderAnswer
-from kessai.v1.tap_pb2 import CloseAdmission, TapRequest
 
 CONFIRM_BUDGET_S = 2.0
 
@@ -44,9 +42,10 @@ class EntryLane:
             return await self._grant(session, again)
         open_ride = Admission.FromString(shown.payload).admission_id if shown is not None else b""
         told = await self._confirm(answer.holder_answer, nonce, open_ride)
+        spent = told.spent_today.amount_minor
         if shown is not None:
-            await self._end_open_ride(session, open_ride, told.open_admission_paid)
-        return await self._grant(session, self._admit(holder, told.spent_today.amount_minor))
+            spent += await self._end_open_ride(session, open_ride, told.open_admission_paid)
+        return await self._grant(session, self._admit(holder, spent))
 
     def _not_used(self, holder: Holder, shown: Signed | None) -> Signed | None:
         """Give the holder's last admission from here if nobody has passed with it yet.
@@ -64,7 +63,7 @@ class EntryLane:
             return None
         is_other = shown is not None and shown.payload != last.admission.payload
         expire_us = Admission.FromString(last.admission.payload).expire_time.ToMicroseconds()
-        is_good = last.issue_us <= now_us < min(last.issue_us + screens.RETRY_US, expire_us)
+        is_good = last.issue_us <= now_us < min(last.issue_us + RETRY_US, expire_us)
         return last.admission if is_good and not is_other else None
 
     async def _confirm(
@@ -87,8 +86,11 @@ class EntryLane:
             raise Refused(told.decline_reason)
         return told
 
-    async def _end_open_ride(self, session: TapSession, open_ride: bytes, is_paid: bool) -> None:
-        """Close a ride whose end the phone missed, or that had none, by the carrier's rule."""
+    async def _end_open_ride(self, session: TapSession, open_ride: bytes, is_paid: bool) -> int:
+        """Close a ride whose end the phone missed, or that had none, by the carrier's rule.
+
+        What it cost comes back, minor units.
+        """
         parts = self._parts
         admission = await parts.shown_admission(session)
         if admission is None or admission.admission_id != open_ride:
@@ -98,13 +100,10 @@ class EntryLane:
             if parts.rules.missing_exit is None:
                 raise Refused(d.DECLINE_REASON_ADMISSION_OPEN)
             fare = parts.rules.missing_exit
-        note, receipt = await self._fare_box.collect(session, admission, fare, "")
-        close = CloseAdmission(exit_note=note)
-        if receipt is not None:
-            close.receipt.CopyFrom(receipt)
-        answer = await session.exchange(TapRequest(close_admission=close))
-        if answer.status != tap_pb2.TAP_STATUS_ADMISSION_CLOSED:
+        note = await self._fare_box.collect(session, admission, fare, "")
+        if not await self._fare_box.close_ride(session, open_ride, note):
             raise Refused(d.DECLINE_REASON_ADMISSION_OPEN)
+        return fare.minor
 
     def _admit(self, holder: Holder, spent_minor: int) -> Signed:
         parts, now_us = self._parts, self._parts.now_us()

@@ -23,6 +23,7 @@ from kessai.v1 import tap_pb2
 from kessai.v1.envelope_pb2 import Signed
 from kessai.v1.fare_pb2 import Admission
 from kessai.v1.payment_pb2 import LineItem
+from kessai.v1.tap_pb2 import CloseAdmission, TapRequest
 
 # A person in front of a gate looks at the answer: after that the next tap asks on.
 SETTLE_BUDGET_S = 4.0
@@ -36,33 +37,38 @@ class FareBox:
 
     async def collect(
         self, session: TapSession, admission: Admission, fare: Money, station: str
-    ) -> tuple[Signed, Signed | None]:
-        """Bring in a fare, and end the ride: the exit note, and the receipt if one was paid.
+    ) -> Signed:
+        """Bring in a fare, and end the ride: the exit note.
 
         `station` is where the ride ends, "" if that was never seen. Refused with the decline's
         reason, Undecided if nobody knows yet, LinkLost if the phone left before it answered.
         """
-        receipt = None
         if fare.minor:
-            outcome = await self._pay(session, admission, fare, station)
-            receipt = outcome.signed
-        parts, ride = self._parts, admission.admission_id
-        note = write_exit_note(ride, station, fare, parts.now_us(), parts.terminal)
-        parts.rides.end_ride(ride, note)
-        return note, receipt
+            await self._pay(session, admission, fare, station)
+        parts, ride, now_us = self._parts, admission.admission_id, self._parts.now_us()
+        note = write_exit_note(ride, station, fare, now_us, parts.terminal)
+        parts.rides.end_ride(ride, admission.holder_public_key, note, now_us)
+        return note
 
-    def paid_before(self, admission_id: bytes) -> Signed | None:
-        """Give the receipt of a fare that was paid here before; None if none was."""
-        entry = self._fare_of(admission_id)
-        settled = entry is not None and entry.state is PaymentState.SETTLED
-        return entry.receipt if entry is not None and settled else None
+    async def close_ride(self, session: TapSession, ride: bytes, note: Signed) -> bool:
+        """Tell a phone that its ride is over, with the receipt; True if it took that."""
+        entry = self._fare_of(ride)
+        close = CloseAdmission(exit_note=note)
+        if entry is not None and entry.receipt is not None:
+            close.receipt.CopyFrom(entry.receipt)
+        answer = await session.exchange(TapRequest(close_admission=close))
+        is_closed = answer.status == tap_pb2.TAP_STATUS_ADMISSION_CLOSED
+        if is_closed and entry is not None and entry.receipt is not None:
+            self._parts.journal.mark_delivered(entry.pending.request_id)
+            self._parts.events.emit("receipt_delivered", entry.pending)
+        return is_closed
 
     async def _pay(
         self, session: TapSession, admission: Admission, fare: Money, station: str
-    ) -> Outcome:
+    ) -> None:
         entry = self._fare_of(admission.admission_id)
         if entry is not None and entry.state is PaymentState.SETTLED:
-            return Outcome(Verdict.SETTLED, signed=entry.receipt)
+            return
         if entry is not None and entry.state is PaymentState.AUTHORIZED:
             raise Undecided(screens.asking())
         pending = self._same_request(entry, fare) or self._new_request(admission, fare, station)
@@ -78,7 +84,7 @@ class FareBox:
         self._parts.journal.authorize(pending.request_id, answer.sealed)
         self._parts.events.emit("authorized", pending)
         outcome = await self._parts.settlements.settle(pending, answer.sealed, SETTLE_BUDGET_S)
-        return _read(outcome)
+        _require_settled(outcome)
 
     def _fare_of(self, admission_id: bytes) -> Entry | None:
         known = self._parts.rides.find_exit(admission_id)
@@ -102,7 +108,8 @@ class FareBox:
         order_id = f"{parts.terminal.terminal_id[:28]}-{number:06d}"
         pending = parts.requests.make(order_id, [item], fare, admission.admission_id)
         parts.journal.request(pending)
-        parts.rides.begin_exit(admission.admission_id, pending.request_id)
+        holder_key = admission.holder_public_key
+        parts.rides.begin_exit(admission.admission_id, holder_key, pending.request_id)
         return pending
 
     def _not_authorized(self, pending: PendingPayment, answer: PhoneAnswer | None) -> Undecided:
@@ -114,10 +121,10 @@ class FareBox:
         return Undecided(screens.not_paid(said_no))
 
 
-def _read(outcome: Outcome) -> Outcome:
-    """Give a settled outcome; Refused if it was declined, Undecided if nobody knows."""
+def _require_settled(outcome: Outcome) -> None:
+    """Go on if it was settled; Refused if it was declined, Undecided if nobody knows."""
     if outcome.verdict is Verdict.SETTLED:
-        return outcome
+        return
     if outcome.verdict is Verdict.DECLINED and outcome.receipt is not None:
         raise Refused(outcome.receipt.decline_reason)
     if outcome.verdict is Verdict.NOT_TAKEN:

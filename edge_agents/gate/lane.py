@@ -33,6 +33,9 @@ from kessai.v1.tap_pb2 import (
     TapResponse,
 )
 
+# Who was let in or out, and did not walk, may tap again for so long.
+RETRY_US = 300 * 1_000_000
+
 
 class Undecided(Exception):
     """Nobody knows yet: the gate stays shut, and the next tap goes on; `pages` tell the person."""

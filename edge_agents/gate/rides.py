@@ -30,10 +30,13 @@ _SCHEMA = """
     CREATE INDEX IF NOT EXISTS entry_holder ON entry (holder_key, issue_us);
     CREATE TABLE IF NOT EXISTS exit (
         admission_id BLOB PRIMARY KEY,
+        holder_key BLOB NOT NULL,
         request_id BLOB,
         note BLOB,
+        end_us INTEGER,
         pass_us INTEGER
     ) STRICT;
+    CREATE INDEX IF NOT EXISTS exit_holder ON exit (holder_key, end_us);
 """
 
 
@@ -53,6 +56,7 @@ class Exit:
     `pass_us` is 0 while nobody has passed with it.
     """
 
+    admission_id: bytes
     request_id: bytes
     note: Signed | None
     pass_us: int
@@ -100,34 +104,46 @@ class Rides:
 
     def find_exit(self, admission_id: bytes) -> Exit | None:
         """Give what is known here of the end of a ride."""
-        query = "SELECT request_id, note, pass_us FROM exit WHERE admission_id = ?"
-        row = self._db.execute(query, (admission_id,)).fetchone()
-        if row is None:
-            return None
-        note = None if row[1] is None else Signed.FromString(row[1])
-        return Exit(row[0] or b"", note, row[2] or 0)
+        return self._exit("admission_id = ?", admission_id)
 
-    def begin_exit(self, admission_id: bytes, request_id: bytes) -> None:
+    def paid_and_inside(self, holder_key: bytes, since_us: int) -> Exit | None:
+        """Give a holder's ride that was over here since a moment, and nobody has passed with it."""
+        where = "holder_key = ? AND end_us >= ? AND note IS NOT NULL AND pass_us IS NULL"
+        return self._exit(where, holder_key, since_us)
+
+    def begin_exit(self, admission_id: bytes, holder_key: bytes, request_id: bytes) -> None:
         """Keep which payment is the fare of a ride, in place of one that came to nothing."""
         self._write(
-            "INSERT INTO exit VALUES (?, ?, NULL, NULL)"
+            "INSERT INTO exit VALUES (?, ?, ?, NULL, NULL, NULL)"
             " ON CONFLICT DO UPDATE SET request_id = excluded.request_id",
             admission_id,
+            holder_key,
             request_id,
         )
 
-    def end_ride(self, admission_id: bytes, note: Signed) -> None:
+    def end_ride(self, admission_id: bytes, holder_key: bytes, note: Signed, now_us: int) -> None:
         """Keep the note of a ride whose fare is paid, or free; the first one stays."""
         self._write(
-            "INSERT INTO exit VALUES (?, NULL, ?, NULL)"
-            " ON CONFLICT DO UPDATE SET note = coalesce(note, excluded.note)",
+            "INSERT INTO exit VALUES (?, ?, NULL, ?, ?, NULL) ON CONFLICT DO UPDATE SET"
+            " note = coalesce(note, excluded.note), end_us = coalesce(end_us, excluded.end_us)",
             admission_id,
+            holder_key,
             note.SerializeToString(),
+            now_us,
         )
 
     def mark_left(self, admission_id: bytes, now_us: int) -> None:
         """Note that somebody passed at the end of a ride."""
         self._write("UPDATE exit SET pass_us = ? WHERE admission_id = ?", now_us, admission_id)
+
+    def _exit(self, where: str, *values: object) -> Exit | None:
+        columns = "admission_id, request_id, note, pass_us"
+        query = f"SELECT {columns} FROM exit WHERE {where} ORDER BY end_us DESC"  # noqa: S608
+        row = self._db.execute(query, values).fetchone()
+        if row is None:
+            return None
+        note = None if row[2] is None else Signed.FromString(row[2])
+        return Exit(row[0], row[1] or b"", note, row[3] or 0)
 
     def _write(self, statement: str, *values: object) -> None:
         try:

@@ -10,9 +10,6 @@ from kessai.decline import meaning_of
 from kessai.money import Money
 from kessai.v1.decline_pb2 import DeclineReason
 
-# How long an admission that nobody has passed with is given again to the same phone.
-RETRY_US = 300 * 1_000_000
-
 
 def ready(station: str, is_entry: bool) -> list[Page]:
     """Nobody is there."""

@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
-from edge_agents.device_care import wait_until_back
+from edge_agents.device_care import REOPEN_EVERY_S
 from edge_agents.devices.barrier import COUNTER_SPAN, Barrier, BarrierState
 from edge_agents.devices.serial_line import DeviceLost
 from edge_agents.events import Events
+from kessai.complaint import Complaint
 
 WATCH_S = 0.5
 WALK_S = 0.05
@@ -70,9 +71,24 @@ class Turnstile:
                     await self._watch()
             except DeviceLost as lost:
                 self._passages = None
-                await wait_until_back(self._barrier, lost, self._events)
+                await self._wait_until_back(lost)
             else:
                 await asyncio.sleep(WATCH_S)
+
+    async def _wait_until_back(self, lost: DeviceLost) -> None:
+        """Wait until the board answers: a line that can be opened is not enough."""
+        name = self._barrier.name
+        self._events.emit("device_lost", device=name, why=str(lost))
+        while True:
+            self._barrier.close()
+            await asyncio.sleep(REOPEN_EVERY_S)
+            try:
+                self._barrier.open()
+                await self._barrier.read()
+            except Complaint:
+                continue
+            self._events.emit("device_back", device=name)
+            return
 
     async def shut(self) -> None:
         """Shut, if the barrier can; for when the gate stops."""
@@ -87,6 +103,8 @@ class Turnstile:
             await self._barrier.shut()  # for nobody: as after a restart
         if state.is_jammed and not self._is_jammed:
             self._events.emit("barrier_failed", why="it is jammed")
+        elif self._is_jammed and not state.is_jammed:
+            self._events.emit("device_back", device=self._barrier.name)
         self._is_jammed = state.is_jammed
         forced = self._count(state)
         if forced:
