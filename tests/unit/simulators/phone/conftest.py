@@ -83,14 +83,10 @@ def make_pocket(counter: Counter, folder: Path) -> Iterator[PocketMaker]:
             amend or (lambda authorization: None),
             holder_key.public_key,
         )
-        ticket_store = TicketStore(folder)
-        stores.append(ticket_store)
-        pocket = TicketPocket(
-            identity.switch_key, ticket_store, holder_key, pages.append, counter.clock
-        )
-        admissions = Admissions(folder)
-        stores.append(admissions)
+        ticket_store, admissions = TicketStore(folder), Admissions(folder)
+        stores.extend((ticket_store, admissions))
         key, show, clock = identity.switch_key, pages.append, counter.clock
+        pocket = TicketPocket(key, ticket_store, holder_key, show, clock)
         travel = TravelCard(key, admissions, store, holder_key, show, clock)
         submit = submitted.append
         wallet = Wallet(
