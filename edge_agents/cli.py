@@ -88,6 +88,9 @@ def register(
     currency: Annotated[str | None, typer.Option(help="ISO 4217 code.")] = None,
     request_seconds: Annotated[int | None, typer.Option(help="Time to pay, 10 to 120.")] = None,
     submission: Annotated[str | None, typer.Option(help="relayed, or direct.")] = None,
+    offline_days: Annotated[
+        int | None, typer.Option(help="Accept payments without the switch, 1 to 7.")
+    ] = None,
     events: Annotated[bool, typer.Option("--events", help="JSON lines on stdout.")] = False,
 ) -> None:
     """Run a shop's register until it is stopped with Ctrl-C or SIGTERM."""
@@ -100,6 +103,7 @@ def register(
         "price_list": price_list,
         "currency": currency,
         "request_seconds": request_seconds,
+        "offline_days": offline_days,
         "submission": submission,
     }
     settings = load_config(RegisterConfig, config, flags)
@@ -196,9 +200,9 @@ def check_receipt(
 
 def _receipt_note(entry: Entry) -> str:
     if entry.accept_us is not None and entry.state is PaymentState.AUTHORIZED:
-        return "accepted, waits for the switch"
+        return "waiting"
     if entry.accept_us is not None and entry.state is not PaymentState.SETTLED:
-        return "LOST: accepted, then the switch refused"
+        return "LOST"
     if entry.receipt is None:
         return entry.note
     paper = "printed" if entry.printed else "not printed"

@@ -12,7 +12,7 @@ JSON object on stdout: {"event": NAME, "time": microseconds since 1970, ...}. Th
     submitting                               the phone says that it submits by its own line
     accepted not_accepted                    without the switch, or why not
     lost_after_acceptance                    accepted, and then the switch refused: a loss
-    in_touch out_of_touch configured         the line to the fleet's operator
+    in_touch out_of_touch configured deny_list_grew      the line to the fleet's operator
     receipt_delivered receipt_not_taken      to the phone
     receipt_printed receipt_waits            on paper
     admitted left passed nobody_passed       a gate; `reason` where it refuses

@@ -85,6 +85,7 @@ class FleetLine:
                 was = self._deny_list.version
                 self._deny_list.take(update.deny_list, self._now_us())
                 if self._deny_list.version != was:
+                    self._events.emit("deny_list_grew", version=self._deny_list.version)
                     self._changed.set()
             case "config":
                 self._settings.take(update.config)

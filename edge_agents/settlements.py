@@ -28,6 +28,8 @@ from kessai.v1.payment_pb2 import Receipt, SettlePaymentRequest
 
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 10.0
+# How long a customer waits for the switch where the terminal may decide without it.
+PATIENCE_S = 2.0
 
 
 class Verdict(Enum):
@@ -83,6 +85,8 @@ class Settlements:
         the holder's answer, given by the phone beside the authorisation, and the rules permit.
         """
         self._in_hand.add(pending.request_id)
+        if self._offline is not None and answer is not None:
+            budget_s = min(budget_s, PATIENCE_S)
         try:
             outcome = await self._send(pending, sealed, budget_s)
             if outcome.verdict is Verdict.UNKNOWN and self._offline is not None:

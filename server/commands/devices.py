@@ -87,7 +87,8 @@ def list_devices(data: Data = None, identity: Identity = None) -> None:
                 return devices
 
     table = Table(box=None)
-    for column in ("device", "line", "waiting", "reader", "software", "certificate until", ""):
+    table.add_column("device", no_wrap=True, overflow="fold")
+    for column in ("line", "waiting", "reader", "software", "certificate until", ""):
         table.add_column(column)
     for entry in call(data, identity, all_devices):
         revoked = entry.HasField("revoke_time")
