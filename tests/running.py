@@ -171,6 +171,11 @@ class RunningSwitch:
         )
         return self._pair(device_pb2.CreatePairingCodeRequest(phone=phone))
 
+    def name_wallet(self, wallet_id: str, name: str) -> None:
+        """Enter the name that people see on a wallet's bills."""
+        phone = device_pb2.PhonePairing(wallet_id=wallet_id, device_id="unused", display_name=name)
+        self._pair(device_pb2.CreatePairingCodeRequest(phone=phone))
+
     def revoke(self, device: str) -> None:
         """Revoke a device."""
         request = device_pb2.RevokeDeviceRequest(request_id=fresh_id(), device=device)

@@ -23,6 +23,7 @@ from kessai.complaint import Complaint
 from kessai.device_identity import load_identity
 from kessai.money import Money, MoneyError
 from kessai.v1.account_pb2 import Account, ListEntriesResponse
+from simulators.phone.bill_cli import bill, bills
 from simulators.phone.customer import (
     Approving,
     AtTheKeyboard,
@@ -36,7 +37,7 @@ from simulators.phone.misbehaviour import Misbehaviour
 from simulators.phone.papers import draw_balances, draw_purchases, draw_statement
 from simulators.phone.phone import Phone, choose_account
 from simulators.phone.screen import Screen
-from simulators.phone.screen_view import draw
+from simulators.phone.screen_view import shower
 from simulators.phone.store import Store
 from simulators.phone.vault import Vault, VaultLocked, WrongPin
 
@@ -47,6 +48,9 @@ phone = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+phone.command()(bill)
+phone.command()(bills)
 
 Folder = Annotated[Path, typer.Option("--folder", help="The phone's folder.")]
 WRONG_PIN = "0000"
@@ -218,8 +222,7 @@ def _person(
 ) -> tuple[Customer, Callable[[Screen], None]]:
     """Give who holds the phone, and what shows him the pages."""
     console = Console(stderr=events)
-    show = _print_event if events else _shower(console)
-    return _customer(answer, pin, think, console), show
+    return _customer(answer, pin, think, console), shower(console, events)
 
 
 def _customer(answer: Answer, pin: str, think: float, console: Console) -> Customer:
@@ -255,19 +258,6 @@ def _tap_often(device: Phone, moniker: str, taps: int, stay_s: float) -> list[Sc
     finally:
         field.close()
         device.close()
-
-
-def _print_event(page: Screen) -> None:
-    sys.stdout.write(page.to_json() + "\n")
-    sys.stdout.flush()
-
-
-def _shower(console: Console) -> Callable[[Screen], None]:
-    def show(page: Screen) -> None:
-        console.clear()
-        console.print(draw(page))
-
-    return show
 
 
 async def _certify(folder: Path, account: str) -> None:

@@ -39,6 +39,9 @@ class View(StrEnum):
     TURNED_AWAY = "turned-away"
     ADMITTED = "admitted"
     RIDE_OVER = "ride-over"
+    BILL = "bill"
+    RECEIVED = "received"
+    UNKNOWN = "unknown"
 
     @property
     def is_final(self) -> bool:
@@ -51,13 +54,14 @@ class View(StrEnum):
         return self in _GOOD
 
 
-_GOOD = {View.PAID, View.WELCOME, View.ADMITTED, View.RIDE_OVER}
+_GOOD = {View.PAID, View.WELCOME, View.ADMITTED, View.RIDE_OVER, View.RECEIVED}
 _FINAL = _GOOD | {
     View.NOT_PAID,
     View.REFUSED,
     View.CANCELLED,
     View.LOCKED,
     View.TURNED_AWAY,
+    View.UNKNOWN,
 }
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
+
 from rich import box
 from rich.align import Align
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.panel import Panel
 from rich.rule import Rule
@@ -32,6 +35,9 @@ _COLOURS = {
     View.TURNED_AWAY: "red",
     View.ADMITTED: "green",
     View.RIDE_OVER: "green",
+    View.BILL: "magenta",
+    View.RECEIVED: "green",
+    View.UNKNOWN: "yellow",
 }
 _SYMBOLS = {
     View.IDLE: ")))",
@@ -46,6 +52,9 @@ _SYMBOLS = {
     View.TURNED_AWAY: "✘",
     View.ADMITTED: "→",
     View.RIDE_OVER: "✔",
+    View.BILL: ")))",
+    View.RECEIVED: "✔",
+    View.UNKNOWN: "?",
 }
 _HEADLINES = {
     View.IDLE: "Ready",
@@ -60,10 +69,27 @@ _HEADLINES = {
     View.TURNED_AWAY: "No entry",
     View.ADMITTED: "Come in",
     View.RIDE_OVER: "Ride over",
+    View.BILL: "You ask for",
+    View.RECEIVED: "Received",
+    View.UNKNOWN: "Not known yet",
 }
 
 
 _TICKETS = (View.TICKET, View.WELCOME, View.TURNED_AWAY)
+
+
+def shower(console: Console, events: bool) -> Callable[[Screen], None]:
+    """Give what shows pages: drawn on a console, or as lines of JSON on stdout."""
+
+    def tell(page: Screen) -> None:
+        sys.stdout.write(page.to_json() + "\n")
+        sys.stdout.flush()
+
+    def show(page: Screen) -> None:
+        console.clear()
+        console.print(draw(page))
+
+    return tell if events else show
 
 
 def draw(screen: Screen) -> Panel:
@@ -162,7 +188,7 @@ def _tell(screen: Screen) -> RenderableType:
         lines.append(Text(screen.total, style="bold"))
     if screen.shop:
         lines.append(Text(screen.shop))
-    if screen.view is not View.PAID or screen.message != "Paid":
+    if screen.message not in ("Paid", "Received"):
         lines.append(Text("\n" + screen.message, justify="center"))
     if screen.receipt_number:
         lines.append(Text(f"\nReceipt {screen.receipt_number}", style="bright_black"))

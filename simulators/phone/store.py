@@ -12,6 +12,7 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
+from kessai.envelope import BILL
 from kessai.v1.envelope_pb2 import Signed
 from kessai.v1.payment_pb2 import PaymentRequest, Receipt
 from kessai.v1.tap_pb2 import TapStatus
@@ -54,6 +55,11 @@ class Decision:
     def read_request(self) -> PaymentRequest:
         """Read the request, or the bill in its shape, as it was when it was checked."""
         return read_asked(Signed.FromString(self.payment_request))
+
+    def show_receipt(self) -> Signed | None:
+        """Give the receipt of a bill for the phone that made it; a terminal is shown none."""
+        is_bill = Signed.FromString(self.payment_request).type == BILL
+        return Signed.FromString(self.receipt) if is_bill and self.receipt else None
 
     def read_receipt(self) -> Receipt | None:
         """Read the receipt as it was when it was checked; None if none came."""

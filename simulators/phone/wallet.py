@@ -215,7 +215,8 @@ class Wallet:
         request = decision.read_request()
         if is_direct(request):
             self._submit(decision)
-            return TapResponse(status=tap_pb2.TAP_STATUS_SUBMITTING)
+            shown = decision.show_receipt()
+            return TapResponse(status=tap_pb2.TAP_STATUS_SUBMITTING, receipt=shown)
         response = TapResponse(
             status=decision.status, sealed_authorization=Sealed.FromString(decision.sealed)
         )

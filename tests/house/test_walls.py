@@ -79,6 +79,7 @@ CONFINED: dict[str, list[str]] = {
         "edge_agents.journal_file",
         "edge_agents.gate.rides",
         "simulators.phone.store",
+        "simulators.phone.bill_store",
         "simulators.phone.ticket_store",
         "simulators.phone.admissions",
     ],

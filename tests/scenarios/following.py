@@ -35,6 +35,12 @@ class Followed:
         self._reader.start()
 
     @property
+    def told(self) -> list[Step]:
+        """Give all steps so far."""
+        with self._told:
+            return list(self._steps)
+
+    @property
     def names(self) -> list[str]:
         """Name all steps so far."""
         with self._told:

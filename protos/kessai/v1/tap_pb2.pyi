@@ -643,6 +643,7 @@ class TapResponse(_message.Message):
     HOLDER_ANSWER_FIELD_NUMBER: _builtins.int
     TICKET_ANSWER_FIELD_NUMBER: _builtins.int
     ADMISSION_ANSWER_FIELD_NUMBER: _builtins.int
+    RECEIPT_FIELD_NUMBER: _builtins.int
     session_id: _builtins.bytes
     """The request's session_id."""
     sequence: _builtins.int
@@ -669,6 +670,10 @@ class TapResponse(_message.Message):
         that asks: the admission and the holder's proof; with HOLDER_PROVEN the admission alone.
         """
 
+    @_builtins.property
+    def receipt(self) -> _envelope_pb2.Signed:
+        """With SUBMITTING, for a bill, once the phone has it: the receipt of what it submitted."""
+
     def __init__(
         self,
         *,
@@ -679,10 +684,11 @@ class TapResponse(_message.Message):
         holder_answer: _holder_pb2.HolderAnswer | None = ...,
         ticket_answer: Global___TicketAnswer | None = ...,
         admission_answer: Global___AdmissionAnswer | None = ...,
+        receipt: _envelope_pb2.Signed | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["admission_answer", b"admission_answer", "holder_answer", b"holder_answer", "sealed_authorization", b"sealed_authorization", "ticket_answer", b"ticket_answer"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["admission_answer", b"admission_answer", "holder_answer", b"holder_answer", "receipt", b"receipt", "sealed_authorization", b"sealed_authorization", "ticket_answer", b"ticket_answer"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["admission_answer", b"admission_answer", "holder_answer", b"holder_answer", "sealed_authorization", b"sealed_authorization", "sequence", b"sequence", "session_id", b"session_id", "status", b"status", "ticket_answer", b"ticket_answer"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["admission_answer", b"admission_answer", "holder_answer", b"holder_answer", "receipt", b"receipt", "sealed_authorization", b"sealed_authorization", "sequence", b"sequence", "session_id", b"session_id", "status", b"status", "ticket_answer", b"ticket_answer"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
