@@ -16,6 +16,7 @@ from grpc_health.v1 import health, health_pb2
 
 from kessai.channel import PAIRING_OPTIONS, SERVER_OPTIONS
 from kessai.complaint import Complaint
+from kessai.request_id import new_request_id
 from server import data_folder
 from server.config import ServerConfig
 from server.identity.authority import Authority
@@ -33,7 +34,8 @@ from server.services import MAIN_SERVICES, Parts, add_health, add_services
 from server.shards.deny_book import DenyBook
 from server.shards.directory import Directory
 from server.shards.holder_book import HolderBook
-from server.shards.router import Shards, open_shards
+from server.shards.opening import ShardOpener
+from server.shards.router import Shards, open_with
 from server.shards.settlement_log import LogRow
 from server.shards.ticket_offers import TicketOffers
 from server.switch.bills import Bills
@@ -41,10 +43,14 @@ from server.switch.depositor import Depositor
 from server.switch.followers import Followers
 from server.switch.hold_expiry import HoldExpiry
 from server.switch.merge import Merge
+from server.switch.more_shards import MoreShards
 from server.switch.outcomes import Outcomes
+from server.switch.rebalance import Rebalance
 from server.switch.receipts import Receipts
 from server.switch.register_purchase import RegisterPurchase
 from server.switch.settle import Settle
+from server.switch.shard_status import shard_states
+from server.switch.slot_move import SlotMover
 from server.switch.ticket_sales import TicketSales
 
 # Health watchers get their last message before their streams are cut.
@@ -81,6 +87,8 @@ class Switch:
         self._holds = HoldExpiry(self._shards, now_us)
         every_s = config.merge_every_s
         self._merge = Merge(self._shards, self._depositor, now_us, random_bytes, every_s)
+        mover = SlotMover(self._shards, lambda: new_request_id(now_us() // 1000, random_bytes))
+        self._rebalance = Rebalance(folder, self._shards, mover)
         self._settle = Settle(self._shards, now_us)
         self._offers = TicketOffers(self._directory.file)
         self._purchases = self._open_purchases()
@@ -95,6 +103,7 @@ class Switch:
         self._depositor.start()
         self._holds.start()
         self._merge.start()
+        self._rebalance.start()
         telemetry, errors = Telemetry(self._metrics.registry), ErrorTranslation(self._random_bytes)
         guard = self._guard
         certificate = ServerCertificate(self._authority, self._config.hosts, self._now_us)
@@ -128,6 +137,7 @@ class Switch:
         self._guard.end_streams()
         for server in self._servers:
             await server.stop(self._config.drain_s)
+        await self._rebalance.close()
         await self._holds.close()
         await self._merge.close()
         await self._depositor.close()
@@ -140,19 +150,20 @@ class Switch:
 
     def _open_shards(self) -> Shards:
         books = data_folder.read_books(self._folder)
-        addresses = books.addresses(self._folder)
-        return open_shards(
-            addresses,
-            books.slots,
-            self._now_us,
-            self._on_owed,
-            self._on_written,
+        self._opener = ShardOpener(books.slots, self._now_us, self._on_owed, self._on_written)
+        return open_with(
+            self._opener,
+            books.addresses(self._folder),
             self._config.shard_processes,
             held=(self._lock.fileno(),),
         )
 
     def _on_owed(self, shard: int) -> None:
         self._depositor.wake(shard)
+
+    def _on_added(self, shard: int) -> None:
+        self._depositor.add(shard)
+        self._merge.add(shard)
 
     def _on_written(self, shard: int, rows: Sequence[LogRow]) -> None:
         self._followers.on_written(shard, rows)
@@ -180,6 +191,9 @@ class Switch:
             self._shards,
             self._settle,
             self._merge,
+            MoreShards(self._folder, self._shards, self._opener, self._on_added),
+            self._rebalance,
+            lambda: shard_states(self._folder, self._shards),
             self._purchases,
             self._bills,
             self._outcomes,

@@ -19,7 +19,7 @@ import shutil
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from kessai.complaint import Complaint
@@ -30,38 +30,18 @@ from server.identity.authority import Authority
 from server.identity.keyring import Keyring
 from server.identity.operators import Operators
 from server.ledger.chart import MAX_SHARDS
-from server.shards.address import ShardAddress, addresses
+from server.shards.books_file import Books as Books
+from server.shards.books_file import read_books as read_books
+from server.shards.books_file import write_books
 from server.shards.directory import Directory
 from server.shards.placement import SlotMap
 
 OPERATOR_NAME = "operator"
 
-_BOOKS_FILE = "books.json"
 _LOCK_FILE = "kessai.lock"
 # A switch that was killed may have a process that still ends its last commit.
 _LOCK_WAIT_S = 3.0
 _RUNNING_FILE = "running.json"
-
-
-@dataclass(frozen=True, slots=True)
-class Books:
-    """The id that all shards of these books carry, the address of each, and who keeps which slot.
-
-    An address on PostgreSQL may hold a password: it is never shown.
-    """
-
-    id: str
-    urls: tuple[str, ...] = field(repr=False)
-    slots: SlotMap
-
-    @property
-    def shards(self) -> int:
-        """How many shards there are."""
-        return len(self.urls)
-
-    def addresses(self, folder: Path) -> list[ShardAddress]:
-        """Give the address of each shard; Complaint if one cannot be read."""
-        return addresses(self.urls, folder, self.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +77,7 @@ def create(
             for address in books.addresses(partial):
                 address.create()
                 undo.callback(address.remove)
-            _write_books(partial, books)
+            write_books(partial, books)
             _create_identities(partial, domain, config, now_us, random_bytes)
             write_durably(partial / CONFIG_FILE, SAMPLE.format(**config.model_dump()).encode())
             if folder.exists():
@@ -149,22 +129,6 @@ class Lock:
                 self._file.close()
 
 
-def read_books(folder: Path) -> Books:
-    """Tell where the accounts of a data folder are; Complaint if that cannot be read."""
-    path = folder / _BOOKS_FILE
-    try:
-        values = json.loads(path.read_text())
-        books = Books(values["id"], tuple(values["urls"]), SlotMap.from_ranges(values["slots"]))
-        if set(books.slots.shard_of_slot) - set(range(books.shards)):
-            raise ValueError("it names shards that there are not")
-        return books
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise Complaint(
-            f"{path} does not say where the accounts are ({error}). No money was moved. "
-            "Bring it back from a backup."
-        ) from None
-
-
 def running_here(address: str, pairing_address: str, metrics_address: str) -> Running:
     """Describe this process."""
     return Running(os.getpid(), address, pairing_address, metrics_address)
@@ -214,11 +178,6 @@ def _refuse_what_cannot_be(folder: Path, domain: str, shards: int) -> None:
         raise Complaint(f'"{domain}" is no domain like pay.example; nothing was made.') from None
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise Complaint(f"{folder} is not an empty folder; nothing was changed. Choose another.")
-
-
-def _write_books(folder: Path, books: Books) -> None:
-    values = {"id": books.id, "urls": books.urls, "slots": books.slots.to_ranges()}
-    write_durably(folder / _BOOKS_FILE, json.dumps(values).encode(), private=True)
 
 
 def _public_address(config: ServerConfig) -> str:

@@ -6,7 +6,7 @@ here, and its methods to `server/identity/permissions.py`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import grpc.aio
@@ -21,6 +21,7 @@ from kessai.v1 import (
     fleet_pb2,
     holder_pb2,
     payment_pb2,
+    shard_pb2,
     ticket_pb2,
 )
 from kessai.v1.account_pb2_grpc import add_AccountServiceServicer_to_server
@@ -33,6 +34,7 @@ from kessai.v1.fare_pb2_grpc import add_FareServiceServicer_to_server
 from kessai.v1.fleet_pb2_grpc import add_FleetServiceServicer_to_server
 from kessai.v1.holder_pb2_grpc import add_HolderServiceServicer_to_server
 from kessai.v1.payment_pb2_grpc import add_PaymentServiceServicer_to_server
+from kessai.v1.shard_pb2_grpc import add_ShardServiceServicer_to_server
 from kessai.v1.ticket_pb2_grpc import add_TicketServiceServicer_to_server
 from server.config import ServerConfig
 from server.identity.authority import Authority
@@ -53,6 +55,7 @@ from server.rpc.fare_servicer import FareServicer
 from server.rpc.fleet_servicer import FleetServicer
 from server.rpc.holder_servicer import HolderServicer
 from server.rpc.payment_servicer import PaymentServicer
+from server.rpc.shard_servicer import ShardServicer
 from server.rpc.ticket_servicer import TicketServicer
 from server.shards.directory import Directory
 from server.shards.fleet_book import FleetBook
@@ -64,10 +67,13 @@ from server.switch.busy_payees import BusyPayees
 from server.switch.followers import Followers
 from server.switch.held_payments import HeldPayments
 from server.switch.merge import Merge
+from server.switch.more_shards import MoreShards
 from server.switch.offer_desk import OfferDesk
 from server.switch.outcomes import Outcomes
+from server.switch.rebalance import Rebalance
 from server.switch.register_purchase import RegisterPurchase
 from server.switch.settle import Settle
+from server.switch.shard_status import ShardState
 from server.switch.submit_batch import SubmitBatch
 from server.switch.ticket_sales import TicketSales
 from server.switch.ticket_uses import TicketUses
@@ -84,6 +90,7 @@ MAIN_SERVICES = tuple(
         (holder_pb2, "HolderService"),
         (fare_pb2, "FareService"),
         (ticket_pb2, "TicketService"),
+        (shard_pb2, "ShardService"),
     )
 )
 
@@ -101,6 +108,9 @@ class Parts:
     shards: Shards
     settle: Settle
     merge: Merge
+    more_shards: MoreShards
+    rebalance: Rebalance
+    shard_states: Callable[[], Awaitable[list[ShardState]]]
     purchases: RegisterPurchase
     bills: Bills
     outcomes: Outcomes
@@ -129,6 +139,8 @@ def add_services(
     add_HolderServiceServicer_to_server(holders, main)
     _add_travel(main, parts)
     _add_tickets(main, parts)
+    shards = ShardServicer(parts.more_shards, parts.rebalance, parts.shard_states)
+    add_ShardServiceServicer_to_server(shards, main)
 
 
 def add_health(main: grpc.aio.Server, servicer: health.aio.HealthServicer) -> None:

@@ -22,6 +22,7 @@ from server.domain.document import Document
 from server.ledger.account import Account
 from server.ledger.books import Books
 from server.ledger.chart import AccountKind, house_account_id
+from server.ledger.relocation import Relocation
 from server.ledger.transfer import Transfer
 
 ACCEPTED = decline_pb2.DECLINE_REASON_UNSPECIFIED
@@ -45,6 +46,8 @@ class CommandKind(IntEnum):
     REFUND_TICKET = 21
     REVOKE_TICKET = 22
     SETTLE_BILL = 26
+    MOVE_OUT = 30
+    MOVE_IN = 31
 
 
 class Place(Protocol):
@@ -102,6 +105,8 @@ class Decision(NamedTuple):
 
     Movements, new accounts, debts, expired holds, and documents as they are from then on.
 
+    Or, where a slot moves, accounts that leave or come with all that is theirs.
+
     The transfers are one linked chain: if the ledger refuses one, `refusal.decline_for` names the
     reason and nothing of the decision is done.
     """
@@ -112,6 +117,9 @@ class Decision(NamedTuple):
     owes: tuple[Owed, ...] = ()
     expires: tuple[int, ...] = ()
     documents: tuple[Document, ...] = ()
+    drops: tuple[bytes, ...] = ()
+    takes_out: Relocation | None = None
+    puts_in: Relocation | None = None
 
 
 @dataclass(frozen=True, slots=True)

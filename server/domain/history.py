@@ -26,6 +26,7 @@ from kessai.v1.account_pb2 import (
 from kessai.v1.bill_pb2 import Bill, BillEvidence
 from kessai.v1.money_pb2 import Money
 from kessai.v1.payment_pb2 import PaymentAuthorization, PaymentEvidence, PaymentRequest
+from kessai.v1.shard_pb2 import SlotMove
 from kessai.v1.ticket_pb2 import (
     Redemption,
     RefundTicketRequest,
@@ -41,6 +42,7 @@ from server.domain.cash import DepositCash, WithdrawCash
 from server.domain.command import Command, CommandKind
 from server.domain.hold import CaptureHold, ExpireHold, PlaceHold, VoidHold
 from server.domain.payment import SettlePayment
+from server.domain.slot_move import MoveIn, MoveOut, move_out
 from server.domain.ticket import RedeemTicket, RefundTicket, RevokeTicket, redemption_id
 from server.ledger.chart import main_account, shard_of_auxiliary
 
@@ -255,6 +257,18 @@ def _read_evidence(body: bytes, input_hash: bytes) -> tuple[TicketEvidence, Tick
     return evidence, Ticket.FromString(evidence.ticket.payload)
 
 
+def _read_move_out(*parts: *Parts) -> MoveOut:
+    command = move_out(parts[0], SlotMove.FromString(parts[-1]))
+    _check(command, MoveOut(*parts, command.move))
+    return command
+
+
+def _read_move_in(*parts: *Parts) -> MoveIn:
+    _, input_hash, *_, body = parts
+    _check(hashlib.sha256(body).digest(), input_hash)
+    return MoveIn(*parts, SlotMove.FromString(body))
+
+
 def _money(amount: Money) -> tuple[int, int]:
     return amount.amount_minor, currency_of(amount.currency_code).number
 
@@ -280,4 +294,6 @@ _READERS: dict[CommandKind, Callable[..., Command]] = {
     CommandKind.REFUND_TICKET: _read_ticket_refund,
     CommandKind.REVOKE_TICKET: _read_ticket_revocation,
     CommandKind.SETTLE_BILL: _read_bill,
+    CommandKind.MOVE_OUT: _read_move_out,
+    CommandKind.MOVE_IN: _read_move_in,
 }

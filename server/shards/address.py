@@ -37,6 +37,10 @@ class ShardAddress(abc.ABC):
     books_id: str
 
     @abc.abstractmethod
+    def shown(self) -> str:
+        """Write the place for people, without a password."""
+
+    @abc.abstractmethod
     def create(self) -> None:
         """Make the shard, empty; Complaint if that cannot be."""
 
@@ -60,6 +64,10 @@ class SqliteAddress(ShardAddress):
     is_local = True
 
     path: Path
+
+    def shown(self) -> str:
+        """Name the file."""
+        return str(self.path)
 
     def create(self) -> None:
         """Make the file."""
@@ -97,6 +105,13 @@ class PostgresAddress(ShardAddress):
 
     def __repr__(self) -> str:
         return f"PostgresAddress(shard={self.shard}, books_id={self.books_id!r})"
+
+    def shown(self) -> str:
+        """Name the server and the database."""
+        with _driver():
+            from server.shards import postgres_schema
+
+        return postgres_schema.shown(self.url)
 
     def create(self) -> None:
         """Make the schema and its tables."""

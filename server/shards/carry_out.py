@@ -12,6 +12,7 @@ from server.domain.command import ACCEPTED, Command, Decision, Place, State
 from server.domain.document import Document
 from server.domain.refusal import decline_for
 from server.ledger.books import Books
+from server.ledger.relocation import put_in, take_out
 from server.ledger.result import TransferResult
 from server.shards.settlement_log import LogRow, log_row
 from server.shards.store import BookedEntry, OutboxRow, Tail
@@ -45,6 +46,8 @@ def carry_out(
     if decline != ACCEPTED:
         return Outcome(row, decision, [], [])
     documents.update((document.id, document) for document in decision.documents)
+    for document_id in decision.drops:
+        del documents[document_id]
     booked = (book_us, command.request_id, row.sequence)
     entries = [BookedEntry._make(entry[:-1] + booked) for entry in books.entries[written:]]
     debts = [OutboxRow(row.sequence, command.request_id, *owed) for owed in decision.owes]
@@ -65,4 +68,8 @@ def _apply(
         return decline_for(result)
     for hold_id in decision.expires:
         books.expire(books.holds[hold_id], command.transfer_id)
+    if decision.takes_out is not None:
+        take_out(books, decision.takes_out)
+    if decision.puts_in is not None:
+        put_in(books, decision.puts_in)
     return ACCEPTED

@@ -5,11 +5,14 @@ Used by the stores and readers of `server/shards`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+from kessai.account_number import slot_of
 from server.domain.document import Document
 from server.ledger.account import Account
+from server.ledger.chart import main_account, shard_named_in
 from server.ledger.transfer import Hold, HoldState
+from server.shards.placement import Moved
 from server.shards.settlement_log import LogRow
 from server.shards.store import BookedEntry, OutboxRow
 
@@ -17,6 +20,7 @@ LOG_COLUMNS = ", ".join(LogRow._fields)
 ENTRY_COLUMNS = ", ".join(BookedEntry._fields)
 DOCUMENT_COLUMNS = ", ".join(Document._fields)
 OUTBOX_COLUMNS = ", ".join(OutboxRow._fields)
+MOVED_COLUMNS = ", ".join(Moved._fields)
 ACCOUNT_COLUMNS = (
     "id, ledger, code, flags, owner, open_us, "
     "debits_pending, debits_posted, credits_pending, credits_posted, sequence"
@@ -56,3 +60,8 @@ def hold_values(h: Hold) -> tuple[object, ...]:
         h.amount, h.ledger, h.code, h.expire_us, h.far_account, int(h.state),
         h.finish_id.to_bytes(16, "big"),
     )  # fmt: skip
+
+
+def resident_values(accounts: Iterable[int]) -> list[tuple[int, int]]:
+    """Give slot and account of those that lie in a slot, not in a shard."""
+    return [(slot_of(main_account(a)), a) for a in accounts if shard_named_in(a) is None]

@@ -1,13 +1,16 @@
 """Where an account is kept: account -> slot (computed) -> shard (a small map of slot ranges).
 
-Row B11. The map has at most 1024 entries, however many accounts there are. Used by `router.py`.
+Row B11. The map has at most 1024 entries, however many accounts there are. It says how the slots
+were spread at first; what moved since, each shard itself says, in the same commits that moved it,
+so there is no second copy that could differ. Used by `router.py`, `shard.py` and `replay.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from kessai.account_number import SLOT_COUNT, slot_of
 from server.ledger.chart import main_account, shard_named_in
@@ -26,8 +29,26 @@ class SlotMap:
 
     def shard_of(self, account: int) -> int:
         """Tell which shard keeps an account; an auxiliary's and the house's never move."""
-        shard, slot = _shard_or_slot(account)
+        shard, slot = shard_or_slot(account)
         return self.shard_of_slot[slot] if shard is None else shard
+
+    def evened(self, shards: int) -> SlotMap:
+        """Spread the slots evenly over `shards` shards, and move as few as can be for that."""
+        quota = [SLOT_COUNT // shards + (n < SLOT_COUNT % shards) for n in range(shards)]
+        kept = list(self.shard_of_slot)
+        spare = [quota[n] - kept.count(n) for n in range(shards)]
+        for slot in reversed(range(SLOT_COUNT)):
+            if spare[kept[slot]] < 0:
+                taker = next(n for n in range(shards) if spare[n] > 0)
+                spare[kept[slot]] += 1
+                spare[taker] -= 1
+                kept[slot] = taker
+        return SlotMap(tuple(kept))
+
+    def with_range(self, first: int, last: int, shard: int) -> SlotMap:
+        """Give a range of slots to a shard."""
+        kept = self.shard_of_slot
+        return SlotMap((*kept[:first], *(shard,) * (last - first + 1), *kept[last + 1 :]))
 
     def to_ranges(self) -> list[list[int]]:
         """Write the map as ranges: [[first slot, last slot, shard], ...]."""
@@ -52,19 +73,61 @@ class SlotMap:
         return cls(tuple(shards))
 
 
-@dataclass(frozen=True, slots=True)
-class ShardPlace:
-    """One shard among others, as commands see it."""
+class Moved(NamedTuple):
+    """The newest thing that a shard knows of a slot that came to it, or went away.
 
+    `shard` keeps the slot since its `generation`-th move, whose request id is `move_id`; `book_us`
+    is when this shard booked it, microseconds since 1970. `is_clean` is 0 while entries of a slot
+    that went are still to be removed.
+    """
+
+    slot: int
     shard: int
-    slots: SlotMap
+    generation: int
+    move_id: bytes
+    book_us: int
+    is_clean: int
+
+
+class ShardPlace:
+    """One shard among others, as commands see it. `slots` is how the slots were spread at first."""
+
+    def __init__(self, shard: int, slots: SlotMap) -> None:
+        self.shard = shard
+        self.slots = slots
+        self.moved: dict[int, Moved] = {}
+        self._kept = [owner == shard for owner in slots.shard_of_slot]
+
+    def know(self, moved: Iterable[Moved]) -> None:
+        """Learn which slots came and went."""
+        for change in moved:
+            self.moved[change.slot] = change
+            self._kept[change.slot] = change.shard == self.shard
 
     def is_here(self, account: int) -> bool:
         """Tell whether this shard keeps an account."""
-        return self.slots.shard_of(account) == self.shard
+        shard, slot = shard_or_slot(account)
+        return self._kept[slot] if shard is None else shard == self.shard
+
+    def has_left(self, account: int) -> bool:
+        """Tell whether an account is elsewhere because its slot is; never of the house's."""
+        if not self.moved:
+            return False
+        shard, slot = shard_or_slot(account)
+        return shard is None and not self._kept[slot]
+
+    def keeps(self, slot: int) -> bool:
+        """Tell whether a slot is here."""
+        return self._kept[slot]
+
+    def next_generation(self, slot: int) -> int:
+        """Count the next move of a slot that is here, from 1."""
+        moved = self.moved.get(slot)
+        return moved.generation + 1 if moved else 1
 
 
 # A payment asks for its two accounts again and again, within milliseconds.
 @lru_cache(maxsize=16_384)
-def _shard_or_slot(account: int) -> tuple[int | None, int]:
+def shard_or_slot(account: int) -> tuple[int | None, int]:
+    """Tell the shard that an account's id names, or None, and the slot that it lies in."""
     return shard_named_in(account), slot_of(main_account(account))

@@ -24,8 +24,10 @@ from server.shards.columns import (
     read_account,
     read_hold,
 )
+from server.shards.placement import Moved
 from server.shards.postgres_line import PostgresLine
 from server.shards.postgres_schema import Line
+from server.shards.postgres_slots import read_accounts, read_moved
 from server.shards.settlement_log import LogRow
 from server.shards.store import BookedEntry, OutboxRow, Total
 
@@ -143,6 +145,14 @@ class PostgresReader:
             "FROM account GROUP BY code, ledger ORDER BY ledger, code"
         )
         return [Total(*map(int, row)) for row in self._select(sql)]
+
+    def moved(self) -> list[Moved]:
+        """List the slots that came or went."""
+        return self._look(read_moved)
+
+    def residents(self, slot: int) -> list[Account]:
+        """List the accounts of a slot that is here, by id."""
+        return self._look(lambda db: read_accounts(db, slot))
 
     def log(self) -> Iterator[LogRow]:
         """Walk the whole log in order."""

@@ -96,6 +96,25 @@ CREATE TABLE document (
 ) WITH (fillfactor = 80);
 
 CREATE INDEX hold_due ON hold (expire_us) WHERE state = 1 AND expire_us > 0;
+CREATE INDEX hold_payer ON hold (debit_account_id) WHERE state = 1;
+CREATE INDEX hold_payee ON hold (credit_account_id) WHERE state = 1;
+CREATE INDEX document_account ON document (account);
+
+CREATE TABLE resident (
+    slot bigint NOT NULL,
+    account bigint PRIMARY KEY
+);
+
+CREATE INDEX resident_by_slot ON resident (slot);
+
+CREATE TABLE moved (
+    slot bigint PRIMARY KEY,
+    shard bigint NOT NULL,
+    generation bigint NOT NULL,
+    move_id bytea NOT NULL,
+    book_us bigint NOT NULL,
+    is_clean bigint NOT NULL
+);
 """
 
 # A server or a network that is gone is noticed within seconds, by either side: then a transaction

@@ -8,7 +8,7 @@ one statement each. Used by `shard.py`, on the shard's writing thread only.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from psycopg.pq import TransactionStatus
@@ -28,10 +28,13 @@ from server.shards.columns import (
     read_account,
     read_hold,
 )
+from server.shards.placement import Moved
+from server.shards.postgres_arrays import arrays
 from server.shards.postgres_line import PostgresLine
 from server.shards.postgres_schema import Line, schema_name
+from server.shards.postgres_slots import read_moved, read_residents, write_slots
 from server.shards.settlement_log import CHAIN_START, LogRow
-from server.shards.store import Batch, StoreUnavailable, Tail
+from server.shards.store import Batch, Residents, StoreUnavailable, Tail
 
 _LOCK = "SELECT pg_advisory_xact_lock(%s)"
 _TAIL = "SELECT sequence, chain_hash, book_us FROM log ORDER BY sequence DESC LIMIT 1"
@@ -62,8 +65,10 @@ _PUT_ACCOUNTS = _upsert(
     _ACCOUNT_TYPES,
     ("debits_pending", "debits_posted", "credits_pending", "credits_posted", "sequence"),
 )
-_PUT_HOLDS = _upsert("hold", HOLD_COLUMNS, _HOLD_TYPES, ("state", "finish_id"))
 _PUT_DOCUMENTS = _upsert("document", DOCUMENT_COLUMNS, _DOCUMENT_TYPES, ("body",))
+_PUT_HOLDS = _upsert(
+    "hold", HOLD_COLUMNS, _HOLD_TYPES, ("credit_account_id", "far_account", "state", "finish_id")
+)
 
 
 class PostgresStore:
@@ -98,6 +103,16 @@ class PostgresStore:
         """Load documents; those that do not exist are left out."""
         sql = f"SELECT {DOCUMENT_COLUMNS} FROM document WHERE id = ANY(%s)"
         return [Document(*row) for row in self._select(sql, list(ids))]
+
+    def moved(self) -> list[Moved]:
+        """List the slots that came or went."""
+        with self._line.use() as db:
+            return read_moved(db)
+
+    def residents(self, slot: int) -> Residents:
+        """Load all that is in a slot that is here, by id."""
+        with self._line.use() as db:
+            return read_residents(db, slot)
 
     def commit(self, batch: Batch) -> None:
         """Write a batch durably, or nothing of it; StoreUnavailable also if that is not known.
@@ -142,13 +157,14 @@ class PostgresStore:
 
 def _change(db: Line, batch: Batch) -> None:
     if batch.accounts:
-        db.execute(_PUT_ACCOUNTS, _arrays(map(account_values, batch.accounts.values())))
+        db.execute(_PUT_ACCOUNTS, arrays(map(account_values, batch.accounts.values())))
     if batch.holds:
-        db.execute(_PUT_HOLDS, _arrays(map(hold_values, batch.holds.values())))
+        db.execute(_PUT_HOLDS, arrays(map(hold_values, batch.holds.values())))
     if batch.documents:
-        db.execute(_PUT_DOCUMENTS, _arrays(batch.documents.values()))
+        db.execute(_PUT_DOCUMENTS, arrays(batch.documents.values()))
     if batch.delivered_to:
         db.execute(_TICK_OFF, (batch.delivered_to, list(batch.undelivered)))
+    write_slots(db, batch)
 
 
 def _copy(
@@ -161,13 +177,3 @@ def _copy(
         copy.set_types(types)
         for row in rows:
             copy.write_row(row)
-
-
-def _arrays(rows: Iterable[tuple[object, ...]]) -> list[object]:
-    # Arrays of numbers are written out here, which is many times faster than one by one.
-    return [_numbers(column) if isinstance(column[0], int) else list(column)
-            for column in zip(*rows, strict=True)]  # fmt: skip
-
-
-def _numbers(column: Iterable[object]) -> str:
-    return "{" + ",".join(map(str, column)) + "}"

@@ -22,6 +22,7 @@ from server.shards.address import ShardAddress
 from server.shards.lane import Lane
 from server.shards.placement import ShardPlace, SlotMap
 from server.shards.reading import Reading
+from server.shards.relocate import Copied, Depart, Swept
 from server.shards.settlement_log import LogRow
 from server.shards.shard import (
     GROUP_LIMIT,
@@ -141,7 +142,9 @@ class RemoteShard:
     @overload
     def submit(self, job: Several) -> asyncio.Future[tuple[Outcome, ...]]: ...
     @overload
-    def submit(self, job: Delivered) -> asyncio.Future[None]: ...
+    def submit(self, job: Delivered | Copied | Swept) -> asyncio.Future[None]: ...
+    @overload
+    def submit(self, job: Depart) -> asyncio.Future[LogRow]: ...
 
     def submit(self, job: Job) -> asyncio.Future[Any]:
         """Queue a job, as `Shard.submit` does."""

@@ -5,19 +5,38 @@ Used by `verify.py`, and by tests that rebuild the books.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 
+from kessai.v1.shard_pb2 import SlotMove
 from server.domain.arrival import arrival_id
 from server.domain.command import ACCEPTED, CommandKind
 from server.domain.document import Document
+from server.domain.slot_move import MoveIn, MoveOut
 from server.ledger.books import Books
 from server.shards.carry_out import carry_out
+from server.shards.entry_digest import Digest, add_entry
 from server.shards.placement import ShardPlace
+from server.shards.relocate import moved_by
 from server.shards.settlement_log import CHAIN_START, LogRow
-from server.shards.store import BookedEntry, OutboxRow, Tail
+from server.shards.store import OutboxRow, Tail
 
-Digest = bytes
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """A slot that left: the row of it, what went, and the digests of its entries by account."""
+
+    row: LogRow
+    move: SlotMove
+    digests: dict[int, Digest]
+
+
+@dataclass(frozen=True, slots=True)
+class Came:
+    """A slot that came: the row of it, and what it says that came."""
+
+    row: LogRow
+    move: SlotMove
 
 
 class Replay:
@@ -30,6 +49,8 @@ class Replay:
         self.digests: dict[int, Digest] = {}
         self.owed: dict[bytes, OutboxRow] = {}
         self.arrived: dict[bytes, LogRow] = {}
+        self.left: dict[bytes, Left] = {}
+        self.came: dict[bytes, Came] = {}
         self._tail = Tail(0, CHAIN_START, 0)
 
     @property
@@ -51,9 +72,8 @@ class Replay:
 
     def _decide(self, row: LogRow, before: Tail) -> Iterator[str]:
         self.books.start_group()
-        outcome = carry_out(
-            row.command(), self.books, self.documents, self.place, row.book_us, before
-        )
+        command = row.command()
+        outcome = carry_out(command, self.books, self.documents, self.place, row.book_us, before)
         if outcome.row.decline != row.decline:
             yield f"decided {row.decline}, must be {outcome.row.decline}"
         elif outcome.row != row:
@@ -64,9 +84,25 @@ class Replay:
             self.owed[arrival_id(row.request_id)] = debt
         if row.kind == CommandKind.ARRIVE and outcome.row.decline == ACCEPTED:
             self.arrived[row.request_id] = row
+        if isinstance(command, MoveOut):
+            yield from self._leave(command, row)
+        if isinstance(command, MoveIn):
+            self._come(command, row)
 
+    def _leave(self, command: MoveOut, row: LogRow) -> Iterator[str]:
+        move = command.move
+        said = (move.source_shard, move.generation)
+        if said != (self.place.shard, self.place.next_generation(move.slot)):
+            yield f"slot {move.slot} leaves as move {move.generation} of shard {move.source_shard}"
+        if not self.place.keeps(move.slot):
+            yield f"slot {move.slot} leaves and is not here"
+        ids = [account.id for account in command.move.accounts]
+        digests = {i: self.digests.pop(i) for i in ids if i in self.digests}
+        self.left[arrival_id(row.request_id)] = Left(row, command.move, digests)
+        self.place.know([moved_by(command, row.book_us)])
 
-def add_entry(digests: dict[int, Digest], entry: BookedEntry) -> None:
-    """Take an account's next entry into its digest."""
-    content = digests.get(entry.account, b"") + repr(tuple(entry)).encode()
-    digests[entry.account] = hashlib.sha256(content).digest()
+    def _come(self, command: MoveIn, row: LogRow) -> None:
+        accounts = command.move.accounts
+        self.digests.update((a.id, a.entry_digest) for a in accounts if a.entry_digest)
+        self.came[row.request_id] = Came(row, command.move)
+        self.place.know([moved_by(command, row.book_us)])

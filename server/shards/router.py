@@ -6,45 +6,52 @@ The way into the store for `server/switch`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import TypeVar
 
 from server.domain.command import Command
 from server.ledger.account import Account
+from server.ledger.chart import shard_named_in
 from server.shards.address import ShardAddress
-from server.shards.placement import ShardPlace, SlotMap
-from server.shards.remote_shard import RemoteShard, WriterProcess
-from server.shards.settlement_log import LogRow
-from server.shards.shard import (
-    OnWritten,
-    Outcome,
-    Shard,
-    WritingLane,
-    nobody_listens,
-    writing_lane,
-)
-from server.shards.store import BookedEntry, OutboxRow, Total
+from server.shards.opening import AnyShard, ShardOpener
+from server.shards.placement import Moved, SlotMap
+from server.shards.relocate import SlotMoved
+from server.shards.routes import Routes, slot_of_home
+from server.shards.settlement_log import LogRow, RequestIdReused
+from server.shards.shard import OnWritten, nobody_listens
+from server.shards.store import BookedEntry, OutboxRow, Reader, StoreUnavailable, Total
 
-AnyShard = Shard | RemoteShard
+Found = TypeVar("Found")
+
+# How long a command waits at most for a slot that is being moved.
+_WAIT_S = 10.0
+# How often a switch looks whether another one has brought a slot to its new home.
+_LOOK_S = 0.05
 
 
 class Shards:
-    """The shards, and the map from slots to them."""
+    """The shards, and the way from slots to them. `slots` says how these were spread at first."""
 
-    def __init__(self, slots: SlotMap, shards: Sequence[AnyShard]) -> None:
-        self._slots = slots
-        self._shards = shards
+    def __init__(self, slots: SlotMap, shards: Sequence[AnyShard] = ()) -> None:
+        self.routes = Routes(slots)
+        self._shards = list(shards)
 
     def __len__(self) -> int:
         return len(self._shards)
+
+    def add(self, shard: AnyShard, moved: Iterable[Moved]) -> None:
+        """Take in one more shard, whose number is the next one, and what it says of slots."""
+        self._shards.append(shard)
+        self.routes.learn(shard.place.shard, moved)
 
     def home_of(self, account: int) -> AnyShard:
         """Give the shard that keeps an account, if there is one.
 
         A number that names a shard that is not there is nobody's; the first shard says so.
         """
-        shard = self._slots.shard_of(account)
+        shard = self.routes.home_of(account)
         return self._shards[shard if shard < len(self._shards) else 0]
 
     async def submit(self, command: Command) -> LogRow:
@@ -52,40 +59,114 @@ class Shards:
 
         Raises RequestIdReused, StoreUnavailable, LaneFull, LaneClosed.
         """
-        return await self.home_of(command.home()).submit(command)
+        return (await self.settle(command))[1]
+
+    async def settle(self, command: Command) -> tuple[int, LogRow]:
+        """Have a command decided in its home shard: the number of the shard, and the log row.
+
+        While its slot moves it waits. Raises what `submit` does.
+        """
+        slot = slot_of_home(command.home())
+        if not self.routes.needs_care(slot, command.request_id):
+            with suppress(SlotMoved):
+                return await self._submit(command)
+            await self.look_for(slot)
+        with self._not_for_ever(slot):
+            async with asyncio.timeout(_WAIT_S):
+                return await self._settle_moved(command, slot)
 
     async def submit_all(self, commands: Sequence[Command]) -> list[LogRow | Exception]:
         """Have commands decided, those of a shard in one commit: what `submit` gives or raises."""
         homes: dict[AnyShard, list[int]] = {}
+        singly: list[int] = []
         for position, command in enumerate(commands):
-            homes.setdefault(self.home_of(command.home()), []).append(position)
-
-        async def decided(shard: AnyShard, own: list[int]) -> tuple[Outcome, ...]:
-            return await shard.submit(tuple(commands[i] for i in own))
-
-        answered = await asyncio.gather(
-            *(decided(shard, own) for shard, own in homes.items()), return_exceptions=True
-        )
-        outcomes: dict[int, LogRow | Exception] = {}
-        for own, answers in zip(homes.values(), answered, strict=True):
-            if isinstance(answers, Exception):
-                outcomes |= dict.fromkeys(own, answers)
-            elif isinstance(answers, BaseException):
-                raise answers
+            if self.needs_care(command):
+                singly.append(position)
             else:
-                outcomes |= zip(own, answers, strict=True)
+                homes.setdefault(self.home_of(command.home()), []).append(position)
+
+        async def decided(shard: AnyShard, own: list[int]) -> list[LogRow | Exception]:
+            try:
+                outcomes: Sequence[LogRow | Exception] = await shard.submit(
+                    tuple(commands[i] for i in own)
+                )
+            except Exception as error:
+                outcomes = [error] * len(own)
+            return [
+                await self._alone(commands[i]) if isinstance(outcome, SlotMoved) else outcome
+                for i, outcome in zip(own, outcomes, strict=True)
+            ]
+
+        groups = [*homes.values(), singly]
+        answered = await asyncio.gather(
+            *(decided(shard, own) for shard, own in homes.items()),
+            asyncio.gather(*(self._alone(commands[i]) for i in singly)),
+        )
+        outcomes = dict(pair for pairs in map(zip, groups, answered) for pair in pairs)
         return [outcomes[position] for position in range(len(commands))]
+
+    def needs_care(self, command: Command) -> bool:
+        """Tell whether a command is to be settled by itself, because its slot moves or moved."""
+        return self.routes.needs_care(slot_of_home(command.home()), command.request_id)
+
+    async def first_row(self, account: int, request_id: bytes) -> tuple[int, LogRow] | None:
+        """Find a request of an account in all logs in which it may stand: shard and row."""
+        former = self.routes.former_homes(slot_of_home(account), request_id)
+        for shard in (self.home_of(account), *(self._known(number) for number in former)):
+            row = await shard.read(lambda reader: reader.row(request_id))
+            if row is not None:
+                return shard.place.shard, row
+        return None
 
     async def account(self, account_id: int) -> Account | None:
         """Give an account as it is committed, or None."""
-        return await self.home_of(account_id).read(lambda reader: reader.account(account_id))
+        return await self.look(account_id, lambda reader: reader.account(account_id), bool)
 
     async def statement(
         self, account_id: int, before: int, limit: int
     ) -> tuple[Account | None, list[BookedEntry]]:
         """Give an account and its newest entries below sequence `before` (0: all), in one read."""
-        shard = self.home_of(account_id)
-        return await shard.read(lambda reader: reader.statement(account_id, before, limit))
+        return await self.look(
+            account_id,
+            lambda reader: reader.statement(account_id, before, limit),
+            lambda found: found[0] is not None,
+        )
+
+    async def look(
+        self,
+        account: int,
+        look: Callable[[Reader], Found],
+        is_found: Callable[[Found], bool],
+    ) -> Found:
+        """Look at an account in its home shard; if it is not found its slot may have gone."""
+        shard = self.home_of(account)
+        found = await shard.read(look)
+        if is_found(found) or shard_named_in(account) is not None:
+            return found
+        slot = slot_of_home(account)
+        with self._not_for_ever(slot):
+            async with asyncio.timeout(_WAIT_S):
+                await self.look_for(slot)
+                await self._settled(slot)
+        if self.home_of(account) is shard:
+            return found
+        return await self.look(account, look, is_found)
+
+    async def look_for(self, slot: int) -> None:
+        """Ask where a slot went, shard after shard, when it is not where it was thought to be.
+
+        StoreUnavailable if it went to a shard that this switch does not know.
+        """
+        asked = -1
+        while asked != self.routes.slot_home(slot):
+            asked = self.routes.slot_home(slot)
+            moved = await self._known(asked).read(lambda reader: reader.moved())
+            self.routes.learn(asked, moved)
+
+    async def learn(self) -> None:
+        """Ask all shards which slots came and went."""
+        for number, shard in enumerate(self._shards):
+            self.routes.learn(number, await shard.read(lambda reader: reader.moved()))
 
     async def find(self, request_id: bytes) -> tuple[int, LogRow] | None:
         """Find a request in the logs of all shards: shard and row, or None."""
@@ -102,12 +183,6 @@ class Shards:
               for shard in self._shards)
         )  # fmt: skip
 
-    async def last_sequences(self) -> list[int]:
-        """Tell, for each shard, the sequence of its newest log row, or 0."""
-        return await asyncio.gather(
-            *(shard.read(lambda reader: reader.last_sequence()) for shard in self._shards)
-        )
-
     async def outbox(self, shard: int, limit: int) -> list[OutboxRow]:
         """List what a shard owes to others, oldest first."""
         return await self._shards[shard].read(lambda reader: reader.outbox(limit))
@@ -115,6 +190,12 @@ class Shards:
     def shard(self, shard: int) -> AnyShard:
         """Give a shard by its number, from 0."""
         return self._shards[shard]
+
+    async def last_sequences(self) -> list[int]:
+        """Tell, for each shard, the sequence of its newest log row, or 0."""
+        return await asyncio.gather(
+            *(shard.read(lambda reader: reader.last_sequence()) for shard in self._shards)
+        )
 
     async def totals(self) -> list[list[Total]]:
         """Add up, for each shard, the accounts by kind and currency."""
@@ -126,6 +207,51 @@ class Shards:
         """Work what has queued up, then close every shard."""
         for shard in self._shards:
             shard.close()
+
+    async def _alone(self, command: Command) -> LogRow | Exception:
+        try:
+            return await self.submit(command)
+        except Exception as error:
+            return error
+
+    async def _submit(self, command: Command) -> tuple[int, LogRow]:
+        shard = self.home_of(command.home())
+        return shard.place.shard, await shard.submit(command)
+
+    async def _settle_moved(self, command: Command, slot: int) -> tuple[int, LogRow]:
+        while True:
+            await self._settled(slot)
+            for number in self.routes.former_homes(slot, command.request_id):
+                row = await self._known(number).read(lambda reader: reader.row(command.request_id))
+                if row is not None:
+                    if (row.kind, row.input_hash) != (command.kind, command.input_hash):
+                        raise RequestIdReused
+                    return number, row
+            with suppress(SlotMoved):
+                return await self._submit(command)
+            await self.look_for(slot)
+
+    async def _settled(self, slot: int) -> None:
+        # Another switch may move it; then nobody here says when it has come.
+        while self.routes.is_held_back(slot):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_S):
+                    await self.routes.settled(slot)
+                    return
+            await self.look_for(slot)
+
+    def _known(self, number: int) -> AnyShard:
+        if number >= len(self._shards):
+            what = "give it the books.json of the switch that added it, and start it again"
+            raise StoreUnavailable(f"this switch does not know shard {number}: {what}")
+        return self._shards[number]
+
+    @contextmanager
+    def _not_for_ever(self, slot: int) -> Iterator[None]:
+        try:
+            yield
+        except TimeoutError:
+            raise StoreUnavailable(f"slot {slot} is being moved to another shard") from None
 
 
 def shard_path(folder: Path, shard: int) -> Path:
@@ -147,28 +273,25 @@ def open_shards(
     So many processes write the local ones, in turn; 0: a thread of this process does. `held` are
     descriptors that these keep open.
     """
-    shards: list[AnyShard] = []
-    local: WritingLane | None = None
+    opener = ShardOpener(slots, now_us, on_owed, on_written)
+    return open_with(opener, addresses, processes, held)
+
+
+def open_with(
+    opener: ShardOpener,
+    addresses: Sequence[ShardAddress],
+    processes: int = 0,
+    held: Sequence[int] = (),
+) -> Shards:
+    """Open all shards as `open_shards` does, with an opener that may open further ones."""
+    shards = Shards(opener.slots)
     with ExitStack() as undo:
-        writers = []
-        for number in range(min(processes, sum(address.is_local for address in addresses))):
-            writers.append(WriterProcess(f"shards-{number}", now_us, on_owed, on_written, held))
-            undo.callback(writers[-1].close)
+        undo.callback(opener.close)
+        undo.callback(shards.close)
+        local = sum(address.is_local for address in addresses)
+        opener.start_processes(min(processes, local), held)
         for address in addresses:
-            place = ShardPlace(address.shard, slots)
-            if address.is_local and writers:
-                writer = writers[address.shard % len(writers)]
-                writer.open(address, slots)
-                shards.append(RemoteShard(place, writer, address.open_reader()))
-                continue
-            store = address.open_store()
-            undo.callback(store.close)
-            reader = address.open_reader()
-            undo.callback(reader.close)
-            if address.is_local and local is None:
-                local = writing_lane("shards")
-                undo.callback(local.close)
-            writing = local if address.is_local else None
-            shards.append(Shard(place, store, reader, now_us, on_owed, writing, on_written))
+            shards.add(*opener.open(address))
+        opener.no_more_processes()
         undo.pop_all()
-    return Shards(slots, shards)
+    return shards

@@ -2,7 +2,8 @@
 
 All rows of an account lie together: `entry` is clustered by (account, sequence), so a statement is
 one range read (row B11). `log` is the settlement log; its UNIQUE request_id is the promise that the
-same request has one effect for ever.
+same request has one effect for ever. `resident` lists the accounts here by slot, and `moved` the
+slots that came or went, for when a slot moves; no payment reads them.
 """
 
 from __future__ import annotations
@@ -91,6 +92,24 @@ CREATE TABLE document (
 ) WITHOUT ROWID;
 
 CREATE INDEX hold_due ON hold (expire_us) WHERE state = 1 AND expire_us > 0;
+CREATE INDEX hold_payer ON hold (debit_account_id) WHERE state = 1;
+CREATE INDEX hold_payee ON hold (credit_account_id) WHERE state = 1;
+CREATE INDEX document_account ON document (account);
+
+CREATE TABLE resident (
+    slot INTEGER NOT NULL,
+    account INTEGER NOT NULL,
+    PRIMARY KEY (slot, account)
+) WITHOUT ROWID;
+
+CREATE TABLE moved (
+    slot INTEGER PRIMARY KEY,
+    shard INTEGER NOT NULL,
+    generation INTEGER NOT NULL,
+    move_id BLOB NOT NULL,
+    book_us INTEGER NOT NULL,
+    is_clean INTEGER NOT NULL
+);
 """
 
 

@@ -8,16 +8,19 @@ in one commit. Used by `router.py`; the only caller of a `Store`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, overload
 
-from server.domain.command import ACCEPTED, Command, Place
+from server.domain.command import ACCEPTED, Command
 from server.domain.document import Document
+from server.domain.slot_move import MoveIn
 from server.ledger.books import Books
 from server.shards.carry_out import carry_out
 from server.shards.lane import Lane
+from server.shards.placement import ShardPlace
 from server.shards.reading import Reading
+from server.shards.relocate import Copied, Depart, SlotMoved, Swept, relocate
 from server.shards.settlement_log import CHAIN_START, LogRow, RequestIdReused
 from server.shards.store import Batch, Reader, Store, Tail
 
@@ -25,6 +28,9 @@ ACCOUNTS_IN_MEMORY = 25_000
 
 # A commit writes whole pages: the more payments share one, the less each of them costs.
 GROUP_LIMIT = 4096
+
+# Of what is in memory nothing is trusted while the tail is not known.
+_UNKNOWN = Tail(-1, CHAIN_START, 0)
 
 Found = TypeVar("Found")
 
@@ -38,8 +44,9 @@ class Delivered:
 
 
 Several = tuple[Command, ...]
-Job = Command | Several | Delivered
-Outcome = LogRow | RequestIdReused
+Work = Command | Several | Delivered | Copied | Swept
+Job = Work | Depart
+Outcome = LogRow | RequestIdReused | SlotMoved
 Answer = Outcome | tuple[Outcome, ...] | None
 
 WritingLane = Lane[tuple["ShardWriter", Job], Answer]
@@ -70,7 +77,7 @@ class ShardWriter:
 
     def __init__(
         self,
-        place: Place,
+        place: ShardPlace,
         store: Store,
         now_us: Callable[[], int],
         on_owed: Callable[[int], None],
@@ -83,14 +90,14 @@ class ShardWriter:
         self._books = Books()
         self._documents: dict[bytes, Document] = {}
         self._absent: set[int] = set()
-        self._tail = Tail(0, CHAIN_START, 0)
+        self._tail = _UNKNOWN
         self._book_us = 0
 
     def close(self) -> None:
         """Close the database."""
         self._store.close()
 
-    def write(self, group: Sequence[Job]) -> Sequence[Answer]:
+    def write(self, group: Sequence[Work]) -> Sequence[Answer]:
         """Work a group of jobs in one commit; an answer for each, in order."""
         commands = [command for job in group for command in _commands(job)]
         batch = Batch()
@@ -99,13 +106,13 @@ class ShardWriter:
             known = self._load(commands)
             answers = [self._work(job, known, batch) for job in group]
             batch.accounts, batch.holds = self._books.changed_accounts, self._books.changed_holds
-            if batch.rows or batch.delivered_to:
+            if batch.rows or batch.delivered_to or batch.copied or batch.swept or batch.moved:
                 self._store.commit(batch)
             else:
                 self._store.abandon()
         except BaseException:
             self._store.abandon()
-            self._forget()
+            self._tail = _UNKNOWN
             raise
         if batch.outbox:
             self._on_owed(self.place.shard)
@@ -113,10 +120,20 @@ class ShardWriter:
             self._on_written(self.place.shard, batch.rows)
         return answers
 
+    def relocate(self, job: Depart | MoveIn) -> LogRow:
+        """Let a slot leave or come, in one commit; what is in memory is forgotten."""
+        try:
+            self._take_up(self._store.begin())
+            return relocate(job, self._store, self.place, self._tail, self._book_us)
+        finally:
+            self._store.abandon()
+            self._tail = _UNKNOWN
+
     def _take_up(self, tail: Tail) -> None:
         # Where another switch has been at work since, what is in memory is out of date.
         if tail != self._tail:
             self._forget()
+            self.place.know(self._store.moved())
         self._tail = tail
         self._book_us = max(tail.book_us, self._now_us())
 
@@ -144,20 +161,36 @@ class ShardWriter:
         self._documents = {document.id: document for document in found}
         return self._store.rows([command.request_id for command in commands])
 
-    def _work(self, job: Job, known: dict[bytes, LogRow], batch: Batch) -> Answer:
+    def _work(self, job: Work, known: dict[bytes, LogRow], batch: Batch) -> Answer:
         if isinstance(job, tuple):
             return tuple(self._take(command, known, batch) for command in job)
         if isinstance(job, Command):
             return self._take(job, known, batch)
+        if isinstance(job, Copied):
+            batch.copied += job.entries
+        elif isinstance(job, Swept):
+            self._sweep(job, batch)
+        else:
+            self._tick_off(job, batch)
+        return None
+
+    def _tick_off(self, job: Delivered, batch: Batch) -> None:
         batch.delivered_to = max(batch.delivered_to, job.log_sequence)
         batch.undelivered |= job.but
-        return None
+
+    def _sweep(self, job: Swept, batch: Batch) -> None:
+        # What is left of a slot that went is removed only while it is known to be away.
+        if job.left in self._store.moved():
+            batch.swept += job.spans
+            batch.moved += [job.left._replace(is_clean=1)] if job.is_last else []
 
     def _take(self, command: Command, known: dict[bytes, LogRow], batch: Batch) -> Outcome:
         first = known.get(command.request_id)
         if first is not None:
             same = first.input_hash == command.input_hash and first.kind == command.kind
             return first if same else RequestIdReused()
+        if self.place.has_left(command.home()):
+            return SlotMoved()
         known[command.request_id] = row = self._decide(command, batch)
         return row
 
@@ -174,6 +207,7 @@ class ShardWriter:
         batch.documents.update((d.id, d) for d in outcome.decision.documents)
         batch.entries += outcome.entries
         batch.outbox += outcome.debts
+        batch.opened += (account.id for account in outcome.decision.opens)
         return row
 
 
@@ -182,7 +216,7 @@ class Shard(ShardWriter):
 
     def __init__(
         self,
-        place: Place,
+        place: ShardPlace,
         store: Store,
         reader: Reader,
         now_us: Callable[[], int],
@@ -199,14 +233,16 @@ class Shard(ShardWriter):
     @overload
     def submit(self, job: Several) -> asyncio.Future[tuple[Outcome, ...]]: ...
     @overload
-    def submit(self, job: Delivered) -> asyncio.Future[None]: ...
+    def submit(self, job: Delivered | Copied | Swept) -> asyncio.Future[None]: ...
+    @overload
+    def submit(self, job: Depart) -> asyncio.Future[LogRow]: ...
 
     def submit(self, job: Job) -> asyncio.Future[Any]:
         """Queue a command; its log row comes back once it is durable, declined or done.
 
-        Raises RequestIdReused, StoreUnavailable, LaneFull, LaneClosed. A command that was done
-        before gets the row of the first time. Several commands are one job, in one commit: a row
-        or RequestIdReused comes back for each.
+        Raises RequestIdReused, SlotMoved, StoreUnavailable, LaneFull, LaneClosed. A command that
+        was done before gets the row of the first time. Several commands are one job, in one
+        commit: a row, RequestIdReused or SlotMoved comes back for each.
         """
         return self._writing.submit((self, job))
 
@@ -221,7 +257,7 @@ class Shard(ShardWriter):
         super().close()
 
 
-def _commands(job: Job) -> Several:
+def _commands(job: Work) -> Several:
     if isinstance(job, tuple):
         return job
     return (job,) if isinstance(job, Command) else ()
@@ -234,11 +270,30 @@ def write_group(group: Sequence[tuple[ShardWriter, Job]]) -> list[Answer | Excep
     for position, (shard, _) in enumerate(group):
         positions.setdefault(shard, []).append(position)
     for shard, own in positions.items():
-        written: Sequence[Answer | Exception]
-        try:
-            written = shard.write([group[position][1] for position in own])
-        except Exception as error:
-            written = [error] * len(own)
+        written = _write_apart(shard, [group[position][1] for position in own])
         for position, answer in zip(own, written, strict=True):
             answers[position] = answer
     return answers
+
+
+def _write_apart(shard: ShardWriter, group: Sequence[Job]) -> Iterator[Answer | Exception]:
+    """Write a shard's jobs in order; whatever stands between relocations is one group."""
+    run: list[Work] = []
+    for job in group:
+        if not isinstance(job, Depart | MoveIn):
+            run.append(job)
+            continue
+        yield from _answers(shard, run)
+        run = []
+        try:
+            yield shard.relocate(job)
+        except Exception as error:
+            yield error
+    yield from _answers(shard, run)
+
+
+def _answers(shard: ShardWriter, run: list[Work]) -> Sequence[Answer | Exception]:
+    try:
+        return shard.write(run) if run else ()
+    except Exception as error:
+        return [error] * len(run)

@@ -20,8 +20,10 @@ from server.shards.columns import (
     read_account,
     read_hold,
 )
+from server.shards.placement import Moved
 from server.shards.schema import open_shard
 from server.shards.settlement_log import LogRow
+from server.shards.sqlite_slots import read_accounts, read_moved
 from server.shards.store import BookedEntry, OutboxRow, Total
 
 _NEWEST = 2**63 - 1
@@ -132,6 +134,14 @@ class SqliteReader:
             Total(code, ledger, count, (dh << 32) + dl, (ch << 32) + cl)
             for code, ledger, count, dh, dl, ch, cl in rows
         ]
+
+    def moved(self) -> list[Moved]:
+        """List the slots that came or went."""
+        return read_moved(self._db)
+
+    def residents(self, slot: int) -> list[Account]:
+        """List the accounts of a slot that is here, by id."""
+        return read_accounts(self._db, slot)
 
     def log(self) -> Iterator[LogRow]:
         """Walk the whole log in order."""

@@ -27,9 +27,11 @@ from server.shards.columns import (
     read_account,
     read_hold,
 )
+from server.shards.placement import Moved
 from server.shards.schema import open_shard
 from server.shards.settlement_log import CHAIN_START, LogRow
-from server.shards.store import Batch, StoreUnavailable, Tail
+from server.shards.sqlite_slots import read_moved, read_residents, write_slots
+from server.shards.store import Batch, Residents, StoreUnavailable, Tail
 
 EXIT_DISK_FAILED = 74
 
@@ -77,6 +79,14 @@ class SqliteStore:
         """Load documents; those that do not exist are left out."""
         sql = f"SELECT {DOCUMENT_COLUMNS} FROM document WHERE id IN ({_marks(ids)})"
         return [Document(*row) for row in self._db.execute(sql, _padded(ids))]
+
+    def moved(self) -> list[Moved]:
+        """List the slots that came or went."""
+        return read_moved(self._db)
+
+    def residents(self, slot: int) -> Residents:
+        """Load all that is in a slot that is here, by id."""
+        return read_residents(self._db, slot)
 
     def commit(self, batch: Batch) -> None:
         """Write a batch durably, or nothing of it.
@@ -144,6 +154,7 @@ class SqliteStore:
             many("INSERT INTO outbox VALUES (?,?,?,?,?,?,?)", batch.outbox)
         if batch.delivered_to:
             self._tick_off(batch)
+        write_slots(self._db, batch)
 
 
 def _padded(values: Sequence[int | bytes]) -> tuple[int | bytes, ...]:

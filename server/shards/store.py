@@ -13,6 +13,7 @@ from typing import NamedTuple, Protocol
 from server.domain.document import Document
 from server.ledger.account import Account
 from server.ledger.transfer import Hold
+from server.shards.placement import Moved
 from server.shards.settlement_log import LogRow
 
 
@@ -57,11 +58,30 @@ class Tail(NamedTuple):
     book_us: int
 
 
+class Span(NamedTuple):
+    """Entries of an account, from sequence `first` to `last`."""
+
+    account: int
+    first: int
+    last: int
+
+
+class Residents(NamedTuple):
+    """What is in a slot: accounts, their documents, and pending holds of which they are a side."""
+
+    accounts: list[Account]
+    holds: list[Hold]
+    documents: list[Document]
+
+
 @dataclass(slots=True)
 class Batch:
     """What a group of commands changes; written in one commit or not at all.
 
     Outbox rows up to the log sequence `delivered_to` are deleted, but for those in `undelivered`.
+    `opened` are the accounts among `accounts` that are new here. Where a slot moves: `moved` says
+    so, what is in `left_...` is deleted; `copied` are entries of a slot that is not here yet, some
+    maybe there already; `swept`, of one that went, are deleted.
     """
 
     rows: list[LogRow] = field(default_factory=list)
@@ -72,6 +92,13 @@ class Batch:
     outbox: list[OutboxRow] = field(default_factory=list)
     delivered_to: int = 0
     undelivered: set[int] = field(default_factory=set)
+    opened: list[int] = field(default_factory=list)
+    moved: list[Moved] = field(default_factory=list)
+    left_accounts: list[int] = field(default_factory=list)
+    left_holds: list[int] = field(default_factory=list)
+    left_documents: list[bytes] = field(default_factory=list)
+    copied: list[BookedEntry] = field(default_factory=list)
+    swept: list[Span] = field(default_factory=list)
 
 
 class Total(NamedTuple):
@@ -109,6 +136,14 @@ class Store(Protocol):
 
     def documents(self, ids: Sequence[bytes]) -> list[Document]:
         """Load documents; those that do not exist are left out."""
+        ...
+
+    def moved(self) -> list[Moved]:
+        """List the slots that came or went; at most 1024."""
+        ...
+
+    def residents(self, slot: int) -> Residents:
+        """Load all that is in a slot that is here, by id."""
         ...
 
     def commit(self, batch: Batch) -> None:
@@ -183,6 +218,14 @@ class Reader(Protocol):
 
     def totals(self) -> list[Total]:
         """Add up the accounts by kind and currency."""
+        ...
+
+    def moved(self) -> list[Moved]:
+        """List the slots that came or went; at most 1024."""
+        ...
+
+    def residents(self, slot: int) -> list[Account]:
+        """List the accounts of a slot that is here, by id."""
         ...
 
     def log(self) -> Iterator[LogRow]:

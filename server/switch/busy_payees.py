@@ -6,6 +6,7 @@ Called by `server/rpc/account_servicer.py`. What auxiliaries hold is moved by `m
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from kessai.v1.account_pb2 import DistributeAccountRequest, OperatorEvidence
@@ -16,7 +17,7 @@ from server.identity.refusals import Unknown
 from server.ledger.account import Account
 from server.ledger.chart import HOUSE, auxiliary_id, merged_id
 from server.shards.router import Shards
-from server.switch.refused import refusing_store_trouble
+from server.switch.refused import Unavailable, refusing_store_trouble
 from server.switch.settle import Settle
 
 
@@ -31,6 +32,10 @@ class Holding:
     def total(self) -> int:
         """The balance and the auxiliaries, each payment counted once."""
         return self.account.balance + self.auxiliary
+
+
+# While it is distributed an account may move to another shard, though hardly more than once.
+_HOMES_TRIED = 3
 
 
 class BusyPayees:
@@ -63,10 +68,7 @@ class BusyPayees:
                 own_id, content, 0, auxiliary, 0, ledger, body, owner=account.owner
             )
 
-        home = self._shards.home_of(account_id).place.shard
-        _, row = await self._settle(opening(request_id, home))
-        if row.decline != ACCEPTED:
-            raise _unknown()
+        home = await self._open_at_home(account_id, lambda shard: opening(request_id, shard))
         others = [shard for shard in range(len(self._shards)) if shard != home]
         with refusing_store_trouble():
             await asyncio.gather(
@@ -74,15 +76,32 @@ class BusyPayees:
             )
         return len(self._shards)
 
+    async def _open_at_home(self, account_id: int, opening: Callable[[int], OpenAuxiliary]) -> int:
+        """Open what makes the account a busy payee's; where its home is, also if that has moved."""
+        for _ in range(_HOMES_TRIED):
+            home = self._shards.home_of(account_id).place.shard
+            _, row = await self._settle(opening(home))
+            if row.decline != ACCEPTED:
+                raise _unknown()
+            with refusing_store_trouble():
+                at_home = await self._shards.look(
+                    account_id, lambda reader: reader.accounts((merged_id(account_id),)), bool
+                )
+            if at_home:
+                return home
+        raise Unavailable("its slot is being moved to another shard")
+
     async def holding(self, account_id: int, owner: str | None) -> Holding:
         """Give an account and what its auxiliaries hold; exact at all times (see `not_merged`).
 
         Unknown if there is none, or it is not the owner's (None: anybody's); Unavailable also if
         the shard of an auxiliary cannot be read, rather than a figure that lacks it.
         """
-        merged_account, home = merged_id(account_id), self._shards.home_of(account_id)
+        merged_account = merged_id(account_id)
         with refusing_store_trouble():
-            accounts = await home.read(lambda reader: reader.accounts((account_id, merged_account)))
+            accounts = await self._shards.look(
+                account_id, lambda reader: reader.accounts((account_id, merged_account)), bool
+            )
             found = {account.id: account for account in accounts}
             account, merged = found.get(account_id), found.get(merged_account)
             if account is None or (owner is not None and account.owner != owner):

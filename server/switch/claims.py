@@ -1,17 +1,18 @@
-"""Claims: which shard each recent request id went to, so that one id never works on two shards.
+"""Claims: which slot each recent request id went to, so that one id never works on two shards.
 
 A shard's log refuses a request id that it has seen with other content, for ever. What it cannot see
 is the same id with another payer, whose account another shard keeps. So a *new* request is taken
 only while its id is young (a UUIDv7 tells its time), and for as long as it could be new again its
-shard is remembered here: a bounded memory, filled again from the logs at start. Used by
-`settle.py`.
+payer's slot is remembered here, whichever shard it moves to meanwhile: a bounded memory, filled
+again from the logs at start, which tell the shard in place of the slot. Used by `settle.py`.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
+from kessai.account_number import SLOT_COUNT
 from kessai.request_id import time_of
 
 AGE_LIMIT_US = 150_000_000
@@ -22,7 +23,7 @@ _GENERATION_US = MEMORY_US // 3
 
 
 class Claims:
-    """The shard of each request id that was seen in the last three to four minutes."""
+    """The slot of each request id that was seen in the last three to four minutes."""
 
     def __init__(self, now_us: int) -> None:
         self._generations: deque[dict[bytes, int]] = deque([{}], maxlen=4)
@@ -31,16 +32,19 @@ class Claims:
     def restore(self, ids_by_shard: Iterable[Iterable[bytes]]) -> None:
         """Remember what the logs say about the time before the start."""
         for shard, request_ids in enumerate(ids_by_shard):
-            self._generations[-1].update(dict.fromkeys(request_ids, shard))
+            self._generations[-1].update(dict.fromkeys(request_ids, SLOT_COUNT + shard))
 
-    def claim(self, request_id: bytes, shard: int, now_us: int) -> bool:
-        """Claim an id for a shard; False if another shard has it."""
+    def claim(self, request_id: bytes, slot: int, homes: Container[int], now_us: int) -> bool:
+        """Claim an id for a slot; False if another has it, or a shard that is none of its `homes`.
+
+        `homes` are the shards that keep the slot or once kept it: their logs tell the rest.
+        """
         self._turn(now_us)
         for generation in self._generations:
             claimed = generation.get(request_id)
             if claimed is not None:
-                return claimed == shard
-        self._generations[-1][request_id] = shard
+                return claimed == slot or claimed - SLOT_COUNT in homes
+        self._generations[-1][request_id] = slot
         return True
 
     def _turn(self, now_us: int) -> None:

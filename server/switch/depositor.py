@@ -56,8 +56,13 @@ class Depositor:
         """Begin, in the running event loop, with what is owed from before."""
         self._loop = asyncio.get_running_loop()
         for shard in range(len(self._shards)):
-            self._owed[shard].set()
-            self._tasks.append(asyncio.create_task(self._deliver_for_ever(shard)))
+            self._begin(shard)
+
+    def add(self, shard: int) -> None:
+        """Begin with a shard that is new; its number is the next one."""
+        self._owed.append(asyncio.Event())
+        self._empty.append(asyncio.Event())
+        self._begin(shard)
 
     def wake(self, shard: int) -> None:
         """Say, from any thread, that a shard owes something new."""
@@ -83,6 +88,10 @@ class Depositor:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _begin(self, shard: int) -> None:
+        self._owed[shard].set()
+        self._tasks.append(asyncio.create_task(self._deliver_for_ever(shard)))
 
     def _note_owed(self, shard: int) -> None:
         self._empty[shard].clear()

@@ -120,6 +120,7 @@ class Followers:
                 continue
             if follower.overflowed:
                 raise Overloaded
+            _reach(positions, shard)
             if row.sequence > positions[shard]:
                 positions[shard] = row.sequence
                 receipt = self._outcomes.write(Found(shard, row, asked))
@@ -128,6 +129,7 @@ class Followers:
     def _refresh(self, positions: list[int]) -> list[int]:
         # Nothing waits, so all that was written up to what was seen was somebody else's.
         for shard, seen in self._seen.items():
+            _reach(positions, shard)
             positions[shard] = max(positions[shard], seen)
         return positions
 
@@ -162,7 +164,16 @@ def write_token(positions: Sequence[int]) -> bytes:
 
 
 def read_token(token: bytes, shards: int) -> list[int]:
-    """Read a token; FieldRefused if it is none for so many shards."""
-    if token[:1] != _VERSION or len(token) != 1 + 8 * shards:
+    """Read a token; FieldRefused if it is none for so many shards, or fewer.
+
+    Shards that were added since it was given had nothing in their logs then.
+    """
+    count, rest = divmod(len(token) - 1, 8)
+    if token[:1] != _VERSION or rest or not 0 < count <= shards:
         raise FieldRefused("resume_token", "is not one that this switch gave")
-    return list(struct.unpack(f">{shards}Q", token[1:]))
+    return [*struct.unpack(f">{count}Q", token[1:]), *(0,) * (shards - count)]
+
+
+def _reach(positions: list[int], shard: int) -> None:
+    # A shard that was added while somebody follows had nothing in its log before.
+    positions += [0] * (shard + 1 - len(positions))

@@ -51,7 +51,11 @@ class Merge:
     def start(self) -> None:
         """Begin, in the running event loop."""
         for shard in range(len(self._shards)):
-            self._tasks.append(asyncio.create_task(self._merge_for_ever(shard)))
+            self.add(shard)
+
+    def add(self, shard: int) -> None:
+        """Begin with one shard."""
+        self._tasks.append(asyncio.create_task(self._merge_for_ever(shard)))
 
     async def close(self) -> None:
         """Stop; what is not merged stays in the auxiliaries."""

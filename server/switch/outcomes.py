@@ -72,13 +72,20 @@ class Outcomes:
 
     async def now(self, found: Found) -> Signed:
         """Write the receipt of a payment as it stands now; raises Unavailable, Overloaded."""
-        row = found.row
+        shard, row = found.shard, found.row
         if row.kind == CommandKind.PLACE_HOLD and row.decline == ACCEPTED:
             with refusing_store_trouble():
-                shard = self._shards.shard(found.shard)
-                finish = await shard.read(lambda reader: _finish(reader, row.request_id))
-            row = finish or row
-        return self._receipts.for_row(found.shard, row, found.asked.payload)
+                shard, row = await self._finished(row) or (shard, row)
+        return self._receipts.for_row(shard, row, found.asked.payload)
+
+    async def _finished(self, placed: LogRow) -> tuple[int, LogRow] | None:
+        # A pending hold moves with its payer's slot; it stays where it was finished.
+        for number in self._shards.routes.homes_of(placed.payer):
+            shard = self._shards.shard(number)
+            row = await shard.read(lambda reader: _finish(reader, placed.request_id))
+            if row is not None:
+                return number, row
+        return None
 
     def write(self, found: Found) -> Signed:
         """Write the receipt of a payment that was found, as it was decided first."""

@@ -14,7 +14,9 @@ from typing import Any
 from server.domain.command import Command
 from server.identity.refusals import Refusal, RequestIdReused
 from server.shards import settlement_log
+from server.shards.relocate import SlotMoved
 from server.shards.router import Shards
+from server.shards.routes import slot_of_home
 from server.shards.settlement_log import LogRow
 from server.switch.claims import MEMORY_US, Claims, is_young
 from server.switch.refused import RequestIdStale, refusing_store_trouble
@@ -45,20 +47,19 @@ class Settle:
         though its id is old; then all logs are asked for it first. Raises RequestIdReused,
         RequestIdStale, Unavailable, Overloaded.
         """
-        now_us = self._now_us()
-        shard = self._shards.home_of(command.home()).place.shard
+        now_us, homes = self._now_us(), self._shards.routes.homes_of(command.home())
         with refusing_store_trouble():
             young = is_young(command.request_id, now_us)
             if not young and not deferred:
-                return shard, await self._first_row(command)
+                return await self._first_row(command)
             if not young:  # asked before it is claimed: a claim must not outlive a refusal here
                 found = await self._shards.find(command.request_id)
-                if found is not None and found[0] != shard:
+                if found is not None and found[0] not in homes:
                     raise RequestIdReused
-            if not self._claims.claim(command.request_id, shard, now_us):
+            if not self._claim(command, now_us):
                 raise RequestIdReused
             try:
-                return shard, await self._shards.submit(command)
+                return await self._shards.settle(command)
             except settlement_log.RequestIdReused:
                 raise RequestIdReused from None
 
@@ -74,7 +75,8 @@ class Settle:
         homes: dict[int, list[tuple[int, Command]]] = {}
         groups: list[Coroutine[Any, Any, list[Settled]]] = []
         for position, (command, deferred) in enumerate(commands):
-            if is_young(command.request_id, now_us):
+            careful = self._shards.needs_care(command)
+            if is_young(command.request_id, now_us) and not careful:
                 shard = self._shards.home_of(command.home()).place.shard
                 homes.setdefault(shard, []).append((position, command))
             else:
@@ -92,11 +94,7 @@ class Settle:
         self, shard: int, own: list[tuple[int, Command]], now_us: int
     ) -> list[Settled]:
         settled: dict[int, Outcome] = {position: RequestIdReused() for position, _ in own}
-        claimed = {
-            position: command
-            for position, command in own
-            if self._claims.claim(command.request_id, shard, now_us)
-        }
+        claimed = {position: command for position, command in own if self._claim(command, now_us)}
         try:
             with refusing_store_trouble():
                 answers = await self._shards.shard(shard).submit(tuple(claimed.values()))
@@ -104,8 +102,17 @@ class Settle:
             settled |= dict.fromkeys(claimed, refusal)
         else:
             rows = zip(claimed, answers, strict=True)
-            settled |= {position: (shard, row) for position, row in rows if isinstance(row, LogRow)}
+            for position, row in rows:
+                if isinstance(row, LogRow):
+                    settled[position] = shard, row
+                elif isinstance(row, SlotMoved):
+                    settled |= await self._alone(position, claimed[position], deferred=False)
         return list(settled.items())
+
+    def _claim(self, command: Command, now_us: int) -> bool:
+        account = command.home()
+        homes = self._shards.routes.homes_of(account)
+        return self._claims.claim(command.request_id, slot_of_home(account), homes, now_us)
 
     async def _alone(self, position: int, command: Command, deferred: bool) -> list[Settled]:
         try:
@@ -113,11 +120,10 @@ class Settle:
         except Refusal as refusal:
             return [(position, refusal)]
 
-    async def _first_row(self, command: Command) -> LogRow:
-        shard = self._shards.home_of(command.home())
-        row = await shard.read(lambda reader: reader.row(command.request_id))
-        if row is None:
+    async def _first_row(self, command: Command) -> tuple[int, LogRow]:
+        found = await self._shards.first_row(command.home(), command.request_id)
+        if found is None:
             raise RequestIdStale
-        if (row.kind, row.input_hash) != (command.kind, command.input_hash):
+        if (found[1].kind, found[1].input_hash) != (command.kind, command.input_hash):
             raise RequestIdReused
-        return row
+        return found

@@ -132,9 +132,10 @@ class TicketUses:
         """Tell how a ticket stands. Raises Unknown, Unavailable, Overloaded."""
         sold = await self._sales.find(ticket_id)
         requester.require_venue(sold)
-        shard = self._shards.home_of(sold.venue_account)
         with refusing_store_trouble():
-            kept = await shard.read(lambda reader: reader.document(ticket_id))
+            kept = await self._shards.look(
+                sold.venue_account, lambda reader: reader.document(ticket_id), bool
+            )
         return sold, TicketState.FromString(kept.body) if kept is not None else TicketState()
 
     async def _redeem(

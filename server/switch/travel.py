@@ -124,8 +124,9 @@ class Travel:
     async def _is_paid(self, account: Account, admission: bytes) -> bool:
         if not admission:
             return False
-        shard = self._shards.home_of(account.id)
-        document = await shard.read(lambda reader: reader.document(admission))
+        document = await self._shards.look(
+            account.id, lambda reader: reader.document(admission), bool
+        )
         return document is not None and (document.kind, document.account) == (
             DocumentKind.ADMISSION,
             account.id,

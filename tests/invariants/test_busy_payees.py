@@ -24,11 +24,11 @@ from server.domain.payment import SettlePayment
 from server.ledger.account import Account
 from server.ledger.chart import HOUSE_KINDS
 from server.ledger.transfer import Hold
-from server.shards.placement import ShardPlace, SlotMap
+from server.shards.placement import Moved, ShardPlace, SlotMap
 from server.shards.router import Shards
 from server.shards.settlement_log import LogRow
 from server.shards.shard import Shard
-from server.shards.store import Batch, Store, StoreUnavailable, Tail
+from server.shards.store import Batch, Residents, Store, StoreUnavailable, Tail
 from server.switch.busy_payees import BusyPayees
 from server.switch.depositor import Depositor
 from server.switch.merge import Merge
@@ -70,6 +70,10 @@ class Fate:
                 raise StoreUnavailable("the switch is dead")
             write()
 
+    def governs(self, store: Store) -> MortalStore:
+        """Let a store share it."""
+        return MortalStore(store, self)
+
 
 class MortalStore:
     """A store that shares the fate of others."""
@@ -91,6 +95,12 @@ class MortalStore:
 
     def documents(self, ids: Sequence[bytes]) -> list[Document]:
         return self.store.documents(ids)
+
+    def moved(self) -> list[Moved]:
+        return self.store.moved()
+
+    def residents(self, slot: int) -> Residents:
+        return self.store.residents(slot)
 
     def commit(self, batch: Batch) -> None:
         self.fate.commit(lambda: self.store.commit(batch))
@@ -132,7 +142,7 @@ async def life(stores: Stores, fate: Fate) -> AsyncIterator[Life]:
         [
             Shard(
                 ShardPlace(place.shard, slots),
-                MortalStore(place.open_store(), fate),
+                fate.governs(place.open_store()),
                 place.open_reader(),
                 clock,
                 on_owed,

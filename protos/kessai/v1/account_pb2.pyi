@@ -46,6 +46,8 @@ class _EntryKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EntryKind.V
     """The fare of a ride."""
     ENTRY_KIND_BILL: _EntryKind.ValueType  # 26
     """A bill from one person to another. Its counterparty is told to operators only."""
+    ENTRY_KIND_SLOT_MOVE: _EntryKind.ValueType  # 30
+    """A slot that moved between two shards: the balances of its accounts. Only on accounts in transit."""
 
 class EntryKind(_EntryKind, metaclass=_EntryKindEnumTypeWrapper):
     """What a movement was."""
@@ -68,6 +70,8 @@ ENTRY_KIND_FARE: EntryKind.ValueType  # 20
 """The fare of a ride."""
 ENTRY_KIND_BILL: EntryKind.ValueType  # 26
 """A bill from one person to another. Its counterparty is told to operators only."""
+ENTRY_KIND_SLOT_MOVE: EntryKind.ValueType  # 30
+"""A slot that moved between two shards: the balances of its accounts. Only on accounts in transit."""
 Global___EntryKind: _TypeAlias = EntryKind  # noqa: Y015
 
 @_typing.final

@@ -48,6 +48,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """RESOURCE_EXHAUSTED: too many requests are waiting. Nothing was done; retry later."""
     ERROR_REASON_RESOURCE_EXISTS: _ErrorReason.ValueType  # 10
     """ALREADY_EXISTS: the merchant, wallet or account exists with other properties."""
+    ERROR_REASON_SLOTS_MOVING: _ErrorReason.ValueType  # 20
+    """FAILED_PRECONDITION: slots are being moved by another plan. Nothing was changed; wait for its end."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The `reason` of the google.rpc.ErrorInfo that every failed call carries (domain "kessai").
@@ -80,4 +82,6 @@ ERROR_REASON_OVERLOADED: ErrorReason.ValueType  # 9
 """RESOURCE_EXHAUSTED: too many requests are waiting. Nothing was done; retry later."""
 ERROR_REASON_RESOURCE_EXISTS: ErrorReason.ValueType  # 10
 """ALREADY_EXISTS: the merchant, wallet or account exists with other properties."""
+ERROR_REASON_SLOTS_MOVING: ErrorReason.ValueType  # 20
+"""FAILED_PRECONDITION: slots are being moved by another plan. Nothing was changed; wait for its end."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -311,6 +311,7 @@ MAY_CALL = {
         HolderService/SetRiderCategory
         TicketService/CreateTicketOffer TicketService/ListTicketOffers TicketService/RefundTicket
         TicketService/RevokeTicket TicketService/GetTicket
+        ShardService/AddShard ShardService/RebalanceShards ShardService/GetShardStatus
     """,
 }
 

@@ -26,11 +26,11 @@ from server.shards.address import (
     addresses,
     sqlite_urls,
 )
-from server.shards.placement import ShardPlace, SlotMap
+from server.shards.placement import Moved, ShardPlace, SlotMap
 from server.shards.router import Shards
 from server.shards.settlement_log import CHAIN_START, LogRow, log_row
 from server.shards.shard import OnWritten, Shard, nobody_listens
-from server.shards.store import Batch, BookedEntry, OutboxRow, Reader, Store, Tail
+from server.shards.store import Batch, BookedEntry, OutboxRow, Reader, Residents, Store, Tail
 from server.shards.verify import Report, verify
 from tests.unit.server.domain.commands import EUR, NOW_US, PAYMENT, deposit
 
@@ -111,6 +111,12 @@ class HeldStore:
 
     def documents(self, ids: Sequence[bytes]) -> list[Document]:
         return self.store.documents(ids)
+
+    def moved(self) -> list[Moved]:
+        return self.store.moved()
+
+    def residents(self, slot: int) -> Residents:
+        return self.store.residents(slot)
 
     def abandon(self) -> None:
         self.store.abandon()

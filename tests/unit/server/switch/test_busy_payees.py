@@ -156,19 +156,19 @@ async def test_a_distribution_that_stops_half_way_can_be_repeated(
     """Its own shard is first; whatever else was done, each payment counts once."""
     request_id = fresh_id()
     async with parts(stores) as p:
-        submit, count = p.shards.submit, 0
+        settle, count = p.shards.settle, 0
 
-        async def submit_some(command: Command) -> LogRow:
+        async def settle_some(command: Command) -> tuple[int, LogRow]:
             nonlocal count
             count += 1
             if count > done + 1:
                 raise ConnectionError("stopped")
-            return await submit(command)
+            return await settle(command)
 
-        p.shards.submit = submit_some  # type: ignore[method-assign]
+        p.shards.settle = settle_some  # type: ignore[method-assign]
         with pytest.raises(ConnectionError):
             await p.distribute(request_id)
-        p.shards.submit = submit  # type: ignore[method-assign]
+        p.shards.settle = settle  # type: ignore[method-assign]
         opened = await p.auxiliaries()
         assert HOME in opened
         assert len(opened) <= done + 1  # those under way may come later

@@ -122,7 +122,7 @@ async def test_a_full_disk_a_stop_and_a_queue_have_their_words(tmp_path: Path) -
     """Each with the reason that the caller gets; afterwards all goes on."""
     with held_shard(tmp_path) as (shard, store):
         store.let_go.set()
-        shards = Shards(shard.place.slots, [shard])  # type: ignore[attr-defined]
+        shards = Shards(shard.place.slots, [shard])
         settle = Settle(shards, Clock())
         await settle(open_account(HERE))
         assert isinstance(store.store, SqliteStore)

@@ -1,0 +1,85 @@
+"""Opening shards, and laying out who writes them: threads of this process, or others.
+
+Used by `router.py`, and by `server/switch/more_shards.py` when one is added.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+
+from server.shards.address import ShardAddress
+from server.shards.placement import Moved, ShardPlace, SlotMap
+from server.shards.remote_shard import RemoteShard, WriterProcess
+from server.shards.shard import OnWritten, Shard, WritingLane, nobody_listens, writing_lane
+
+AnyShard = Shard | RemoteShard
+
+
+class ShardOpener:
+    """Opens shards of the same books; those on disks of this machine share a writing lane.
+
+    `slots` is how slots were spread at first; the other arguments are as for `Shard`.
+    """
+
+    def __init__(
+        self,
+        slots: SlotMap,
+        now_us: Callable[[], int],
+        on_owed: Callable[[int], None],
+        on_written: OnWritten = nobody_listens,
+    ) -> None:
+        self.slots = slots
+        self._now_us = now_us
+        self._on_owed, self._on_written = on_owed, on_written
+        self._local: WritingLane | None = None
+        self._processes: list[WriterProcess] = []
+
+    def start_processes(self, count: int, held: Sequence[int]) -> None:
+        """Let so many processes write the local shards that are opened until `no_more_processes`.
+
+        `held` are descriptors that these keep open.
+        """
+        for number in range(count):
+            writing = WriterProcess(
+                f"shards-{number}", self._now_us, self._on_owed, self._on_written, held
+            )
+            self._processes.append(writing)
+
+    def no_more_processes(self) -> None:
+        """From now on they are at work; what is opened later is written by this process."""
+        self._processes = []
+
+    def open(self, address: ShardAddress) -> tuple[AnyShard, list[Moved]]:
+        """Open a shard, and tell which slots came to it and went.
+
+        Complaint if it is missing, cannot be reached, or is another's.
+        """
+        place = ShardPlace(address.shard, self.slots)
+        if address.is_local and self._processes:
+            writing = self._processes[address.shard % len(self._processes)]
+            writing.open(address, self.slots)
+            reader = address.open_reader()
+            return RemoteShard(place, writing, reader), reader.moved()
+        with ExitStack() as undo:
+            store = address.open_store()
+            undo.callback(store.close)
+            reader = address.open_reader()
+            undo.callback(reader.close)
+            moved = reader.moved()
+            lane = self._local_lane() if address.is_local else None
+            shard = Shard(place, store, reader, self._now_us, self._on_owed, lane, self._on_written)
+            undo.pop_all()
+        return shard, moved
+
+    def close(self) -> None:
+        """End what was started, if no shard was opened that would."""
+        for writing in self._processes:
+            writing.close()
+        if self._local is not None:
+            self._local.close()
+
+    def _local_lane(self) -> WritingLane:
+        if self._local is None:
+            self._local = writing_lane("shards")
+        return self._local

@@ -1,0 +1,126 @@
+"""Where each slot is now, where it was before, and which are on their way (row B11).
+
+Put together from what the shards themselves say of slots that came and went. Lives on the event
+loop, in `router.py`; `server/switch/rebalance.py` says when a slot is held back and when it came.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+
+from kessai.request_id import time_of
+from server.shards.placement import Moved, SlotMap, shard_or_slot
+
+# Ids are made by the clocks of devices, which may be ahead of ours by half of this.
+_CLOCKS_DIFFER_US = 60_000_000
+
+
+def slot_of_home(account: int) -> int:
+    """Tell the slot of an account; of an auxiliary, that of its payee's account."""
+    return shard_or_slot(account)[1]
+
+
+class Routes:
+    """The shard of each slot, and what is to be known of those that moved."""
+
+    def __init__(self, first: SlotMap) -> None:
+        self._homes = list(first.shard_of_slot)
+        self._said: dict[int, dict[int, Moved]] = {}
+        self._waiting: dict[int, asyncio.Event] = {}
+
+    def home_of(self, account: int) -> int:
+        """Tell the shard of an account; of a slot on its way, the one that will keep it."""
+        shard, slot = shard_or_slot(account)
+        return self._homes[slot] if shard is None else shard
+
+    def slot_home(self, slot: int) -> int:
+        """Tell the shard of a slot; on its way, the one that will keep it."""
+        return self._homes[slot]
+
+    def homes_of(self, account: int) -> set[int]:
+        """Tell in which shards' logs commands of an account may stand."""
+        former = self._said.get(slot_of_home(account), ())
+        return {self.home_of(account), *former}
+
+    def needs_care(self, slot: int, request_id: bytes) -> bool:
+        """Tell whether a command must wait, or may have been done at a former home."""
+        if slot not in self._said:
+            return slot in self._waiting
+        return slot in self._waiting or bool(self.former_homes(slot, request_id))
+
+    def former_homes(self, slot: int, request_id: bytes) -> list[int]:
+        """List the former homes of a slot in whose logs an id of that age may stand."""
+        made_us = time_of(request_id) * 1000
+        return [
+            shard
+            for shard, moved in self._said.get(slot, {}).items()
+            if shard != self._homes[slot] and made_us <= moved.book_us + _CLOCKS_DIFFER_US
+        ]
+
+    def slots_of(self, shard: int) -> list[int]:
+        """List the slots that a shard keeps, or will keep when they have come."""
+        return [slot for slot, home in enumerate(self._homes) if home == shard]
+
+    def map(self) -> SlotMap:
+        """Give the shard of each slot as it is now."""
+        return SlotMap(tuple(self._homes))
+
+    def learn(self, shard: int, moved: Iterable[Moved]) -> None:
+        """Take in what a shard says of slots that came or went."""
+        for change in moved:
+            said = self._said.setdefault(change.slot, {})
+            said[shard] = change
+            newest = self._newest(change.slot)
+            self._homes[change.slot] = newest.shard
+            if self.on_its_way(change.slot) is None:
+                self.let_go(change.slot)
+            else:
+                self.hold_back(change.slot)
+
+    def on_its_way(self, slot: int) -> tuple[int, Moved] | None:
+        """Tell which shard a slot left without having come to another yet, and how; else None."""
+        if slot not in self._said:
+            return None
+        newest = self._newest(slot)
+        for shard, moved in self._said[slot].items():
+            if moved == newest and shard != newest.shard:
+                return shard, newest
+        return None
+
+    def all_on_their_way(self) -> list[tuple[int, Moved]]:
+        """List the slots that left a shard and have not come to another."""
+        return [found for slot in self._said if (found := self.on_its_way(slot)) is not None]
+
+    def unclean(self) -> list[tuple[int, Moved]]:
+        """List, with the shard that they left, slots of which entries are still to be removed."""
+        return [
+            (shard, moved)
+            for slot, said in self._said.items()
+            for shard, moved in said.items()
+            if not moved.is_clean and self.on_its_way(slot) is None
+        ]
+
+    def hold_back(self, slot: int) -> None:
+        """Let commands of a slot wait from now on."""
+        self._waiting.setdefault(slot, asyncio.Event())
+
+    def let_go(self, slot: int) -> None:
+        """Let the commands of a slot go on."""
+        waiting = self._waiting.pop(slot, None)
+        if waiting is not None:
+            waiting.set()
+
+    def is_held_back(self, slot: int) -> bool:
+        """Tell whether commands of a slot wait."""
+        return slot in self._waiting
+
+    async def settled(self, slot: int) -> None:
+        """Wait until the commands of a slot may go on."""
+        while (waiting := self._waiting.get(slot)) is not None:
+            await waiting.wait()
+
+    def _newest(self, slot: int) -> Moved:
+        # Of one move, the word of the shard to which the slot came counts more than that it left.
+        said = self._said[slot].items()
+        return max(said, key=lambda word: (word[1].generation, word[0] == word[1].shard))[1]
