@@ -31,10 +31,12 @@ from kessai.ble_profile import (
 CONNECT_S = 6.0
 CLOSE_S = 2.0
 
-# What bleak and dbus-fast let through when a phone, bluetoothd or the bus goes away.
+# What bleak and dbus-fast let through when a phone, bluetoothd or the bus goes away in the middle
+# of something; the last three are not documented.
 BLE_LOST = (
-    BleakError, DBusError, AuthError, OSError, EOFError, TimeoutError, AssertionError, KeyError
-)  # fmt: skip
+    *(BleakError, DBusError, AuthError, OSError, EOFError, TimeoutError),
+    *(AssertionError, AttributeError, LookupError),
+)
 
 _log = logging.getLogger(__name__)
 

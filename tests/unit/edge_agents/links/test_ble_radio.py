@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import random
 import time
 from pathlib import Path
 
@@ -17,8 +19,10 @@ from edge_agents.tap import SESSION_ID_BYTES, TapSession
 from kessai.complaint import Complaint
 from kessai.v1.envelope_pb2 import Signed
 from simulators.air.air import Air
-from tests.unit.edge_agents.links.airs import room
+from tests.unit.edge_agents.links.airs import Room, room
 from tests.unit.edge_agents.links.fields import PATIENCE_S
+
+ROUNDS = int(os.environ.get("KESSAI_ROUNDS", "3"))
 
 
 @pytest.mark.parametrize("mtu", [23, 24, 185, 517])
@@ -144,6 +148,38 @@ async def test_the_bus_is_restarted(tmp_path: Path) -> None:
                 await link.exchange(b"there?", PATIENCE_S)
         await made.radio.wait_until_gone(PATIENCE_S)
         await made.works()
+
+
+async def test_at_any_moment(tmp_path: Path, random_seed: int) -> None:
+    """Whatever happens and whenever, exchanges answer or are lost, and the phone is found again."""
+    chance = random.Random(random_seed)
+    async with room(tmp_path) as made:
+        disturbances = {
+            "out of reach": (made.air.shut, made.air.open),
+            "unplugged": (made.air.unplug, made.air.plug),
+            "bus restarted": (made.air.hang_up, lambda: None),
+        }
+        for _ in range(ROUNDS):
+            begin, end = disturbances[chance.choice(sorted(disturbances))]
+            with made.phone(f",mtu={chance.choice((23, 247))}"):
+                talking = asyncio.ensure_future(_talk(made, chance.randbytes(2_000)))
+                await asyncio.sleep(chance.uniform(0, 0.5))
+                begin()
+                await asyncio.sleep(chance.uniform(0, 0.1))
+                end()
+                await asyncio.wait_for(talking, 4 * PATIENCE_S)
+            await made.works()
+
+
+async def _talk(made: Room, message: bytes) -> None:
+    """Talk to whoever comes for half a second, as a terminal would; only LinkLost is allowed."""
+    until_s = time.monotonic() + 0.5
+    while time.monotonic() < until_s:
+        link = await made.radio.wait_for_phone(0.2)
+        with contextlib.suppress(LinkLost):
+            while link is not None and time.monotonic() < until_s:
+                assert await link.exchange(message, 2.0) == message[::-1]
+        await made.radio.wait_until_gone(0.5)
 
 
 async def test_a_terminal_that_was_killed_finds_its_phone(tmp_path: Path) -> None:
