@@ -125,10 +125,12 @@ async def test_the_code_of_an_earlier_payment_is_over(tmp_path: Path) -> None:
         assert made.radio.code != former
         with made.phone(code=former):
             assert await made.radio.wait_for_phone(0.5) is None
-        looking = asyncio.ensure_future(made.radio.wait_for_phone(PATIENCE_S))
-        await asyncio.sleep(0)
+        former = made.radio.code
+        looking = asyncio.ensure_future(made.radio.wait_for_phone(0.3))
+        await asyncio.sleep(0.1)
         made.radio.new_code()
+        assert await looking is None
+        with made.phone(code=former):
+            assert await made.radio.wait_for_phone(0.7) is None
         with made.phone(code=made.radio.code):
-            await looking
-            link = looking.result() or await made.found()
-            assert await link.exchange(b"new", PATIENCE_S) == b"wen"
+            assert await (await made.found()).exchange(b"new", PATIENCE_S) == b"wen"
