@@ -20,6 +20,7 @@ from edge_agents.journal import FILE_NAME, Entry, PaymentState, read_journal
 from edge_agents.receipts import ReceiptRefused, decode_qr, is_settled, open_receipt, verify_receipt
 from edge_agents.register.config import SAMPLE_PRICES, RegisterConfig
 from edge_agents.terminal import load_or_make_signing_key
+from edge_agents.vending.config import VendingConfig
 from kessai.complaint import Complaint
 from kessai.decline import meaning_of, name_of
 from kessai.device_identity import load_identity
@@ -42,6 +43,11 @@ _STYLES = {
     PaymentState.SETTLED: "green",
     PaymentState.DECLINED: "red",
     PaymentState.ABANDONED: "dim",
+    PaymentState.HELD: "yellow",
+    PaymentState.APPROVED: "bold yellow",
+    PaymentState.DELIVERED: "bold yellow",
+    PaymentState.FAILED: "yellow",
+    PaymentState.VOIDED: "dim",
 }
 
 Folder = Annotated[Path, typer.Option("--folder", help="The terminal's folder.")]
@@ -52,11 +58,13 @@ class AgentKind(StrEnum):
 
     REGISTER = "register"
     GATE = "gate"
+    VENDING = "vending"
 
 
 _CONFIGS: dict[AgentKind, type[AgentConfig]] = {
     AgentKind.REGISTER: RegisterConfig,
     AgentKind.GATE: GateConfig,
+    AgentKind.VENDING: VendingConfig,
 }
 
 
@@ -142,6 +150,36 @@ def gate(
 
     set_up_log()
     asyncio.run(run_gate(settings, sys.stdout if events else None))
+
+
+@agent.command()
+def vending(
+    config: Annotated[Path | None, typer.Option("--config", help="TOML file.")] = None,
+    folder: Annotated[Path | None, typer.Option(help="The terminal's folder.")] = None,
+    reader: Annotated[str | None, typer.Option(help="Phone reader, such as usb.")] = None,
+    machine: Annotated[Path | None, typer.Option(help="Serial line of the MDB adapter.")] = None,
+    currency: Annotated[str | None, typer.Option(help="ISO 4217 code.")] = None,
+    request_seconds: Annotated[int | None, typer.Option(help="Time to pay, 10 to 120.")] = None,
+    vend_seconds: Annotated[int | None, typer.Option(help="Time to give out, 5 to 600.")] = None,
+    ask_seconds: Annotated[int | None, typer.Option(help="Time to tell after a gap.")] = None,
+    events: Annotated[bool, typer.Option("--events", help="JSON lines on stdout.")] = False,
+) -> None:
+    """Run a vending machine's reader until it is stopped with Ctrl-C or SIGTERM."""
+    flags = {
+        "folder": folder,
+        "reader": reader,
+        "machine": machine,
+        "currency": currency,
+        "request_seconds": request_seconds,
+        "vend_seconds": vend_seconds,
+        "ask_seconds": ask_seconds,
+    }
+    settings = load_config(VendingConfig, config, flags)
+    from edge_agents.events import set_up_log
+    from edge_agents.vending.main import run_vending
+
+    set_up_log()
+    asyncio.run(run_vending(settings, sys.stdout if events else None))
 
 
 @agent.command()

@@ -82,7 +82,9 @@ def sample_config(model: type[AgentConfig], agent: str) -> str:
     lines += [f"# ({ENV_PREFIX}READER=...), and that before what stands here."]
     for key, field in model.model_fields.items():
         value = field.examples[0] if field.examples else field.default
-        setting = f"{key} = {value}" if isinstance(value, int) else f'{key} = "{value}"'
+        value = str(value).lower() if isinstance(value, bool) else value
+        is_bare = isinstance(value, int) or value in ("true", "false")
+        setting = f"{key} = {value}" if is_bare else f'{key} = "{value}"'
         lines += ["", f"# {field.description}", f"# {setting}" if field.examples else setting]
     return "\n".join(lines) + "\n"
 

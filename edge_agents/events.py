@@ -17,6 +17,8 @@ JSON object on stdout: {"event": NAME, "time": microseconds since 1970, ...}. Th
     receipt_printed receipt_waits            on paper
     admitted left passed nobody_passed       a gate; `reason` where it refuses
     refused tailgating forced barrier_failed
+    vend_requested vend_refused held approved delivered failed voided not_captured
+                                             a vending machine: see edge_agents/vending
     device_lost device_back certificate_renewed certificate_not_renewed
 
 An event of a payment carries `payment_id`, `order_id`, `amount_minor` and `currency`.
@@ -46,6 +48,7 @@ _WARNINGS = {
     "tailgating",
     "forced",
     "barrier_failed",
+    "not_captured",
 }
 
 

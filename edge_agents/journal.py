@@ -5,6 +5,14 @@
         +-> abandoned                (cancelled, expired, or the customer said no)
         +-> presented -> settled | declined | abandoned      (the phone submits; row B2)
 
+A payment that is held first, as at a vending machine:
+
+    authorized -> held -> approved -> delivered -> settled | voided
+                   +---------+------> failed ----> voided | settled
+
+approved: the machine was told to give the goods out; delivered and failed: what it said, or what
+was decided for it, and so what is owed: a capture or a void.
+
 A request is here before any phone sees it, a sealed authorisation before the switch sees it, and a
 receipt before goods are handed over. Every write is on disk when the call returns (WAL,
 synchronous=FULL); if it cannot be, the process ends at once, because nobody knows what the disk
@@ -39,6 +47,15 @@ class PaymentState(StrEnum):
     SETTLED = "settled"
     DECLINED = "declined"
     ABANDONED = "abandoned"
+    HELD = "held"
+    APPROVED = "approved"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    VOIDED = "voided"
+
+
+_S = PaymentState
+_OPEN_HOLDS = (_S.HELD, _S.APPROVED, _S.DELIVERED, _S.FAILED)
 
 
 class WrongState(Exception):
@@ -104,77 +121,55 @@ class Journal:
 
     def authorize(self, request_id: bytes, sealed: Sealed) -> None:
         """Keep the phone's sealed authorisation; WrongState unless it was asked for."""
-        self._write(
-            "UPDATE payment SET state = ?, sealed = ? WHERE request_id = ? AND state = ?",
-            PaymentState.AUTHORIZED,
-            sealed.SerializeToString(deterministic=True),
-            request_id,
-            PaymentState.REQUESTED,
-        )
+        raw = sealed.SerializeToString(deterministic=True)
+        self._turn(request_id, _S.AUTHORIZED, [_S.REQUESTED], sealed=raw)
 
     def present(self, request_id: bytes) -> None:
         """Keep that phones may submit a request themselves; WrongState unless it was asked for."""
-        self._write(
-            "UPDATE payment SET state = ? WHERE request_id = ? AND state = ?",
-            PaymentState.PRESENTED,
-            request_id,
-            PaymentState.REQUESTED,
-        )
+        self._turn(request_id, _S.PRESENTED, [_S.REQUESTED])
 
     def accept(self, request_id: bytes, credential_id: bytes, accept_us: int) -> None:
         """Note that the goods are handed over before the switch has answered.
 
         WrongState unless the payment is authorised. From then on it waits for the switch.
         """
-        self._write(
-            "UPDATE payment SET accept_us = ?, credential_id = ?"
-            " WHERE request_id = ? AND state = ?",
-            accept_us,
-            credential_id,
-            request_id,
-            PaymentState.AUTHORIZED,
-        )
+        told = {"accept_us": accept_us, "credential_id": credential_id}
+        self._turn(request_id, _S.AUTHORIZED, [_S.AUTHORIZED], **told)
 
     def conclude(self, request_id: bytes, receipt: Signed, settled: bool) -> None:
         """Keep a verified receipt; WrongState unless the payment was authorised, or presented."""
-        self._write(
-            "UPDATE payment SET state = ?, receipt = ? WHERE request_id = ? AND state IN (?, ?)",
-            PaymentState.SETTLED if settled else PaymentState.DECLINED,
-            receipt.SerializeToString(deterministic=True),
-            request_id,
-            PaymentState.AUTHORIZED,
-            PaymentState.PRESENTED,
-        )
+        state, raw = _S.SETTLED if settled else _S.DECLINED, _raw(receipt)
+        self._turn(request_id, state, [_S.AUTHORIZED, _S.PRESENTED], receipt=raw)
+
+    def hold(self, request_id: bytes, receipt: Signed) -> None:
+        """Keep the verified receipt of a hold; WrongState unless the payment was authorised."""
+        self._turn(request_id, _S.HELD, [_S.AUTHORIZED], receipt=_raw(receipt))
+
+    def approve(self, request_id: bytes) -> None:
+        """Note that goods are about to be given out; WrongState unless the money is held."""
+        self._turn(request_id, _S.APPROVED, [_S.HELD])
+
+    def decide(self, request_id: bytes, delivered: bool, note: str) -> None:
+        """Note whether goods were given out, and so what is owed; WrongState if that is decided."""
+        state = _S.DELIVERED if delivered else _S.FAILED
+        self._turn(request_id, state, [_S.HELD, _S.APPROVED], note=note)
+
+    def end_hold(self, request_id: bytes, receipt: Signed, settled: bool) -> None:
+        """Keep the verified receipt of a hold's end; WrongState unless one was owed."""
+        state, owed = _S.SETTLED if settled else _S.VOIDED, [_S.DELIVERED, _S.FAILED]
+        self._turn(request_id, state, owed, receipt=_raw(receipt), delivered=0)
 
     def abandon(self, request_id: bytes, note: str) -> None:
         """Give a payment up that can no longer be settled; WrongState if it has an outcome."""
-        self._write(
-            "UPDATE payment SET state = ?, note = ? WHERE request_id = ? AND state IN (?, ?)",
-            PaymentState.ABANDONED,
-            note,
-            request_id,
-            PaymentState.REQUESTED,
-            PaymentState.AUTHORIZED,
-        )
+        self._turn(request_id, _S.ABANDONED, [_S.REQUESTED, _S.AUTHORIZED], note=note)
 
     def abandon_presented(self, request_id: bytes, note: str) -> None:
         """Give a presented payment up, once no phone can submit it; WrongState if it is none."""
-        self._write(
-            "UPDATE payment SET state = ?, note = ? WHERE request_id = ? AND state = ?",
-            PaymentState.ABANDONED,
-            note,
-            request_id,
-            PaymentState.PRESENTED,
-        )
+        self._turn(request_id, _S.ABANDONED, [_S.PRESENTED], note=note)
 
     def set_aside(self, request_id: bytes, note: str) -> None:
         """Note why nobody waits for a presented payment any more; it stays presented."""
-        self._write(
-            "UPDATE payment SET note = ? WHERE request_id = ? AND state = ?",
-            note,
-            request_id,
-            PaymentState.PRESENTED,
-        )
+        self._turn(request_id, _S.PRESENTED, [_S.PRESENTED], note=note)
 
     def is_presented(self, request_id: bytes) -> bool:
         """Tell whether a phone may submit a request, and nothing is known of it yet."""
@@ -210,6 +205,12 @@ class Journal:
         """List the payments in a state, oldest first."""
         return list(self._select("WHERE state = ? ORDER BY number", state))
 
+    def has_open_holds(self) -> bool:
+        """Tell whether money is held whose end no receipt has told yet."""
+        marks = ", ".join("?" for _ in _OPEN_HOLDS)
+        query = f"SELECT 1 FROM payment WHERE state IN ({marks}) LIMIT 1"  # noqa: S608
+        return self._db.execute(query, _OPEN_HOLDS).fetchone() is not None
+
     def unprinted(self) -> list[Entry]:
         """List what was paid and is not on paper yet, oldest first."""
         return list(self._select("WHERE state = 'settled' AND printed = 0 ORDER BY number"))
@@ -226,6 +227,16 @@ class Journal:
 
     def _select(self, where: str, *values: object) -> Iterator[Entry]:
         return _select(self._db, where, *values)
+
+    def _turn(
+        self, request_id: bytes, to: PaymentState, before: list[PaymentState], **columns: object
+    ) -> None:
+        """Turn a payment from one of some states to another, and fill columns of it."""
+        filled = "".join(f", {column} = ?" for column in columns)
+        marks = ", ".join("?" for _ in before)
+        statement = f"UPDATE payment SET state = ?{filled} WHERE request_id = ?"  # noqa: S608
+        statement += f" AND state IN ({marks})"
+        self._write(statement, to, *columns.values(), request_id, *before)
 
     def _write(self, statement: str, *values: object) -> None:
         try:
@@ -268,3 +279,7 @@ def _select(db: sqlite3.Connection, where: str, *values: object) -> Iterator[Ent
             bool(delivered),
             accept_us,
         )
+
+
+def _raw(receipt: Signed) -> bytes:
+    return receipt.SerializeToString(deterministic=True)

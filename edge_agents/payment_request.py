@@ -111,11 +111,17 @@ class RequestMaker:
         self._deferred_s = min(deferred_s, MAX_DEFERRED_S)
 
     def make(
-        self, order_id: str, items: Sequence[LineItem], total: Money, admission_id: bytes = b""
+        self,
+        order_id: str,
+        items: Sequence[LineItem],
+        total: Money,
+        admission_id: bytes = b"",
+        hold_s: int = 0,
     ) -> PendingPayment:
         """Make and sign a request; the caller stores it before it shows it to any phone.
 
         `admission_id` says which ride it is the fare of, 16 bytes; empty for any other purchase.
+        With `hold_s` the money is held first, for at most so many seconds.
         """
         now_us = self._now_us()
         request = PaymentRequest(
@@ -128,6 +134,8 @@ class RequestMaker:
             submitter=self._submitter,
             admission_id=admission_id,
         )
+        if hold_s:
+            request.terms, request.hold_seconds = payment_pb2.SETTLEMENT_TERMS_HOLD, hold_s
         request.create_time.FromMicroseconds(now_us)
         request.expire_time.FromMicroseconds(now_us + self._lifetime_s * 1_000_000)
         if self._deferred_s > self._lifetime_s:

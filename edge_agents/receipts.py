@@ -14,7 +14,8 @@ from google.protobuf.message import DecodeError
 
 from edge_agents.payment_request import PendingPayment
 from kessai.envelope import RECEIPT, EnvelopeError, PublicKey, open_signed
-from kessai.v1 import decline_pb2, payment_pb2
+from kessai.settlement_terms import fits_terms, is_outcome
+from kessai.v1 import payment_pb2
 from kessai.v1.envelope_pb2 import Signed
 from kessai.v1.payment_pb2 import Receipt
 
@@ -32,12 +33,9 @@ def open_receipt(signed: Signed, switch_key: PublicKey) -> Receipt:
         receipt = open_signed(signed, RECEIPT, switch_key, Receipt.FromString)
     except EnvelopeError as error:
         raise ReceiptRefused(f"the switch did not sign it: {error}") from None
-    declined = receipt.decline_reason != decline_pb2.DECLINE_REASON_UNSPECIFIED
-    if receipt.outcome == payment_pb2.PAYMENT_OUTCOME_SETTLED and not declined:
-        return receipt
-    if receipt.outcome == payment_pb2.PAYMENT_OUTCOME_DECLINED and declined:
-        return receipt
-    raise ReceiptRefused("it says neither paid nor why not")
+    if not is_outcome(receipt):
+        raise ReceiptRefused("it says neither paid nor why not")
+    return receipt
 
 
 def verify_receipt(signed: Signed, pending: PendingPayment, switch_key: PublicKey) -> Receipt:
@@ -47,14 +45,19 @@ def verify_receipt(signed: Signed, pending: PendingPayment, switch_key: PublicKe
         raise ReceiptRefused("it is for another payment")
     if receipt.request_hash != pending.request_hash:
         raise ReceiptRefused("it is for another request under the same id")
-    if receipt.amount != pending.request.total:
-        raise ReceiptRefused("it is for another amount")
+    if not fits_terms(receipt, pending.request):
+        raise ReceiptRefused("it is for another amount, or for other terms")
     return receipt
 
 
 def is_settled(receipt: Receipt) -> bool:
     """Tell whether a verified receipt says paid."""
     return receipt.outcome == payment_pb2.PAYMENT_OUTCOME_SETTLED
+
+
+def is_held(receipt: Receipt) -> bool:
+    """Tell whether a verified receipt says that the money is held and nothing is final yet."""
+    return receipt.outcome == payment_pb2.PAYMENT_OUTCOME_HELD
 
 
 def encode_qr(signed: Signed) -> str:

@@ -18,7 +18,7 @@ from edge_agents.journal import Entry, Journal, PaymentState
 from edge_agents.loops import wait_at_most
 from edge_agents.offline_decision import ACCEPTED, OfflineDecision
 from edge_agents.payment_request import PendingPayment
-from edge_agents.receipts import ReceiptRefused, is_settled, verify_receipt
+from edge_agents.receipts import ReceiptRefused, is_held, is_settled, verify_receipt
 from edge_agents.uplink import NotTaken, Unknown, Uplink
 from kessai.decline import name_of
 from kessai.envelope import PublicKey
@@ -39,6 +39,7 @@ class Verdict(Enum):
     """
 
     SETTLED = "settled"
+    HELD = "held"
     DECLINED = "declined"
     NOT_TAKEN = "not_taken"
     UNKNOWN = "unknown"
@@ -174,6 +175,9 @@ class Settlements:
             receipt = verify_receipt(answer, pending, self._switch_key)
         except ReceiptRefused as error:
             return Outcome(Verdict.UNKNOWN, why=f"the answer cannot be trusted: {error}")
+        if is_held(receipt):
+            self._journal.hold(pending.request_id, answer)
+            return Outcome(Verdict.HELD, receipt, answer)
         settled = is_settled(receipt)
         self._journal.conclude(pending.request_id, answer, settled)
         return Outcome(Verdict.SETTLED if settled else Verdict.DECLINED, receipt, answer)

@@ -35,6 +35,13 @@ EXCHANGE_S = 2.0
 INQUIRE_EVERY_S = 0.15
 MAX_ANSWER_BYTES = 2 * MAX_PAYLOAD_BYTES
 
+# What a phone says when its customer will not pay a request with it: event, text.
+PHONE_SAYS_NO = {
+    tap_pb2.TAP_STATUS_CUSTOMER_DECLINED: ("customer_declined", "Declined on the phone."),
+    tap_pb2.TAP_STATUS_PHONE_LOCKED: ("phone_refused", "The phone is locked."),
+    tap_pb2.TAP_STATUS_REQUEST_REFUSED: ("phone_refused", "Phone refused this terminal."),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class PhoneAnswer:

@@ -162,7 +162,7 @@ class TapDesk:
             await self._deliver(session, pending, outcome.signed)
 
     async def _offer_receipts(self, session: TapSession) -> None:
-        for entry in self._offers():
+        for entry in reversed(self._offers()):
             answer = await session.inquire(entry.pending)
             if answer.status not in _NOT_ITS_OWN and entry.receipt is not None:
                 await self._deliver(session, entry.pending, entry.receipt)
@@ -176,7 +176,12 @@ class TapDesk:
             self._events.emit("receipt_not_taken", pending)
 
     def _offers(self) -> list[Entry]:
-        """List the receipts that a phone may still come back for."""
+        """List the receipts that a phone may still come back for.
+
+        None while money is held: the phone that waits for its end is not to be sent away by others.
+        """
+        if self._journal.has_open_holds():
+            return []
         oldest_us = self._now_us() - OFFER_FOR_US
         return [
             entry

@@ -26,10 +26,12 @@ from kessai.v1.envelope_pb2 import Signed
 from kessai.v1.fare_pb2 import ConfirmTravelRequest, ConfirmTravelResponse
 from kessai.v1.fare_pb2_grpc import FareServiceStub
 from kessai.v1.payment_pb2 import (
+    CapturePaymentRequest,
     FollowPaymentsRequest,
     FollowPaymentsResponse,
     GetPaymentRequest,
     SettlePaymentRequest,
+    VoidPaymentRequest,
 )
 from kessai.v1.payment_pb2_grpc import PaymentServiceStub
 
@@ -125,6 +127,18 @@ class Uplink:
 
         answer = await self._insist(attempt, budget_s)
         return Unknown(answer.why) if isinstance(answer, NotTaken) else answer
+
+    async def end_hold(
+        self, request: CapturePaymentRequest | VoidPaymentRequest, budget_s: float
+    ) -> Signed | NotTaken | Unknown:
+        """Capture or void a held payment; the receipt of how it stands then, whatever was done."""
+
+        async def attempt(timeout_s: float) -> Signed:
+            if isinstance(request, CapturePaymentRequest):
+                return (await self._stub.CapturePayment(request, timeout=timeout_s)).receipt
+            return (await self._stub.VoidPayment(request, timeout=timeout_s)).receipt
+
+        return await self._insist(attempt, budget_s)
 
     async def follow(
         self, resume_token: bytes, silence_s: float

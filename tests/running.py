@@ -141,6 +141,13 @@ class RunningSwitch:
             answer = AccountServiceStub(channel).GetAccount(request, timeout=CALL_LIMIT_S)
         return answer.account.balance.amount_minor
 
+    def available(self, account_number: str) -> int:
+        """Tell what of an account can be spent, in minor units: its balance less what is held."""
+        request = account_pb2.GetAccountRequest(account_number=account_number)
+        with self.channel() as channel:
+            answer = AccountServiceStub(channel).GetAccount(request, timeout=CALL_LIMIT_S)
+        return answer.account.available.amount_minor
+
     def create_merchant(
         self,
         merchant_id: str,

@@ -22,19 +22,11 @@ from edge_agents.register.basket import Basket, BasketFull
 from edge_agents.register.price_list import PriceList
 from edge_agents.register.sale import Sale, SaleState
 from edge_agents.settlements import Outcome, Verdict
-from edge_agents.tap import PhoneAnswer
-from kessai.v1 import tap_pb2
+from edge_agents.tap import PHONE_SAYS_NO, PhoneAnswer
 
 _SHOWN_CODE = 40
 _AGAIN = "Nothing was paid. PAY asks again."
 _MAY_BE_PAID = "If the phone pays yet, a receipt is printed."
-
-# What a phone says when its customer will not pay this request with it: event, text.
-_PHONE_SAYS_NO = {
-    tap_pb2.TAP_STATUS_CUSTOMER_DECLINED: ("customer_declined", "Declined on the phone."),
-    tap_pb2.TAP_STATUS_PHONE_LOCKED: ("phone_refused", "The phone is locked."),
-    tap_pb2.TAP_STATUS_REQUEST_REFUSED: ("phone_refused", "Phone refused this register."),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +122,8 @@ class Register:
 
     def on_refusal(self, pending: PendingPayment, answer: PhoneAnswer) -> None:
         """End the request if the customer or the phone said no; else wait for a better answer."""
-        if answer.status in _PHONE_SAYS_NO:
-            event, text = _PHONE_SAYS_NO[answer.status]
+        if answer.status in PHONE_SAYS_NO:
+            event, text = PHONE_SAYS_NO[answer.status]
             self._give_up(pending, event, "NOT PAID", f"{text} {_AGAIN}")
             return
         self._events.emit("phone_refused", pending, status=answer.status)

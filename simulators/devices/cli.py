@@ -9,17 +9,19 @@ import sys
 import termios
 import threading
 import tty
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.live import Live
 
 from kessai.complaint import Complaint
+from simulators.devices import vending_front
 from simulators.devices.counter import Counter
 from simulators.devices.paper_roll import draw_slip
+from simulators.devices.vending_machine import VendingMachine
 
 simulate = typer.Typer(
     name="simulate",
@@ -56,7 +58,7 @@ def register(
     report.counter = counter
     with contextlib.closing(counter):
         if live:
-            _run_live(counter)
+            _run_live(counter.draw, counter.obey)
         else:
             for line in sys.stdin:
                 report.console.print(counter.obey(line))
@@ -76,6 +78,33 @@ def air(
 
     with contextlib.closing(Air(socket)) as opened:
         watch(opened, Console())
+
+
+@simulate.command()
+def vending(
+    folder: Annotated[Path, typer.Option(help="Where the line appears.")],
+) -> None:
+    """Simulate a vending machine behind its MDB adapter, and be its customer.
+
+    The line is FOLDER/machine. Type a selection's number, or a word that stands on the screen.
+    Without a terminal, lines are read from stdin until its end.
+    """
+    live = sys.stdin.isatty() and sys.stdout.isatty()
+    console = Console()
+    try:
+        machine = VendingMachine(folder / "machine", os.urandom)
+    except OSError as error:
+        raise Complaint(f"The folder {folder} cannot be used ({error.strerror}).") from None
+    with contextlib.closing(machine):
+        if live:
+            _run_live(
+                lambda typed, said, rows: vending_front.draw(machine, typed, said),
+                lambda typed: vending_front.obey(machine, typed),
+            )
+        else:
+            for line in sys.stdin:
+                console.print(vending_front.obey(machine, line))
+                console.print(vending_front.draw(machine, "", ""))
 
 
 class _Report:
@@ -100,18 +129,18 @@ class _Report:
             self._shown, self._slips = shown, len(slips)
 
 
-def _run_live(counter: Counter) -> None:
+def _run_live(draw: Callable[[str, str, int], RenderableType], obey: Callable[[str], str]) -> None:
     typed, said = "", ""
     with _single_keys() as keyboard, Live(screen=True, auto_refresh=False) as live:
         while True:
-            live.update(counter.draw(typed, said, live.console.height), refresh=True)
+            live.update(draw(typed, said, live.console.height), refresh=True)
             if not select.select([keyboard], [], [], 1 / _DRAWINGS_A_SECOND)[0]:
                 continue
             for key in os.read(keyboard, 256).decode(errors="replace") or _END:
                 if key == _END or (key in _ENTER and typed.strip() == "quit"):
                     return
                 if key in _ENTER:
-                    said, typed = counter.obey(typed), ""
+                    said, typed = obey(typed), ""
                 elif key in _BACKSPACE:
                     typed = typed[:-1]
                 elif key.isprintable():

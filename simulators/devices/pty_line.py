@@ -42,6 +42,11 @@ class PtyLine:
         """Tell whether the device is there."""
         return self._thread is not None
 
+    @property
+    def has_driver(self) -> bool:
+        """Tell whether somebody has the line open."""
+        return self._has_driver()
+
     def plug(self) -> None:
         """Make the pty and the link to it; does nothing if it is plugged in."""
         if self._thread is not None:

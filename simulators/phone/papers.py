@@ -80,6 +80,10 @@ def _outcome(decision: Decision) -> Text:
         return Text("Agreed; no receipt yet", style="yellow")
     if receipt.outcome == payment_pb2.PAYMENT_OUTCOME_SETTLED:
         return Text("Paid", style="green")
+    if receipt.outcome == payment_pb2.PAYMENT_OUTCOME_HELD:
+        return Text("Reserved", style="yellow")
+    if receipt.outcome != payment_pb2.PAYMENT_OUTCOME_DECLINED:
+        return Text("Given back", style="bright_black")
     return Text(meaning_of(receipt.decline_reason).customer, style="red")
 
 

@@ -25,6 +25,7 @@ from kessai.envelope import (
 from kessai.identity_path import is_name
 from kessai.money import Money, MoneyError
 from kessai.request_id import RequestIdError, check_request_id
+from kessai.settlement_terms import are_terms_known
 from kessai.v1 import decline_pb2, payment_pb2
 from kessai.v1.decline_pb2 import DeclineReason
 from kessai.v1.envelope_pb2 import Signed
@@ -174,6 +175,8 @@ def terms_refusal(request: PaymentRequest) -> DeclineReason.ValueType:
     if not _is_request_id(request.request_id):
         return _MALFORMED
     if not 0 < _us(request.expire_time) - _us(request.create_time) <= MAX_LIFETIME_US:
+        return _MALFORMED
+    if not are_terms_known(request):
         return _MALFORMED
     if request.HasField("deferred_expire_time"):
         deferred_us = _us(request.deferred_expire_time) - _us(request.create_time)

@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from kessai.decline import meaning_of, name_of
 from kessai.money import Money, format_minor
+from kessai.settlement_terms import is_held_first
 from kessai.ticket import format_ticket_id
 from kessai.v1 import payment_pb2, tap_pb2
 from kessai.v1.decline_pb2 import DeclineReason
@@ -29,6 +30,7 @@ class View(StrEnum):
     PURCHASE = "purchase"
     ENTER_PIN = "enter-pin"
     AUTHORIZED = "authorized"
+    HELD = "held"
     PAID = "paid"
     NOT_PAID = "not-paid"
     REFUSED = "refused"
@@ -63,6 +65,9 @@ _FINAL = _GOOD | {
     View.TURNED_AWAY,
     View.UNKNOWN,
 }
+
+
+_GIVEN_BACK = (payment_pb2.PAYMENT_OUTCOME_VOIDED, payment_pb2.PAYMENT_OUTCOME_EXPIRED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +116,8 @@ def idle() -> Screen:
 
 def ask(purchase: Purchase) -> Screen:
     """Show what is bought, from whom, for how much."""
-    return _about(View.PURCHASE, purchase, "Pay?")
+    held_first = is_held_first(purchase.request)
+    return _about(View.PURCHASE, purchase, "Pay when it comes out?" if held_first else "Pay?")
 
 
 def ask_for_pin(purchase: Purchase, tries_left: int, was_wrong: bool) -> Screen:
@@ -161,6 +167,12 @@ def outcome(shop: str, receipt: Receipt) -> Screen:
         at = receipt.log_position
         number = f"{at.shard}-{at.sequence}"
         return Screen(View.PAID, shop, total=total, message="Paid", receipt_number=number)
+    if receipt.outcome == payment_pb2.PAYMENT_OUTCOME_HELD:
+        return Screen(View.HELD, shop, total=total, message="Paid as soon as you have it.")
+    if receipt.outcome in _GIVEN_BACK:
+        name = payment_pb2.PaymentOutcome.Name(receipt.outcome).removeprefix("PAYMENT_OUTCOME_")
+        message = "You did not get it: nothing was paid, the money is yours again."
+        return Screen(View.NOT_PAID, shop, total=total, reason=name, message=message)
     reason = receipt.decline_reason
     message = meaning_of(reason).customer
     return Screen(View.NOT_PAID, shop, total=total, reason=name_of(reason), message=message)

@@ -25,6 +25,7 @@ _COLOURS = {
     View.PURCHASE: "cyan",
     View.ENTER_PIN: "cyan",
     View.AUTHORIZED: "yellow",
+    View.HELD: "yellow",
     View.PAID: "green",
     View.NOT_PAID: "red",
     View.REFUSED: "red",
@@ -42,6 +43,7 @@ _COLOURS = {
 _SYMBOLS = {
     View.IDLE: ")))",
     View.AUTHORIZED: ")))",
+    View.HELD: "…",
     View.PAID: "✔",
     View.NOT_PAID: "✘",
     View.REFUSED: "✘",
@@ -59,6 +61,7 @@ _SYMBOLS = {
 _HEADLINES = {
     View.IDLE: "Ready",
     View.AUTHORIZED: "Waiting for the bank",
+    View.HELD: "Reserved",
     View.PAID: "Paid",
     View.NOT_PAID: "Not paid",
     View.REFUSED: "Refused",

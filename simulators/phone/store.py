@@ -1,8 +1,9 @@
 """What the phone must never forget: what it was asked, what the customer decided, the receipts.
 
 One SQLite file in the phone's folder, one row a purchase. The first decision and the first receipt
-stay; `decide` and `keep_receipt` give back what is kept, whoever wrote it. What they gave is on the
-disk, also after SIGKILL or a power cut. Used by `wallet` and, to look back, by `cli`.
+stay, but that a hold's receipt gives way to that of its end; `decide` and `keep_receipt` give back
+what is kept, whoever wrote it. What they gave is on the disk, also after SIGKILL or a power cut.
+Used by `wallet` and, to look back, by `cli`.
 """
 
 from __future__ import annotations
@@ -105,12 +106,16 @@ class Store:
         assert kept is not None  # noqa: S101  # it was written above
         return kept
 
-    def keep_receipt(self, request_hash: bytes, receipt: bytes) -> bytes:
-        """Keep a receipt unless there is one already; give the one that is kept."""
+    def keep_receipt(self, request_hash: bytes, receipt: bytes, instead_of: bytes = b"") -> bytes:
+        """Keep a receipt unless there is one already; give the one that is kept.
+
+        With `instead_of` it takes the place of just that one.
+        """
         with self._lock:
             self._db.execute(
-                "UPDATE purchase SET receipt = ? WHERE request_hash = ? AND receipt IS NULL",
-                (receipt, request_hash),
+                "UPDATE purchase SET receipt = ? WHERE request_hash = ?"
+                " AND (receipt IS NULL OR receipt = ?)",
+                (receipt, request_hash, instead_of),
             )
         kept = self.find(request_hash)
         return b"" if kept is None else kept.receipt

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from edge_agents.devices.scanner import MAX_LINE_BYTES, UNREADABLE, LineAssembler, Scanner
+from edge_agents.devices.scanner import Scanner
 from edge_agents.devices.serial_line import DeviceLost
+from edge_agents.devices.text_line import MAX_LINE_BYTES, UNREADABLE, LineAssembler
 from kessai.complaint import Complaint
 from simulators.devices.scanner import SimulatedScanner
 

@@ -1,0 +1,327 @@
+"""B3: the customer selects, the machine prompts the phone, the switch approves, the item falls.
+
+Money is held before the item falls and taken after; whatever goes wrong in between gives it back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from edge_agents.journal import PaymentState
+from simulators.devices.vending_machine import VendingMachine
+from tests.scenarios.radios import KINDS, Radio
+from tests.scenarios.shop import APPROVE, Customer, Shop
+from tests.scenarios.vendor import (
+    AGREE,
+    CHOCOLATE,
+    JUICE,
+    NUTS,
+    PRICES,
+    SANDWICH,
+    SNACKS_NAME,
+    WATER,
+    Vendor,
+    open_snacks,
+    without_pin,
+)
+
+NOT_PAID = 3
+
+
+@pytest.fixture(scope="module")
+def snacks(shop: Shop) -> str:
+    """Give the account of the machines' merchant."""
+    return open_snacks(shop)
+
+
+@pytest.fixture(scope="module")
+def running_vendors(
+    shop: Shop, snacks: str, radios: dict[str, Radio]
+) -> Iterator[dict[str, Vendor]]:
+    """Give a machine on each kind of radio."""
+    vendors = {kind: Vendor(shop, f"machine-{kind}", r.reader()) for kind, r in radios.items()}
+    for vendor in vendors.values():
+        vendor.start("--ask-seconds", "2", "--vend-seconds", "5")
+    yield vendors
+    for vendor in vendors.values():
+        vendor.close()
+
+
+@contextmanager
+def in_order(vendor: Vendor) -> Iterator[Vendor]:
+    """Give a machine, healthy and full, for the next customer."""
+    machine = vendor.machine
+    heal(machine)
+    machine.tray.clear()
+    machine.shelves[WATER].stock = machine.shelves[CHOCOLATE].stock = 5
+    yield vendor
+    vendor.send_phones_away()
+    heal(machine)
+    machine.cancel()
+    machine.wait_for(lambda: machine.state == "ready")
+
+
+@pytest.fixture
+def vendor(running_vendors: dict[str, Vendor]) -> Iterator[Vendor]:
+    """Give the machine that phones reach by NFC."""
+    with in_order(running_vendors["nfc"]) as vendor:
+        yield vendor
+
+
+@pytest.fixture(params=KINDS)
+def either_vendor(
+    running_vendors: dict[str, Vendor], request: pytest.FixtureRequest
+) -> Iterator[Vendor]:
+    """Give the machine on NFC and that on BLE in turn."""
+    with in_order(running_vendors[request.param]) as vendor:
+        yield vendor
+
+
+@pytest.fixture(scope="module")
+def ann(shop: Shop) -> Customer:
+    """Give a customer with 1,000.00 EUR whose phone pays up to 5.00 without PIN."""
+    return without_pin(shop.customer("ann", 1_000_00))
+
+
+def heal(machine: VendingMachine) -> None:
+    """End every fault."""
+    machine.jammed = machine.noisy = False
+    machine.motor_s = 0.3
+    adapter = machine.adapter
+    adapter.silent = adapter.garbage = adapter.forgetful = False
+
+
+def test_an_item_is_sold(shop: Shop, either_vendor: Vendor, ann: Customer, snacks: str) -> None:
+    """Held, given out, captured; phone and machine show each step; no PIN for a small amount."""
+    vendor = either_vendor
+    before, earned = shop.switch.balance(ann.account), shop.switch.balance(snacks)
+    asked = vendor.select(WATER)
+    vendor.shows("1.50 EUR")
+    phone = vendor.tap(ann, *AGREE)
+    purchase = phone.next("purchase")
+    assert (purchase["shop"], purchase["total"]) == (SNACKS_NAME, "1.50 EUR")
+    assert [item["description"] for item in purchase["items"]] == ["7 Sparkling water"]
+    for step in ("held", "approved", "delivered", "settled"):
+        assert vendor.steps.next(step)["payment_id"] == asked["payment_id"]
+    vendor.shows("Enjoy it!")
+    assert vendor.machine.tray == ["Sparkling water"]
+    phone.next("held")
+    assert phone.next("paid")["total"] == "1.50 EUR"
+    assert (phone.end(), "enter-pin" in phone.names) == (0, False)
+    assert vendor.entry(asked["payment_id"]).state is PaymentState.SETTLED
+    assert shop.switch.balance(ann.account) == before - 150
+    deposited(shop, snacks, earned + 150)
+    shop.switch.verify()
+
+
+def deposited(shop: Shop, account: str, minor: int) -> None:
+    """Wait until what is owed to an account has arrived, and compare."""
+    shop.earned()
+    assert shop.switch.balance(account) == minor
+
+
+def test_a_jam_gives_the_money_back(shop: Shop, either_vendor: Vendor, ann: Customer) -> None:
+    """The machine says that nothing fell: the hold is voided by itself, and both sides show it."""
+    vendor = either_vendor
+    before = shop.switch.balance(ann.account)
+    vendor.machine.jammed = True
+    asked = vendor.select(WATER)
+    phone = vendor.tap(ann, *AGREE)
+    assert vendor.steps.next("voided")["payment_id"] == asked["payment_id"]
+    vendor.shows("Your money is given back")
+    refused = phone.next("not-paid")
+    assert refused["reason"] == "VOIDED"
+    assert "nothing was paid" in refused["message"]
+    assert (vendor.machine.tray, phone.end()) == ([], NOT_PAID)
+    assert shop.switch.balance(ann.account) == before
+    assert available(shop, ann) == before
+    vendor.machine.jammed = False
+    vendor.buy(ann, CHOCOLATE)
+    assert vendor.machine.tray == ["Chocolate bar"]
+
+
+def available(shop: Shop, customer: Customer) -> int:
+    """Tell what a customer can spend."""
+    return shop.switch.available(customer.account)
+
+
+def test_sold_out_and_no_such_item(vendor: Vendor) -> None:
+    """The machine itself says so; nobody is asked to pay."""
+    seen = vendor.steps.names.count("vend_requested")
+    vendor.machine.select(NUTS)
+    vendor.shows("Sold out")
+    vendor.machine.select(99)
+    vendor.shows("No such item")
+    assert vendor.steps.names.count("vend_requested") == seen
+
+
+def test_an_item_that_the_agent_does_not_know(vendor: Vendor) -> None:
+    """The machine sells what is not in the agent's list: refused before any phone is asked."""
+    vendor.machine.select(SANDWICH)
+    refused = vendor.steps.next("vend_refused")
+    assert (refused["item"], refused["why"]) == (SANDWICH, "Unknown item")
+    vendor.shows("Unknown item")
+    vendor.machine.wait_for(lambda: vendor.machine.state == "ready")
+
+
+def test_too_little_money(shop: Shop, either_vendor: Vendor) -> None:
+    """Refused: shown on the machine and on the phone, and nothing falls."""
+    vendor = either_vendor
+    poor = without_pin(shop.customer("poor", 100, shard=2))
+    vendor.select(WATER)
+    phone = vendor.tap(poor, *AGREE)
+    assert vendor.steps.next("declined")["reason"] == "INSUFFICIENT_FUNDS"
+    vendor.shows("Not enough money")
+    assert phone.next("not-paid")["reason"] == "INSUFFICIENT_FUNDS"
+    vendor.machine.wait_for(lambda: vendor.machine.state == "ready")
+    assert vendor.machine.tray == []
+    assert shop.switch.balance(poor.account) == 100
+
+
+def test_the_customer_says_no(vendor: Vendor, ann: Customer) -> None:
+    """On the phone: the machine is told at once."""
+    vendor.select(WATER)
+    phone = vendor.tap(ann, "--answer", "decline")
+    phone.next("cancelled")
+    vendor.steps.next("customer_declined")
+    vendor.shows("Not paid. Declined on the phone.")
+    vendor.machine.wait_for(lambda: vendor.machine.state == "ready")
+
+
+def test_the_customer_cancels_at_the_machine(vendor: Vendor, ann: Customer) -> None:
+    """The session is over; the phone that comes then is asked for nothing."""
+    vendor.select(WATER)
+    vendor.machine.cancel()
+    vendor.steps.next("cancelled")
+    vendor.machine.wait_for(lambda: vendor.machine.state == "ready")
+    vendor.buy(ann, CHOCOLATE)
+    assert vendor.machine.tray == ["Chocolate bar"]
+
+
+def test_the_phone_leaves_half_way(shop: Shop, either_vendor: Vendor, ann: Customer) -> None:
+    """The request stands; the next tap pays it, once."""
+    vendor = either_vendor
+    before = shop.switch.balance(ann.account)
+    vendor.select(WATER)
+    torn = vendor.tap(ann, *AGREE, "--leave-after-exchanges", "1")
+    torn.end()
+    phone = vendor.tap(ann, *AGREE)
+    phone.next("paid")
+    assert vendor.machine.tray == ["Sparkling water"]
+    assert shop.switch.balance(ann.account) == before - 150
+
+
+def test_a_limit_decides_about_the_pin(shop: Shop, vendor: Vendor) -> None:
+    """A phone with a lower limit asks for the PIN; one that claims it needed none is declined."""
+    careful = without_pin(shop.customer("careful", 10_00), "1.00 EUR")
+    vendor.select(WATER)
+    phone = vendor.tap(careful, *APPROVE)
+    phone.next("enter-pin")
+    phone.next("paid")
+    phone.kill()
+    assert shop.switch.balance(careful.account) == 10_00 - 150
+
+
+def test_the_machine_is_reset_in_the_middle(shop: Shop, vendor: Vendor, ann: Customer) -> None:
+    """It forgets the vend and nothing falls: the money is given back."""
+    before = shop.switch.balance(ann.account)
+    vendor.machine.motor_s = 3.0
+    asked = vendor.select(WATER)
+    phone = vendor.tap(ann, *AGREE)
+    vendor.machine.wait_for(lambda: vendor.machine.state == "giving out")
+    vendor.machine.reset()
+    assert vendor.steps.next("voided")["payment_id"] == asked["payment_id"]
+    assert phone.next("not-paid")["reason"] == "VOIDED"
+    assert vendor.machine.tray == []
+    assert available(shop, ann) == before
+
+
+def test_unplugged_in_the_middle(shop: Shop, vendor: Vendor, ann: Customer) -> None:
+    """The line is lost while the motor turns; plugged in again, the machine tells that it fell."""
+    before = shop.switch.balance(ann.account)
+    vendor.machine.motor_s = 1.0
+    asked = vendor.select(WATER)
+    phone = vendor.tap(ann, *AGREE)
+    vendor.machine.wait_for(lambda: vendor.machine.state == "giving out")
+    vendor.machine.adapter.line.unplug()
+    vendor.steps.next("device_lost")
+    vendor.machine.wait_for(lambda: vendor.machine.tray == ["Sparkling water"])
+    vendor.machine.adapter.line.plug()
+    vendor.steps.next("device_back")
+    assert vendor.steps.next("settled")["payment_id"] == asked["payment_id"]
+    phone.next("paid")
+    assert shop.switch.balance(ann.account) == before - 150
+
+
+def test_unplugged_and_nobody_can_tell(shop: Shop, vendor: Vendor, ann: Customer) -> None:
+    """An adapter that forgets: what nobody can know is decided for the customer."""
+    before = shop.switch.balance(ann.account)
+    vendor.machine.motor_s, vendor.machine.adapter.forgetful = 1.0, True
+    asked = vendor.select(WATER)
+    phone = vendor.tap(ann, *AGREE)
+    vendor.machine.wait_for(lambda: vendor.machine.state == "giving out")
+    vendor.machine.adapter.line.unplug()
+    vendor.steps.next("device_lost")
+    vendor.machine.wait_for(lambda: vendor.machine.state == "ready")
+    vendor.machine.adapter.line.plug()
+    assert vendor.steps.next("voided")["payment_id"] == asked["payment_id"]
+    phone.next("not-paid")
+    assert available(shop, ann) == before
+
+
+def test_unplugged_before_anybody_paid(vendor: Vendor) -> None:
+    """The request is over; nobody can pay for what no machine will give out."""
+    vendor.select(JUICE)
+    vendor.machine.adapter.line.unplug()
+    vendor.steps.next("cancelled")
+    vendor.machine.adapter.line.plug()
+    vendor.steps.next("device_back")
+
+
+def test_a_silent_machine(shop: Shop, vendor: Vendor, ann: Customer) -> None:
+    """It was told to give out and says nothing for its time: the money is given back."""
+    before = shop.switch.balance(ann.account)
+    vendor.machine.jammed = True
+    asked = vendor.select(WATER)
+    vendor.machine.adapter.silent = True
+    phone = vendor.tap(ann, *AGREE)
+    failed = vendor.steps.next("failed")
+    assert (failed["payment_id"], failed["why"]) == (
+        asked["payment_id"], "the machine told nothing in time",
+    )  # fmt: skip
+    vendor.steps.next("voided")
+    assert phone.next("not-paid")["reason"] == "VOIDED"
+    assert available(shop, ann) == before
+
+
+@pytest.mark.parametrize("fault", ["garbage on the line", "a noisy bus", "a slow motor"])
+def test_a_rough_machine_sells_all_the_same(
+    shop: Shop, vendor: Vendor, ann: Customer, fault: str
+) -> None:
+    """Rubbish between the lines, garbled blocks, a motor that takes its time."""
+    before = shop.switch.balance(ann.account)
+    vendor.machine.adapter.garbage = fault == "garbage on the line"
+    vendor.machine.noisy = fault == "a noisy bus"
+    vendor.machine.motor_s = 2.0 if fault == "a slow motor" else 0.2
+    vendor.buy(ann, CHOCOLATE)
+    assert vendor.machine.tray == ["Chocolate bar"]
+    assert shop.switch.balance(ann.account) == before - PRICES[CHOCOLATE]
+
+
+def test_a_phone_that_claims_it_needed_no_pin(
+    shop: Shop, snacks: str, radios: dict[str, Radio]
+) -> None:
+    """Above the merchant's limit the switch declines it, whatever the phone says."""
+    ann = shop.customer("cheat", 50_00)
+    vendor = Vendor(shop, "machine-dear", radios["nfc"].reader())
+    vendor.machine.shelves[WATER].price_minor = 501
+    vendor.start()
+    vendor.select(WATER)
+    phone = vendor.tap(ann, *APPROVE, "--unverified")
+    assert vendor.steps.next("declined")["reason"] == "CUSTOMER_NOT_VERIFIED"
+    assert phone.next("not-paid")["reason"] == "CUSTOMER_NOT_VERIFIED"
+    assert vendor.machine.tray == []
+    vendor.close()
