@@ -45,8 +45,8 @@ other_hosts = []
 drain_s = 10
 
 # How many processes write the shards on this machine's disks; 0: this one does, on a thread.
-# Batches gain by as many as there are cores. Single payments do not: the wire is their limit.
-shard_processes = 0
+# One leaves this process to the wire; batches gain by as many as there are cores.
+shard_processes = 1
 
 # How often the auxiliaries of busy payees are merged into their accounts, in seconds.
 merge_every_s = 5
@@ -71,7 +71,7 @@ class ServerConfig(BaseSettings):
     public_host: str = Field(default="127.0.0.1", min_length=1, max_length=253)
     other_hosts: tuple[str, ...] = ()
     drain_s: int = Field(default=10, ge=0, le=600)
-    shard_processes: int = Field(default=0, ge=0, le=64)
+    shard_processes: int = Field(default=1, ge=0, le=64)
     merge_every_s: float = Field(default=5, ge=0.01, le=86_400)
     offline_limit_minor: int = Field(default=2000, ge=0, le=10**12)
     log_level: Literal["debug", "info", "warning"] = "info"

@@ -12,6 +12,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from typing import Any, NoReturn, TypeVar, overload
@@ -70,11 +71,12 @@ class WriterProcess:
                 stdin=subprocess.DEVNULL,
             )
         self._line = Connection(here.detach())
+        self._asking = threading.Lock()
         self._lane = Lane[tuple[int, Job], Answer](name, self._write, GROUP_LIMIT)
         self._closed = False
 
     def open(self, address: ShardAddress, slots: SlotMap) -> None:
-        """Let it open a shard, before the first job; Complaint if the shard cannot be opened."""
+        """Let it open a shard, before its first job; Complaint if the shard cannot be opened."""
         answer = self._ask(Open(address, slots))
         if isinstance(answer, Exception):
             raise answer
@@ -106,9 +108,10 @@ class WriterProcess:
 
     def _ask(self, message: Open | Group) -> Any:  # noqa: ANN401
         try:
-            self._line.send(message)
-            if self._line.poll(_ANSWER_LIMIT_S):
-                return self._line.recv()
+            with self._asking:
+                self._line.send(message)
+                if self._line.poll(_ANSWER_LIMIT_S):
+                    return self._line.recv()
         except (EOFError, OSError):
             self._lost(f"ended ({self._process.wait()})")
         self._lost(f"has not answered for {_ANSWER_LIMIT_S:.0f} s")

@@ -66,11 +66,14 @@ class SwitchProcess:
             raise self._complaint(f"the switch ended with exit code {code}")
 
     def memory_mb(self) -> tuple[float, float]:
-        """Tell its resident memory and the peak of it so far, in megabytes of 10^6 bytes."""
-        lines = Path(f"/proc/{self._process.pid}/status").read_text().splitlines()
-        kib = {line.split(":")[0]: line.split()[1] for line in lines if line.startswith("Vm")}
-        resident, peak = (int(kib[key]) * 1024 / 1_000_000 for key in ("VmRSS", "VmHWM"))
-        return resident, peak
+        """Tell its resident memory and the peak of it so far, in megabytes of 10^6 bytes.
+
+        Processes that it has started, which write its shards, count too.
+        """
+        pid = self._process.pid
+        started = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        figures = [_memory_mb(each) for each in (pid, *map(int, started))]
+        return sum(resident for resident, _ in figures), sum(peak for _, peak in figures)
 
     def _wait_until_it_listens(self, folder: Path) -> Running:
         deadline = time.monotonic() + _START_LIMIT_S
@@ -82,3 +85,10 @@ class SwitchProcess:
 
     def _complaint(self, what: str) -> Complaint:
         return Complaint(f"{what}; it said: {self._log.read_text()[-2000:] or 'nothing'}")
+
+
+def _memory_mb(pid: int) -> tuple[float, float]:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    kib = {line.split(":")[0]: line.split()[1] for line in lines if line.startswith("Vm")}
+    resident, peak = (int(kib[key]) * 1024 / 1_000_000 for key in ("VmRSS", "VmHWM"))
+    return resident, peak
