@@ -23,6 +23,14 @@ class IdentityError(ValueError):
     """Not an identity of Kessai; the message is for people."""
 
 
+def terminal_host(merchant_id: str, terminal_id: str) -> str:
+    """Name the host that a terminal's certificate serves under, to its own venue's doors.
+
+    In .invalid (RFC 2606), which never resolves: nobody who dials a host takes it for that host.
+    """
+    return f"{terminal_id}.{merchant_id}.agent.kessai.invalid"
+
+
 def is_name(text: str) -> bool:
     """Tell whether a text names a merchant, terminal, wallet, phone or operator."""
     return _NAME.fullmatch(text) is not None

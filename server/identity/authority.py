@@ -23,7 +23,15 @@ from cryptography.hazmat.primitives.serialization import (
 
 from kessai.complaint import Complaint
 from kessai.durable_file import make_folder, write_durably
-from kessai.identity_path import AGENT, OPERATOR, PHONE, SERVER, format_identity, parse_device
+from kessai.identity_path import (
+    AGENT,
+    OPERATOR,
+    PHONE,
+    SERVER,
+    format_identity,
+    parse_device,
+    terminal_host,
+)
 from server.identity.certificates import (
     DAY_US,
     Issuer,
@@ -120,10 +128,12 @@ class Authority:
 
     def issue(self, device: str, key: ec.EllipticCurvePublicKey) -> Leaf:
         """Certify the key of a terminal, phone or operator, given by the path of its identity."""
-        kind, _ = parse_device(device)
+        kind, path = parse_device(device)
         issuer = self.phones if kind == PHONE else self.devices
         validity = Validity.days(self.now_us(), LIFETIME_DAYS[kind])
-        leaf = make_client_leaf(issuer, format_identity(self.domain, device), key, validity)
+        identity = format_identity(self.domain, device)
+        host = terminal_host(*path) if kind == AGENT else ""
+        leaf = make_client_leaf(issuer, identity, key, validity, host)
         return Leaf(leaf.serial_number, _pem(leaf, issuer.certificate), _end_us(leaf))
 
     def issue_server(self, key: ec.EllipticCurvePublicKey, hosts: tuple[str, ...]) -> Leaf:

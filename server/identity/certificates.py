@@ -84,11 +84,23 @@ def make_issuer(root: Issuer, name: str, identity: str, validity: Validity) -> I
 
 
 def make_client_leaf(
-    issuer: Issuer, identity: str, key: ec.EllipticCurvePublicKey, validity: Validity
+    issuer: Issuer,
+    identity: str,
+    key: ec.EllipticCurvePublicKey,
+    validity: Validity,
+    host: str = "",
 ) -> x509.Certificate:
-    """Make the certificate of a device or operator: a TLS client, and nothing else."""
+    """Make the certificate of a device or operator: a TLS client, and nothing else.
+
+    A terminal serves too, under a `host` that is none in the world: a venue's hub is one of its
+    entrances. Whoever dials the switch does not take it for the switch.
+    """
     names: list[x509.GeneralName] = [x509.UniformResourceIdentifier(identity)]
-    return _sign(_leaf(names, key, validity, ExtendedKeyUsageOID.CLIENT_AUTH), issuer)
+    usages = [ExtendedKeyUsageOID.CLIENT_AUTH]
+    if host:
+        names.append(x509.DNSName(host))
+        usages.append(ExtendedKeyUsageOID.SERVER_AUTH)
+    return _sign(_leaf(names, key, validity, usages), issuer)
 
 
 def make_server_leaf(
@@ -101,7 +113,7 @@ def make_server_leaf(
     """Make the switch's own certificate: a TLS server under these host names and addresses."""
     names: list[x509.GeneralName] = [x509.UniformResourceIdentifier(identity)]
     names += [_host_name(host) for host in hosts]
-    return _sign(_leaf(names, key, validity, ExtendedKeyUsageOID.SERVER_AUTH), issuer)
+    return _sign(_leaf(names, key, validity, [ExtendedKeyUsageOID.SERVER_AUTH]), issuer)
 
 
 def _authority(
@@ -123,13 +135,13 @@ def _leaf(
     names: list[x509.GeneralName],
     key: ec.EllipticCurvePublicKey,
     validity: Validity,
-    usage: x509.ObjectIdentifier,
+    usages: list[x509.ObjectIdentifier],
 ) -> x509.CertificateBuilder:
     constraints = x509.BasicConstraints(ca=False, path_length=None)
     builder = _certificate(key, validity).subject_name(x509.Name([]))
     builder = builder.add_extension(constraints, critical=True)
     builder = builder.add_extension(_key_usage(signs_certificates=False), critical=True)
-    builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
+    builder = builder.add_extension(x509.ExtendedKeyUsage(usages), critical=False)
     # The subject is empty, so the alternative name is critical (RFC 5280, 4.2.1.6).
     return builder.add_extension(x509.SubjectAlternativeName(names), critical=True)
 

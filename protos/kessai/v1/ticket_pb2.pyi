@@ -633,10 +633,13 @@ class CountInRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     TICKET_FIELD_NUMBER: _builtins.int
     PERSONS_FIELD_NUMBER: _builtins.int
+    HAPPENED_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """UUIDv7 of the entry as text, 36 characters."""
     persons: _builtins.int
     """How many go in; 1 to 100."""
+    happened: _builtins.bool
+    """They went in while the hub was out of reach: they are counted whatever the ticket says."""
     @_builtins.property
     def ticket(self) -> _envelope_pb2.Signed:
         """The ticket ("ticket"); the hub verifies it too."""
@@ -647,10 +650,11 @@ class CountInRequest(_message.Message):
         request_id: _builtins.str = ...,
         ticket: _envelope_pb2.Signed | None = ...,
         persons: _builtins.int = ...,
+        happened: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["ticket", b"ticket"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["persons", b"persons", "request_id", b"request_id", "ticket", b"ticket"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["happened", b"happened", "persons", b"persons", "request_id", b"request_id", "ticket", b"ticket"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

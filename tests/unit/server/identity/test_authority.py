@@ -64,16 +64,20 @@ def test_secrets_are_for_the_owner_only(authority: Authority, tmp_path: Path) ->
 
 
 def test_a_client_certificate(authority: Authority) -> None:
-    """A leaf and its issuer; one critical URI name; clientAuth only."""
+    """A leaf and its issuer; one critical URI name; only terminals serve."""
     key = p256()
     issued = authority.issue("agent/shop/till", key)
     leaf, issuer = x509.load_pem_x509_certificates(issued.chain)
     assert issuer == authority.devices.certificate
     assert (leaf.serial_number, leaf.public_key()) == (issued.serial, key)
     assert leaf.not_valid_after_utc.timestamp() * 1e6 == issued.expire_us
-    usage = extension(leaf, x509.ExtendedKeyUsage)
-    assert usage == x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])
     assert extension(leaf, x509.BasicConstraints) == x509.BasicConstraints(False, None)
+    client, server = ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH
+    usage = extension(leaf, x509.ExtendedKeyUsage)
+    assert usage == x509.ExtendedKeyUsage([client, server])  # a hub serves its venue's doors
+    for device in ("phone/ann/pixel", "operator/joe"):
+        [leaf, _] = x509.load_pem_x509_certificates(authority.issue(device, key).chain)
+        assert extension(leaf, x509.ExtendedKeyUsage) == x509.ExtendedKeyUsage([client])
 
 
 def test_a_server_certificate(authority: Authority) -> None:

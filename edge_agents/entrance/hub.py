@@ -1,0 +1,107 @@
+"""The hub: one of a venue's entrance agents counts for all of them, on the venue's own network.
+
+gRPC with mutual TLS, by the device certificates that pairing gave: the caller must be a terminal of
+the same merchant. It works with the switch out of reach, and what it answered is on the disk. The
+other doors call it through `hub_line`.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, TypeAlias
+
+import grpc
+import grpc.aio
+
+from edge_agents.entrance.book import EntranceBook
+from kessai.complaint import Complaint
+from kessai.device_identity import DeviceIdentity
+from kessai.envelope import PublicKey
+from kessai.identity_path import AGENT, IdentityError, parse_device, parse_identity
+from kessai.request_id import RequestIdError, parse_request_id
+from kessai.ticket import MAX_PERSONS, TicketRefused, open_ticket
+from kessai.v1 import decline_pb2 as d
+from kessai.v1 import ticket_pb2 as pb
+from kessai.v1.ticket_pb2_grpc import (
+    EntranceHubServiceServicer,
+    add_EntranceHubServiceServicer_to_server,
+)
+
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+
+_PORT = re.compile(r"(.+):([0-9]{1,5})")
+
+
+class EntranceHub(EntranceHubServiceServicer):
+    """Counts entries in the hub's book, for terminals of one merchant."""
+
+    def __init__(
+        self, book: EntranceBook, domain: str, merchant_id: str, switch_key: PublicKey
+    ) -> None:
+        self._book, self._domain, self._merchant_id = book, domain, merchant_id
+        self._switch_key = switch_key
+
+    async def CountIn(self, request: pb.CountInRequest, context: Context) -> pb.CountInResponse:
+        """Count persons in."""
+        await self._require_own_terminal(context)
+        request_id = await _request_id(request.request_id, context)
+        if not 1 <= request.persons <= MAX_PERSONS:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "persons: 1 to 100")
+        try:
+            ticket = open_ticket(request.ticket, self._switch_key)
+        except TicketRefused as refused:
+            return pb.CountInResponse(decline_reason=refused.reason)
+        if ticket.offer.merchant_id != self._merchant_id:
+            return pb.CountInResponse(decline_reason=d.DECLINE_REASON_TICKET_INVALID)
+        left = self._book.count_in(
+            request_id, ticket.ticket_id, request.persons, ticket.offer.admits, request.happened
+        )
+        if left is None:
+            return pb.CountInResponse(decline_reason=d.DECLINE_REASON_TICKET_USED)
+        return pb.CountInResponse(persons_left=max(0, left))
+
+    async def TakeBack(self, request: pb.TakeBackRequest, context: Context) -> pb.TakeBackResponse:
+        """Take back what was counted."""
+        await self._require_own_terminal(context)
+        self._book.take_back(await _request_id(request.request_id, context))
+        return pb.TakeBackResponse()
+
+    async def _require_own_terminal(self, context: Context) -> None:
+        names = context.auth_context().get("peer_spiffe_id", ())
+        try:
+            domain, device = parse_identity(names[0].decode())
+            kind, path = parse_device(device)
+        except (IndexError, IdentityError):
+            domain, kind, path = "", "", ()
+        if (domain, kind, path[:1]) != (self._domain, AGENT, (self._merchant_id,)):
+            await context.abort(
+                grpc.StatusCode.PERMISSION_DENIED, "this hub counts for its own venue's doors only"
+            )
+
+
+async def serve_hub(hub: EntranceHub, listen: str, identity: DeviceIdentity) -> grpc.aio.Server:
+    """Serve on HOST:PORT; Complaint if that cannot be."""
+    if _PORT.fullmatch(listen) is None:
+        raise Complaint(f'hub_listen is wrong: "{listen}" is not HOST:PORT.')
+    credentials = grpc.ssl_server_credentials(
+        [(identity.key_pem, identity.chain_pem)], identity.root_pem, require_client_auth=True
+    )
+    server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
+    add_EntranceHubServiceServicer_to_server(hub, server)
+    try:
+        server.add_secure_port(listen, credentials)
+    except RuntimeError:
+        raise Complaint(
+            f"The hub cannot listen on {listen}: another program may have the port. Nobody was let "
+            "in. Change hub_listen, or stop the other one."
+        ) from None
+    await server.start()
+    return server
+
+
+async def _request_id(text: str, context: Context) -> bytes:
+    try:
+        return parse_request_id(text)
+    except RequestIdError as error:
+        await context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"request_id: {error}")
+        raise

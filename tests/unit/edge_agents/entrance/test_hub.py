@@ -1,0 +1,129 @@
+"""The hub over real TLS: counts once for all doors, and for doors of its own venue only."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from edge_agents.entrance.book import EntranceBook
+from edge_agents.entrance.counting import HubAway
+from edge_agents.entrance.hub import EntranceHub, serve_hub
+from edge_agents.entrance.hub_line import HubLine
+from kessai.complaint import Complaint
+from kessai.device_identity import DeviceIdentity
+from kessai.ticket import TicketRefused
+from simulators.town import free_udp_port
+from tests.unit.edge_agents.entrance.parties import DOMAIN, VENUE, Venue, entry
+
+
+@pytest.fixture
+def venue(tmp_path: Path) -> Venue:
+    return Venue(tmp_path)
+
+
+@asynccontextmanager
+async def hub(venue: Venue, identity: DeviceIdentity, address: str = "") -> AsyncIterator[str]:
+    """Serve a hub; its address."""
+    address = address or f"127.0.0.1:{free_udp_port()}"
+    (venue.folder / "hub").mkdir(exist_ok=True)
+    book = EntranceBook(venue.folder / "hub")
+    served = EntranceHub(book, DOMAIN, VENUE, venue.switch_key.public_key())
+    server = await serve_hub(served, address, identity)
+    try:
+        yield address
+    finally:
+        await server.stop(None)
+        book.close()
+
+
+@asynccontextmanager
+async def line(address: str, identity: DeviceIdentity, hub: str = "hall") -> AsyncIterator[HubLine]:
+    """A door's line."""
+    opened = HubLine(address, hub, identity)
+    yield opened
+    await opened.close()
+
+
+async def test_a_ticket_used_at_one_door_is_used_at_all(venue: Venue) -> None:
+    """Also after the hub was killed and started again; the same entry again is the same answer."""
+    hall, ticket = venue.door("hall"), venue.ticket()
+    first, second = entry(ticket), entry(ticket)
+    async with hub(venue, hall) as address, line(address, venue.door("a")) as a:
+        assert await a.count_in(first, 1) == 0
+        assert await a.count_in(first, 1) == 0
+    async with hub(venue, hall, address), line(address, venue.door("b")) as b:
+        assert await b.count_in(second, 1) is None
+        await b.take_back(first.request_id)
+        assert await b.count_in(second, 1) == 0
+
+
+async def test_two_doors_race_for_one_ticket(venue: Venue) -> None:
+    """One of them wins, however many taps come at once."""
+    tickets = [venue.ticket() for _ in range(20)]
+    async with (
+        hub(venue, venue.door("hall")) as address,
+        line(address, venue.door("a")) as a,
+        line(address, venue.door("b")) as b,
+    ):
+        for ticket in tickets:
+            answers = await asyncio.gather(*(door.count_in(entry(ticket), 1) for door in (a, b)))
+            assert sorted(answers, key=str) == [0, None]
+
+
+async def test_what_happened_is_counted(venue: Venue) -> None:
+    """Doors that decided alone tell it later: then the ticket is used up, and more."""
+    ticket = venue.ticket()
+    async with hub(venue, venue.door("hall")) as address, line(address, venue.door("a")) as a:
+        assert await a.count_in(entry(ticket), 1) == 0
+        assert await a.count_in(entry(ticket), 1, happened=True) == 0
+        assert await a.count_in(entry(ticket), 1) is None
+
+
+async def test_strangers_do_not_count(venue: Venue) -> None:
+    """Another venue's door, a phone, a forged ticket, another venue's ticket; nor a false hub."""
+    hall = venue.door("hall")
+    async with hub(venue, hall) as address:
+        for stranger in (venue.door("a", "cinema"), venue.door("a", kind="phone")):
+            async with line(address, replace(stranger, identity=hall.identity)) as unknown:
+                with pytest.raises(HubAway, match="own venue"):
+                    await unknown.count_in(entry(venue.ticket()), 1)
+        async with line(address, venue.door("a")) as a:
+            forged = venue.ticket()
+            forged.payload += b"\x00"
+            with pytest.raises(TicketRefused, match="TICKET_INVALID"):
+                await a.count_in(replace(entry(venue.ticket()), ticket=forged), 1)
+            with pytest.raises(TicketRefused, match="TICKET_INVALID"):
+                await a.count_in(entry(venue.ticket(merchant="cinema")), 1)
+        async with line(address, venue.door("a"), hub="other-hall") as a:
+            with pytest.raises(HubAway):
+                await a.count_in(entry(venue.ticket()), 1)
+
+
+async def test_a_hub_that_is_away(venue: Venue) -> None:
+    """Nobody knows whether it counted; with another's port in the way it says so at start."""
+    hall = venue.door("hall")
+    async with hub(venue, hall) as address:
+        with pytest.raises(Complaint, match="cannot listen"):
+            await serve_hub(
+                EntranceHub(None, DOMAIN, VENUE, venue.switch_key.public_key()),  # type: ignore[arg-type]
+                address,
+                hall,
+            )
+    async with line(address, venue.door("a")) as a:
+        with pytest.raises(HubAway):
+            await a.count_in(entry(venue.ticket()), 1)
+        with pytest.raises(HubAway):
+            await a.take_back(entry(venue.ticket()).request_id)
+
+
+def test_a_book_is_one_agent_s(tmp_path: Path) -> None:
+    book = EntranceBook(tmp_path)
+    with pytest.raises(Complaint, match="another agent may run"):
+        EntranceBook(tmp_path)
+    book.close()
+    EntranceBook(tmp_path).close()
