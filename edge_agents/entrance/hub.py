@@ -67,7 +67,7 @@ class EntranceHub(EntranceHubServiceServicer):
         return pb.TakeBackResponse()
 
     async def _require_own_terminal(self, context: Context) -> None:
-        names = context.auth_context().get("peer_spiffe_id", ())
+        names = [*context.auth_context().get("peer_spiffe_id", ())]
         try:
             domain, device = parse_identity(names[0].decode())
             kind, path = parse_device(device)

@@ -98,6 +98,7 @@ CONFINED: dict[str, list[str]] = {
     "serial": ["edge_agents.devices", "simulators"],
     "pymodbus": ["edge_agents.devices"],
     "escpos": ["edge_agents.devices", "simulators"],
+    "osdp": ["edge_agents.devices", "simulators"],
     "OpenSSL": ["kessai.enrollment", "kessai.channel"],
 }
 

@@ -1,0 +1,240 @@
+"""A door behind an OSDP reader (IEC 60839-11-5): lock relay, door contact, LED, buzzer, text.
+
+The agent is the control panel, the reader the peripheral device, on RS-485 through a serial line,
+with OSDP's secure channel (AES-128, a key of their own). libosdp speaks the protocol, on one thread
+that nothing else touches it from. What the driver expects of the reader:
+
+    output 0    the lock: on for some tenths of a second, then off by itself
+    input 0     the door contact: 1 while the door stands open (reported when it changes)
+    LED 0       green or red; buzzer; text of one line
+
+A reader that is unplugged, silent, or talks garbage is DeviceLost. libosdp waits long before it
+tries again, so the driver makes a new control panel then. Used by `entrance`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+import queue
+import termios
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import osdp
+import osdp_sys
+import serial
+
+from edge_agents.devices.serial_line import DeviceLost, open_line
+
+KEY_BYTES = 16
+BAUDRATE = 9_600
+READY_S = 5.0
+ANSWER_S = 2.0
+REFRESH_S = 0.02
+
+_OUTPUT_ON_FOR_A_WHILE = 5
+_LED_SET_FOR_A_WHILE, _BUZZER_SOUND, _TEXT_FOR_A_WHILE = 2, 2, 3
+_TEXT_COLUMNS = 32
+_GREEN, _RED = osdp.CommandLEDColor.Green, osdp.CommandLEDColor.Red
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """What the reader shows a person: yes or no, and a line of text."""
+
+    is_good: bool
+    text: str
+
+
+class _Line(osdp.Channel):  # type: ignore[misc]
+    """The serial line as libosdp wants it; it must not raise into the library."""
+
+    def __init__(self, line: serial.Serial) -> None:
+        super().__init__()
+        self._line = line
+        self.failure: OSError | None = None
+
+    def read(self, max_bytes: int) -> bytes:
+        """Give what has come."""
+        try:
+            return bytes(self._line.read(max_bytes))
+        except OSError as error:
+            self.failure = error
+            return b""
+
+    def write(self, buf: bytes) -> int:
+        """Send bytes."""
+        try:
+            return self._line.write(bytes(buf)) or 0
+        except OSError as error:
+            self.failure = error
+            return len(buf)
+
+    def flush(self) -> None:
+        """Forget what has come."""
+        with contextlib.suppress(OSError, termios.error):
+            self._line.reset_input_buffer()
+
+
+class OsdpDoor:
+    """A door on a serial line. `open` and `close` are those of the line, as of every device."""
+
+    name = "door"
+
+    def __init__(self, path: str, key: bytes, baudrate: int = BAUDRATE, address: int = 1) -> None:
+        """Drive the reader at an OSDP `address`, 0 to 126, with its key of 16 bytes."""
+        self._path, self._key, self._baudrate, self._address = path, key, baudrate, address
+        self._serial: serial.Serial | None = None
+        self._line: _Line | None = None
+        self._thread: threading.Thread | None = None
+        self._stop = threading.Event()
+        self._commands: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        self._is_secure = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._changed = asyncio.Event()
+        self._answers: asyncio.Queue[tuple[int, bool]] = asyncio.Queue()
+        self._ready_by = 0.0
+        self._was_ready = False
+        self.stands_open = False
+
+    @property
+    def is_ready(self) -> bool:
+        """Tell whether the reader answers over its secure channel."""
+        has_line = self._line is not None and self._line.failure is None
+        return has_line and self._is_secure
+
+    def open(self) -> None:
+        """Open the line and call the reader; Complaint if the device is missing."""
+        self._serial = open_line(self.name, self._path, self._baudrate, timeout_s=0)
+        self._line = line = _Line(self._serial)
+        flags = [osdp.LibFlag.EnforceSecure, osdp.LibFlag.EnableNotification]
+        reader = osdp.PDInfo(self._address, line, scbk=self._key, flags=flags)
+        osdp_sys.set_loglevel(osdp.LogLevel.Emergency)
+        panel = osdp_sys.ControlPanel([reader.get()])
+        panel.set_event_callback(self._on_event)
+        panel.set_command_completion_callback(self._on_completion)
+        self._loop = asyncio.get_running_loop()
+        self._ready_by = self._loop.time() + READY_S
+        self._was_ready = self.stands_open = self._is_secure = False
+        self._stop, self._commands = threading.Event(), queue.SimpleQueue()
+        self._thread = threading.Thread(
+            target=self._talk, args=(panel, self._stop, self._commands), name="osdp", daemon=True
+        )
+        self._thread.start()
+
+    def close(self) -> None:
+        """Hang up, and close the line if it is open; the door stays as it is."""
+        if self._thread is not None:
+            self._stop.set()
+            self._thread.join()
+            self._thread = None
+        if self._serial is not None:
+            self._serial.close()
+            self._serial = None
+
+    def check(self) -> None:
+        """DeviceLost if the reader has gone, or never answered."""
+        if self._thread is None or self._line is None:
+            raise DeviceLost(self.name, "it is not open")
+        if self._line.failure is not None:
+            raise DeviceLost(self.name, self._line.failure)
+        if self.is_ready:
+            self._was_ready = True
+        elif self._was_ready or asyncio.get_running_loop().time() > self._ready_by:
+            raise DeviceLost(self.name, "its reader is silent")
+
+    async def unlock(self, seconds: float) -> None:
+        """Unlock for some seconds; DeviceLost if nobody knows whether it did."""
+        tenths = math.ceil(seconds * 10)
+        command = {"output_no": 0, "control_code": _OUTPUT_ON_FOR_A_WHILE, "timer_count": tenths}
+        await self._do(osdp.Command.Output, command)
+
+    async def show(self, sign: Sign, seconds: float) -> None:
+        """Show yes or no for some seconds, with sound and text; DeviceLost as `unlock`."""
+        tenths = math.ceil(seconds * 10)
+        led = {
+            "reader": 0, "led_number": 0, "control_code": _LED_SET_FOR_A_WHILE, "on_count": 1,
+            "off_count": 0, "on_color": _GREEN if sign.is_good else _RED, "off_color": 0,
+            "timer_count": tenths, "temporary": True,
+        }  # fmt: skip
+        beeps = 1 if sign.is_good else 3
+        buzzer = {
+            "reader": 0, "control_code": _BUZZER_SOUND, "on_count": 2, "off_count": 1,
+            "rep_count": beeps,
+        }  # fmt: skip
+        text = {
+            "reader": 0, "control_code": _TEXT_FOR_A_WHILE, "temp_time": math.ceil(seconds),
+            "offset_row": 1, "offset_col": 1,
+            "data": sign.text[:_TEXT_COLUMNS].encode("ascii", "replace").decode(),
+        }  # fmt: skip
+        await self._do(osdp.Command.LED, led)
+        await self._do(osdp.Command.Buzzer, buzzer)
+        await self._do(osdp.Command.Text, text)
+
+    async def wait_until(self, stands_open: bool, timeout_s: float) -> bool:
+        """Wait until the contact says that the door stands open, or is shut; False: not in time.
+
+        DeviceLost if the reader goes meanwhile.
+        """
+        deadline = asyncio.get_running_loop().time() + timeout_s
+        while self.stands_open is not stands_open:
+            self.check()
+            left = deadline - asyncio.get_running_loop().time()
+            if left <= 0:
+                return False
+            self._changed.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(min(left, 0.2)):
+                    await self._changed.wait()
+        return True
+
+    async def _do(self, kind: int, command: dict[str, Any]) -> None:
+        self.check()
+        while not self._answers.empty():
+            self._answers.get_nowait()
+        self._commands.put({"command": kind, **command})
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                answered, is_done = await self._answers.get()
+                while answered != kind:
+                    answered, is_done = await self._answers.get()
+        except TimeoutError:
+            raise DeviceLost(self.name, "its reader does not answer") from None
+        if not is_done:
+            raise DeviceLost(self.name, "its reader refuses the command")
+
+    # On libosdp's thread.
+
+    def _talk(
+        self,
+        panel: osdp_sys.ControlPanel,
+        stop: threading.Event,
+        commands: queue.SimpleQueue[dict[str, Any]],
+    ) -> None:
+        while not stop.wait(REFRESH_S):
+            with contextlib.suppress(queue.Empty):
+                panel.submit_command(0, commands.get_nowait())
+            panel.refresh()
+            self._is_secure = bool(panel.sc_status() & 1)
+
+    def _on_completion(self, address: int, command: dict[str, Any], status: int) -> None:
+        answer = (int(command["command"]), status == osdp.CompletionStatus.Ok)
+        self._tell(lambda: self._answers.put_nowait(answer))
+
+    def _on_event(self, reader: int, event: dict[str, Any]) -> int:
+        if event["event"] == osdp.Event.Status and event.get("report"):
+            stands_open = bool(event["report"][0])
+            self._tell(lambda: self._note_contact(stands_open))
+        return 0
+
+    def _tell(self, what: Callable[[], None]) -> None:
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(what)
+
+    def _note_contact(self, stands_open: bool) -> None:
+        self.stands_open = stands_open
+        self._changed.set()

@@ -1,0 +1,132 @@
+"""The OSDP driver against libosdp's own reader on a pty: what it does, and what can go wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from edge_agents.devices.osdp_door import OsdpDoor, Sign
+from edge_agents.devices.serial_line import DeviceLost
+from kessai.complaint import Complaint
+from simulators.devices.osdp_door import SimulatedDoor
+
+KEY = bytes(range(16))
+LIMIT_S = 20.0
+
+
+@pytest.fixture
+def simulated(tmp_path: Path) -> Iterator[SimulatedDoor]:
+    door = SimulatedDoor(tmp_path / "door", KEY)
+    yield door
+    door.close()
+
+
+@pytest.fixture
+async def door(simulated: SimulatedDoor) -> OsdpDoor:
+    return OsdpDoor(str(simulated.line.path), KEY)
+
+
+async def ready(door: OsdpDoor) -> None:
+    """Open it, and wait until its reader answers."""
+    door.open()
+    async with asyncio.timeout(LIMIT_S):
+        while not door.is_ready:
+            door.check()
+            await asyncio.sleep(0.02)
+
+
+async def lost(door: OsdpDoor) -> str:
+    """Wait until the driver says that the door was lost; why."""
+    async with asyncio.timeout(LIMIT_S):
+        while True:
+            try:
+                door.check()
+            except DeviceLost as gone:
+                return str(gone)
+            await asyncio.sleep(0.05)
+
+
+async def test_a_person_goes_through(door: OsdpDoor, simulated: SimulatedDoor) -> None:
+    """The lock clicks, the light is green, the contact says when the door was open and shut."""
+    await ready(door)
+    await door.unlock(2.0)
+    await door.show(Sign(True, "Welcome"), 2.0)
+    assert await door.wait_until(True, LIMIT_S)
+    seen = simulated.wait_for(lambda v: v.persons == 1 and v.text == "Welcome")
+    assert (seen.light, seen.beeps, seen.unlocked_times) == ("green", 1, 1)
+    assert await door.wait_until(False, LIMIT_S)
+    await door.show(Sign(False, "Used"), 1.0)
+    assert simulated.wait_for(lambda v: v.text == "Used").light == "red"
+    simulated.wait_for(lambda v: not v.is_unlocked)
+    door.close()
+
+
+async def test_a_jammed_door_does_not_open(door: OsdpDoor, simulated: SimulatedDoor) -> None:
+    await ready(door)
+    simulated.jam()
+    await door.unlock(0.5)
+    assert not await door.wait_until(True, 0.8)
+    assert simulated.view.unlocked_times == 1
+    door.close()
+
+
+async def test_a_door_that_is_held_open(door: OsdpDoor, simulated: SimulatedDoor) -> None:
+    await ready(door)
+    simulated.hold_open()
+    await door.unlock(0.5)
+    assert await door.wait_until(True, LIMIT_S)
+    assert not await door.wait_until(False, 0.8)
+    simulated.hold_open(False)
+    assert await door.wait_until(False, LIMIT_S)
+    door.close()
+
+
+async def test_a_reader_that_is_unplugged(door: OsdpDoor, simulated: SimulatedDoor) -> None:
+    """It is lost at once, and works again when it is plugged in."""
+    await ready(door)
+    simulated.unplug()
+    await lost(door)
+    with pytest.raises(DeviceLost):
+        await door.unlock(1.0)
+    door.close()
+    with pytest.raises(Complaint, match="door"):
+        door.open()
+    simulated.plug()
+    await ready(door)
+    await door.unlock(1.0)
+    simulated.wait_for(lambda v: v.unlocked_times == 1)
+    door.close()
+
+
+@pytest.mark.parametrize("fault", ["silent", "garbage"])
+async def test_a_reader_that_makes_no_sense(
+    door: OsdpDoor, simulated: SimulatedDoor, fault: str
+) -> None:
+    """An unlock is unknown within seconds; the reader is found again when it answers."""
+    await ready(door)
+    break_it = simulated.go_silent if fault == "silent" else simulated.talk_garbage
+    break_it(True)
+    begun = time.monotonic()
+    with pytest.raises(DeviceLost):
+        await door.unlock(1.0)
+    assert time.monotonic() - begun < 5
+    door.close()
+    door.open()
+    assert "silent" in await lost(door)
+    door.close()
+    break_it(False)
+    await ready(door)
+    door.close()
+
+
+async def test_another_key_opens_nothing(simulated: SimulatedDoor) -> None:
+    """Who is on the line without the key cannot unlock."""
+    stranger = OsdpDoor(str(simulated.line.path), bytes(16))
+    stranger.open()
+    assert "silent" in await lost(stranger)
+    assert simulated.view.unlocked_times == 0
+    stranger.close()
