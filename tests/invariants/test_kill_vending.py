@@ -1,0 +1,166 @@
+"""SIGKILL of switch, agent or phone at random moments of a vend: goods for money, or neither.
+
+After every kill the killed process starts again on what it left on the disk. Money is never taken
+without goods. Goods without money there can be only if the agent was killed after the machine had
+told it that the item fell, and before that was on its disk: nobody can know it then, and it is
+decided for the customer. KESSAI_KILLS says how many kills, KESSAI_SEED repeats a run.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import random
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from edge_agents.journal import Entry, PaymentState
+from simulators.town import free_udp_port
+from tests.scenarios.following import Followed
+from tests.scenarios.shop import Shop
+from tests.scenarios.vendor import (
+    AGREE,
+    CHOCOLATE,
+    PRICES,
+    WATER,
+    Vendor,
+    open_snacks,
+    without_pin,
+)
+
+KILLS = int(os.environ.get("KESSAI_KILLS") or 9)
+CASH = 100_000_00
+OUTCOME_LIMIT_S = 40.0
+
+VICTIMS = ("switch", "agent", "phone")
+# The step after which the kill comes, and within how many seconds.
+WINDOWS = (
+    ("waiting_for_tap", 0.8),
+    ("phone_seen", 0.1),
+    ("authorized", 0.02),
+    ("approved", 0.01),
+    ("approved", 0.4),
+    ("delivered", 0.02),
+)
+FINAL = (
+    PaymentState.SETTLED,
+    PaymentState.VOIDED,
+    PaymentState.DECLINED,
+    PaymentState.ABANDONED,
+)
+
+
+class Killer:
+    """Plays vends at one machine, and kills somebody in each."""
+
+    def __init__(self, shop: Shop, seed: int) -> None:
+        self.shop, self.dice = shop, random.Random(seed)
+        self.account = open_snacks(shop)
+        self.payer = without_pin(shop.customer("payer", CASH))
+        self.vendor = Vendor(shop, "machine-1", f"udp:127.0.0.1:{free_udp_port()}")
+        self.spent = 0
+        self.tally: Counter[tuple[str, str]] = Counter()
+        self._start()
+
+    def kill_one(self, victim: str, window: tuple[str, float]) -> None:
+        """Let the customer buy, kill the victim within the window, and see what became of it."""
+        machine, item = self.vendor.machine, self.dice.choice((WATER, CHOCOLATE))
+        machine.shelves[item].stock, machine.jammed = 5, self.dice.random() < 0.2
+        machine.tray.clear()
+        asked = self.vendor.select(item)
+        phone = self.vendor.tap(self.payer, *AGREE)
+        if window[0] != "waiting_for_tap":
+            self.vendor.steps.next(window[0], "failed", "declined")
+        time.sleep(self.dice.uniform(0, window[1]))  # the kill comes at a random moment
+        self._kill(victim, phone)
+        entry = self._conclude(str(asked["payment_id"]))
+        self.vendor.send_phones_away()
+        self._check(entry, victim, PRICES[item])
+
+    def check_all(self) -> None:
+        """Count the money: what is not the customer's any more is the machine's, nothing held."""
+        self.shop.switch.verify()
+        assert self.shop.switch.balance(self.payer.account) == CASH - self.spent
+        assert self.shop.switch.available(self.payer.account) == CASH - self.spent
+        self.shop.earned()
+        assert self.shop.switch.balance(self.account) == self.spent
+
+    def _start(self) -> None:
+        self.vendor.start("--ask-seconds", "2", "--vend-seconds", "5", "--request-seconds", "10")
+
+    def _kill(self, victim: str, phone: Followed) -> None:
+        if victim == "switch":
+            self.shop.switch.kill()
+            self.shop.switch.restart()
+        elif victim == "agent":
+            self.vendor.kill()
+            self._start()
+        else:
+            phone.kill()
+
+    def _conclude(self, payment_id: str) -> Entry:
+        """Wait until the agent knows the outcome and the machine waits for the next customer."""
+        machine, deadline = self.vendor.machine, time.monotonic() + OUTCOME_LIMIT_S
+        while time.monotonic() < deadline:
+            entry = self.vendor.entry(payment_id)
+            if entry.state in FINAL and machine.state == "ready":
+                return entry
+            if entry.state in (*FINAL, PaymentState.REQUESTED):
+                machine.cancel()
+            time.sleep(0.02)
+        names = self.vendor.steps.names
+        raise AssertionError(f"{payment_id} is {entry.state}, {machine.state}: {names}")
+
+    def _check(self, entry: Entry, victim: str, price: int) -> None:
+        """Hold the agent's outcome against what lies in the tray, and against the money."""
+        fell, paid = len(self.vendor.machine.tray), entry.state is PaymentState.SETTLED
+        assert fell <= 1
+        self.spent += price if paid else 0
+        assert self.shop.switch.balance(self.payer.account) == CASH - self.spent
+        assert fell or not paid, f"money without goods: {entry.note}"
+        outcome = ("sold" if paid else "goods without money") if fell else "neither"
+        assert outcome != "goods without money" or victim == "agent", entry.note
+        self.tally[victim, outcome] += 1
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[Shop]:
+    """Give a shop whose books verify at the end."""
+    opened = Shop(tmp_path)
+    yield opened
+    opened.close()
+
+
+@pytest.mark.timeout(120 + 12 * KILLS)
+def test_goods_for_money_or_neither(
+    shop: Shop, random_seed: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever is killed, whenever."""
+    begin = time.monotonic()
+    killer = Killer(shop, random_seed)
+    cases = list(itertools.product(VICTIMS, WINDOWS))
+    try:
+        for number in range(KILLS):
+            if number % len(cases) == 0:
+                killer.dice.shuffle(cases)
+            killer.kill_one(*cases[number % len(cases)])
+        killer.check_all()
+    finally:
+        killer.vendor.close()
+    with capsys.disabled():
+        print(f"\n{report(killer.tally, random_seed, time.monotonic() - begin)}")  # noqa: T201
+
+
+def report(tally: Counter[tuple[str, str]], seed: int, seconds: float) -> str:
+    """Write what became of the vends, by victim."""
+    outcomes = ("sold", "neither", "goods without money")
+    lines = [f"{KILLS} kills in {seconds:.0f} s, seed {seed}; every book verified", ""]
+    lines.append(f"{'victim':<10}" + "".join(f"{outcome:>22}" for outcome in outcomes))
+    for victim in VICTIMS:
+        counts = "".join(f"{tally[victim, outcome]:>22}" for outcome in outcomes)
+        lines.append(f"{victim:<10}{counts}")
+    return "\n".join(lines)
