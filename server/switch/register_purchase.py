@@ -119,8 +119,14 @@ class RegisterPurchase:
                 purchases = await self._verifying.submit_all(submissions)
         except Refusal as refusal:
             return [refusal] * len(submissions)
-        pairs = zip(submissions, purchases, strict=True)
-        return await asyncio.gather(*(self._prepared(*pair) for pair in pairs))
+        pairs = list(zip(submissions, purchases, strict=True))
+        # Each decline is looked for in the logs; the others rarely wait for anything.
+        refused = (self._prepared(*pair) for pair in pairs if isinstance(pair[1], Exception))
+        answered = iter(await asyncio.gather(*refused))
+        return [
+            next(answered) if isinstance(pair[1], Exception) else await self._prepared(*pair)
+            for pair in pairs
+        ]
 
     def receipt(self, submission: Submission, shard: int, row: LogRow) -> Signed:
         """Write the receipt of a command that `prepare` gave and a shard decided."""
