@@ -16,7 +16,8 @@ JSON object on stdout: {"event": NAME, "time": microseconds since 1970, ...}. Th
     receipt_delivered receipt_not_taken      to the phone
     receipt_printed receipt_waits            on paper
     admitted left passed nobody_passed       a gate; `reason` where it refuses
-    refused tailgating forced barrier_failed
+    trusted refused tailgating forced        let in without the switch; or not
+    barrier_failed
     vend_requested vend_refused held approved delivered failed voided not_captured
                                              a vending machine: see edge_agents/vending
     device_lost device_back certificate_renewed certificate_not_renewed

@@ -45,6 +45,11 @@ class FleetLine:
         self._changed = asyncio.Event()
         self._heard, self._told = False, False
 
+    @property
+    def is_in_touch(self) -> bool:
+        """Tell whether the switch was heard on the line that is open now."""
+        return self._heard
+
     async def run(self) -> None:
         """Be in touch whenever that is possible, for ever."""
         pause_s = FIRST_PAUSE_S
@@ -57,6 +62,7 @@ class FleetLine:
             except TimeoutError:
                 self._tell_out_of_touch("the switch is silent")
             pause_s = FIRST_PAUSE_S if self._heard else min(LONGEST_PAUSE_S, pause_s * 2)
+            self._heard = False
             await asyncio.sleep(pause_s)
 
     def _tell_out_of_touch(self, why: str) -> None:

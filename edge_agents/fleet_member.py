@@ -41,6 +41,11 @@ class FleetMember:
         self.offline = OfflineDecision(terminal, self.deny_list, settings, journal, now_us)
         self._line = FleetLine(uplink, self.state, self.deny_list, settings, events, now_us)
 
+    @property
+    def is_in_touch(self) -> bool:
+        """Tell whether the line to the switch is good now; if not, who waits for it waits long."""
+        return self._line.is_in_touch
+
     async def run(self) -> None:
         """Be in touch whenever that is possible, for ever."""
         await self._line.run()

@@ -16,7 +16,7 @@ from edge_agents.deny_list import CREDENTIAL, DenyList
 from edge_agents.journal import Journal
 from edge_agents.payment_request import PendingPayment, Terminal
 from edge_agents.remote_settings import RemoteSettings
-from kessai.holder import Asked, HolderRefused, open_holder_answer
+from kessai.holder import Asked, Holder, HolderRefused, open_holder_answer
 from kessai.v1 import decline_pb2 as d
 from kessai.v1.decline_pb2 import DeclineReason
 from kessai.v1.holder_pb2 import HolderAnswer
@@ -98,29 +98,44 @@ class OfflineDecision:
             self._journal.accept(pending.request_id, decision.credential_id, self._now_us())
         return decision.reason
 
+    def trust(self, holder: Holder) -> DeclineReason.ValueType:
+        """Tell whether a holder who has proved himself may be let in without the switch.
+
+        ACCEPTED, or OFFLINE_NOT_ALLOWED, CREDENTIAL_EXPIRED, CREDENTIAL_DENIED or
+        OFFLINE_LIMIT_EXCEEDED.
+        """
+        rules, now_us = self.rules, self._now_us()
+        if rules.payment_limit_minor == 0:
+            return d.DECLINE_REASON_OFFLINE_NOT_ALLOWED
+        if now_us - self._deny_list.as_of_us > rules.deny_list_age_s * 1_000_000:
+            return d.DECLINE_REASON_OFFLINE_NOT_ALLOWED
+        if now_us - holder.issue_us > rules.credential_age_s * 1_000_000:
+            return d.DECLINE_REASON_CREDENTIAL_EXPIRED
+        if self._deny_list.is_denied(CREDENTIAL, holder.credential_id):
+            return d.DECLINE_REASON_CREDENTIAL_DENIED
+        if holder.offline_limit is None:
+            return d.DECLINE_REASON_OFFLINE_LIMIT_EXCEEDED
+        return ACCEPTED
+
     def decide(self, pending: PendingPayment, answer: HolderAnswer | None) -> Decision:
         """Decide without noting anything; reasons as `accept`."""
-        rules, now_us = self.rules, self._now_us()
         may_be_deferred = pending.request.HasField("deferred_expire_time")
-        if not may_be_deferred or rules.payment_limit_minor == 0:
-            return Decision(d.DECLINE_REASON_OFFLINE_NOT_ALLOWED)
-        if now_us - self._deny_list.as_of_us > rules.deny_list_age_s * 1_000_000:
+        if not may_be_deferred or self.rules.payment_limit_minor == 0:
             return Decision(d.DECLINE_REASON_OFFLINE_NOT_ALLOWED)
         if answer is None:
             return Decision(d.DECLINE_REASON_CREDENTIAL_INVALID)
         asked = Asked(pending.request_hash, self._terminal.merchant_id, self._terminal.terminal_id)
         try:
-            holder = open_holder_answer(answer, self._terminal.switch_key, asked, now_us)
+            holder = open_holder_answer(answer, self._terminal.switch_key, asked, self._now_us())
         except HolderRefused as refused:
             return Decision(refused.reason)
-        if now_us - holder.issue_us > rules.credential_age_s * 1_000_000:
-            return Decision(d.DECLINE_REASON_CREDENTIAL_EXPIRED)
-        if self._deny_list.is_denied(CREDENTIAL, holder.credential_id):
-            return Decision(d.DECLINE_REASON_CREDENTIAL_DENIED)
+        reason = self.trust(holder)
+        if reason != ACCEPTED:
+            return Decision(reason)
         limit, total = holder.offline_limit, pending.total
         if limit is None or limit.currency != total.currency or total.minor > limit.minor:
             return Decision(d.DECLINE_REASON_OFFLINE_LIMIT_EXCEEDED)
-        if self._is_too_much(rules, holder.credential_id, total.minor):
+        if self._is_too_much(self.rules, holder.credential_id, total.minor):
             return Decision(d.DECLINE_REASON_OFFLINE_LIMIT_EXCEEDED)
         return Decision(ACCEPTED, holder.credential_id)
 

@@ -2,8 +2,10 @@
 
     no payment yet, or one that came to nothing    ask for a new one
     asked for, and not expired                     ask for the same again: the phone answers alike
-    authorised, outcome unknown                    wait: the settlements go on asking
-    settled                                        the ride is over
+    authorised, outcome unknown                    wait: the settlements go on asking; or, with the
+                                                   line down, ask for one that may be deferred: the
+                                                   switch will settle one of the two
+    settled, or accepted without the switch        the ride is over
 
 Called by `leaving`, and by `entry` for a ride that was never ended.
 """
@@ -27,6 +29,8 @@ from kessai.v1.tap_pb2 import CloseAdmission, TapRequest
 
 # A person in front of a gate looks at the answer: after that the next tap asks on.
 SETTLE_BUDGET_S = 4.0
+# When the line is down: as long as the switch needs if it is there after all.
+CUT_OFF_BUDGET_S = 0.3
 
 
 class FareBox:
@@ -67,9 +71,9 @@ class FareBox:
         self, session: TapSession, admission: Admission, fare: Money, station: str
     ) -> None:
         entry = self._fare_of(admission.admission_id)
-        if entry is not None and entry.state is PaymentState.SETTLED:
+        if entry is not None and (entry.state is PaymentState.SETTLED or entry.accept_us):
             return
-        if entry is not None and entry.state is PaymentState.AUTHORIZED:
+        if entry is not None and self._is_being_asked(entry):
             raise Undecided(screens.asking())
         pending = self._same_request(entry, fare) or self._new_request(admission, fare, station)
         answer = await ask_to_pay(
@@ -83,8 +87,18 @@ class FareBox:
             raise self._not_authorized(pending, answer)
         self._parts.journal.authorize(pending.request_id, answer.sealed)
         self._parts.events.emit("authorized", pending)
-        outcome = await self._parts.settlements.settle(pending, answer.sealed, SETTLE_BUDGET_S)
+        budget_s = CUT_OFF_BUDGET_S if self._parts.is_cut_off else SETTLE_BUDGET_S
+        outcome = await self._parts.settlements.settle(
+            pending, answer.sealed, budget_s, answer.holder
+        )
         _require_settled(outcome)
+
+    def _is_being_asked(self, entry: Entry) -> bool:
+        """Tell whether there is nothing to do but to wait for the switch."""
+        if entry.state is not PaymentState.AUTHORIZED:
+            return False
+        is_deferred = entry.pending.request.HasField("deferred_expire_time")
+        return is_deferred or not (self._parts.is_cut_off and self._parts.may_trust)
 
     def _fare_of(self, admission_id: bytes) -> Entry | None:
         known = self._parts.rides.find_exit(admission_id)
@@ -106,7 +120,8 @@ class FareBox:
         item = LineItem(description=text, quantity=1, unit_price_minor=fare.minor)
         number = parts.journal.next_order_number()
         order_id = f"{parts.terminal.terminal_id[:28]}-{number:06d}"
-        pending = parts.requests.make(order_id, [item], fare, admission.admission_id)
+        requests = parts.deferred_requests if parts.is_cut_off else parts.requests
+        pending = requests.make(order_id, [item], fare, admission.admission_id)
         parts.journal.request(pending)
         holder_key = admission.holder_public_key
         parts.rides.begin_exit(admission.admission_id, holder_key, pending.request_id)
@@ -122,8 +137,8 @@ class FareBox:
 
 
 def _require_settled(outcome: Outcome) -> None:
-    """Go on if it was settled; Refused if it was declined, Undecided if nobody knows."""
-    if outcome.verdict is Verdict.SETTLED:
+    """Go on if settled or accepted; Refused if it was declined, Undecided if nobody knows."""
+    if outcome.verdict in (Verdict.SETTLED, Verdict.ACCEPTED):
         return
     if outcome.verdict is Verdict.DECLINED and outcome.receipt is not None:
         raise Refused(outcome.receipt.decline_reason)

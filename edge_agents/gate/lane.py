@@ -11,6 +11,7 @@ from typing import Protocol
 
 from edge_agents.display_board import Page
 from edge_agents.events import Events
+from edge_agents.fleet_member import FleetMember
 from edge_agents.gate.admission import EntryGates, Refused, check_proof
 from edge_agents.gate.rides import Rides
 from edge_agents.gate.rules import Rules
@@ -71,12 +72,21 @@ class GateParts:
     rides: Rides
     journal: Journal
     requests: RequestMaker
+    deferred_requests: RequestMaker
     settlements: Settlements
     uplink: Uplink
+    member: FleetMember
     entry_gates: EntryGates
     events: Events
     now_us: Callable[[], int]
     random_bytes: Callable[[int], bytes]
+    may_trust: bool
+    """Whether it may decide without the switch."""
+
+    @property
+    def is_cut_off(self) -> bool:
+        """Tell whether the switch is out of reach as far as is known: then nobody waits for it."""
+        return not self.member.is_in_touch
 
     def new_nonce(self) -> bytes:
         """Make what a phone is asked to answer."""

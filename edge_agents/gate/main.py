@@ -21,9 +21,10 @@ from edge_agents.devices.display import Display
 from edge_agents.devices.serial_line import DeviceLost
 from edge_agents.display_board import DisplayBoard
 from edge_agents.events import Events
+from edge_agents.fleet_member import FleetMember
 from edge_agents.gate import screens
 from edge_agents.gate.admission import EntryGates
-from edge_agents.gate.config import Direction, GateConfig
+from edge_agents.gate.config import GateConfig
 from edge_agents.gate.desk import GateDesk
 from edge_agents.gate.entry import EntryLane
 from edge_agents.gate.fare_box import SETTLE_BUDGET_S, FareBox
@@ -36,7 +37,7 @@ from edge_agents.journal import Journal
 from edge_agents.links.message_link import Radio
 from edge_agents.links.radio import open_radio
 from edge_agents.loops import run_until_one_ends
-from edge_agents.payment_request import RequestMaker, Terminal
+from edge_agents.payment_request import DAY_S, RequestMaker, Terminal
 from edge_agents.renewal import keep_certificate
 from edge_agents.settlements import Settlements
 from edge_agents.terminal import open_terminal
@@ -58,6 +59,7 @@ class Surroundings:
     journal: Journal
     rides: Rides
     uplink: Uplink
+    member: FleetMember
 
 
 class Gate:
@@ -67,32 +69,38 @@ class Gate:
         self,
         terminal: Terminal,
         rules: Rules,
-        direction: Direction,
-        open_s: float,
+        config: GateConfig,
         around: Surroundings,
         events: Events,
         now_us: Callable[[], int],
         random_bytes: Callable[[int], bytes],
     ) -> None:
         self._around, self._events, self._terminal = around, events, terminal
-        self._settlements = Settlements(around.journal, around.uplink, terminal.switch_key, events)
+        self._settlements = Settlements(
+            around.journal, around.uplink, terminal.switch_key, events, around.member.offline
+        )
         self._parts = GateParts(
             terminal,
             rules,
             around.rides,
             around.journal,
             RequestMaker(terminal, REQUEST_S, now_us, random_bytes),
+            RequestMaker(
+                terminal, REQUEST_S, now_us, random_bytes, deferred_s=config.offline_days * DAY_S
+            ),
             self._settlements,
             around.uplink,
+            around.member,
             EntryGates(terminal),
             events,
             now_us,
             random_bytes,
+            config.offline_days > 0,
         )
         fare_box = FareBox(self._parts)
-        is_entry = direction == "entry"
+        is_entry = config.direction == "entry"
         lane: Lane = (EntryLane if is_entry else ExitLane)(self._parts, fare_box)
-        self._turnstile = Turnstile(around.barrier, open_s, events)
+        self._turnstile = Turnstile(around.barrier, config.open_seconds, events)
         self._board = DisplayBoard(around.display, events)
         welcome = screens.ready(rules.name_of(rules.station), is_entry)
         self._desk = GateDesk(
@@ -147,14 +155,14 @@ async def run_gate(config: GateConfig, follower: TextIO | None) -> None:
         uplink = Uplink(open_channel(identity), os.urandom)
         stack.push_async_callback(uplink.close)
         stack.push_async_callback(radio.close)
-        around = Surroundings(barrier, display, radio, journal, rides, uplink)
-        gate = Gate(
-            terminal, rules, config.direction, config.open_seconds, around, events, now_us,
-            os.urandom,
-        )  # fmt: skip
+        member = FleetMember(config.folder, terminal, radio, journal, uplink, events, now_us)
+        stack.callback(member.close)
+        around = Surroundings(barrier, display, radio, journal, rides, uplink, member)
+        gate = Gate(terminal, rules, config, around, events, now_us, os.urandom)
         await run_until_one_ends(
             stop.wait(),
             gate.run(),
+            member.run(),
             keep_certificate(config.folder, uplink, gate.use_certificate, events, now_us),
         )
 

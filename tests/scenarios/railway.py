@@ -16,6 +16,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from edge_agents.deny_list import CREDENTIAL, DenyList
 from edge_agents.gate.admission import write_admission
 from edge_agents.journal import Entry, read_journal
 from edge_agents.terminal import open_terminal
@@ -147,6 +148,18 @@ class Gate:
         assert self.refusal()["reason"] == reason
         assert self.barrier.openings == openings
         return page
+
+    def wait_until_denied(self, passenger: Passenger) -> None:
+        """Wait until the gate's own deny list has a passenger's credential."""
+        holder = HolderKey(passenger.folder, load_identity(self.folder).switch_key).holder
+        assert holder is not None
+        deadline = time.monotonic() + STAY_S
+        while time.monotonic() < deadline:
+            with closing(DenyList(self.folder)) as denied:
+                if denied.is_denied(CREDENTIAL, holder.credential_id):
+                    return
+            time.sleep(0.05)
+        raise TimeoutError("the deny list does not come")
 
     def refusal(self) -> Step:
         """Wait for the next refusal."""

@@ -41,6 +41,18 @@ def airport(railway: Railway, radio: Radio) -> Gate:
     return railway.gate(radio, "exit", "airport", rules)
 
 
+@pytest.fixture(scope="module")
+def far_entry(railway: Railway, radio: Radio) -> Gate:
+    """An entry that may decide without the switch."""
+    return railway.gate(radio, "entry", "harbour", "offline_days = 7\npassback_seconds = 0")
+
+
+@pytest.fixture(scope="module")
+def far_exit(railway: Railway, radio: Radio) -> Gate:
+    """An exit that may decide without the switch."""
+    return railway.gate(radio, "exit", "airport", "offline_days = 7")
+
+
 def test_a_daily_cap(railway: Railway, harbour: Gate, airport: Gate) -> None:
     """3.20, then the rest of 5.00, then nothing."""
     often = railway.passenger("often", 100_00)
@@ -182,9 +194,53 @@ def test_a_switch_killed_while_a_fare_is_paid(
     assert railway.balance(waiting) == 100_00 - FARE
 
 
-def test_an_entry_without_the_switch(railway: Railway, harbour: Gate) -> None:
+def test_an_entry_that_may_not_decide(railway: Railway, harbour: Gate) -> None:
     """Nobody can confirm: the gate stays shut and says why."""
     early = railway.passenger("early", 100_00)
     railway.switch.kill()
     harbour.turn_away(early, "OFFLINE_NOT_ALLOWED")
     railway.switch.restart()
+
+
+def test_a_ride_without_the_switch(railway: Railway, far_entry: Gate, far_exit: Gate) -> None:
+    """Gates decide by themselves of holders whom they know; the fare is settled later."""
+    traveller, blocked = (railway.passenger(name, 100_00) for name in ("traveller", "blocked"))
+    railway.switch.revoke(f"phone/{blocked.name}/{blocked.name}")
+    for gate in (far_entry, far_exit):
+        gate.wait_until_denied(blocked)
+    railway.switch.kill()
+    for gate in (far_entry, far_exit):
+        gate.steps.next("out_of_touch")
+    far_entry.turn_away(blocked, "CREDENTIAL_DENIED")
+    assert far_entry.let_through(traveller).view is View.ADMITTED
+    assert far_exit.let_through(traveller).view is View.RIDE_OVER
+    traveller.reopen_rides()
+    far_exit.turn_away(traveller, "ADMISSION_USED")
+    railway.switch.restart()
+    far_exit.steps.next("settled")
+    assert railway.balance(traveller) == 100_00 - FARE
+
+
+def test_a_fare_over_the_offline_limit_waits_for_the_switch(
+    railway: Railway, far_entry: Gate, far_exit: Gate
+) -> None:
+    """Four fares of one holder may wait; the fifth does not open."""
+    frequent = railway.passenger("frequent", 100_00)
+    for gate in (far_entry, far_exit):
+        gate.steps.latest("in_touch", since="out_of_touch")
+    railway.switch.kill()
+    for gate in (far_entry, far_exit):
+        gate.steps.next("out_of_touch")
+    for _ in range(4):
+        far_entry.let_through(frequent)
+        far_exit.let_through(frequent)
+    far_entry.let_through(frequent)
+    openings = far_exit.barrier.openings
+    frequent.tap(far_exit, stay_s=4)
+    assert far_exit.steps.next("not_accepted")["reason"] == "OFFLINE_LIMIT_EXCEEDED"
+    assert far_exit.barrier.openings == openings
+    railway.switch.restart()
+    for _ in range(5):
+        far_exit.steps.next("settled")
+    far_exit.let_through(frequent)
+    assert railway.balance(frequent) == 100_00 - 5 * FARE
