@@ -29,8 +29,8 @@ from kessai.v1.tap_pb2 import CloseAdmission, TapRequest
 
 # A person in front of a gate looks at the answer: after that the next tap asks on.
 SETTLE_BUDGET_S = 4.0
-# When the line is down: as long as the switch needs if it is there after all.
-CUT_OFF_BUDGET_S = 0.3
+# When the line is down and the gate may decide by itself, it asks once, in case it is back.
+CUT_OFF_BUDGET_S = 0.05
 
 
 class FareBox:
@@ -87,7 +87,8 @@ class FareBox:
             raise self._not_authorized(pending, answer)
         self._parts.journal.authorize(pending.request_id, answer.sealed)
         self._parts.events.emit("authorized", pending)
-        budget_s = CUT_OFF_BUDGET_S if self._parts.is_cut_off else SETTLE_BUDGET_S
+        is_hasty = self._parts.is_cut_off and self._parts.may_trust
+        budget_s = CUT_OFF_BUDGET_S if is_hasty else SETTLE_BUDGET_S
         outcome = await self._parts.settlements.settle(
             pending, answer.sealed, budget_s, answer.holder
         )

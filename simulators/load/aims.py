@@ -67,5 +67,10 @@ AIMS: dict[str, tuple[Aim, ...]] = {
         Aim("p50_ms", "milliseconds from touch to verdict, median"),
         Aim("p99_ms", "99 of 100 within"),
         Aim("p99_air_ms", "99 of 100 within, with serial line and air", 500, at_least=False),
+        Aim("gate_p50_ms", "milliseconds from touch to open barrier, median"),
+        Aim("gate_p99_ms", "99 of 100 within", 60, at_least=False),
+        Aim("gate_p99_air_ms", "99 of 100 within, with serial line and air", 200, at_least=False),
+        Aim("p99_edge_air_ms", "the same, entering without the switch", 150, at_least=False),
+        Aim("wrong_decisions", "gates that opened or stayed shut wrongly", 0, at_least=False),
     ),
 }

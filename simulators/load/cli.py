@@ -10,6 +10,7 @@ import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +23,7 @@ from kessai.complaint import Complaint
 from simulators.load.books import Payees
 from simulators.load.engine import run_engine
 from simulators.load.figures import Figures
+from simulators.load.gates import run_gates, run_soak
 from simulators.load.growth import run_growth
 from simulators.load.hot import run_hot
 from simulators.load.page import QUICK, RUNS, write_page
@@ -131,11 +133,30 @@ def tap(
     folder: Folder = Path("."),
     json: Json = False,
 ) -> None:
-    """Milliseconds from the touch of a phone to the till's verdict, over two radios."""
+    """Milliseconds from the touch of a phone to the till's verdict, and to an open gate."""
     _silence_the_agent()
     with _measuring(folder) as (place, tell):
         figures = run_tap(place, taps, tell)
+        gates = run_gates(place / "gates", max(4, taps // 2), tell)
+    if not json:
+        Console().print(gates.draw())
+    _print(replace(figures, gates=gates), json)
+
+
+@bench.command()
+def gate(
+    minutes: Annotated[float, typer.Option(min=0.1, help="How long.")] = 10,
+    rate: Annotated[int, typer.Option(min=1, max=60, help="Passengers a minute.")] = 60,
+    folder: Folder = Path("."),
+    json: Json = False,
+) -> None:
+    """Let passengers through an entry and an exit for long, and count wrong decisions."""
+    _silence_the_agent()
+    with _measuring(folder) as (place, tell):
+        figures = run_soak(place / "gates", minutes, rate, tell)
     _print(figures, json)
+    if figures.wrong_decisions:
+        raise typer.Exit(1)
 
 
 @bench.command()

@@ -25,6 +25,7 @@ from cryptography.hazmat.primitives.serialization import (
 from kessai.device_identity import DeviceIdentity
 from kessai.envelope import PrivateKey, raw_public_key, sign_bytes
 from kessai.identity_path import AGENT, PHONE, format_identity
+from kessai.money import Money
 from kessai.request_id import new_request_id
 from kessai.v1.envelope_pb2 import Signed
 from server import main
@@ -103,13 +104,20 @@ class Office:
         with closing(Directory(folder / "directory.db", main.now_us)) as directory:
             yield cls(folder, directory)
 
-    def terminal(self, merchant_id: str, account: int) -> Terminal:
-        """Enter a merchant who is paid on an account, and pair its one terminal."""
+    def terminal(
+        self,
+        merchant_id: str,
+        account: int,
+        terminal_id: str = _TERMINAL_ID,
+        category: str = _GROCERY,
+        unverified_limit: Money | None = None,
+    ) -> Terminal:
+        """Enter a merchant who is paid on an account, and pair one of its terminals."""
         name = f"Shop {merchant_id}"
-        self._merchants.add(Merchant(merchant_id, name, _GROCERY, account, None))
+        self._merchants.add(Merchant(merchant_id, name, category, account, unverified_limit))
         key = Ed25519PrivateKey.generate()
-        identity = self._pair(f"{AGENT}/{merchant_id}/{_TERMINAL_ID}", key, ())
-        return Terminal(merchant_id, _TERMINAL_ID, key.private_bytes_raw(), identity)
+        identity = self._pair(f"{AGENT}/{merchant_id}/{terminal_id}", key, ())
+        return Terminal(merchant_id, terminal_id, key.private_bytes_raw(), identity)
 
     def phone(
         self, wallet_id: str, key: ec.EllipticCurvePrivateKey, accounts: tuple[int, ...]

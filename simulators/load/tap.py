@@ -11,11 +11,9 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-import socket
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, AsyncExitStack, closing, contextmanager
+from contextlib import AsyncExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -32,6 +30,7 @@ from simulators.load import books
 from simulators.load.audit import Acknowledged, audit
 from simulators.load.books import Population, merchant_name, wallet_name
 from simulators.load.counter import PRICE_MINOR, Counter
+from simulators.load.fields import OpenField, open_pn532, open_udp
 from simulators.load.figures import percentile
 from simulators.load.parties import Office
 from simulators.load.switch_process import SwitchProcess
@@ -39,8 +38,6 @@ from simulators.load.wire_figures import TapFigures
 from simulators.phone.customer import Approving
 from simulators.phone.field import Field
 from simulators.phone.phone import Phone
-from simulators.phone.pn532_chip import Pn532Chip
-from simulators.phone.udp_field import UdpField
 from simulators.phone.vault import Vault
 
 AIR_SHARE = 4
@@ -54,8 +51,6 @@ _COUNTERS = 2
 # The phone comes at any moment of the reader's polling, and leaves soon after its receipt.
 _LONGEST_PAUSE_S = 0.06
 _LINGER_S = 0.03
-
-OpenField = Callable[[], AbstractContextManager[tuple[str, Field]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +112,8 @@ async def _measure(
     try:
         bench = _TapBench(shop.terminal, uplink, phone, tell)
         with_air = max(1, taps // AIR_SHARE)
-        plain = await bench.run("udp", _open_udp, folder, taps - with_air or 1)
-        air = await bench.run("pn532", _open_pn532, folder, with_air)
+        plain = await bench.run("udp", open_udp, folder, taps - with_air or 1)
+        air = await bench.run("pn532", open_pn532, folder, with_air)
     finally:
         phone.close()
         await uplink.close()
@@ -167,21 +162,3 @@ class _TapBench:
         radio = open_radio(moniker)
         counter = Counter(self._terminal, journal, self._uplink, radio)
         return await stack.enter_async_context(counter), field
-
-
-@contextmanager
-def _open_udp() -> Iterator[tuple[str, Field]]:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    with closing(UdpField("127.0.0.1", port)) as field:
-        yield f"udp:127.0.0.1:{port}", field
-
-
-@contextmanager
-def _open_pn532() -> Iterator[tuple[str, Field]]:
-    # In the system's own folder, because nfcpy takes no path with blanks.
-    with tempfile.TemporaryDirectory(prefix="kessai-") as folder:
-        path = Path(folder) / "reader"
-        with closing(Pn532Chip(path, model_time=True)) as field:
-            yield f"pn532:{path}", field

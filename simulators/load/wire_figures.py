@@ -6,7 +6,7 @@ Used by `wire.py`, `stream.py`, `tap.py` and `cli.py`.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from rich.table import Table
 
@@ -97,6 +97,44 @@ class StreamFigures:
 
 
 @dataclass(frozen=True, slots=True)
+class GateFigures:
+    """What the gate bench measured, from touch to open barrier; None: not measured."""
+
+    gate_p50_ms: float
+    gate_p99_ms: float
+    gate_p99_air_ms: float | None
+    p99_edge_air_ms: float | None
+    passages: int
+    wrong_decisions: int
+
+    def figures(self) -> dict[str, float | None]:
+        """Give the figures that are compared from run to run."""
+        return {
+            key: value if value is None else round(value, 1) for key, value in asdict(self).items()
+        }
+
+    def to_json(self) -> str:
+        """Write them as one JSON object."""
+        return json.dumps(self.figures())
+
+    def draw(self) -> Table:
+        """Draw all figures for people."""
+
+        def shown(value: float | None) -> str:
+            return "not measured" if value is None else f"{value:.0f}"
+
+        rows = (
+            ("without air time, median", shown(self.gate_p50_ms), "ms"),
+            ("99 of 100 gates open within", shown(self.gate_p99_ms), "ms"),
+            ("with serial line and air time, 99 of 100", shown(self.gate_p99_air_ms), "ms"),
+            ("the same, entering without the switch", shown(self.p99_edge_air_ms), "ms"),
+            ("passages", f"{self.passages:,}", ""),
+            ("wrong decisions", f"{self.wrong_decisions:,}", ""),
+        )
+        return draw_table("from the touch to the open barrier", rows)
+
+
+@dataclass(frozen=True, slots=True)
 class TapFigures:
     """What `kessai bench tap` measured, over UDP and with air time; `sold` counts warm-up too."""
 
@@ -106,6 +144,7 @@ class TapFigures:
     p99_air_ms: float
     taps: int
     sold: int
+    gates: GateFigures | None = None
 
     def to_json(self) -> str:
         """Write the figures that are compared from run to run as one JSON object."""
@@ -114,6 +153,7 @@ class TapFigures:
                 "p50_ms": round(self.p50_ms, 1),
                 "p99_ms": round(self.p99_ms, 1),
                 "p99_air_ms": round(self.p99_air_ms, 1),
+                **(self.gates.figures() if self.gates is not None else {}),
             }
         )
 
