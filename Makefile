@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PROTOS := $(wildcard protos/kessai/v1/*.proto)
 
-.PHONY: demo test check protos bench crash clean
+.PHONY: soak demo test check protos bench crash clean
 
 demo: $(READY)  ## A phone pays at a register, from the radio to the ledger; ends by itself.
 	@$(BIN)/kessai demo
@@ -27,6 +27,9 @@ protos: $(READY)  ## Generate the Python code of the protos again.
 
 bench: $(READY)  ## Run every bench, in some ten minutes, and write docs/benchmarks.md with its plots.
 	@$(BIN)/kessai bench page
+
+soak: $(READY)  ## 60 passengers a minute through a gate for 10 minutes, with no wrong decision.
+	@$(BIN)/kessai bench gate --minutes 10 --rate 60
 
 crash: $(READY)  ## SIGKILL of server, register and phone at 200 random moments of a payment.
 	@KESSAI_KILLS=200 $(BIN)/python -m pytest -q tests/invariants/test_kill_anywhere.py

@@ -39,7 +39,9 @@ class GateDesk:
         welcome: list[Page],
     ) -> None:
         self._radio, self._lane, self._turnstile = radio, lane, turnstile
-        self._board, self._parts, self._welcome = board, parts, welcome
+        self._board, self._parts = board, parts
+        # Over BLE the phone is told which gate is meant; over NFC there is no code.
+        self._welcome = [*welcome, *([screens.code(radio.code)] if radio.code else [])]
         self._idle: asyncio.TimerHandle | None = None
 
     async def run(self) -> None:

@@ -79,24 +79,16 @@ class Gate:
         self._settlements = Settlements(
             around.journal, around.uplink, terminal.switch_key, events, around.member.offline
         )
+
+        def maker(days: int) -> RequestMaker:
+            later_s = days * DAY_S
+            return RequestMaker(terminal, REQUEST_S, now_us, random_bytes, deferred_s=later_s)
+
         self._parts = GateParts(
-            terminal,
-            rules,
-            around.rides,
-            around.journal,
-            RequestMaker(terminal, REQUEST_S, now_us, random_bytes),
-            RequestMaker(
-                terminal, REQUEST_S, now_us, random_bytes, deferred_s=config.offline_days * DAY_S
-            ),
-            self._settlements,
-            around.uplink,
-            around.member,
-            EntryGates(terminal),
-            events,
-            now_us,
-            random_bytes,
-            config.offline_days > 0,
-        )
+            terminal, rules, around.rides, around.journal, maker(0), maker(config.offline_days),
+            self._settlements, around.uplink, around.member, EntryGates(terminal), events, now_us,
+            random_bytes, config.offline_days > 0,
+        )  # fmt: skip
         fare_box = FareBox(self._parts)
         is_entry = config.direction == "entry"
         lane: Lane = (EntryLane if is_entry else ExitLane)(self._parts, fare_box)

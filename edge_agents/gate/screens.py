@@ -17,6 +17,11 @@ def ready(station: str, is_entry: bool) -> list[Page]:
     return [(station[:COLUMNS].center(COLUMNS), text.center(COLUMNS))]
 
 
+def code(digits: str) -> Page:
+    """What is entered on a phone that has no NFC."""
+    return ("By Bluetooth:".center(COLUMNS), f"enter {digits}".center(COLUMNS))
+
+
 def come_in() -> list[Page]:
     """The barrier opens at an entry."""
     return [("Come in  >>>".center(COLUMNS), "Tap when you leave".center(COLUMNS))]

@@ -110,6 +110,7 @@ class SimulatedBarrier:
         state = "go" if self._is_open else "stop"
         text = Text.assemble((f"{picture}\n", f"bold {colour}"), (state.upper(), colour))
         text.append(f"\n{self._passages} passed", "dim")
+        text.justify = "center"
         return Panel(
             Align.center(text), title="barrier", box=box.ROUNDED, border_style=colour, width=28
         )

@@ -20,6 +20,7 @@ from rich.live import Live
 from kessai.complaint import Complaint
 from simulators.devices import vending_front
 from simulators.devices.counter import Counter
+from simulators.devices.gate_spot import GateSpot
 from simulators.devices.paper_roll import draw_slip
 from simulators.devices.vending_machine import VendingMachine
 
@@ -62,6 +63,29 @@ def register(
         else:
             for line in sys.stdin:
                 report.console.print(counter.obey(line))
+
+
+@simulate.command()
+def barrier(
+    folder: Annotated[Path, typer.Option(help="Where the lines appear.")],
+) -> None:
+    """Simulate a gate's barrier and display, and be the person before it.
+
+    The lines are FOLDER/barrier and FOLDER/display. Type what stands on the screen. Without a
+    terminal, lines are read from stdin until its end.
+    """
+    try:
+        spot = GateSpot(folder)
+    except OSError as error:
+        raise Complaint(f"The folder {folder} cannot be used ({error.strerror}).") from None
+    with contextlib.closing(spot):
+        if sys.stdin.isatty() and sys.stdout.isatty():
+            _run_live(spot.draw, spot.obey)
+            return
+        console = Console()
+        for line in sys.stdin:
+            console.print(spot.obey(line))
+            console.print(spot.barrier.draw())
 
 
 @simulate.command()
