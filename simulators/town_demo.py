@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import shutil
-import statistics
 import tempfile
 import time
 from pathlib import Path
@@ -20,23 +19,26 @@ from rich.live import Live
 from rich.table import Table
 
 from kessai.complaint import Complaint
-from kessai.money import Money
-from simulators.devices.paper_roll import draw_slip
 from simulators.town import CURRENCY, Town
 from simulators.town_interactive import play as play_yourself
 from simulators.town_ledger import trial_lines
 from simulators.town_processes import run
+from simulators.town_scene import Scene, money
 from simulators.town_stage import WIDE_COLUMNS, draw_movements
-from simulators.town_story import CASH, Figures, Story
+from simulators.town_story import CASH, SCENES, Story
 
 PACE_WATCHED = 1.0
 PACE_UNWATCHED = 0.1
+MOVEMENTS_SHOWN = 24
 
 demo = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
 
 
 @demo.command()
 def show(
+    scene: Annotated[
+        str, typer.Option(help=f"Play one scene: {', '.join(each.name for each in SCENES)}.")
+    ] = "",
     interactive: Annotated[
         bool, typer.Option("--interactive", help="Play customer and cashier yourself.")
     ] = False,
@@ -50,8 +52,9 @@ def show(
         Path | None, typer.Option(help="Keep data and logs in this new folder.")
     ] = None,
 ) -> None:
-    """Watch a phone pay at a register, from radio to ledger; exit code 0 if everything held."""
+    """Watch phones pay all over a town, from radio to ledger; exit code 0 if everything held."""
     console = Console(highlight=False)
+    scenes = _choose(scene)
     folder = _make_folder(keep)
     town = Town(folder, (lambda step: None) if console.is_terminal else _say(console))
     try:
@@ -60,42 +63,63 @@ def show(
             play_yourself(town, console)
         else:
             watched = PACE_WATCHED if console.is_terminal else PACE_UNWATCHED
-            _tell(town, console, watched if pace is None else pace)
-            if picture is not None:
-                _draw(town, picture)
+            _tell(town, scenes, console, watched if pace is None else pace, picture)
     finally:
         town.close()
         if keep is None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _tell(town: Town, console: Console, pace: float) -> None:
-    begin = time.monotonic()
-    with console.status("A switch, a register and two phones are being set up ..."):
-        town.open(CASH)
-    set_up_s = time.monotonic() - begin
-    if console.is_terminal:
-        with Live(town.stage, console=console, refresh_per_second=12, transient=True):
-            story = Story(town, lambda title, says: None, pace)
-            story.play()
-    else:
-        story = Story(town, lambda title, says: console.print(f"\n{title}: {says}"), pace)
-        story.play()
-    story_s = time.monotonic() - begin - set_up_s
-    _conclude(town, console, story.figures, set_up_s, story_s)
+def _choose(name: str) -> tuple[type[Scene], ...]:
+    if not name:
+        return SCENES
+    chosen = tuple(scene for scene in SCENES if scene.name == name)
+    if not chosen:
+        names = ", ".join(scene.name for scene in SCENES)
+        raise Complaint(f'There is no scene "{name}". There are: {names}.')
+    return chosen
 
 
-def _conclude(
-    town: Town, console: Console, figures: Figures, set_up_s: float, story_s: float
+def _tell(
+    town: Town,
+    scenes: tuple[type[Scene], ...],
+    console: Console,
+    pace: float,
+    picture: Path | None,
 ) -> None:
+    begin = time.monotonic()
+
+    def announce(title: str, says: str) -> None:
+        if not console.is_terminal:
+            console.print(f"\n{title}\n{says}")
+
+    story = Story(town, scenes, announce, pace)
+    try:
+        with console.status("A town is being set up: a switch, its terminals, its phones ..."):
+            town.open(CASH)
+            story.set_up()
+        set_up_s = time.monotonic() - begin
+        if console.is_terminal:
+            with Live(town.stage, console=console, refresh_per_second=12, transient=True):
+                story.play()
+        else:
+            story.play()
+        story_s = time.monotonic() - begin - set_up_s
+        _conclude(town, console, story, set_up_s, story_s)
+        if picture is not None:
+            _draw(town, picture)
+    finally:
+        story.close()
+
+
+def _conclude(town: Town, console: Console, story: Story, set_up_s: float, story_s: float) -> None:
     trial = town.operator.trial_balance()
     verified = run("ledger", "verify", "--data", str(town.data)).strip()
     if not trial.balanced:
         raise Complaint("the trial balance does not balance")
-    console.print(town.stage)
-    if town.stage.slip is not None:
-        console.print(draw_slip(town.stage.slip))
-    console.print(draw_movements(town.movements))
+    if console.is_terminal:
+        console.print(town.stage)
+    console.print(draw_movements(town.movements[-MOVEMENTS_SHOWN:]))
     table = Table(title="trial balance", title_justify="left", box=box.SIMPLE_HEAD)
     table.add_column("kind", style="bold")
     for column in ("debits", "credits", "balance"):
@@ -103,13 +127,13 @@ def _conclude(
     for line in trial_lines(trial):
         table.add_row(*line)
     console.print(table)
+    for scene in story.scenes:
+        console.print(f"[green]✔[/] {scene.title}: {scene.line.outcome}", soft_wrap=True)
     console.print(verified)
-    paid = Money(figures.paid_minor, CURRENCY)
-    answer_ms = statistics.median(figures.answers_ms)
+    paid = -sum(minor for minor in story.moved.values() if minor < 0)
     console.print(
-        f"[bold green]Everything held:[/] {figures.purchases} purchases, {paid} paid, "
-        f"{figures.declined} declined, 1 torn-off tap paid once; the switch answered in "
-        f"{answer_ms:.0f} ms; {story_s:.1f} s after {set_up_s:.1f} s of set-up.",
+        f"[bold green]Everything held:[/] {len(story.scenes)} scenes, {money(paid)} {CURRENCY} "
+        f"paid, the books balance; {story_s:.1f} s after {set_up_s:.1f} s of set-up.",
         soft_wrap=True,
     )
 

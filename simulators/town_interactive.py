@@ -12,32 +12,39 @@ from rich.prompt import Prompt
 from rich.table import Table
 
 from kessai.money import Money
-from simulators.devices.paper_roll import draw_slip
 from simulators.town import CURRENCY, PIN, Town
 from simulators.town_processes import kessai_command
+from simulators.town_shop import CATEGORY, MERCHANT, NAME, NAMES, PRICES, Shop
 from simulators.town_stage import draw_movements
-from simulators.town_story import NAMES, PRICES
 
 _KEYS = {"p": "%PAY", "r": "%REMOVE", "c": "%CANCEL", "x": "%REPRINT"}
-_WORDS = {"%PAY": "PAY", "%REMOVE": "REMOVE LAST", "%CANCEL": "CANCEL", "%REPRINT": "REPRINT"}
 
 
 def play(town: Town, console: Console) -> None:
-    """Take the cashier's keys until q; at PAY, hand over to a customer with a phone."""
+    """Open the shop and take the cashier's keys until q; at PAY, hand over to a customer."""
+    town.merchant(MERCHANT, NAME, CATEGORY)
+    shop = Shop(town, "till-1")
+    try:
+        shop.open()
+        _serve(shop, town, console)
+    finally:
+        shop.close()
+
+
+def _serve(shop: Shop, town: Town, console: Console) -> None:
     goods = dict(enumerate(NAMES, 1))
     _explain(console, goods)
     while True:
-        console.print(town.display.draw())
+        console.print(shop.display.draw())
         word = Prompt.ask("[bold]cashier[/] (1-6, p, r, c, x, q)", console=console).strip().lower()
         if word == "q":
             return
         if word.isdigit() and int(word) in goods:
-            gtin = goods[int(word)]
-            town.scan(gtin, NAMES[gtin])
+            shop.scan(goods[int(word)])
         elif word in _KEYS:
-            town.press(_KEYS[word], _WORDS[_KEYS[word]])
-            if word == "p" and town.is_waiting_for_phone:
-                _hand_over(town, console)
+            shop.scan(_KEYS[word])
+            if word == "p" and shop.is_waiting_for_phone:
+                _hand_over(shop, town, console)
         else:
             console.print(f'[yellow]"{word}" is not on the command sheet.[/]')
 
@@ -53,7 +60,7 @@ def _explain(console: Console, goods: dict[int, str]) -> None:
     )
 
 
-def _hand_over(town: Town, console: Console) -> None:
+def _hand_over(shop: Shop, town: Town, console: Console) -> None:
     names = {name[0].lower(): name for name in town.residents}
     choice = Prompt.ask(
         f"[bold]whose phone[/] ({', '.join(names.values())})",
@@ -63,9 +70,10 @@ def _hand_over(town: Town, console: Console) -> None:
         console=console,
     )
     resident = town.residents[names.get(choice[0].lower(), choice)]
-    printed = len(town.printer.roll.slips)
-    words = ["phone", "tap", "--folder", str(resident.folder), "--field", town.field]
+    printed = len(shop.printer.roll.slips)
+    words = ["phone", "tap", "--folder", str(resident.folder), "--field", shop.field]
     subprocess.run([*kessai_command(), *words, "--answer", "ask"], check=False)
-    if town.display.text.startswith("Paid"):
-        console.print(draw_slip(town.slips(printed + 1)[-1]))
+    if shop.display.text.startswith("Paid"):
+        shop.next_slip(printed)
+        console.print(shop.draw())
     console.print(draw_movements(town.movements[-6:]))

@@ -55,12 +55,21 @@ class Operator:
             self._accounts.DepositCash(deposit, timeout=CALL_LIMIT_S)
         return number
 
-    def create_merchant(self, merchant_id: str, name: str, account_number: str) -> None:
-        """Enter a merchant."""
+    def create_merchant(
+        self,
+        merchant_id: str,
+        name: str,
+        account_number: str,
+        category: str,
+        unverified_limit: Money | None,
+    ) -> None:
+        """Enter a merchant, with its category code (ISO 18245)."""
         request = device_pb2.CreateMerchantRequest(
             request_id=self._id(), merchant_id=merchant_id, display_name=name,
-            category_code="5411", account_number=account_number,
+            category_code=category, account_number=account_number,
         )  # fmt: skip
+        if unverified_limit is not None:
+            request.unverified_limit.CopyFrom(unverified_limit.to_proto())
         self._devices.CreateMerchant(request, timeout=CALL_LIMIT_S)
 
     def pair(self, request: device_pb2.CreatePairingCodeRequest) -> str:
@@ -88,14 +97,18 @@ class Operator:
 class LedgerWatch:
     """Follows accounts by name; `on_movement` is called for each new entry, on a thread of it."""
 
-    def __init__(
-        self, operator: Operator, names: dict[str, str], on_movement: Callable[[Movement], None]
-    ) -> None:
-        self._operator, self._names, self._on_movement = operator, names, on_movement
-        self._seen = dict.fromkeys(names, 0)
+    def __init__(self, operator: Operator, on_movement: Callable[[Movement], None]) -> None:
+        self._operator, self._on_movement = operator, on_movement
+        self._names: dict[str, str] = {}
+        self._seen: dict[str, int] = {}
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="ledger-watch", daemon=True)
         self._thread.start()
+
+    def follow(self, name: str, number: str) -> None:
+        """Follow one account more, from its first entry on."""
+        self._seen[number] = 0
+        self._names = {**self._names, number: name}
 
     def close(self) -> None:
         """Look once more, then stop."""

@@ -5,12 +5,14 @@ Used by `town.py`.
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from kessai.complaint import Complaint
 
@@ -41,12 +43,21 @@ class Process:
     """A command that runs on its own; `on_line` gets each line that it prints."""
 
     def __init__(
-        self, words: list[str], log: Path, on_line: Callable[[str], None] = lambda line: None
+        self,
+        words: list[str],
+        log: Path,
+        on_line: Callable[[str], None] = lambda line: None,
+        environment: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
+        """Start it; `log` gets what it says on stderr, `environment` goes beside our own."""
         self._log = log
         with open(log, "ab") as errors:
             self._process = subprocess.Popen(
-                [*kessai_command(), *words], stdout=subprocess.PIPE, stderr=errors, text=True
+                [*kessai_command(), *words],
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                env={**os.environ, **environment},
             )
         self._reader = threading.Thread(target=self._follow, args=(on_line,), daemon=True)
         self._reader.start()
@@ -65,6 +76,11 @@ class Process:
             raise Complaint(f"a process did not end in {timeout_s:g} s: see {self._log}") from None
         self._reader.join(timeout_s)
         return code
+
+    def kill(self) -> None:
+        """End it with SIGKILL."""
+        self._process.kill()
+        self._process.wait()
 
     def stop(self) -> None:
         """Ask it to end with SIGTERM; SIGKILL if it does not."""

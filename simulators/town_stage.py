@@ -1,12 +1,13 @@
-"""The stage of the town: what a person would see of it, drawn side by side.
+"""The stage of the town: the scenes as a list, what a person would see of the one that is played.
 
-Register display, phone, receipt and the ledger's movements. `town.py` says what happens, from any
-thread; rich draws it when it likes.
+The place, the phones, the steps, and the ledger's movements, side by side. `town.py`, places and
+scenes say what happens, from any thread; rich draws it when it likes.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from rich import box
@@ -15,14 +16,12 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from simulators.devices.display import SimulatedDisplay
-from simulators.devices.paper_roll import Printed, PrintedQr, draw_slip
 from simulators.phone.screen import Screen
 from simulators.phone.screen_view import draw as draw_phone
 
-WIDE_COLUMNS = 124
+WIDE_COLUMNS = 132
 MOVEMENTS_SHOWN = 7
-SCANS_SHOWN = 6
+STEPS_SHOWN = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,49 +36,65 @@ class Movement:
 
 
 @dataclass
+class Line:
+    """A scene's own line: its title, and what came of it once it was played."""
+
+    title: str
+    outcome: str = ""
+    is_playing: bool = False
+
+    def draw(self) -> tuple[Text, Text, Text]:
+        """Draw it as a row: mark, title, outcome."""
+        if self.outcome:
+            return Text("✔", "green"), Text(self.title), Text(self.outcome, "green")
+        if self.is_playing:
+            return Text("▶", "bold yellow"), Text(self.title, "bold"), Text("")
+        return Text("·", "bright_black"), Text(self.title, "bright_black"), Text("")
+
+
+@dataclass
 class Stage:
     """Everything on show."""
 
-    display: SimulatedDisplay
-    scene: str = ""
+    lines: list[Line] = field(default_factory=list)
     says: str = ""
-    scans: deque[str] = field(default_factory=lambda: deque(maxlen=SCANS_SHOWN))
-    steps: deque[str] = field(default_factory=lambda: deque(maxlen=SCANS_SHOWN))
-    phone_of: str = ""
-    phone: Screen | None = None
-    slip: list[Printed] | None = None
+    places: list[Callable[[], RenderableType]] = field(default_factory=list)
+    phones: dict[str, Screen] = field(default_factory=dict)
+    steps: deque[str] = field(default_factory=lambda: deque(maxlen=STEPS_SHOWN))
     movements: deque[Movement] = field(default_factory=lambda: deque(maxlen=MOVEMENTS_SHOWN))
 
+    def begin(self, line: Line, says: str, *places: Callable[[], RenderableType]) -> None:
+        """Clear the stage for a scene."""
+        self.places, self.phones = list(places), {}
+        self.steps.clear()
+        self.says, line.is_playing = says, True
+
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Draw the whole stage; the receipt is left out where the terminal is too narrow."""
-        columns = Table.grid(padding=(0, 2))
-        parts: list[RenderableType] = [self._draw_register(), self._draw_phone()]
-        if options.max_width >= WIDE_COLUMNS and self.slip is not None:
-            parts.append(draw_slip([item for item in self.slip if not isinstance(item, PrintedQr)]))
-        columns.add_row(*parts)
-        yield Text(self.scene, style="bold")
+        """Draw the whole stage; the steps are left out where the terminal is too narrow."""
+        yield self._draw_lines()
         yield Text(self.says, style="italic bright_black")
         yield Text()
+        columns = Table.grid(padding=(0, 2))
+        parts: list[RenderableType] = [place() for place in self.places]
+        parts += [
+            Group(Text(f"{name}'s phone".center(36), style="bold"), draw_phone(screen))
+            for name, screen in list(self.phones.items())[-2:]
+        ]
+        if options.max_width >= WIDE_COLUMNS:
+            parts.append(self._draw_steps())
+        columns.add_row(*parts)
         yield columns
-        yield self._draw_ledger()
+        yield draw_movements(list(self.movements))
 
-    def _draw_register(self) -> Group:
-        scanned = Text("\n".join(self.scans), style="cyan")
-        steps = Text("\n".join(self.steps), style="bright_black")
-        return Group(
-            self.display.draw(),
-            Panel(scanned, title="scanner", box=box.ROUNDED, width=28, height=SCANS_SHOWN + 2),
-            Panel(steps, title="register", box=box.ROUNDED, width=28, height=SCANS_SHOWN + 2),
-        )
+    def _draw_lines(self) -> Table:
+        table = Table.grid(padding=(0, 1))
+        for line in self.lines:
+            table.add_row(*line.draw())
+        return table
 
-    def _draw_phone(self) -> Group:
-        if self.phone is None:
-            return Group(Text("\n\nno phone in the field", style="bright_black"))
-        return Group(Text(f"{self.phone_of}'s phone".center(36), style="bold"),
-                     draw_phone(self.phone))  # fmt: skip
-
-    def _draw_ledger(self) -> Table:
-        return draw_movements(list(self.movements))
+    def _draw_steps(self) -> Panel:
+        text = Text("\n".join(self.steps), style="bright_black", overflow="ellipsis", no_wrap=True)
+        return Panel(text, title="steps", box=box.ROUNDED, width=34, height=STEPS_SHOWN + 2)
 
 
 def draw_movements(movements: list[Movement]) -> Table:

@@ -50,7 +50,17 @@ def obey(machine: VendingMachine, typed: str) -> str:
 
 
 def draw(machine: VendingMachine, typed: str, said: str) -> RenderableType:
-    """Draw the machine: selections behind glass, display, tray; and who stands before it."""
+    """Draw the machine, and who stands before it."""
+    person = Text.assemble(("> ", "bold cyan"), typed, ("▏", "blink"), "\n", (said, "dim"))
+    keys = Table.grid(padding=(0, 2))
+    for word, does in _HELP.items():
+        keys.add_row(Text(word, style="cyan"), Text(does, style="dim"))
+    you = Panel(person, title="you", box=box.ROUNDED, width=_WIDTH)
+    return Group(draw_front(machine), you, keys)
+
+
+def draw_front(machine: VendingMachine) -> RenderableType:
+    """Draw the machine: selections behind glass, display, tray."""
     glass = Table(box=None, padding=(0, 1), expand=True, show_header=False)
     for number, shelf in sorted(machine.shelves.items()):
         left = Text("▮" * shelf.stock or "sold out", style="green" if shelf.stock else "red")
@@ -63,15 +73,7 @@ def draw(machine: VendingMachine, typed: str, said: str) -> RenderableType:
         Panel(Align.center(shown), box=box.HEAVY, border_style="#3a3a3a", style="on #001a14"),
         Panel(tray, title="tray", box=box.ROUNDED, border_style="bright_black"),
     )
-    person = Text.assemble(("> ", "bold cyan"), typed, ("▏", "blink"), "\n", (said, "dim"))
-    keys = Table.grid(padding=(0, 2))
-    for word, does in _HELP.items():
-        keys.add_row(Text(word, style="cyan"), Text(does, style="dim"))
-    return Group(
-        Panel(front, title="Kessai Snacks", subtitle=machine.state, box=box.DOUBLE, width=_WIDTH),
-        Panel(person, title="you", box=box.ROUNDED, width=_WIDTH),
-        keys,
-    )
+    return Panel(front, title="Kessai Snacks", subtitle=machine.state, box=box.DOUBLE, width=_WIDTH)
 
 
 def _toggle(thing: object, name: str, word: str) -> str:

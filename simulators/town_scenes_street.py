@@ -1,0 +1,113 @@
+"""The scenes of the street: a snack machine, a train ride, two friends."""
+
+from __future__ import annotations
+
+import threading
+
+from kessai.complaint import Complaint
+from simulators.phone.screen import View
+from simulators.town import PIN, free_udp_port
+from simulators.town_processes import Process
+from simulators.town_railway import FARE, Gate
+from simulators.town_railway import NAME as RAILWAY
+from simulators.town_scene import APPROVE, PHONE_LIMIT_S, Scene, money
+from simulators.town_snacks import CHOCOLATE, WATER, Snacks
+from simulators.town_snacks import NAME as SNACKS
+
+_WALK_LIMIT_S = 20.0
+
+
+class Vending(Scene):
+    """Row B3."""
+
+    name = "vending"
+    title = "At the snack machine: held, given out, captured"
+    says = "Small amounts need no PIN. The second bar gets stuck: its money comes back by itself."
+
+    def set_up(self) -> None:
+        """Switch a machine on."""
+        self.snacks = Snacks(self.town)
+        self.places.append(self.snacks)
+        self.snacks.open()
+
+    def play(self) -> str:
+        """Alice buys water; then a motor jams, and the hold is voided."""
+        price = self.snacks.price(WATER)
+        self.snacks.select(WATER)
+        self.tap_until("settled", "Alice", self.snacks, "--answer", "agree")
+        self.pay("Alice", SNACKS, price)
+        self.pause(1.5)
+        self.snacks.machine.jammed = True
+        self.snacks.select(CHOCOLATE)
+        self.tap_until("voided", "Alice", self.snacks, "--answer", "agree")
+        self.pause(1.5)
+        return f"{money(price)} EUR captured, 1 failed vend paid back by itself"
+
+
+class Ride(Scene):
+    """Row B4."""
+
+    name = "ride"
+    title = "A train ride: from the harbour to the airport"
+    says = "The gate gives Alice's phone an admission; at the exit the fare is worked out and paid."
+
+    def set_up(self) -> None:
+        """Open an entry and an exit."""
+        self.entry = Gate(self.town, "entry", "harbour")
+        self.exit = Gate(self.town, "exit", "airport")
+        self.places += [self.entry, self.exit]
+        self.entry.open()
+        self.exit.open()
+
+    def play(self) -> str:
+        """Alice rides; Bob, who never entered, stays inside."""
+        self._pass(self.entry)
+        self.pause(1.0)
+        refused = self.tap_until("refused", "Bob", self.exit, *APPROVE, "--stay", "3")
+        if refused.get("reason") != "ADMISSION_MISSING":
+            raise Complaint(f"Bob was refused for {refused.get('reason')}")
+        self._pass(self.exit)
+        self.pay("Alice", RAILWAY, FARE)
+        self.pause(1.0)
+        return f"{money(FARE)} EUR for the ride, 1 turned away without an admission"
+
+    def _pass(self, gate: Gate) -> None:
+        walker = threading.Thread(target=lambda: self._walk(gate), daemon=True)
+        walker.start()
+        self.tap_until("passed", "Alice", gate, "--answer", "agree", "--stay", "8")
+        walker.join(_WALK_LIMIT_S)
+
+    def _walk(self, gate: Gate) -> None:
+        gate.barrier.wait_until_open(_WALK_LIMIT_S)
+        gate.barrier.walk_through()
+
+
+class Friends(Scene):
+    """Row B5."""
+
+    name = "friends"
+    title = "Two friends: Alice's phone bills Bob's"
+    says = "Bob sees who asks and what for, and signs; Alice submits it and learns the result."
+
+    def set_up(self) -> None:
+        """Nothing is needed but two phones."""
+        self.field = f"udp:127.0.0.1:{free_udp_port()}"
+
+    def play(self) -> str:
+        """Bob pays his share of a lunch."""
+        amount = 350
+        payer = self.town.phone("Bob", "tap", "--field", self.field, *APPROVE, *self.think(1.0))
+        biller = self.town.phone(
+            "Alice", "bill", "--field", self.field, "--for", "Lunch", "--pin", PIN,
+            "3.50 EUR",
+        )  # fmt: skip
+        self._end(biller, "Alice")
+        self._end(payer, "Bob")
+        self.require_phone("Alice", View.RECEIVED)
+        self.pay("Bob", "Alice", amount)
+        self.pause(1.5)
+        return f"{money(amount)} EUR from Bob to Alice"
+
+    def _end(self, phone: Process, name: str) -> None:
+        if phone.wait(PHONE_LIMIT_S) != 0:
+            raise Complaint(f"{name}'s phone did not settle the bill")
