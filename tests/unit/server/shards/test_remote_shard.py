@@ -12,17 +12,27 @@ from pathlib import Path
 
 import pytest
 
+from kessai.account_number import slot_of
 from kessai.complaint import Complaint
 from kessai.v1 import decline_pb2 as d
 from server.domain.command import ACCEPTED, Command
 from server.shards import router
 from server.shards.lane import LaneClosed
 from server.shards.placement import SlotMap
+from server.shards.relocate import SlotMoved
 from server.shards.remote_shard import EXIT_WRITER_LOST, RemoteShard
 from server.shards.settlement_log import LogRow, RequestIdReused
 from server.shards.shard import Delivered
+from server.switch.slot_move import SlotMover
 from tests.running import RunningSwitch
-from tests.unit.server.domain.commands import NOW_US, accounts_on, deposit, open_account, pay
+from tests.unit.server.domain.commands import (
+    NOW_US,
+    accounts_on,
+    deposit,
+    fresh_id,
+    open_account,
+    pay,
+)
 from tests.unit.server.shards.parts import (
     LIMIT_S,
     Clock,
@@ -91,6 +101,29 @@ async def test_many_at_once_are_answered_in_order(tmp_path: Path) -> None:
         shards.close()
     report = verify_shards(tmp_path, SHARDS)
     assert (report.rows, report.faults) == (303, [])
+
+
+async def test_a_slot_moves_from_one_process_to_another(tmp_path: Path) -> None:
+    """Its account is paid where it is now, and the shard that it left says that it is gone."""
+    clock = Clock()
+    shards = open_shards(tmp_path, SHARDS, clock, processes=PROCESSES)
+    try:
+        for command in OPENING:
+            await shards.submit(command)
+        first, move_id = await shards.submit(deposit(ANN, 1)), fresh_id()
+        await SlotMover(shards, lambda: move_id).move(slot_of(ANN), 1)
+        assert shards.routes.slot_home(slot_of(ANN)) == 1
+        with pytest.raises(SlotMoved):
+            await shards.shard(0).submit(deposit(ANN, 2))
+        paid = await shards.submit(pay(ANN, SHOP, 60))
+        assert (first.decline, paid.decline) == (ACCEPTED, ACCEPTED)
+        account = await shards.account(ANN)
+        assert account is not None
+        assert account.balance == 41
+    finally:
+        shards.close()
+    report = verify_shards(tmp_path, SHARDS)
+    assert report.faults == []
 
 
 def test_a_missing_shard_is_a_complaint_and_leaves_no_process(tmp_path: Path) -> None:
