@@ -33,6 +33,7 @@ soak: $(READY)  ## 60 passengers a minute through a gate for 10 minutes, with no
 
 crash: $(READY)  ## SIGKILL of server, register and phone at 200 random moments of a payment.
 	@KESSAI_KILLS=200 $(BIN)/python -m pytest -q tests/invariants/test_kill_anywhere.py
+	@KESSAI_KILLS=50 $(BIN)/python -m pytest -q tests/invariants/test_gate_kills.py
 
 clean:
 	@rm -rf $(VENV)

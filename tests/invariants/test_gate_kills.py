@@ -1,0 +1,93 @@
+"""SIGKILL of a gate or the switch at random moments of rides: one fare each, and out in the end.
+
+KESSAI_KILLS says how many; a failing run prints its seed, and KESSAI_SEED repeats it.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.scenarios.radios import Nfc
+from tests.scenarios.railway import FARE, Gate, Passenger, Railway
+
+KILLS = int(os.environ.get("KESSAI_KILLS") or 6)
+SEED = int(os.environ.get("KESSAI_SEED") or random.SystemRandom().randrange(2**32))
+TAKE_S = 1.2
+# A ride takes a few taps at most: killed, told to wait, then out.
+MOST_TAPS = 6
+
+
+@dataclass(frozen=True)
+class _Kill:
+    """Who is killed, so many seconds after the phone was brought, and how he is started again."""
+
+    kill: Callable[[], None]
+    start_again: Callable[[], None]
+    after_s: float
+
+
+@pytest.fixture
+def railway(tmp_path: Path) -> Iterator[Railway]:
+    """Give a railway whose books verify at the end."""
+    opened = Railway(tmp_path)
+    yield opened
+    opened.close()
+
+
+@pytest.mark.timeout(60 + 20 * KILLS)
+def test_one_fare_a_ride_whatever_is_killed(railway: Railway, tmp_path: Path) -> None:
+    """In and out again and again, with a kill in every ride; no fare is lost or doubled."""
+    dice = random.Random(SEED)
+    nfc = Nfc(tmp_path)
+    entry = railway.gate(nfc, "entry", "harbour", "passback_seconds = 0")
+    leave = railway.gate(nfc, "exit", "airport", "open_seconds = 1")
+    rider = railway.passenger("rider", 10_000_00)
+    for number in range(KILLS):
+        what = f"seed {SEED}, ride {number}"
+        victim = dice.choice(("entry", "exit", "switch"))
+        delay_s = dice.uniform(0, TAKE_S)
+        entering = _Kill(entry.kill, entry.start, delay_s) if victim == "entry" else None
+        _pass(entry, rider, entering, what)
+        leaving = {
+            "exit": _Kill(leave.kill, leave.start, delay_s),
+            "switch": _Kill(railway.switch.kill, railway.switch.restart, delay_s),
+        }.get(victim)
+        _pass(leave, rider, leaving, what)
+    settled = railway.balance(rider)
+    assert settled == 10_000_00 - KILLS * FARE, f"seed {SEED}"
+
+
+def _pass(gate: Gate, rider: Passenger, kill: _Kill | None, what: str) -> None:
+    """Tap, at first with a kill in the middle, until the barrier let the rider pass."""
+    before = gate.barrier.passages
+    for _ in range(MOST_TAPS):
+        walker = threading.Thread(target=_walk_if_open, args=(gate,), daemon=True)
+        walker.start()
+        timer = None
+        if kill is not None:
+            timer = threading.Timer(kill.after_s, kill.kill)
+            timer.start()
+        rider.tap(gate, stay_s=3)
+        walker.join()
+        if kill is not None and timer is not None:
+            timer.join()
+            kill.start_again()
+            kill = None
+        if gate.barrier.passages > before:
+            return
+    raise AssertionError(f"{what}: nobody got through in {MOST_TAPS} taps: {gate.steps.names}")
+
+
+def _walk_if_open(gate: Gate) -> None:
+    try:
+        gate.barrier.wait_until_open(3)
+    except TimeoutError:
+        return
+    gate.barrier.walk_through()

@@ -1,0 +1,118 @@
+"""The carrier's rules: fares after caps, what is refused, and configurations that cannot be."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge_agents.config import load_config
+from edge_agents.fares.tariff import NoSuchTrip, load_tariff
+from edge_agents.gate.admission import Refused
+from edge_agents.gate.config import SAMPLE_FEED, GateConfig
+from edge_agents.gate.rules import Rules, read_rules
+from kessai.complaint import Complaint
+from kessai.decline import name_of
+from kessai.money import Money
+from kessai.v1.fare_pb2 import Admission
+
+NOW_US = 1_790_000_000_000_000
+MINUTE_US = 60_000_000
+STATIONS = sorted(load_tariff(SAMPLE_FEED).stations)
+
+
+def rules(**settings: str | int) -> Rules:
+    flags: dict[str, str | int] = {"direction": "exit", "station": "airport"}
+    flags |= settings
+    return read_rules(load_config(GateConfig, None, flags))
+
+
+def entered(station: str, minutes_ago: int = 20, spent: int = 0, rider: str = "adult") -> Admission:
+    admission = Admission(station_id=station, spent_today_minor=spent, rider_category=rider)
+    admission.entry_time.FromMicroseconds(NOW_US - minutes_ago * MINUTE_US)
+    admission.expire_time.FromMicroseconds(NOW_US + (240 - minutes_ago) * MINUTE_US)
+    return admission
+
+
+def refusal(made: Rules, admission: Admission) -> str:
+    with pytest.raises(Refused) as raised:
+        made.fare(admission, NOW_US)
+    return name_of(raised.value.reason)
+
+
+def test_the_feeds_fare_by_rider() -> None:
+    assert rules().fare(entered("harbour"), NOW_US) == Money(320, "EUR")
+    assert rules().fare(entered("harbour", rider="child"), NOW_US) == Money(160, "EUR")
+
+
+def test_the_cap_of_the_day() -> None:
+    capped = rules(daily_cap="5.00")
+    for spent, left in ((0, 320), (180, 320), (320, 180), (500, 0), (900, 0)):
+        assert capped.fare(entered("harbour", spent=spent), NOW_US) == Money(left, "EUR")
+
+
+def test_leaving_where_one_entered() -> None:
+    """Free to the minute, then refused; and not at all where it is not allowed."""
+    assert rules().fare(entered("airport", 9), NOW_US) == Money(0, "EUR")
+    assert refusal(rules(), entered("airport", 10)) == "SAME_STATION"
+    assert refusal(rules(same_station_minutes=0), entered("airport", 0)) == "SAME_STATION"
+
+
+def test_no_such_trip() -> None:
+    assert refusal(rules(), entered("nowhere")) == "NO_SUCH_TRIP"
+
+
+def test_a_ride_that_took_too_long() -> None:
+    late = entered("harbour", 240)
+    assert refusal(rules(), late) == "ADMISSION_EXPIRED"
+    assert rules(missing_entry_fare="9.00").fare(late, NOW_US) == Money(900, "EUR")
+
+
+def test_a_ride_without_an_entry() -> None:
+    assert refusal(rules(), entered("")) == "ADMISSION_MISSING"
+    assert rules(missing_entry_fare="9.00").fare(entered(""), NOW_US) == Money(900, "EUR")
+
+
+@given(
+    st.sampled_from(STATIONS),
+    st.sampled_from(STATIONS),
+    st.sampled_from(["adult", "child", "senior", "unheard_of"]),
+    st.integers(0, 2_000),
+    st.integers(0, 2_000),
+)
+def test_fares_of_the_sample_line(
+    origin: str, destination: str, rider: str, spent: int, cap: int
+) -> None:
+    """Symmetric, no dearer for who has a reduction, and never over the cap."""
+    tariff = load_tariff(SAMPLE_FEED)
+    try:
+        full = tariff.fare(origin, destination, rider)
+    except NoSuchTrip:
+        with pytest.raises(NoSuchTrip):
+            tariff.fare(destination, origin, rider)
+        return
+    assert full == tariff.fare(destination, origin, rider)
+    assert full.minor <= tariff.fare(origin, destination, "adult").minor
+    if origin == destination:
+        return
+    made = rules(station=destination, daily_cap=Money(cap, "EUR").decimal())
+    paid = made.fare(entered(origin, spent=spent, rider=rider), NOW_US).minor
+    assert 0 <= paid <= full.minor
+    assert spent + paid <= max(spent, cap)
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"station": "atlantis"}, "no station"),
+        ({"daily_cap": "7.005"}, "daily_cap"),
+        ({"minimum_balance": "-1"}, "less than zero"),
+        ({"missing_entry_fare": "nine"}, "missing_entry_fare"),
+        ({"service_day_start": "25:00"}, "service_day_start"),
+        ({"direction": "both"}, "direction"),
+        ({"max_ride_minutes": 0}, "max_ride_minutes"),
+    ],
+)
+def test_configurations_that_cannot_be(settings: dict[str, str | int], says: str) -> None:
+    with pytest.raises(Complaint, match=says):
+        rules(**settings)
