@@ -142,8 +142,9 @@ class Journal:
         self._turn(request_id, state, [_S.AUTHORIZED, _S.PRESENTED], receipt=raw)
 
     def hold(self, request_id: bytes, receipt: Signed) -> None:
-        """Keep the verified receipt of a hold; WrongState unless the payment was authorised."""
-        self._turn(request_id, _S.HELD, [_S.AUTHORIZED], receipt=_raw(receipt))
+        """Keep a hold's verified receipt; WrongState unless it was authorised, or presented."""
+        before = [_S.AUTHORIZED, _S.PRESENTED]
+        self._turn(request_id, _S.HELD, before, receipt=_raw(receipt))
 
     def approve(self, request_id: bytes) -> None:
         """Note that goods are about to be given out; WrongState unless the money is held."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import Field, field_validator
 
 from edge_agents.config import AgentConfig, Baudrate
+from edge_agents.payment_request import Submission
 from kessai.currency import BY_CODE
 
 
@@ -32,6 +33,10 @@ class VendingConfig(AgentConfig):
         None,
         description="CSV file of the items: number,description. Others are refused then.",
         examples=["items.csv"],
+    )
+    submission: Submission = Field(
+        "relayed",
+        description="Who submits a payment: relayed (this agent), direct (the phone itself).",
     )
     request_seconds: int = Field(
         60, ge=10, le=120, description="How long a customer may take to pay, 10 to 120 seconds."

@@ -13,12 +13,13 @@ from edge_agents.device_care import wait_until_back
 from edge_agents.devices import mdb_adapter
 from edge_agents.devices.mdb_adapter import MdbAdapter, read_word
 from edge_agents.devices.serial_line import DeviceLost
+from edge_agents.direct_payments import DirectPayments
 from edge_agents.events import Events
 from edge_agents.hold_ends import HoldEnds
 from edge_agents.journal import Journal
 from edge_agents.links.message_link import Radio
 from edge_agents.loops import run_until_one_ends
-from edge_agents.payment_request import RequestMaker, Terminal
+from edge_agents.payment_request import SUBMITTERS, RequestMaker, Terminal
 from edge_agents.settlements import Settlements
 from edge_agents.tap_desk import SETTLE_BUDGET_S, TapDesk
 from edge_agents.uplink import Uplink
@@ -57,6 +58,7 @@ class Machine:
         self._shows = config.machine_display
         self._to_machine: asyncio.Queue[str] = asyncio.Queue()
         self._settlements = Settlements(journal, uplink, key, events)
+        self._direct = DirectPayments(journal, uplink, self._settlements, events, now_us)
         self._ends = HoldEnds(journal, uplink, key, events, now_us, random_bytes)
         self._vending = Vending(
             VendingParts(
@@ -64,7 +66,13 @@ class Machine:
                 currency=config.currency,
                 items=items,
                 journal=journal,
-                requests=RequestMaker(terminal, config.request_seconds, now_us, random_bytes),
+                requests=RequestMaker(
+                    terminal,
+                    config.request_seconds,
+                    now_us,
+                    random_bytes,
+                    SUBMITTERS[config.submission],
+                ),
                 ends=self._ends,
                 events=events,
                 say=self._to_machine.put_nowait,
@@ -78,7 +86,7 @@ class Machine:
         )
         self._taps = TapDesk(
             around.radio, self._vending, terminal, journal, self._settlements, events,
-            phone_wanted, now_us, random_bytes, self._vending.show_code,
+            phone_wanted, now_us, random_bytes, self._vending.show_code, self._direct,
         )  # fmt: skip
 
     def use_certificate(self, terminal: Terminal) -> None:
@@ -94,6 +102,7 @@ class Machine:
                 self._serve_line(),
                 self._taps.run(),
                 self._settlements.take_up(self._vending.on_outcome, SETTLE_BUDGET_S),
+                self._direct.run(self._vending.on_outcome),
                 self._ends.run(self._vending.on_hold_end),
             )
         finally:

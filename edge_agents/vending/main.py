@@ -15,6 +15,7 @@ from typing import TextIO
 
 from edge_agents.devices.mdb_adapter import MdbAdapter
 from edge_agents.events import Events
+from edge_agents.fleet_member import FleetMember
 from edge_agents.journal import Journal
 from edge_agents.links.radio import open_radio
 from edge_agents.loops import run_until_one_ends
@@ -53,9 +54,12 @@ async def run_vending(config: VendingConfig, follower: TextIO | None) -> None:
         radio = open_radio(config.reader)
         stack.push_async_callback(radio.close)
         around = Surroundings(adapter, radio, journal, uplink)
+        member = FleetMember(folder, terminal, radio, journal, uplink, events, now_us)
+        stack.callback(member.close)
         machine = Machine(terminal, config, items, around, events, now_us, os.urandom)
         await run_until_one_ends(
             stop.wait(),
             machine.run(),
+            member.run(),
             keep_certificate(folder, uplink, machine.use_certificate, events, now_us),
         )

@@ -37,7 +37,8 @@ class Vending:
 
     def start(self) -> None:
         """Take up what was under way when the agent last stopped."""
-        self._may_be_asking = bool(self._journal.in_state(PaymentState.AUTHORIZED))
+        under_way = (PaymentState.AUTHORIZED, PaymentState.PRESENTED)
+        self._may_be_asking = any(self._journal.in_state(state) for state in under_way)
         for entry in self._journal.in_state(PaymentState.REQUESTED):
             self._may_be_asking = True
             self._abandon(entry.pending, "cancelled")
@@ -177,7 +178,7 @@ class Vending:
         """Take note that the switch is asked now."""
         if self._vend is not None and self._vend.pending is pending:
             self._vend.state = VendState.SETTLING
-        self._events.emit("authorized", pending)
+        self._events.emit("submitting" if pending.is_direct else "authorized", pending)
         self._parts.show(screens.PAYING)
 
     def on_outcome(self, pending: PendingPayment, outcome: Outcome) -> None:
@@ -263,5 +264,9 @@ class Vending:
         self._parts.say(mdb_adapter.DENY)
 
     def _abandon(self, pending: PendingPayment, event: str) -> None:
-        self._journal.abandon(pending.request_id, event)
+        if self._journal.is_presented(pending.request_id):
+            # Its phone may submit it still: what is held then is voided (`on_outcome`).
+            self._journal.set_aside(pending.request_id, event)
+        else:
+            self._journal.abandon(pending.request_id, event)
         self._events.emit(event, pending)

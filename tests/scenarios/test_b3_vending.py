@@ -29,6 +29,7 @@ from tests.scenarios.vendor import (
 )
 
 NOT_PAID = 3
+TIMES = ("--ask-seconds", "2", "--vend-seconds", "5")
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +45,7 @@ def running_vendors(
     """Give a machine on each kind of radio."""
     vendors = {kind: Vendor(shop, f"machine-{kind}", r.reader()) for kind, r in radios.items()}
     for vendor in vendors.values():
-        vendor.start("--ask-seconds", "2", "--vend-seconds", "5")
+        vendor.start(*TIMES)
     yield vendors
     for vendor in vendors.values():
         vendor.close()
@@ -325,3 +326,56 @@ def test_a_phone_that_claims_it_needed_no_pin(
     assert phone.next("not-paid")["reason"] == "CUSTOMER_NOT_VERIFIED"
     assert vendor.machine.tray == []
     vendor.close()
+
+
+def test_a_power_cut_while_it_falls(shop: Shop, vendor: Vendor, ann: Customer) -> None:
+    """The agent dies after its yes; started again it hears that the item fell, and captures."""
+    before = shop.switch.balance(ann.account)
+    vendor.machine.motor_s = 1.0
+    asked = vendor.select(WATER)
+    vendor.tap(ann, *AGREE)
+    vendor.machine.wait_for(lambda: vendor.machine.state == "giving out")
+    vendor.kill()
+    vendor.send_phones_away()
+    vendor.machine.wait_for(lambda: vendor.machine.tray == ["Sparkling water"])
+    vendor.start(*TIMES)
+    assert vendor.steps.next("settled")["payment_id"] == asked["payment_id"]
+    vendor.tap(ann, *AGREE).next("paid")
+    assert shop.switch.balance(ann.account) == before - 150
+
+
+def test_a_power_cut_and_a_jam(shop: Shop, vendor: Vendor, ann: Customer) -> None:
+    """Nothing fell, and the adapter has forgotten: the agent asks, waits, and gives it back."""
+    before = shop.switch.available(ann.account)
+    vendor.machine.motor_s, vendor.machine.jammed = 1.0, True
+    vendor.machine.adapter.forgetful = True
+    asked = vendor.select(WATER)
+    vendor.tap(ann, *AGREE)
+    vendor.machine.wait_for(lambda: vendor.machine.state == "giving out")
+    vendor.kill()
+    vendor.send_phones_away()
+    vendor.machine.wait_for(lambda: vendor.machine.state == "ready")
+    vendor.start(*TIMES)
+    assert vendor.steps.next("failed")["payment_id"] == asked["payment_id"]
+    vendor.steps.next("voided")
+    vendor.tap(ann, *AGREE).next("not-paid")
+    assert shop.switch.available(ann.account) == before
+
+
+def test_the_phone_submits_by_its_own_line(
+    shop: Shop, snacks: str, radios: dict[str, Radio], ann: Customer
+) -> None:
+    """Row B2 at the machine: it gives out on the receipt that the switch tells, and captures."""
+    before = shop.switch.balance(ann.account)
+    vendor = Vendor(shop, "machine-direct", radios["nfc"].reader())
+    vendor.start("--submission", "direct")
+    asked = vendor.select(WATER)
+    phone = vendor.tap(ann, *AGREE)
+    assert vendor.steps.next("settled")["payment_id"] == asked["payment_id"]
+    phone.next("paid")
+    assert vendor.machine.tray == ["Sparkling water"]
+    vendor.machine.jammed = True
+    vendor.select(CHOCOLATE)
+    vendor.tap(ann, *AGREE).next("not-paid")
+    vendor.close()
+    assert shop.switch.balance(ann.account) == available(shop, ann) == before - 150
