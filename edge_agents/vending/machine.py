@@ -19,7 +19,7 @@ from edge_agents.hold_ends import HoldEnds
 from edge_agents.journal import Journal
 from edge_agents.links.message_link import Radio
 from edge_agents.loops import run_until_one_ends
-from edge_agents.payment_request import SUBMITTERS, RequestMaker, Terminal
+from edge_agents.payment_request import RequestMaker, Terminal
 from edge_agents.settlements import Settlements
 from edge_agents.tap_desk import SETTLE_BUDGET_S, TapDesk
 from edge_agents.uplink import Uplink
@@ -47,6 +47,7 @@ class Machine:
         terminal: Terminal,
         config: VendingConfig,
         items: Items | None,
+        requests: RequestMaker,
         around: Surroundings,
         events: Events,
         now_us: Callable[[], int],
@@ -62,28 +63,11 @@ class Machine:
         self._ends = HoldEnds(journal, uplink, key, events, now_us, random_bytes)
         self._vending = Vending(
             VendingParts(
-                terminal_id=terminal.terminal_id,
-                currency=config.currency,
-                items=items,
-                journal=journal,
-                requests=RequestMaker(
-                    terminal,
-                    config.request_seconds,
-                    now_us,
-                    random_bytes,
-                    SUBMITTERS[config.submission],
-                ),
-                ends=self._ends,
-                events=events,
-                say=self._to_machine.put_nowait,
-                show=self._show,
-                phone_wanted=phone_wanted,
-                now_us=now_us,
-                vend_s=config.vend_seconds,
-                ask_s=config.ask_seconds,
-                hold_s=config.hold_seconds,
+                terminal.terminal_id, config.currency, items, journal, requests, self._ends, events,
+                self._to_machine.put_nowait, self._show, phone_wanted, now_us,
+                config.vend_seconds, config.ask_seconds, config.hold_seconds,
             )
-        )
+        )  # fmt: skip
         self._taps = TapDesk(
             around.radio, self._vending, terminal, journal, self._settlements, events,
             phone_wanted, now_us, random_bytes, self._vending.show_code, self._direct,

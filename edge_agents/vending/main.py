@@ -19,6 +19,7 @@ from edge_agents.fleet_member import FleetMember
 from edge_agents.journal import Journal
 from edge_agents.links.radio import open_radio
 from edge_agents.loops import run_until_one_ends
+from edge_agents.payment_request import SUBMITTERS, RequestMaker
 from edge_agents.renewal import keep_certificate
 from edge_agents.terminal import open_terminal
 from edge_agents.uplink import Uplink
@@ -56,7 +57,9 @@ async def run_vending(config: VendingConfig, follower: TextIO | None) -> None:
         around = Surroundings(adapter, radio, journal, uplink)
         member = FleetMember(folder, terminal, radio, journal, uplink, events, now_us)
         stack.callback(member.close)
-        machine = Machine(terminal, config, items, around, events, now_us, os.urandom)
+        submitter = SUBMITTERS[config.submission]
+        requests = RequestMaker(terminal, config.request_seconds, now_us, os.urandom, submitter)
+        machine = Machine(terminal, config, items, requests, around, events, now_us, os.urandom)
         await run_until_one_ends(
             stop.wait(),
             machine.run(),
