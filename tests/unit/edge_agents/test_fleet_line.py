@@ -1,0 +1,156 @@
+"""The line to the fleet's operator, against a switch's real ports: what is said, and heard."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from edge_agents import fleet_line
+from edge_agents.agent_state import AgentState
+from edge_agents.deny_list import CREDENTIAL, DenyList
+from edge_agents.events import Events
+from edge_agents.fleet_line import FleetLine
+from edge_agents.journal import Journal
+from edge_agents.remote_settings import RemoteSettings
+from edge_agents.uplink import Uplink
+from kessai.channel import open_channel
+from kessai.v1.fleet_pb2 import READER_STATE_LOST, READER_STATE_READY
+from server.domain.directory import DenyKind, DeviceEntry, IssuedCertificate
+from tests.unit.edge_agents.parties import NOW_US, Field, make_pending, make_sealed
+from tests.unit.server.ports import Switch, serving
+
+TILL = "agent/shop/till"
+LIMIT_S = 20.0
+
+
+class Member:
+    """An agent's fleet parts in a folder."""
+
+    def __init__(self, folder: Path, uplink: Uplink) -> None:
+        self.told = io.StringIO()
+        self.radio, self.journal = Field(), Journal(folder)
+        self.denied, self.settings = DenyList(folder), RemoteSettings(folder)
+        self.state = AgentState(
+            self.radio, self.journal, self.denied, self.settings, lambda: NOW_US
+        )
+        events = Events(lambda: NOW_US, self.told)
+        self.line = FleetLine(
+            uplink, self.state, self.denied, self.settings, events, lambda: NOW_US
+        )
+
+    def events(self) -> list[str]:
+        """Name what was told."""
+        return [json.loads(line)["event"] for line in self.told.getvalue().splitlines()]
+
+
+def enter(switch: Switch) -> None:
+    """Enter the till in the directory."""
+    entered = IssuedCertificate(1, TILL, b"r" * 16, b"", b"", b"", switch.clock() + 10**12)
+    switch.directory.enroll(DeviceEntry(entered, b"k" * 16, b"", "kessai 1", switch.clock()))
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Wait until something holds."""
+    async with asyncio.timeout(LIMIT_S):
+        while True:
+            if holds():
+                return
+            await asyncio.sleep(0.02)
+
+
+async def stop(task: asyncio.Task[None]) -> None:
+    """End a loop."""
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+async def test_an_agent_is_in_touch(tmp_path: Path) -> None:
+    """It says how it is, and hears what is denied and set; each at once."""
+    async with serving(tmp_path / "switch") as switch:
+        enter(switch)
+        async with open_channel(switch.identity(TILL)) as channel:
+            member = Member(_folder(tmp_path), Uplink(channel, os.urandom))
+            task = asyncio.create_task(member.line.run())
+            await until(lambda: switch.fleet.state(TILL).attached)
+            await until(lambda: member.denied.as_of_us == NOW_US)
+            member.state.say("no paper")
+            await until(lambda: switch.fleet.state(TILL).report.state == "no paper")
+            switch.deny_list.deny(DenyKind.CREDENTIAL, b"c" * 16, switch.clock() + 10**12)
+            await until(lambda: member.denied.is_denied(CREDENTIAL, b"c" * 16))
+            await until(lambda: switch.fleet.state(TILL).report.deny_list_version == 1)
+            switch.fleet.configure(TILL, {"offline_waiting_count": 7})
+            await until(lambda: member.settings.values == {"offline_waiting_count": 7})
+            await until(lambda: switch.fleet.state(TILL).report.config_version == 1)
+            assert member.events() == ["in_touch", "deny_list_grew", "configured"]
+            await stop(task)
+            await until(lambda: not switch.fleet.state(TILL).attached)
+
+
+async def test_an_agent_out_of_touch_says_so_once_and_comes_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The switch cuts the line by silence: it attaches again, with what it has."""
+    monkeypatch.setattr(fleet_line, "FIRST_PAUSE_S", 0.02)
+    monkeypatch.setattr(fleet_line, "SILENCE_S", 0.1)  # the switch speaks every 0.2 s
+    async with serving(tmp_path / "switch") as switch:
+        enter(switch)
+        async with open_channel(switch.identity(TILL)) as channel:
+            member = Member(_folder(tmp_path), Uplink(channel, os.urandom))
+            task = asyncio.create_task(member.line.run())
+            await until(lambda: member.events().count("in_touch") == 3)
+            await stop(task)
+    events = member.events()
+    assert events[:4] == ["in_touch", "out_of_touch", "in_touch", "out_of_touch"]
+
+
+async def test_while_nobody_answers_it_tells_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It goes on trying, and the log is not filled with it."""
+    monkeypatch.setattr(fleet_line, "FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr(fleet_line, "LONGEST_PAUSE_S", 0.02)
+    async with serving(tmp_path / "switch") as switch:
+        identity = switch.identity(TILL)
+    async with open_channel(identity) as channel:
+        member = Member(_folder(tmp_path), Uplink(channel, os.urandom))
+        task = asyncio.create_task(member.line.run())
+        await until(lambda: "out_of_touch" in member.events())
+        await asyncio.sleep(0.2)
+        await stop(task)
+    assert member.events() == ["out_of_touch"]
+
+
+def test_a_report_is_of_its_moment(tmp_path: Path) -> None:
+    """What waits, the reader, and at most 120 characters of words."""
+
+    class NoLine(Uplink):
+        def __init__(self) -> None:
+            pass
+
+    member = Member(tmp_path, NoLine())
+    assert member.state.report().waiting_payments == 0
+    pending = make_pending()
+    member.journal.request(pending)
+    member.journal.authorize(pending.request_id, make_sealed(pending))
+    member.radio.is_ready = False
+    member.state.say("x" * 200)
+    report = member.state.report()
+    assert (report.waiting_payments, report.waiting_total.amount_minor) == (1, 434)
+    assert report.reader_state == READER_STATE_LOST
+    assert len(report.state) == 120
+    member.radio.is_ready = True
+    assert member.state.report().reader_state == READER_STATE_READY
+
+
+def _folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "till"
+    folder.mkdir()
+    return folder
