@@ -18,8 +18,10 @@ from kessai.decline import name_of
 from kessai.device_identity import load_identity, write_identity
 from kessai.envelope import PAYMENT_REQUEST, sign
 from kessai.v1 import payment_pb2
-from kessai.v1.payment_pb2 import PaymentRequest
+from kessai.v1.payment_pb2 import FollowPaymentsRequest, PaymentRequest
+from kessai.v1.payment_pb2_grpc import PaymentServiceStub
 from simulators.devices.paper_roll import text_of
+from tests.running import CALL_LIMIT_S
 from tests.scenarios.radios import Radio
 from tests.scenarios.shop import (
     APPROVE,
@@ -190,3 +192,22 @@ def test_who_submits_is_in_the_request(shop: Shop, register: Register, alice: Cu
     with pytest.raises(grpc.RpcError) as refused:
         shop.settle(mallory.identity, direct, mallory.authorize(direct, terminal))
     assert reason_of(refused.value) == "REQUEST_ID_REUSED"
+
+
+def test_a_revoked_register_is_cut_off(shop: Shop, alice: Customer) -> None:
+    """It followed its payments up to then; its stream ends with what its next call would say."""
+    register = shop.register("till-revoked")
+    identity, terminal = register.identity, register.terminal
+    with shop.switch.channel(identity) as channel:
+        stub = PaymentServiceStub(channel)
+        told = stub.FollowPayments(FollowPaymentsRequest(), timeout=CALL_LIMIT_S)
+        assert not next(told).HasField("receipt")
+        request = PaymentRequest.FromString(register.ask(100).signed.payload)
+        request.submitter = payment_pb2.PAYMENT_SUBMITTER_PHONE
+        direct = PendingPayment(sign(PAYMENT_REQUEST, request, terminal.signing_key), request)
+        receipt = shop.settle(alice.identity, direct, alice.authorize(direct, terminal))
+        assert next(told).receipt.payload == receipt.payload
+        shop.switch.revoke(identity.device)
+        with pytest.raises(grpc.RpcError) as cut:
+            next(told)
+        assert reason_of(cut.value) == "CERTIFICATE_REFUSED"
