@@ -31,9 +31,10 @@ bench: $(READY)  ## Run every bench, in some ten minutes, and write docs/benchma
 soak: $(READY)  ## 60 passengers a minute through a gate for 10 minutes, with no wrong decision.
 	@$(BIN)/kessai bench gate --minutes 10 --rate 60
 
-crash: $(READY)  ## SIGKILL of server, register and phone at 200 random moments of a payment.
+crash: $(READY)  ## SIGKILL at 200 random moments of a payment, and 300 of merges, rebalancing, deposits.
 	@KESSAI_KILLS=200 $(BIN)/python -m pytest -q tests/invariants/test_kill_anywhere.py
 	@KESSAI_KILLS=50 $(BIN)/python -m pytest -q tests/invariants/test_gate_kills.py
+	@KESSAI_KILLS=300 $(BIN)/python -m pytest -q tests/invariants/test_kill_while_moving.py
 
 clean:
 	@rm -rf $(VENV)

@@ -35,6 +35,10 @@ ROOMS: dict[str, tuple[str, str]] = {
         "Offer tickets; show, refund and revoke those that were sold.",
     ),
     "device": ("server.commands.devices:device", "Pair, list and revoke devices."),
+    "shards": (
+        "server.commands.shards:shards",
+        "Add account stores; move slots between them while payments run.",
+    ),
     "ledger": ("server.commands.ledger:ledger", "Verify the books; print the trial balance."),
     "agent": ("edge_agents.cli:agent", "Pair and run the agent of a terminal."),
     "phone": ("simulators.phone.cli:phone", "Pair and run a simulated phone."),

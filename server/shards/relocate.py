@@ -94,9 +94,10 @@ def relocate(job: Relocating, store: Store, place: ShardPlace, tail: Tail, book_
 def moved_by(command: MoveOut | MoveIn, book_us: int) -> Moved:
     """Say what a shard knows of a slot after its row."""
     move = command.move
-    leaves = isinstance(command, MoveOut)
+    leaves_entries = isinstance(command, MoveOut) and any(a.sequence for a in move.accounts)
+    is_clean = int(not leaves_entries)
     return Moved(
-        move.slot, move.target_shard, move.generation, command.request_id, book_us, int(not leaves)
+        move.slot, move.target_shard, move.generation, command.request_id, book_us, is_clean
     )
 
 

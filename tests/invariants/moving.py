@@ -60,6 +60,13 @@ class Life:
     rebalance: Rebalance
     busy: BusyPayees
 
+    async def start(self) -> None:
+        """Begin with all that works by itself."""
+        await self.settle.restore()
+        self.depositor.start()
+        self.merge.start()
+        self.rebalance.start()
+
     async def total(self, account: int) -> int:
         """What an account has, its auxiliaries included."""
         return (await self.busy.holding(account, None)).total
@@ -118,13 +125,11 @@ async def life(
     mover = SlotMover(shards, lambda: new_request_id(now_us() // 1000, os.urandom))
     rebalance = Rebalance(stores.folder, shards, mover)
     settle = Settle(shards, now_us)
+    now = Life(shards, settle, depositor, merge, rebalance, BusyPayees(shards, settle))
     if works:
-        await settle.restore()
-        depositor.start()
-        merge.start()
-        rebalance.start()
+        await now.start()
     try:
-        yield Life(shards, settle, depositor, merge, rebalance, BusyPayees(shards, settle))
+        yield now
     finally:
         await rebalance.close()
         await merge.close()

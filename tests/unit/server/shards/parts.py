@@ -75,6 +75,11 @@ class Stores:
                 place.create()
         return places
 
+    def adopt(self, count: int) -> None:
+        """Take over what another process has made."""
+        on_servers = (p for p in self.addresses(count) if isinstance(p, PostgresAddress))
+        self._on_servers += on_servers
+
     def remove(self) -> None:
         """Take away what was made on servers."""
         for place in self._on_servers:

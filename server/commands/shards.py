@@ -1,0 +1,132 @@
+"""`kessai shards`: add account stores, move slots between them, and see how it stands."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+import grpc.aio
+import typer
+from rich.console import Console, JustifyMethod
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+from rich.table import Table
+
+from kessai.complaint import Complaint
+from kessai.v1 import shard_pb2 as pb
+from kessai.v1.shard_pb2_grpc import ShardServiceStub
+from server.commands.operator_line import DEADLINE_S, call, fresh_request_id
+from server.commands.options import Data, Identity
+
+shards = typer.Typer(
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    no_args_is_help=True,
+    help="Add account stores, and move slots between them while payments run.",
+)
+
+_LOOK_S = 0.2
+_ADD_LIMIT_S = 30.0
+
+_out = Console(highlight=False, soft_wrap=True)
+
+
+@shards.command("add")
+def add_shard(
+    url: Annotated[str, typer.Argument(help="sqlite:///FILE or postgresql://ROLE@HOST/DATABASE.")],
+    data: Data = None,
+    identity: Identity = None,
+) -> None:
+    """Add an empty account store to a running switch. Then rebalance."""
+    request = pb.AddShardRequest(request_id=fresh_request_id(), url=url)
+    response = call(
+        data, identity, lambda ch: ShardServiceStub(ch).AddShard(request, timeout=_ADD_LIMIT_S)
+    )
+    _out.print(
+        f"[green]shard {response.shard} is there, and empty.[/] Next: kessai shards rebalance"
+    )
+
+
+@shards.command("status")
+def show_status(data: Data = None, identity: Identity = None) -> None:
+    """Show what each shard keeps, and how far the moving of slots has come."""
+    status = call(data, identity, _status)
+    table = Table(box=None)
+    for column in ("shard", "slots", "accounts", "place"):
+        justify: JustifyMethod = "left" if column == "place" else "right"
+        table.add_column(column, justify=justify, overflow="fold")
+    for shard in status.shards:
+        table.add_row(
+            str(shard.shard), f"{shard.slot_count:,}", f"{shard.account_count:,}", shard.place
+        )
+    _out.print(table)
+    if not status.HasField("progress"):
+        _out.print("Each slot is where it belongs.")
+        return
+    moving = status.progress
+    _out.print(
+        f"[bold]{moving.slots_left:,} slots are to move[/]; slot {moving.slot}: "
+        f"shard {moving.source_shard} -> {moving.target_shard}"
+    )
+    if moving.trouble:
+        _out.print(f"[red]waiting:[/] {moving.trouble}")
+
+
+@shards.command("rebalance")
+def rebalance_shards(
+    slots: Annotated[str, typer.Option(help='Only these, such as "0-99" or "7"; with --to.')] = "",
+    to: Annotated[int, typer.Option(help="The shard that is to keep them.")] = -1,
+    data: Data = None,
+    identity: Identity = None,
+) -> None:
+    """Move slots, evenly over all shards or as you say; Ctrl-C leaves it going on."""
+    request = pb.RebalanceShardsRequest(request_id=fresh_request_id(), ranges=_ranges(slots, to))
+
+    async def rebalance(channel: grpc.aio.Channel) -> pb.GetShardStatusResponse:
+        stub = ShardServiceStub(channel)
+        answer = await stub.RebalanceShards(request, timeout=DEADLINE_S)
+        return await _watch(channel, answer.slot_count)
+
+    status = call(data, identity, rebalance)
+    spread = ", ".join(f"{shard.slot_count}" for shard in status.shards)
+    _out.print(f"[green]Each slot is where it belongs.[/] Slots by shard: {spread}")
+
+
+async def _watch(channel: grpc.aio.Channel, total: int) -> pb.GetShardStatusResponse:
+    """Show how it goes, on a terminal, until nothing is left to move."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    errors = Console(stderr=True)
+    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
+        task = bar.add_task("moving slots", total=total)
+        while True:
+            status = await _status(channel)
+            if not status.HasField("progress"):
+                return status
+            now = status.progress
+            bar.update(task, completed=total - now.slots_left, description=_described(now))
+            await asyncio.sleep(_LOOK_S)
+
+
+async def _status(channel: grpc.aio.Channel) -> pb.GetShardStatusResponse:
+    stub = ShardServiceStub(channel)
+    return await stub.GetShardStatus(pb.GetShardStatusRequest(), timeout=DEADLINE_S)
+
+
+def _described(now: pb.MoveProgress) -> str:
+    if now.trouble:
+        return f"waiting: {now.trouble[:60]}"
+    return f"slot {now.slot}: shard {now.source_shard} -> {now.target_shard}"
+
+
+def _ranges(slots: str, to: int) -> list[pb.SlotRange]:
+    if not slots and to < 0:
+        return []
+    first, _, last = slots.partition("-")
+    last = last or first
+    if not (first.isascii() and first.isdigit() and last.isascii() and last.isdigit() and to >= 0):
+        raise Complaint(
+            "say which slots and where to: --slots 0-99 --to 3. Slots are 0 to 1023. "
+            "Nothing was moved."
+        )
+    if not int(first) <= int(last) <= 1023:
+        raise Complaint(f'"{slots}": slots are 0 to 1023, the first before the last.')
+    return [pb.SlotRange(first_slot=int(first), last_slot=int(last), shard=to)]
