@@ -60,8 +60,9 @@ class ShardServiceServicer:
         """Adds an empty account store; no slot is moved to it before RebalanceShards. The switch begins to
         use it at once, without a restart. Repeated, also after a crash, it adds the store once.
 
-        Errors: FIELD_INVALID (url: it cannot be read or reached), REQUEST_ID_REUSED,
-        CALLER_NOT_PERMITTED, RESOURCE_EXISTS (something is there, or it is a shard already).
+        Errors: FIELD_INVALID (url: it cannot be read or reached, or something else is there),
+        CALLER_NOT_PERMITTED, RESOURCE_EXISTS (a shard of these books that is not empty, or this
+        request_id added another one).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

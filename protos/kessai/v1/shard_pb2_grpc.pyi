@@ -37,8 +37,9 @@ class ShardServiceStub:
     """Adds an empty account store; no slot is moved to it before RebalanceShards. The switch begins to
     use it at once, without a restart. Repeated, also after a crash, it adds the store once.
 
-    Errors: FIELD_INVALID (url: it cannot be read or reached), REQUEST_ID_REUSED,
-    CALLER_NOT_PERMITTED, RESOURCE_EXISTS (something is there, or it is a shard already).
+    Errors: FIELD_INVALID (url: it cannot be read or reached, or something else is there),
+    CALLER_NOT_PERMITTED, RESOURCE_EXISTS (a shard of these books that is not empty, or this
+    request_id added another one).
     """
     RebalanceShards: _grpc.UnaryUnaryMultiCallable[_shard_pb2.RebalanceShardsRequest, _shard_pb2.RebalanceShardsResponse]
     """Begins to move slots between shards while payments run, and answers at once. The plan is kept
@@ -62,8 +63,9 @@ class ShardServiceAsyncStub(ShardServiceStub):
     """Adds an empty account store; no slot is moved to it before RebalanceShards. The switch begins to
     use it at once, without a restart. Repeated, also after a crash, it adds the store once.
 
-    Errors: FIELD_INVALID (url: it cannot be read or reached), REQUEST_ID_REUSED,
-    CALLER_NOT_PERMITTED, RESOURCE_EXISTS (something is there, or it is a shard already).
+    Errors: FIELD_INVALID (url: it cannot be read or reached, or something else is there),
+    CALLER_NOT_PERMITTED, RESOURCE_EXISTS (a shard of these books that is not empty, or this
+    request_id added another one).
     """
     RebalanceShards: _aio.UnaryUnaryMultiCallable[_shard_pb2.RebalanceShardsRequest, _shard_pb2.RebalanceShardsResponse]  # type: ignore[assignment]
     """Begins to move slots between shards while payments run, and answers at once. The plan is kept
@@ -90,8 +92,9 @@ class ShardServiceServicer(metaclass=_abc_1.ABCMeta):
         """Adds an empty account store; no slot is moved to it before RebalanceShards. The switch begins to
         use it at once, without a restart. Repeated, also after a crash, it adds the store once.
 
-        Errors: FIELD_INVALID (url: it cannot be read or reached), REQUEST_ID_REUSED,
-        CALLER_NOT_PERMITTED, RESOURCE_EXISTS (something is there, or it is a shard already).
+        Errors: FIELD_INVALID (url: it cannot be read or reached, or something else is there),
+        CALLER_NOT_PERMITTED, RESOURCE_EXISTS (a shard of these books that is not empty, or this
+        request_id added another one).
         """
 
     @_abc_1.abstractmethod
