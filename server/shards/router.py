@@ -221,12 +221,15 @@ class Shards:
     async def _settle_moved(self, command: Command, slot: int) -> tuple[int, LogRow]:
         while True:
             await self._settled(slot)
+            newest = self.routes.newest(slot)
             for number in self.routes.former_homes(slot, command.request_id):
                 row = await self._known(number).read(lambda reader: reader.row(command.request_id))
                 if row is not None:
                     if (row.kind, row.input_hash) != (command.kind, command.input_hash):
                         raise RequestIdReused
                     return number, row
+            if self.routes.newest(slot) != newest:
+                continue  # it moved meanwhile: what was its home is a former one now
             with suppress(SlotMoved):
                 return await self._submit(command)
             await self.look_for(slot)

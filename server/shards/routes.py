@@ -78,6 +78,10 @@ class Routes:
             else:
                 self.hold_back(change.slot)
 
+    def newest(self, slot: int) -> Moved | None:
+        """Give the newest word on a slot; None if it never moved."""
+        return self._newest(slot) if slot in self._said else None
+
     def on_its_way(self, slot: int) -> tuple[int, Moved] | None:
         """Tell which shard a slot left without having come to another yet, and how; else None."""
         if slot not in self._said:

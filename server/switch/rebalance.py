@@ -161,15 +161,20 @@ class Rebalance:
     async def _work(self) -> None:
         await self._shards.learn()
         routes = self._shards.routes
-        for source, moved in routes.all_on_their_way():
-            self._at_work = (moved.slot, source, moved.shard)
-            await self._mover.finish(source, moved)
+        await self._finish_all()
         for source, moved in routes.unclean():
             await self._mover.sweep(source, moved.slot)
         while left := self._left():
             slot, target = left[0]
             self._at_work = (slot, routes.slot_home(slot), target)
             await self._mover.move(slot, target)
+            await self._finish_all()
         self._at_work = None
         if self._plan is not None:
             self._keep(None)
+
+    async def _finish_all(self) -> None:
+        """Bring to its new home what this switch or another one has left on its way."""
+        for source, moved in self._shards.routes.all_on_their_way():
+            self._at_work = (moved.slot, source, moved.shard)
+            await self._mover.finish(source, moved)
