@@ -17,7 +17,14 @@ from rich.text import Text
 from edge_agents.config import AgentConfig, load_config, sample_config
 from edge_agents.gate.config import GateConfig
 from edge_agents.journal import FILE_NAME, Entry, PaymentState, read_journal
-from edge_agents.receipts import ReceiptRefused, decode_qr, is_settled, open_receipt, verify_receipt
+from edge_agents.receipts import (
+    ReceiptRefused,
+    decode_qr,
+    is_held,
+    is_settled,
+    open_receipt,
+    verify_receipt,
+)
 from edge_agents.register.config import SAMPLE_PRICES, RegisterConfig
 from edge_agents.terminal import load_or_make_signing_key
 from edge_agents.vending.config import VendingConfig
@@ -254,9 +261,11 @@ def _receipt_note(entry: Entry) -> str:
 def _print_receipt(receipt: Receipt, own: Entry | None) -> None:
     console = Console()
     outcome = "[bold green]PAID[/]" if is_settled(receipt) else "[bold red]NOT PAID[/]"
+    if is_held(receipt):
+        outcome = "[bold yellow]HELD, NOT PAID YET[/]"
     console.print(f"{outcome}  {Money.from_proto(receipt.amount)}  signed by the switch")
-    if not is_settled(receipt):
-        reason = receipt.decline_reason
+    reason = receipt.decline_reason
+    if reason:
         console.print(f"{name_of(reason)}: {meaning_of(reason).cashier}")
     console.print(f"Payment {format_request_id(receipt.request_id)}")
     order = own.pending.request.order_id if own is not None else None
