@@ -144,8 +144,6 @@ class TapDesk:
         if answer is None:
             return
         if direct is not None and answer.status == tap_pb2.TAP_STATUS_SUBMITTING:
-            if self._seller.wanted_payment() is not pending:
-                return  # its outcome was here first
             self._seller.on_authorized(pending)
             outcome = await direct.outcome_of(pending, SETTLE_BUDGET_S)
         elif direct is not None or answer.sealed is None:

@@ -211,3 +211,34 @@ def test_a_failed_write_ends_the_process(tmp_path: Path) -> None:
     assert "the journal cannot be written" in ended.stderr
     assert "Traceback" not in ended.stderr
     assert "still alive" not in ended.stdout
+
+
+def test_a_presented_payment_is_open_until_the_switch_has_spoken(journal: Journal) -> None:
+    """A phone may submit it (row B2): it is not abandoned as one that nobody has is."""
+    pending = make_pending()
+    journal.request(pending)
+    assert not journal.is_presented(pending.request_id)
+    journal.present(pending.request_id)
+    assert journal.is_presented(pending.request_id)
+    with pytest.raises(WrongState):
+        journal.abandon(pending.request_id, "cancelled")
+    with pytest.raises(WrongState):
+        journal.authorize(pending.request_id, make_sealed(pending))
+    journal.set_aside(pending.request_id, "cancelled")
+    (entry,) = journal.in_state(PaymentState.PRESENTED)
+    assert entry.note == "cancelled"
+    journal.conclude(pending.request_id, sign_receipt(make_receipt(pending)), settled=True)
+    assert not journal.is_presented(pending.request_id)
+    for change in (journal.present, lambda r: journal.abandon_presented(r, "late")):
+        with pytest.raises(WrongState):
+            change(pending.request_id)
+
+
+def test_a_presented_payment_is_given_up_by_its_own_way_only(journal: Journal) -> None:
+    pending = make_pending()
+    journal.request(pending)
+    with pytest.raises(WrongState):
+        journal.abandon_presented(pending.request_id, "late")
+    journal.present(pending.request_id)
+    journal.abandon_presented(pending.request_id, "late")
+    assert [e.note for e in journal.in_state(PaymentState.ABANDONED)] == ["late"]

@@ -101,6 +101,9 @@ async def test_a_terminal_is_told_its_own_payments_as_they_are_booked(tmp_path: 
         first, second = at.read(await stop_after(own)), at.read(await stop_after(own))
         assert [first.request_id, second.request_id] == [paid, too_much]
         assert [first.decline_reason > 0, second.decline_reason > 0] == [False, True]
+        following_on = asyncio.ensure_future(stop_after(own))
+        third = await at.pay()  # what was read from the log is not told again by the commit
+        assert at.read(await following_on).request_id == third
         assert not waiting.done()
         waiting.cancel()
         with suppress(asyncio.CancelledError):
@@ -172,6 +175,28 @@ async def test_a_quiet_stream_tells_where_to_go_on(
             assert told.receipt is None
             if read_token(told.resume_token, SHARDS) == await at.shards.last_sequences():
                 break
+
+
+async def test_what_comes_as_the_time_is_up_is_not_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A payment in the moment in which a quiet stream would tell where to go on."""
+    monkeypatch.setattr(module, "REFRESH_S", 0)
+    async with place(tmp_path) as at:
+        found = await at.shards.find(await at.pay())
+        assert found is not None
+        shard, row = found
+        stream = await following(at, TILL_1)
+        assert (await stop_after(stream)).receipt is None
+        told = asyncio.ensure_future(anext(stream))
+        await asyncio.sleep(0)  # it waits now, and its time is up in the loop's next turn
+        later = row._replace(sequence=row.sequence + 1)
+        asyncio.get_running_loop().call_soon(at.followers._tell, shard, [later], later.sequence)
+        answer = await asyncio.wait_for(told, LIMIT_S)
+        while answer.receipt is None:
+            answer = await stop_after(stream)
+            assert read_token(answer.resume_token, SHARDS)[shard] <= later.sequence
+        assert at.read(answer).log_position.sequence == later.sequence
 
 
 async def test_who_reads_too_slowly_is_cut_off_and_resumes(
