@@ -15,6 +15,8 @@ from rich.table import Table
 from rich.text import Text
 
 from edge_agents.config import AgentConfig, load_config, sample_config
+from edge_agents.entrance.cli import entrance
+from edge_agents.entrance.config import EntranceConfig
 from edge_agents.gate.config import GateConfig
 from edge_agents.journal import FILE_NAME, Entry, PaymentState, read_journal
 from edge_agents.receipts import (
@@ -66,12 +68,14 @@ class AgentKind(StrEnum):
     REGISTER = "register"
     GATE = "gate"
     VENDING = "vending"
+    ENTRANCE = "entrance"
 
 
 _CONFIGS: dict[AgentKind, type[AgentConfig]] = {
     AgentKind.REGISTER: RegisterConfig,
     AgentKind.GATE: GateConfig,
     AgentKind.VENDING: VendingConfig,
+    AgentKind.ENTRANCE: EntranceConfig,
 }
 
 
@@ -189,6 +193,9 @@ def vending(
 
     set_up_log()
     asyncio.run(run_vending(settings, sys.stdout if events else None))
+
+
+agent.command()(entrance)
 
 
 @agent.command()

@@ -15,6 +15,10 @@ JSON object on stdout: {"event": NAME, "time": microseconds since 1970, ...}. Th
     in_touch out_of_touch configured deny_list_grew      the line to the fleet's operator
     receipt_delivered receipt_not_taken      to the phone
     receipt_printed receipt_waits            on paper
+    door_ready door_held_open door_shut door_not_opened
+    no_ticket turned_away admitted passed given_back entry_uncertain      at an entrance
+    hub_away hub_not_told decided_alone entry_counted_twice               its hub
+    entries_uploaded entries_wait entry_refused                           told to the switch
     admitted left passed nobody_passed       a gate; `reason` where it refuses
     trusted refused tailgating forced        let in without the switch; or not
     barrier_failed

@@ -19,6 +19,7 @@ from kessai.request_id import format_request_id, new_request_id
 from kessai.v1 import payment_pb2
 from kessai.v1.envelope_pb2 import Signed
 from kessai.v1.payment_pb2 import LineItem, PaymentRequest, PaymentSubmitter
+from kessai.v1.ticket_pb2 import TicketOrder
 
 MAX_LIFETIME_S = 120
 DAY_S = 24 * 3600
@@ -117,11 +118,13 @@ class RequestMaker:
         total: Money,
         admission_id: bytes = b"",
         hold_s: int = 0,
+        ticket_orders: Sequence[TicketOrder] = (),
     ) -> PendingPayment:
         """Make and sign a request; the caller stores it before it shows it to any phone.
 
         `admission_id` says which ride it is the fare of, 16 bytes; empty for any other purchase.
-        With `hold_s` the money is held first, for at most so many seconds.
+        With `hold_s` the money is held first, for at most so many seconds. `ticket_orders` are the
+        tickets that it buys.
         """
         now_us = self._now_us()
         request = PaymentRequest(
@@ -133,6 +136,7 @@ class RequestMaker:
             total=total.to_proto(),
             submitter=self._submitter,
             admission_id=admission_id,
+            ticket_orders=ticket_orders,
         )
         if hold_s:
             request.terms, request.hold_seconds = payment_pb2.SETTLEMENT_TERMS_HOLD, hold_s

@@ -1,8 +1,8 @@
 """The entrance's book: who was let in with which ticket, in one SQLite file (design rule 3).
 
-    asked -> admitted -> passed      counted; to be told to the switch, once
-      |          +-----> given back  the door was not opened: the ticket is as before
-      +----------------> given back  refused, or never answered
+    asked -> admitted -> passed                     counted; the switch is told, once
+      |          +-----> giving back -> given back  the door did not open: as if never asked
+      +----------------> giving back -> given back  refused, or never answered; the hub is told
 
 An entry is here before the hub is asked, and `admitted` before the door opens. What was admitted
 when the agent was killed counts as passed, because nobody knows whether the door had opened: one
@@ -54,6 +54,7 @@ class EntryState(StrEnum):
     ASKED = "asked"
     ADMITTED = "admitted"
     PASSED = "passed"
+    GIVING_BACK = "giving back"
     GIVEN_BACK = "given back"
 
 

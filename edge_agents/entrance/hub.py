@@ -58,7 +58,7 @@ class EntranceHub(EntranceHubServiceServicer):
         )
         if left is None:
             return pb.CountInResponse(decline_reason=d.DECLINE_REASON_TICKET_USED)
-        return pb.CountInResponse(persons_left=max(0, left))
+        return pb.CountInResponse(persons_left=left)
 
     async def TakeBack(self, request: pb.TakeBackRequest, context: Context) -> pb.TakeBackResponse:
         """Take back what was counted."""

@@ -60,6 +60,7 @@ _GRPC = [
     "edge_agents.batch_line",
     "edge_agents.fleet_line",
     "edge_agents.uplink",
+    "edge_agents.ticket_line",
     "edge_agents.entrance.hub",
     "edge_agents.entrance.hub_line",
     "kessai.channel",

@@ -37,7 +37,10 @@ from simulators.devices.display import SimulatedDisplay
 from simulators.devices.printer import SimulatedPrinter
 from simulators.devices.scanner import SimulatedScanner
 from simulators.phone.authorization import sign_and_seal, write_authorization
+from simulators.phone.holder_key import HolderKey
 from simulators.phone.purchase import open_purchase
+from simulators.phone.ticket_pocket import TicketPocket
+from simulators.phone.ticket_store import TicketStore
 from simulators.phone.vault import Vault
 from simulators.town import free_udp_port
 from tests.running import CALL_LIMIT_S, RunningSwitch, kessai
@@ -75,10 +78,19 @@ class Customer:
             payment_request=pending.signed, merchant_certificate=terminal.merchant_certificate
         )
         purchase = open_purchase(present, identity.switch_key)
-        authorization = write_authorization(purchase, self.account)
+        holder = HolderKey(self.folder, identity.switch_key).public_key
+        authorization = write_authorization(purchase, self.account, holder_public_key=holder)
         key = Vault(self.folder).unlock(PIN)
         sealed = sign_and_seal(authorization, key, identity.sealing_key, purchase.request_hash)
         return Sealed.FromString(sealed)
+
+    def keep_tickets(self, tickets: list[Signed], request_id: bytes) -> None:
+        """Put bought tickets onto the phone, without a radio."""
+        identity, store = self.identity, TicketStore(self.folder)
+        holder_key = HolderKey(self.folder, identity.switch_key)
+        pocket = TicketPocket(identity.switch_key, store, holder_key, lambda page: None, lambda: 0)
+        pocket.keep(tickets, request_id)
+        store.close()
 
 
 class Register:

@@ -12,7 +12,8 @@ from kessai import envelope
 from kessai.account_number import format_account, make_account
 from kessai.envelope import raw_public_key
 from kessai.request_id import new_request_id
-from kessai.v1 import decline_pb2, payment_pb2
+from kessai.ticket import holder_key_hash, ticket_id_of
+from kessai.v1 import decline_pb2, payment_pb2, ticket_pb2
 from kessai.v1.money_pb2 import Money
 from tests.vectors.keys import KEYS, secret
 
@@ -116,6 +117,29 @@ def declined_receipt() -> payment_pb2.Receipt:
     )
 
 
+def ticket() -> ticket_pb2.Ticket:
+    """What it would have bought at a theatre's office."""
+    offer = ticket_pb2.TicketOffer(
+        offer_id="stalls-5-12",
+        merchant_id="corner-shop",
+        event_id="spring-concert",
+        event_name="Spring Concert",
+        title="Row 5, seat 12",
+        kind=ticket_pb2.TICKET_KIND_SEAT,
+        price=euro(748),
+        valid_from_time=time_of(86_400),
+        valid_until_time=time_of(2 * 86_400),
+        admits=1,
+    )
+    return ticket_pb2.Ticket(
+        ticket_id=ticket_id_of(request_id(), 0),
+        offer=offer,
+        venue_name="Corner Shop",
+        holder_key_hash=holder_key_hash(raw_public_key(KEYS["phone"].public_key())),
+        issue_time=time_of(9, 123_456_000),
+    )
+
+
 def cases() -> dict[str, list[Case]]:
     """Give the documents by the vector file that they stand in; the first is the one damaged."""
     limit, direct = euro(500), payment_request(payment_pb2.PAYMENT_SUBMITTER_PHONE)
@@ -135,6 +159,7 @@ def cases() -> dict[str, list[Case]]:
             Case("settled", receipt, "switch", settled_receipt()),
             Case("declined", receipt, "switch", declined_receipt()),
         ],
+        "ticket": [Case("a seat", envelope.TICKET, "switch", ticket())],
     }
 
 

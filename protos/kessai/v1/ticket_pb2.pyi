@@ -671,7 +671,7 @@ class CountInResponse(_message.Message):
     decline_reason: _decline_pb2.DeclineReason.ValueType
     """TICKET_USED or TICKET_INVALID; else UNSPECIFIED."""
     persons_left: _builtins.int
-    """How many persons the ticket still admits."""
+    """How many persons the ticket still admits; less than 0 if more are in than it admits."""
     def __init__(
         self,
         *,

@@ -24,7 +24,7 @@ from kessai.envelope import (
     signing_input,
 )
 from kessai.seal import SealBroken, seal, sealing_key_id, unseal
-from kessai.v1 import bill_pb2, money_pb2, payment_pb2
+from kessai.v1 import bill_pb2, money_pb2, payment_pb2, ticket_pb2
 from kessai.v1.envelope_pb2 import Sealed, Signed
 from tests.make_vectors import FOLDER, make_all
 from tests.vectors.bill import PAYEE_ACCOUNT
@@ -35,6 +35,7 @@ MESSAGES: dict[str, type[Message]] = {
     "authorization": payment_pb2.PaymentAuthorization,
     "merchant_certificate": payment_pb2.MerchantCertificate,
     "receipt": payment_pb2.Receipt,
+    "ticket": ticket_pb2.Ticket,
     "bill": bill_pb2.Bill,
     "bill_authorization": payment_pb2.PaymentAuthorization,
     "wallet_certificate": bill_pb2.WalletCertificate,

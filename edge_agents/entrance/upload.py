@@ -1,0 +1,86 @@
+"""Telling the switch who was let in: in order, until it has answered, each entry once (row B10).
+
+And telling the hub what this door decided alone while the hub was away. Both go on for ever, also
+after a restart, from what the book says. Run by `main`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from edge_agents.entrance.book import EntranceBook, Entry, EntryState
+from edge_agents.entrance.counting import HubAway, admits_of
+from edge_agents.entrance.hub_line import HubLine
+from edge_agents.events import Events
+from edge_agents.loops import wait_at_most
+from edge_agents.ticket_line import SwitchAway, TicketLine
+from kessai.decline import name_of
+from kessai.request_id import format_request_id
+from kessai.ticket import format_ticket_id
+from kessai.v1.decline_pb2 import DECLINE_REASON_UNSPECIFIED
+from kessai.v1.ticket_pb2 import Redemption
+
+BATCH = 50
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 4.0
+
+
+class Upload:
+    """Uploads the entries of one book."""
+
+    def __init__(
+        self, book: EntranceBook, line: TicketLine, hub: HubLine | None, events: Events
+    ) -> None:
+        self._book, self._line, self._hub, self._events = book, line, hub, events
+        self.wake = asyncio.Event()
+
+    async def run(self) -> None:
+        """Upload whenever there is something, for ever."""
+        pause_s = FIRST_PAUSE_S
+        while True:
+            self.wake.clear()
+            told = await self._tell_hub() and await self._tell_switch()
+            pause_s = FIRST_PAUSE_S if told else min(LONGEST_PAUSE_S, pause_s * 2)
+            await wait_at_most(self.wake, None if told else pause_s)
+
+    async def _tell_switch(self) -> bool:
+        while waiting := self._book.waiting(BATCH):
+            try:
+                results = await self._line.redeem([_redemption(entry) for entry in waiting])
+            except SwitchAway as away:
+                self._events.emit("entries_wait", count=len(waiting), why=str(away))
+                return False
+            for entry, result in zip(waiting, results, strict=True):
+                self._book.mark_uploaded(entry.request_id, result.decline_reason)
+                reason = result.decline_reason
+                if reason != DECLINE_REASON_UNSPECIFIED:
+                    self._tell("entry_refused", entry, reason=name_of(reason))
+            self._events.emit("entries_uploaded", count=len(waiting))
+        return True
+
+    async def _tell_hub(self) -> bool:
+        if self._hub is None:
+            return True
+        try:
+            for entry in self._book.in_state(EntryState.GIVING_BACK):
+                await self._hub.take_back(entry.request_id)
+                self._book.move(entry.request_id, EntryState.GIVEN_BACK)
+                self._tell("given_back", entry)
+            for entry in self._book.decided_alone():
+                left = await self._hub.count_in(entry, admits_of(entry), happened=True)
+                if left is not None and left < 0:
+                    self._tell("entry_counted_twice", entry)
+                self._book.hub_heard(entry.request_id)
+        except HubAway:
+            return False
+        return True
+
+    def _tell(self, event: str, entry: Entry, **fields: str) -> None:
+        self._events.emit(event, None, ticket=format_ticket_id(entry.ticket_id), **fields)
+
+
+def _redemption(entry: Entry) -> Redemption:
+    use = Redemption(
+        request_id=format_request_id(entry.request_id), ticket=entry.ticket, persons=entry.persons
+    )
+    use.redeem_time.FromMicroseconds(entry.enter_us)
+    return use

@@ -1,0 +1,73 @@
+"""A terminal's calls to the switch about tickets: what is on offer, and what was let in.
+
+Each call is one attempt with a deadline; whoever calls tries again (`entrance.upload`), or goes on
+without (`entrance`, `ticket_machine`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import grpc
+import grpc.aio
+
+from edge_agents.uplink import Uplink, describe
+from kessai.v1.ticket_pb2 import (
+    GetTicketRequest,
+    ListTicketOffersRequest,
+    RedeemTicketsRequest,
+    Redemption,
+    RedemptionResult,
+    TicketOffer,
+    TicketState,
+)
+from kessai.v1.ticket_pb2_grpc import TicketServiceStub
+
+if TYPE_CHECKING:
+    from kessai.v1.ticket_pb2_grpc import TicketServiceAsyncStub
+
+CALL_S = 5.0
+# A person waits at the door meanwhile.
+LOOK_S = 0.5
+
+
+class SwitchAway(Exception):
+    """The switch did not answer, or would not; the message says why."""
+
+
+class TicketLine:
+    """Calls over the agent's line, which may be exchanged meanwhile."""
+
+    def __init__(self, uplink: Uplink) -> None:
+        self._uplink = uplink
+
+    async def offers(self) -> list[TicketOffer]:
+        """Ask what the terminal's merchant has on offer; SwitchAway."""
+        ask = ListTicketOffersRequest()
+        try:
+            answer = await self._stub().ListTicketOffers(ask, timeout=CALL_S)
+        except grpc.aio.AioRpcError as error:
+            raise SwitchAway(describe(error)) from None
+        return list(answer.offers)
+
+    async def redeem(self, uses: Sequence[Redemption]) -> list[RedemptionResult]:
+        """Tell what was let in; the results in the same order. SwitchAway: ask again the same."""
+        try:
+            request = RedeemTicketsRequest(redemptions=uses)
+            answer = await self._stub().RedeemTickets(request, timeout=CALL_S)
+        except grpc.aio.AioRpcError as error:
+            raise SwitchAway(describe(error)) from None
+        return list(answer.results)
+
+    async def look(self, ticket_id: bytes) -> TicketState:
+        """Ask how a ticket stands; SwitchAway also if there is no answer in half a second."""
+        try:
+            ask = GetTicketRequest(ticket_id=ticket_id)
+            answer = await self._stub().GetTicket(ask, timeout=LOOK_S)
+        except grpc.aio.AioRpcError as error:
+            raise SwitchAway(describe(error)) from None
+        return answer.state
+
+    def _stub(self) -> TicketServiceAsyncStub:
+        return TicketServiceStub(self._uplink.channel)

@@ -1,0 +1,209 @@
+"""B10: at the entrance an agent checks the ticket with no attendant and opens.
+
+Refused: a copied ticket, a second entry, another event's ticket, a revoked ticket, one out of its
+time. Survived: the venue's line to the switch down, the hub away, kills, a door that fails.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+
+import pytest
+
+from kessai.ticket import format_ticket_id
+from simulators.town import free_udp_port
+from tests.running import kessai
+from tests.scenarios.radios import Radio
+from tests.scenarios.shop import Customer, Shop
+from tests.scenarios.venue import PRICE, EntranceAgent, Venue
+
+pytestmark = pytest.mark.timeout(240)
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    """A shop of its own: its switch is stopped and started."""
+    opened = Shop(tmp_path_factory.mktemp("venue"))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="module")
+def venue(shop: Shop) -> Iterator[Venue]:
+    opened = Venue(shop)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="module")
+def door(venue: Venue, radio: Radio) -> Iterator[EntranceAgent]:
+    """An entrance on one of the radios."""
+    entrance = venue.entrance(f"door-{radio.kind}", radio.reader())
+    entrance.start()
+    yield entrance
+    entrance.close()
+
+
+@pytest.fixture(scope="module")
+def lone_door(venue: Venue) -> Iterator[EntranceAgent]:
+    """An entrance over NFC, for what has nothing to do with radios."""
+    entrance = venue.entrance("lone-door", f"udp:127.0.0.1:{free_udp_port()}")
+    entrance.start()
+    yield entrance
+    entrance.close()
+
+
+def test_a_ticket_opens_the_door_once(
+    shop: Shop, venue: Venue, door: EntranceAgent, alice: Customer
+) -> None:
+    """Reader and phone say welcome, the switch hears of it; the second entry is refused."""
+    bob = shop.customer("bob", 100_00)
+    ticket = venue.sell(bob)
+    before = door.door.view.persons
+    door.let_in(bob)
+    assert door.door.view.persons == before + 1
+    assert door.door.wait_for(lambda v: v.text == "Welcome").light == "green"
+    venue.wait_until_told(ticket, 1)
+    assert door.turn_away(bob) == "TICKET_USED"
+    assert door.door.wait_for(lambda v: v.light == "red").text.startswith("This ticket was used")
+
+
+def test_a_copied_ticket(shop: Shop, venue: Venue, door: EntranceAgent) -> None:
+    """Every byte of it is on another phone, and it opens nothing; the owner still gets in."""
+    owner, thief = shop.customer("owner", 100_00), shop.customer("thief", 100_00)
+    venue.sell(owner)
+    shutil.copy(owner.folder / "tickets.sqlite3", thief.folder / "tickets.sqlite3")
+    assert door.turn_away(thief) == "TICKET_NOT_HOLDER"
+    door.let_in(owner)
+
+
+def test_another_event_another_time(shop: Shop, venue: Venue, door: EntranceAgent) -> None:
+    """A ticket for the opera, or for tomorrow's concert; a phone without any ticket."""
+    carol, dan, eve = (shop.customer(name, 100_00) for name in ("carol", "dan", "eve"))
+    venue.offer("opera", event="opera")
+    venue.offer("tomorrow", hours=24)
+    venue.sell(carol, "opera")
+    venue.sell(dan, "tomorrow")
+    assert door.turn_away(carol) == "TICKET_INVALID"
+    assert door.turn_away(dan) == "TICKET_NOT_IN_TIME"
+    phone = door.tap(eve)
+    door.steps.next("no_ticket")
+    assert "no ticket for here" in phone.next("turned-away")["message"]
+
+
+def test_a_revoked_and_a_refunded_ticket(shop: Shop, venue: Venue, door: EntranceAgent) -> None:
+    """By the operator's command; the refund is the price, and happens once."""
+    fay, gil = shop.customer("fay", 100_00), shop.customer("gil", 100_00)
+    shop.earned()
+    revoked, refunded = (format_ticket_id(venue.sell(who)) for who in (fay, gil))
+    shop.earned()
+    data = str(shop.switch.folder)
+    kessai("ticket", "revoke", "--data", data, revoked)
+    assert "25.00 EUR went back" in kessai("ticket", "refund", "--data", data, refunded).stdout
+    again = kessai("ticket", "refund", "--data", data, refunded, check=False)
+    assert again.returncode == 1
+    assert "TICKET_REFUNDED" in again.stderr
+    assert door.turn_away(fay) == "TICKET_REVOKED"
+    assert door.turn_away(gil) in ("TICKET_REVOKED", "TICKET_REFUNDED")
+    shop.earned()
+    assert shop.switch.balance(gil.account) == 100_00
+    assert shop.switch.balance(fay.account) == 100_00 - PRICE
+
+
+def test_a_group_goes_in_as_it_comes(shop: Shop, venue: Venue, lone_door: EntranceAgent) -> None:
+    """Two, then three of five; not a sixth."""
+    hal = shop.customer("hal", 100_00)
+    venue.offer("group", admits=5)
+    ticket = venue.sell(hal, "group")
+    lone_door.let_in(hal, "--persons", "2")
+    lone_door.let_in(hal, "--persons", "3")
+    venue.wait_until_told(ticket, 5)
+    assert lone_door.turn_away(hal) == "TICKET_USED"
+
+
+def test_a_jammed_door_gives_the_entry_back(
+    shop: Shop, venue: Venue, lone_door: EntranceAgent
+) -> None:
+    """Nobody got in, so the ticket is as it was."""
+    ivy = shop.customer("ivy", 100_00)
+    venue.sell(ivy)
+    lone_door.door.jam()
+    lone_door.tap(ivy)
+    lone_door.steps.next("door_not_opened")
+    lone_door.steps.next("given_back")
+    lone_door.door.jam(False)
+    lone_door.let_in(ivy)
+
+
+def test_the_line_to_the_switch_is_down(shop: Shop, venue: Venue, lone_door: EntranceAgent) -> None:
+    """Who has a ticket gets in, once; what happened is told when the line is back, once.
+
+    What was revoked before is on the door's deny list, also after the door was killed.
+    """
+    jon, kim = shop.customer("jon", 100_00), shop.customer("kim", 100_00)
+    ticket, revoked = venue.sell(jon), venue.sell(kim)
+    kessai("ticket", "revoke", "--data", str(shop.switch.folder), format_ticket_id(revoked))
+    assert lone_door.turn_away(kim) == "TICKET_REVOKED"
+    shop.switch.stop()
+    try:
+        lone_door.let_in(jon)
+        assert lone_door.turn_away(jon) == "TICKET_USED"
+        lone_door.kill()
+        lone_door.start()
+        assert lone_door.turn_away(jon) == "TICKET_USED"
+        assert lone_door.turn_away(kim) == "TICKET_REVOKED"
+    finally:
+        shop.switch.restart()
+    venue.wait_until_told(ticket, 1)
+    assert lone_door.turn_away(jon) == "TICKET_USED"
+
+
+def test_a_kill_between_the_note_and_the_door(
+    shop: Shop, venue: Venue, lone_door: EntranceAgent
+) -> None:
+    """Nobody knows whether the door had opened: the entry counts, is told, and made once."""
+    nia = shop.customer("nia", 100_00)
+    ticket = venue.sell(nia)
+    lone_door.door.go_silent()
+    lone_door.tap(nia)
+    lone_door.steps.next("admitted")
+    lone_door.kill()
+    lone_door.door.go_silent(False)
+    lone_door.start()
+    assert "entry_uncertain" in lone_door.steps.names
+    assert lone_door.turn_away(nia) == "TICKET_USED"
+    venue.wait_until_told(ticket, 1)
+
+
+def test_two_doors_and_their_hub(shop: Shop, venue: Venue) -> None:
+    """Used at one door is used at the other, the switch being down; without the hub nobody goes in.
+
+    A door that may count alone lets in, and tells the hub later.
+    """
+    lou, mia = shop.customer("lou", 100_00), shop.customer("mia", 100_00)
+    venue.sell(lou)
+    venue.sell(mia)
+    port = free_udp_port()
+    hall = venue.entrance("hall", f"udp:127.0.0.1:{free_udp_port()}")
+    side = venue.entrance("side", f"udp:127.0.0.1:{free_udp_port()}")
+    hub = ("--hub", f"127.0.0.1:{port}", "--hub-terminal", "hall")
+    hall.start("--hub-listen", f"127.0.0.1:{port}")
+    side.start(*hub)
+    shop.switch.stop()
+    try:
+        hall.let_in(lou)
+        assert side.turn_away(lou) == "TICKET_USED"
+        hall.kill()
+        assert side.turn_away(mia) == "ENTRANCE_OUT_OF_SERVICE"
+        side.kill()
+        side.start(*hub, "--hub-away", "alone")
+        side.let_in(mia)
+        hall.start("--hub-listen", f"127.0.0.1:{port}")
+    finally:
+        shop.switch.restart()
+    side.kill()
+    side.start(*hub)
+    assert hall.turn_away(mia) == "TICKET_USED"
+    hall.close()
+    side.close()
