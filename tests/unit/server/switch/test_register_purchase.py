@@ -259,3 +259,18 @@ async def test_a_closed_store_is_unavailable_and_no_fault_of_ours(tmp_path: Path
         purchases.close()
         with pytest.raises(Unavailable):
             await settle(purchases, counter.pay())
+
+
+async def test_another_phone_does_not_get_the_receipt(tmp_path: Path) -> None:
+    """What a phone paid is told again to its own wallet, whatever it sends; to no other."""
+    direct = Alterations(request=lambda request: setattr(request, "submitter", 1))
+    async with at_counter(tmp_path) as (counter, purchases, _):
+        request_id = fresh_id()
+        message = counter.pay(300, request_id, direct)
+        first = await purchases.settle_direct(message, request_id, "ann")
+        assert counter.read(first).outcome == SETTLED
+        message.sealed_authorization.ciphertext = bytes(100)
+        assert await purchases.settle_direct(message, request_id, "ann") == first
+        other = counter.read(await purchases.settle_direct(message, request_id, "bob"))
+        assert other.outcome == DECLINED
+        assert not other.HasField("log_position")
