@@ -131,6 +131,31 @@ def vending(
                 console.print(vending_front.draw(machine, "", ""))
 
 
+@simulate.command()
+def entrance(
+    folder: Annotated[Path, typer.Option(help="Where the line appears.")],
+) -> None:
+    """Simulate a door with an OSDP reader, and be the person before it.
+
+    The line is FOLDER/door, the reader's key FOLDER/door.key. Type what stands on the screen.
+    Without a terminal, lines are read from stdin until its end.
+    """
+    from simulators.devices.entrance_spot import EntranceSpot
+
+    try:
+        spot = EntranceSpot(folder)
+    except OSError as error:
+        raise Complaint(f"The folder {folder} cannot be used ({error.strerror}).") from None
+    with contextlib.closing(spot):
+        if sys.stdin.isatty() and sys.stdout.isatty():
+            _run_live(spot.draw, spot.obey)
+            return
+        console = Console()
+        for line in sys.stdin:
+            console.print(spot.obey(line))
+            console.print(spot.door.draw())
+
+
 class _Report:
     """Tells on a plain output what the display shows and what comes out of the printer."""
 
