@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -15,7 +16,7 @@ from simulators.load.store_figures import (
     HotFigures,
     RecoveryFigures,
 )
-from simulators.load.wire_figures import StreamFigures, TapFigures, WireFigures
+from simulators.load.wire_figures import GateFigures, StreamFigures, TapFigures, WireFigures
 
 WIRE = WireFigures(1000.4, 2500.0, 3.14159, 27.5, 120.04, 130.0, 0, 12_345)
 ENGINE = EngineFigures(12_345.0, 6000.4, 2469.0)
@@ -59,6 +60,24 @@ def test_the_json_of_the_wire_bench() -> None:
 def test_the_json_of_the_tap_bench() -> None:
     """One line, with exactly these keys."""
     assert json.loads(TAP.to_json()) == {"p50_ms": 40.0, "p99_ms": 60.1, "p99_air_ms": 160.2}
+
+
+def test_the_json_of_the_gate_bench() -> None:
+    """Alone, and as a part of the tap bench's; null where it was not measured."""
+    gates = GateFigures(30.04, 50.0, 180.25, None, 120, 0)
+    assert json.loads(gates.to_json()) == {
+        "gate_p50_ms": 30.0,
+        "gate_p99_ms": 50.0,
+        "gate_p99_air_ms": 180.2,
+        "p99_edge_air_ms": None,
+        "passages": 120,
+        "wrong_decisions": 0,
+    }
+    both = json.loads(replace(TAP, gates=gates).to_json())
+    assert both == json.loads(TAP.to_json()) | json.loads(gates.to_json())
+    console = Console(record=True, width=100, file=io.StringIO())
+    console.print(gates.draw())
+    assert "not measured" in console.export_text()
 
 
 def test_the_json_of_the_engine_bench() -> None:
