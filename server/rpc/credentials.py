@@ -27,7 +27,7 @@ class ServerCertificate:
         self._authority = authority
         self._hosts = hosts
         self._now_us = now_us
-        self._lock = threading.Lock()
+        self._lock, self._handing_over = threading.Lock(), threading.Lock()
         self._renew()
 
     def main_port(self) -> grpc.ServerCredentials:
@@ -40,12 +40,24 @@ class ServerCertificate:
 
     def _credentials(self, require_client_certificate: bool) -> grpc.ServerCredentials:
         roots = self._authority.root_pem if require_client_certificate else None
+        given = self._current()
 
-        def configuration() -> grpc.ServerCertificateConfiguration:
-            return grpc.ssl_server_certificate_configuration([self._current()], roots)
+        def renewed() -> grpc.ServerCertificateConfiguration | None:
+            # None: go on with what was given. gRPC swaps what is given without a lock against other
+            # handshakes, and ends the process if two of them meet in it; so only once a renewal.
+            nonlocal given
+            with self._handing_over:
+                pair = self._current()
+                if pair is given:
+                    return None
+                given = pair
+            return grpc.ssl_server_certificate_configuration([pair], roots)
 
+        first = grpc.ssl_server_certificate_configuration([given], roots)
         return grpc.dynamic_ssl_server_credentials(
-            configuration(), configuration, require_client_certificate
+            first,
+            renewed,  # type: ignore[arg-type]  # its documentation allows None, its stub does not
+            require_client_certificate,
         )
 
     def _current(self) -> tuple[bytes, bytes]:

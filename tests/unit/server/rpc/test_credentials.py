@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import subprocess
+import sys
 from pathlib import Path
 
 from cryptography import x509
@@ -11,6 +13,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from kessai.channel import open_channel
 from tests.unit.server.ports import DAY_US, serving
+from tests.unit.server.rpc.many_handshakes import HANDSHAKES
 
 TIMEOUT_S = 5.0
 
@@ -38,3 +41,13 @@ async def test_the_switch_renews_its_own_certificate(tmp_path: Path) -> None:
         assert second.public_key() != first.public_key()
         assert second.not_valid_after_utc > first.not_valid_after_utc
         await health.Check(health_pb2.HealthCheckRequest(), timeout=TIMEOUT_S)
+
+
+def test_many_handshakes_at_once_do_not_end_the_switch(tmp_path: Path) -> None:
+    """In a process of its own: gRPC crashed there when a certificate was handed over each time."""
+    words = ["-m", "tests.unit.server.rpc.many_handshakes", str(tmp_path)]
+    done = subprocess.run(
+        [sys.executable, *words], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert int(done.stdout) == HANDSHAKES
