@@ -23,8 +23,7 @@ def _grpc_stays_up() -> None:
     """Keep gRPC's poller for the whole session.
 
     Else it ends with the last server or channel, and starts anew with the next test's, on another
-    event loop. A full run once ended with a segmentation fault outside of Python, whose cause was
-    not found; this is a precaution.
+    event loop.
     """
     grpc.aio.init_grpc_aio()
 
