@@ -56,7 +56,7 @@ class GateDesk:
         session = TapSession(link, self._parts.random_bytes(SESSION_ID_BYTES))
         self._parts.events.emit("phone_seen")
         try:
-            if not self._turnstile.is_ready:
+            if not await self._turnstile.can_open():
                 raise Refused(d.DECLINE_REASON_GATE_BLOCKED)
             await self._let_through(session, await self._lane.serve(session))
         except Refused as refused:

@@ -29,10 +29,15 @@ class Turnstile:
         self._is_jammed = False
         self._is_let_through = False
 
-    @property
-    def is_ready(self) -> bool:
-        """Tell whether it answers and is not jammed, as far as is known."""
-        return self._passages is not None and not self._is_jammed
+    async def can_open(self) -> bool:
+        """Ask the barrier whether it answers and is not jammed; before anything is paid."""
+        if self._passages is None:
+            return False
+        try:
+            await self._watch()
+        except DeviceLost:
+            return False
+        return not self._is_jammed
 
     async def release(self) -> None:
         """Open for one person; DeviceLost if it does not open."""
