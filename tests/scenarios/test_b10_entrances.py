@@ -15,7 +15,7 @@ from kessai.ticket import format_ticket_id
 from simulators.town import free_udp_port
 from tests.running import kessai
 from tests.scenarios.radios import Radio
-from tests.scenarios.shop import Customer, Shop
+from tests.scenarios.shop import MERCHANT, Customer, Shop
 from tests.scenarios.venue import PRICE, EntranceAgent, Venue
 
 pytestmark = pytest.mark.timeout(240)
@@ -109,6 +109,25 @@ def test_a_revoked_and_a_refunded_ticket(shop: Shop, venue: Venue, door: Entranc
     shop.earned()
     assert shop.switch.balance(gil.account) == 100_00
     assert shop.switch.balance(fay.account) == 100_00 - PRICE
+
+
+def test_an_operator_sees_offers_and_tickets(shop: Shop, venue: Venue) -> None:
+    """What is on sale, what was sold; other terms under an id are refused in one line."""
+    data = ("--data", str(shop.switch.folder))
+    add = ["ticket", "offer", "add", MERCHANT, "gift", *data, "--event", "museum"]
+    add += ["--event-name", "Museum", "--title", "Gift certificate", "--kind", "certificate"]
+    add += ["--from", "2026-01-01T00:00Z", "--until", "2036-01-01T00:00Z", "--price", "25.00 EUR"]
+    assert "is on sale for 25.00 EUR" in kessai(*add, "--value", "30.00 EUR").stdout
+    other = kessai(*add, "--value", "31.00 EUR", check=False)
+    assert (other.returncode, "other terms" in other.stderr) == (1, True)
+    listed = kessai("ticket", "offer", "list", MERCHANT, *data).stdout
+    assert "gift" in listed
+    assert "adult" in listed
+    ticket = venue.sell(shop.customer("oda", 100_00), "gift")
+    shown = kessai("ticket", "show", *data, format_ticket_id(ticket)).stdout
+    assert "30.00 EUR left" in shown
+    wrong = kessai("ticket", "show", *data, "1/1", check=False)
+    assert (wrong.returncode, "not a ticket's number" in wrong.stderr) == (1, True)
 
 
 def test_a_group_goes_in_as_it_comes(shop: Shop, venue: Venue, lone_door: EntranceAgent) -> None:
