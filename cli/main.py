@@ -1,7 +1,7 @@
 """The `kessai` command. Each room brings its own commands; this file only says where they are.
 
 A room is imported when one of its commands is called, so an agent on a small machine does not load
-the switch.
+the switch; and rich only when something is printed.
 """
 
 from __future__ import annotations
@@ -10,10 +10,6 @@ import importlib
 import importlib.metadata
 import os
 import sys
-
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from kessai.complaint import Complaint
 
@@ -56,18 +52,15 @@ def main() -> None:
         print(f"kessai {importlib.metadata.version('kessai')}")  # noqa: T201
         return
     if not words or words[0] in ("-h", "--help"):
-        _print_help(Console())
+        _print_help()
         return
-    errors = Console(stderr=True, soft_wrap=True, highlight=False)
     if words[0] not in ROOMS:
-        errors.print(
-            "[bold red]kessai:[/]", Text(f'there is no command "{words[0]}"; try kessai --help')
-        )
+        _print_error(f'there is no command "{words[0]}"; try kessai --help')
         sys.exit(2)
     try:
         _run(words[0], words[1:])
     except Complaint as complaint:
-        errors.print("[bold red]kessai:[/]", Text(str(complaint)))
+        _print_error(str(complaint))
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
@@ -78,7 +71,19 @@ def _run(name: str, words: list[str]) -> None:
     getattr(importlib.import_module(module), app)(args=words, prog_name=f"kessai {name}")
 
 
-def _print_help(console: Console) -> None:
+def _print_error(message: str) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    errors = Console(stderr=True, soft_wrap=True, highlight=False)
+    errors.print("[bold red]kessai:[/]", Text(message))
+
+
+def _print_help() -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
     console.print("[bold]kessai[/] COMMAND, a payment switch: phones pay at terminals.\n")
     table = Table.grid(padding=(0, 3))
     for name, (_, does) in ROOMS.items():

@@ -1,4 +1,8 @@
-"""The `kessai agent` command: pair a terminal, run it, look at its payments, check a receipt."""
+"""The `kessai agent` command: pair a terminal, run it, look at its payments, check a receipt.
+
+What only one command needs is imported when it is called: an agent runs for months on a small
+machine, and keeps in memory what was loaded.
+"""
 
 from __future__ import annotations
 
@@ -10,20 +14,15 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from edge_agents.config import AgentConfig, load_config, sample_config
 from edge_agents.entrance.cli import entrance
 from edge_agents.entrance.config import EntranceConfig
 from edge_agents.gate.config import GateConfig
-from edge_agents.journal import FILE_NAME, Entry, PaymentState, read_journal
+from edge_agents.journal import FILE_NAME, read_journal
 from edge_agents.receipts import (
     ReceiptRefused,
     decode_qr,
-    is_held,
-    is_settled,
     open_receipt,
     verify_receipt,
 )
@@ -31,11 +30,7 @@ from edge_agents.register.config import SAMPLE_PRICES, RegisterConfig
 from edge_agents.terminal import load_or_make_signing_key
 from edge_agents.vending.config import VendingConfig
 from kessai.complaint import Complaint
-from kessai.decline import meaning_of, name_of
 from kessai.device_identity import load_identity
-from kessai.money import Money
-from kessai.request_id import format_request_id
-from kessai.v1.payment_pb2 import Receipt
 
 agent = typer.Typer(
     name="agent",
@@ -44,20 +39,6 @@ agent = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-
-_STYLES = {
-    PaymentState.REQUESTED: "yellow",
-    PaymentState.PRESENTED: "yellow",
-    PaymentState.AUTHORIZED: "bold yellow",
-    PaymentState.SETTLED: "green",
-    PaymentState.DECLINED: "red",
-    PaymentState.ABANDONED: "dim",
-    PaymentState.HELD: "yellow",
-    PaymentState.APPROVED: "bold yellow",
-    PaymentState.DELIVERED: "bold yellow",
-    PaymentState.FAILED: "yellow",
-    PaymentState.VOIDED: "dim",
-}
 
 Folder = Annotated[Path, typer.Option("--folder", help="The terminal's folder.")]
 
@@ -85,6 +66,8 @@ def pair(
     folder: Folder,
 ) -> None:
     """Make this machine a terminal, with the one-time code that the operator gave."""
+    from rich.console import Console
+
     from kessai.enrollment import pair as enroll
     from kessai.enrollment import parse_pairing_uri
 
@@ -218,17 +201,9 @@ def payments(
     limit: Annotated[int, typer.Option(min=1, help="How many, newest first.")] = 20,
 ) -> None:
     """List the terminal's payments: what is pending, what was settled, what waits for paper."""
-    table = Table("Order", "Payment", "State", "Amount", "Receipt", box=None, header_style="bold")
-    table.columns[3].justify = "right"
-    for entry in read_journal(folder, limit):
-        table.add_row(
-            entry.pending.request.order_id,
-            entry.pending.payment_id,
-            Text(entry.state.value, style=_STYLES[entry.state]),
-            str(entry.pending.total),
-            _receipt_note(entry),
-        )
-    Console().print(table)
+    from edge_agents.journal_view import show_payments
+
+    show_payments(read_journal(folder, limit))
 
 
 @agent.command("check-receipt")
@@ -239,6 +214,8 @@ def check_receipt(
     ] = None,
 ) -> None:
     """Verify a receipt offline: that the switch signed it, and whether it is of this terminal."""
+    from edge_agents.journal_view import show_receipt
+
     identity = load_identity(folder)
     try:
         signed = decode_qr(text if text is not None else sys.stdin.read())
@@ -249,31 +226,4 @@ def check_receipt(
             verify_receipt(signed, own.pending, identity.switch_key)
     except ReceiptRefused as error:
         raise Complaint(f"Do not accept this receipt: {error}.") from None
-    _print_receipt(receipt, own)
-
-
-def _receipt_note(entry: Entry) -> str:
-    if entry.accept_us is not None and entry.state is PaymentState.AUTHORIZED:
-        return "waiting"
-    if entry.accept_us is not None and entry.state is not PaymentState.SETTLED:
-        return "LOST"
-    if entry.receipt is None:
-        return entry.note
-    paper = "printed" if entry.printed else "not printed"
-    phone = "on the phone" if entry.delivered else "not on the phone"
-    settled = entry.state is PaymentState.SETTLED
-    return f"{paper}, {phone}" if settled else phone
-
-
-def _print_receipt(receipt: Receipt, own: Entry | None) -> None:
-    console = Console()
-    outcome = "[bold green]PAID[/]" if is_settled(receipt) else "[bold red]NOT PAID[/]"
-    if is_held(receipt):
-        outcome = "[bold yellow]HELD, NOT PAID YET[/]"
-    console.print(f"{outcome}  {Money.from_proto(receipt.amount)}  signed by the switch")
-    reason = receipt.decline_reason
-    if reason:
-        console.print(f"{name_of(reason)}: {meaning_of(reason).cashier}")
-    console.print(f"Payment {format_request_id(receipt.request_id)}")
-    order = own.pending.request.order_id if own is not None else None
-    console.print(f"Order {order} of this terminal" if order else "Not a payment of this terminal")
+    show_receipt(receipt, own)

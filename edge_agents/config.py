@@ -13,14 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
-from pydantic_settings import (
-    BaseSettings,
-    InitSettingsSource,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-)
 
 from kessai.complaint import Complaint
 
@@ -29,12 +23,10 @@ ENV_PREFIX = "KESSAI_AGENT_"
 Baudrate = Literal[1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200]
 
 
-class AgentConfig(BaseSettings):
+class AgentConfig(BaseModel):
     """What an agent needs to know. A description is also the comment in the printed sample."""
 
-    model_config = SettingsConfigDict(
-        env_prefix=ENV_PREFIX, env_ignore_empty=True, extra="forbid", frozen=True
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
     offline_days: int = Field(
         0,
@@ -55,24 +47,10 @@ def load_config(model: type[Model], path: Path | None, flags: Mapping[str, Any])
     """
     given = {key: value for key, value in flags.items() if value is not None}
     in_file = _read_file(model, path) if path is not None else {}
-
-    class Layered(model):  # type: ignore[valid-type, misc]
-        @classmethod
-        def settings_customise_sources(
-            cls,
-            settings_cls: type[BaseSettings],
-            init_settings: PydanticBaseSettingsSource,
-            env_settings: PydanticBaseSettingsSource,
-            dotenv_settings: PydanticBaseSettingsSource,
-            file_secret_settings: PydanticBaseSettingsSource,
-        ) -> tuple[PydanticBaseSettingsSource, ...]:
-            return init_settings, env_settings, InitSettingsSource(settings_cls, in_file)
-
     try:
-        settings: Model = Layered(**given)
+        return model.model_validate(in_file | _in_environment(model) | given)
     except ValidationError as error:
         raise _complaint(model, error.errors()[0], path, given) from None
-    return settings
 
 
 def sample_config(model: type[AgentConfig], agent: str) -> str:
@@ -87,6 +65,12 @@ def sample_config(model: type[AgentConfig], agent: str) -> str:
         setting = f"{key} = {value}" if is_bare else f'{key} = "{value}"'
         lines += ["", f"# {field.description}", f"# {setting}" if field.examples else setting]
     return "\n".join(lines) + "\n"
+
+
+def _in_environment(model: type[AgentConfig]) -> dict[str, str]:
+    """Read what the environment sets; an empty variable counts as not set."""
+    texts = {key: os.environ.get(ENV_PREFIX + key.upper()) for key in model.model_fields}
+    return {key: text for key, text in texts.items() if text}
 
 
 def _read_file(model: type[AgentConfig], path: Path) -> dict[str, Any]:

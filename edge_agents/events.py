@@ -36,9 +36,8 @@ import logging
 import os
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import TextIO
-
-import structlog
 
 from edge_agents.payment_request import PendingPayment
 
@@ -57,19 +56,28 @@ _WARNINGS = {
 }
 
 
+_LOGGER = "kessai.agent"
+_FIELDS = "fields"
+_DIM, _BOLD, _PLAIN = "\x1b[2m", "\x1b[1m", "\x1b[0m"
+_COLOURS = {"info": "\x1b[32m", "warning": "\x1b[33m", "error": "\x1b[31m"}
+
+# Who set no log up, such as a bench, sees none.
+logging.getLogger(_LOGGER).addHandler(logging.NullHandler())
+
+
 class Events:
     """Tells each step once, to the log and to the follower if there is one."""
 
     def __init__(self, now_us: Callable[[], int], follower: TextIO | None = None) -> None:
         self._now_us, self._follower = now_us, follower
-        self._log = structlog.get_logger("kessai.agent")
+        self._log = logging.getLogger(_LOGGER)
 
     def emit(self, event: str, pending: PendingPayment | None = None, **fields: str | int) -> None:
         """Tell a step; `pending` is the payment that it belongs to."""
         if pending is not None:
             fields = _payment_fields(pending) | fields
         level = logging.WARNING if event in _WARNINGS else logging.INFO
-        self._log.log(level, event, **fields)
+        self._log.log(level, event, extra={_FIELDS: fields})
         self._tell_follower({"event": event, "time": self._now_us(), **fields})
 
     def _tell_follower(self, line: dict[str, str | int]) -> None:
@@ -85,28 +93,50 @@ class Events:
             os.dup2(nowhere, self._follower.fileno())
             os.close(nowhere)
             self._follower = None
-            self._log.warning("follower_lost", why=str(error))
+            self._log.warning("follower_lost", extra={_FIELDS: {"why": str(error)}})
+
+
+class _JsonLines(logging.Formatter):
+    """For machines: one JSON object a record."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Write the event, its fields, its level and when it was (ISO 8601, UTC)."""
+        line = {"event": record.getMessage(), **_fields_of(record)}
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        line["level"] = record.levelname.lower()
+        line["timestamp"] = datetime.fromtimestamp(record.created, UTC).isoformat()
+        return json.dumps(line, ensure_ascii=False, default=str)
+
+
+class _ForPeople(logging.Formatter):
+    """For people at a terminal: the time, the event and its fields, in colours."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Write one line, and the traceback below it if there is one."""
+        clock = datetime.fromtimestamp(record.created).astimezone().strftime("%H:%M:%S")
+        level = record.levelname.lower()
+        fields = " ".join(f"{name}={value}" for name, value in _fields_of(record).items())
+        line = f"{_DIM}{clock}{_PLAIN} {_COLOURS.get(level, '')}{level:<7}{_PLAIN} "
+        line += f"{_BOLD}{record.getMessage():<24}{_PLAIN} {fields}"
+        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 
 def set_up_log() -> None:
-    """Send the log to stderr: coloured text on a terminal, JSON lines otherwise."""
-    human = sys.stderr.isatty()
-    renderer = (
-        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
-        if human
-        else structlog.processors.JSONRenderer()
-    )
-    clock = "%H:%M:%S" if human else "iso"
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt=clock, utc=not human),
-            structlog.processors.format_exc_info,
-            renderer,
-        ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=False,
-    )
+    """Send the log to stderr: coloured text on a terminal, JSON lines otherwise.
+
+    Of libraries only warnings and worse. The standard library's logging, because what else there is
+    costs a small machine memory that it needs for nothing.
+    """
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_ForPeople() if sys.stderr.isatty() else _JsonLines())
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    logging.getLogger(_LOGGER).setLevel(logging.INFO)
+
+
+def _fields_of(record: logging.LogRecord) -> dict[str, str | int]:
+    fields: dict[str, str | int] = getattr(record, _FIELDS, {})
+    return fields
 
 
 def _payment_fields(pending: PendingPayment) -> dict[str, str | int]:

@@ -1,8 +1,9 @@
 """The receipt printer: ESC/POS on a serial line, 42 columns.
 
-python-escpos makes the bytes; this driver carries them and asks for the printer's state: `DLE EOT
-4` (answered at once) for the paper, and `GS r 1` (answered in its turn) to learn that all before it
-is printed. The two answers differ in bit 4 (Epson ESC/POS reference, "Transmission status").
+`encode` makes the bytes, with the few commands that a receipt needs, so that a terminal need not
+load a whole printing library. The driver carries them and asks for the printer's state: `DLE EOT 4`
+(answered at once) for the paper, and `GS r 1` (answered in its turn) to learn that all before it is
+printed. The two answers differ in bit 4 (Epson ESC/POS reference, "Transmission status").
 """
 
 from __future__ import annotations
@@ -12,15 +13,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import serial
-from escpos.printer import Dummy
 
 from edge_agents.devices.serial_line import DeviceLost, FlowControl, open_line
 
 COLUMNS = 42
 
-_CODE_PAGE = "CP858"
-_PROFILE = "TM-T88III"
-_QR_DOTS = 4
+_CODE_PAGE = "cp858"
+_INITIALIZE = b"\x1b@"
+_USE_CODE_PAGE = b"\x1bt\x13"
+_SIZE, _BOLD, _ALIGN = b"\x1b!", b"\x1bE", b"\x1ba"
+_NORMAL, _LARGE = 0x00, 0x30
+_FEED_AND_CUT = b"\x1bd\x06\x1dV\x00"
+# The functions of GS ( k for QR codes, each with its number and its parameters.
+_QR_MODEL_2, _QR_SIZE_4, _QR_LEVEL_L = b"A2\x00", b"C\x04", b"E0"
+_QR_STORE, _QR_PRINT = b"P0", b"Q0"
+
 _READ_S = 0.5
 _STATUS_TRIES = 4
 _PRINT_TRIES = 30
@@ -131,26 +138,27 @@ class Printer:
 
 
 def encode(elements: Sequence[Element]) -> bytes:
-    """Give the ESC/POS bytes that print the elements and cut the paper."""
-    paper = Dummy(profile=_PROFILE)
-    paper.hw("INIT")
-    paper.charcode(_CODE_PAGE)
+    """Give the ESC/POS bytes that print the elements and cut the paper; "?" for what has no glyph.
+
+    A QR code holds at most 2,953 bytes (ISO/IEC 18004, version 40-L).
+    """
+    parts = [_INITIALIZE, _USE_CODE_PAGE]
     for element in elements:
-        if isinstance(element, QrCode):
-            paper.set(align="center")
-            paper.qr(element.content, size=_QR_DOTS, native=True)
-        else:
-            _encode_text(paper, element)
-    paper.cut()
-    return bytes(paper.output)
+        parts.append(_qr(element) if isinstance(element, QrCode) else _line(element))
+    return b"".join([*parts, _FEED_AND_CUT])
 
 
-def _encode_text(paper: Dummy, line: Text) -> None:
-    paper.set(normal_textsize=True)
-    paper.set(
-        align="center" if line.centred else "left",
-        bold=line.bold,
-        double_width=line.large,
-        double_height=line.large,
-    )
-    paper.text(f"{line.text}\n")
+def _line(line: Text) -> bytes:
+    # The size command ends bold print too, so it comes first.
+    size = _SIZE + bytes([_LARGE if line.large else _NORMAL])
+    style = size + _BOLD + bytes([line.bold]) + _ALIGN + bytes([line.centred])
+    return style + line.text.encode(_CODE_PAGE, "replace") + b"\n"
+
+
+def _qr(code: QrCode) -> bytes:
+    functions = (_QR_MODEL_2, _QR_SIZE_4, _QR_LEVEL_L, _QR_STORE + code.content.encode(), _QR_PRINT)
+    return _ALIGN + b"\x01" + b"".join(_qr_function(function) for function in functions)
+
+
+def _qr_function(function: bytes) -> bytes:
+    return b"\x1d(k" + (len(function) + 1).to_bytes(2, "little") + b"1" + function

@@ -1,26 +1,42 @@
 """Reading bar codes: from what a scanner types to a GTIN-14.
 
-Used by agents that sell by scanning. Reads EAN-8, EAN-13, UPC-A, GTIN-14, GS1-128 with application
-identifier 01, and GS1 Digital Link (GS1 General Specifications), by way of biip.
+Used by agents that sell by scanning. Reads EAN-8, EAN-13, UPC-A and GTIN-14 by their check digit,
+and everything else, GS1-128 with application identifier 01 and GS1 Digital Link above all (GS1
+General Specifications), by way of biip. That is loaded when the first such code comes: it brings a
+table of all companies of the world, which a till that reads plain codes need not keep in memory.
 """
 
 from __future__ import annotations
 
-import biip
-
-# Besides its own error biip lets some of Python's through: "]" alone is an IndexError.
-_NOT_A_CODE = (biip.ParseError, ValueError, LookupError, ArithmeticError)
+_GTIN_LENGTHS = (8, 12, 13, 14)
 
 
 def read_gtin(text: str) -> str | None:
     """Give the GTIN-14 in a scanned text, 14 digits; None for anything else.
 
-    A wrong check digit reads as None too: biip does not raise for it, it gives no GTIN.
+    A wrong check digit reads as None too.
     """
-    if not text.isascii():  # biip takes digits of any script
+    if not text.isascii():  # digits are taken of no other script
         return None
+    digits = text.strip()
+    if digits.isdigit() and len(digits) in _GTIN_LENGTHS and _has_good_check_digit(digits):
+        return digits.zfill(14)
+    return _read_with_biip(text)
+
+
+def _has_good_check_digit(digits: str) -> bool:
+    """Weigh the digits from the right with 1 and 3 in turn (GS1 General Specifications, 7.9)."""
+    backwards = [int(digit) for digit in reversed(digits)]
+    return (sum(backwards[::2]) + 3 * sum(backwards[1::2])) % 10 == 0
+
+
+def _read_with_biip(text: str) -> str | None:
+    import biip
+
     try:
         gtin = biip.parse(text).gtin
-    except _NOT_A_CODE:
+    # Besides its own error biip lets some of Python's through: "]" alone is an IndexError.
+    except (biip.ParseError, ValueError, LookupError, ArithmeticError):
         return None
+    # It does not raise for a wrong check digit, it gives no GTIN.
     return gtin.as_gtin_14() if gtin is not None else None

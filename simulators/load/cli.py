@@ -14,7 +14,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
-import structlog
 import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -191,8 +190,8 @@ def _measuring(folder: Path) -> Iterator[tuple[Path, Callable[[str], None]]]:
 
 def _silence_the_agent() -> None:
     # Its log of every step is for people at a till; here it would only take time.
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    logging.getLogger("nfc").setLevel(logging.CRITICAL)
+    for name in ("kessai.agent", "nfc"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def _print(figures: Figures, as_json: bool) -> None:

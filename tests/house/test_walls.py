@@ -98,7 +98,6 @@ CONFINED: dict[str, list[str]] = {
     "dbus_fast": ["edge_agents.links", "simulators.air", "simulators.phone"],
     "serial": ["edge_agents.devices", "simulators"],
     "pymodbus": ["edge_agents.devices"],
-    "escpos": ["edge_agents.devices", "simulators"],
     "osdp": ["edge_agents.devices", "simulators"],
     "OpenSSL": ["kessai.enrollment", "kessai.channel"],
 }

@@ -35,6 +35,11 @@ class Followed:
         self._reader.start()
 
     @property
+    def pid(self) -> int:
+        """Give its process id."""
+        return self._process.pid
+
+    @property
     def told(self) -> list[Step]:
         """Give all steps so far."""
         with self._told:

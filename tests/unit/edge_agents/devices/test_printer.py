@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_agents.devices.printer import Element, PaperOut, Printer, QrCode, Text
+from edge_agents.devices.printer import Element, PaperOut, Printer, QrCode, Text, encode
 from edge_agents.devices.serial_line import DeviceLost
 from kessai.complaint import Complaint
 from simulators.devices.paper_roll import PrintedLine, PrintedQr, qr_codes_of, text_of
@@ -20,6 +20,23 @@ SLIP: list[Element] = [
     QrCode("kessai:receipt:" + "x" * 300),
     *[Text(f"line {number}") for number in range(20)],
 ]
+
+
+def test_the_bytes_are_those_of_epsons_reference() -> None:
+    """What python-escpos 3.1 makes of the same, less the sizes that it sets again and again."""
+    elements: list[Element] = [
+        Text("a", bold=True, large=True, centred=True),
+        Text("Brötchen € ≤ 漢 é"),
+        QrCode("abc"),
+    ]
+    assert encode(elements) == (
+        b"\x1b@\x1bt\x13"
+        b"\x1b!0\x1bE\x01\x1ba\x01a\n"
+        b"\x1b!\x00\x1bE\x00\x1ba\x00Br\x94tchen \xd5 ? ? \x82\n"
+        b"\x1ba\x01\x1d(k\x04\x001A2\x00\x1d(k\x03\x001C\x04\x1d(k\x03\x001E0"
+        b"\x1d(k\x06\x001P0abc\x1d(k\x03\x001Q0"
+        b"\x1bd\x06\x1dV\x00"
+    )
 
 
 async def test_a_slip_is_printed(tmp_path: Path) -> None:

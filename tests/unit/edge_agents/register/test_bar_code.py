@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
+import biip
 import pytest
+from biip.checksums import gs1_standard_check_digit
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -22,6 +27,28 @@ from edge_agents.register.bar_code import read_gtin
 )
 def test_goods_are_read(text: str, gtin: str) -> None:
     assert read_gtin(text) == gtin
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.text("0123456789", min_size=7, max_size=13))
+def test_plain_codes_are_read_as_biip_reads_them(payload: str) -> None:
+    code = f"{payload}{gs1_standard_check_digit(payload)}"
+    gtin = biip.parse(code).gtin
+    if len(code) in (8, 12, 13, 14):
+        assert gtin is not None
+    assert read_gtin(code) == (gtin.as_gtin_14() if gtin is not None else None)
+
+
+def test_a_till_that_reads_plain_codes_never_loads_the_table_of_companies() -> None:
+    script = (
+        "import sys; from edge_agents.register.bar_code import read_gtin as read; "
+        "read('4006381333931'); print('biip' in sys.modules); "
+        "read(']C10109506000134352'); print('biip' in sys.modules)"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert ended.stdout.split() == ["False", "True"]
 
 
 @pytest.mark.parametrize(
