@@ -39,6 +39,7 @@ from server.shards.router import Shards, open_with
 from server.shards.settlement_log import LogRow
 from server.shards.ticket_offers import TicketOffers
 from server.switch.bills import Bills
+from server.switch.debtors import Debtors
 from server.switch.depositor import Depositor
 from server.switch.followers import Followers
 from server.switch.hold_expiry import HoldExpiry
@@ -92,6 +93,7 @@ class Switch:
         self._settle = Settle(self._shards, now_us)
         self._offers = TicketOffers(self._directory.file)
         self._purchases = self._open_purchases()
+        self._debtors = Debtors(self._directory, self._holders)
         self._guard = Guard(Callers(self._authority, now_us), self._directory)
         self._health = health.aio.HealthServicer()
         self._metrics = MetricsPort()
@@ -144,6 +146,7 @@ class Switch:
         self._purchases.close()
         self._bills.close()
         self._shards.close()
+        self._debtors.close()
         self._directory.close()
         self._metrics.close()
         self._lock.release()
@@ -167,6 +170,7 @@ class Switch:
 
     def _on_written(self, shard: int, rows: Sequence[LogRow]) -> None:
         self._followers.on_written(shard, rows)
+        self._debtors.on_written(shard, rows)
 
     def _open_purchases(self) -> RegisterPurchase:
         key, directory = self._keyring.signing_key, self._directory
