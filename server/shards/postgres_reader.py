@@ -167,6 +167,11 @@ class PostgresReader:
         sql = f"SELECT {ENTRY_COLUMNS} FROM entry ORDER BY account, sequence"
         return map(BookedEntry._make, self._walk(sql))
 
+    def all_outbox(self) -> Iterator[OutboxRow]:
+        """Walk all that is owed, oldest first."""
+        sql = f"SELECT {OUTBOX_COLUMNS} FROM outbox ORDER BY log_sequence"
+        return map(OutboxRow._make, self._walk(sql))
+
     def all_holds(self) -> Iterator[Hold]:
         """Walk all holds in order of their ids."""
         return map(read_hold, self._walk(f"SELECT {HOLD_COLUMNS} FROM hold ORDER BY id"))

@@ -40,15 +40,18 @@ class Came:
 
 
 class Replay:
-    """One shard's books as its log gives them; rows are fed in order."""
+    """One shard's books as its log gives them; rows are fed in order.
+
+    `owed` and `arrived` grow with the log, unless they are taken away as rows are fed.
+    """
 
     def __init__(self, place: ShardPlace) -> None:
         self.place = place
         self.books = Books()
         self.documents: dict[bytes, Document] = {}
         self.digests: dict[int, Digest] = {}
-        self.owed: dict[bytes, OutboxRow] = {}
-        self.arrived: dict[bytes, LogRow] = {}
+        self.owed: list[OutboxRow] = []
+        self.arrived: list[LogRow] = []
         self.left: dict[bytes, Left] = {}
         self.came: dict[bytes, Came] = {}
         self._tail = Tail(0, CHAIN_START, 0)
@@ -70,6 +73,12 @@ class Replay:
         except Exception as error:  # a row that was tampered with may fail anywhere
             yield f"{where}: cannot be decided again ({error!r})"
 
+    def let_go(self) -> None:
+        """Forget the books; how far they went, and which slots left and came, is still known."""
+        self.books = Books()
+        self.documents.clear()
+        self.digests.clear()
+
     def _decide(self, row: LogRow, before: Tail) -> Iterator[str]:
         self.books.start_group()
         command = row.command()
@@ -80,10 +89,9 @@ class Replay:
             yield "the hash chain is broken"
         for entry in outcome.entries:
             add_entry(self.digests, entry)
-        for debt in outcome.debts:
-            self.owed[arrival_id(row.request_id)] = debt
+        self.owed += outcome.debts
         if row.kind == CommandKind.ARRIVE and outcome.row.decline == ACCEPTED:
-            self.arrived[row.request_id] = row
+            self.arrived.append(row)
         if isinstance(command, MoveOut):
             yield from self._leave(command, row)
         if isinstance(command, MoveIn):

@@ -158,6 +158,11 @@ class SqliteReader:
         sql = "SELECT * FROM entry ORDER BY account, sequence"
         return map(_entry, self._db.execute(sql))
 
+    def all_outbox(self) -> Iterator[OutboxRow]:
+        """Walk all that is owed, oldest first."""
+        sql = "SELECT * FROM outbox ORDER BY log_sequence"
+        return (OutboxRow(*row) for row in self._db.execute(sql))
+
     def all_holds(self) -> Iterator[Hold]:
         """Walk all holds in order of their ids."""
         sql = f"SELECT {HOLD_COLUMNS} FROM hold ORDER BY id"

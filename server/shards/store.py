@@ -240,6 +240,10 @@ class Reader(Protocol):
         """Walk all entries in order of account and sequence."""
         ...
 
+    def all_outbox(self) -> Iterator[OutboxRow]:
+        """Walk all that is owed, oldest first."""
+        ...
+
     def all_holds(self) -> Iterator[Hold]:
         """Walk all holds in order of their ids."""
         ...
