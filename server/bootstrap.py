@@ -52,6 +52,7 @@ from server.switch.register_purchase import RegisterPurchase
 from server.switch.settle import Settle
 from server.switch.shard_status import shard_states
 from server.switch.slot_move import SlotMover
+from server.switch.test_amounts import Rehearsal, rehearsal
 from server.switch.ticket_sales import TicketSales
 
 # Health watchers get their last message before their streams are cut.
@@ -74,6 +75,7 @@ class Switch:
         with ExitStack() as undo:  # whatever is missing, what was opened before is closed again
             self._lock = data_folder.Lock(folder)
             undo.callback(self._lock.release)
+            self._rehearsal = self._open_rehearsal()
             self._authority = Authority.load(folder / "identity", now_us)
             self._keyring = Keyring.load(folder / "identity")
             self._directory = Directory(folder / "directory.db", now_us)
@@ -151,6 +153,10 @@ class Switch:
         self._metrics.close()
         self._lock.release()
 
+    def _open_rehearsal(self) -> Rehearsal | None:
+        books = data_folder.read_books(self._folder)
+        return rehearsal(self._config.test_amounts, books.for_tests, self._now_us)
+
     def _open_shards(self) -> Shards:
         books = data_folder.read_books(self._folder)
         self._opener = ShardOpener(books.slots, self._now_us, self._on_owed, self._on_written)
@@ -181,7 +187,13 @@ class Switch:
         sealing_key = self._keyring.sealing_key
         self._bills = Bills(self._shards, self._settle, receipts, directory, sealing_key)
         return RegisterPurchase(
-            self._shards, self._settle, receipts, directory, sealing_key, self._tickets
+            self._shards,
+            self._settle,
+            receipts,
+            directory,
+            sealing_key,
+            self._tickets,
+            self._rehearsal,
         )
 
     def _parts(self) -> Parts:

@@ -55,6 +55,10 @@ merge_every_s = 5
 # reach, in minor units of the phone's account; 0: nothing. It stands in the phones' credentials.
 offline_limit_minor = 2000
 
+# Whether totals that end in 9001 to 9201 minor units are declined, late or not answered on purpose,
+# for developers of terminals. Only on books that were made with: kessai init --test-amounts
+test_amounts = {test_amounts}
+
 # What is logged: "debug" (every call), "info" or "warning".
 log_level = "info"
 """
@@ -74,6 +78,7 @@ class ServerConfig(BaseSettings):
     shard_processes: int = Field(default=1, ge=0, le=64)
     merge_every_s: float = Field(default=5, ge=0.01, le=86_400)
     offline_limit_minor: int = Field(default=2000, ge=0, le=10**12)
+    test_amounts: bool = False
     log_level: Literal["debug", "info", "warning"] = "info"
 
     @classmethod
@@ -103,6 +108,12 @@ class ServerConfig(BaseSettings):
     def hosts(self) -> tuple[str, ...]:
         """The names and addresses of the server's certificate."""
         return tuple(dict.fromkeys((self.public_host, *self.other_hosts, "localhost", "127.0.0.1")))
+
+
+def write_sample(config: ServerConfig) -> str:
+    """Write a commented file with every key and its value."""
+    values = config.model_dump()
+    return SAMPLE.format(**values | {"test_amounts": str(config.test_amounts).lower()})
 
 
 def load_config(folder: Path) -> ServerConfig:

@@ -25,7 +25,7 @@ from pathlib import Path
 from kessai.complaint import Complaint
 from kessai.durable_file import write_durably
 from kessai.identity_path import OPERATOR, IdentityError, format_identity, parse_identity
-from server.config import CONFIG_FILE, SAMPLE, ServerConfig
+from server.config import CONFIG_FILE, ServerConfig, write_sample
 from server.identity.authority import Authority
 from server.identity.keyring import Keyring
 from server.identity.operators import Operators
@@ -72,14 +72,19 @@ def create(
     shutil.rmtree(partial, ignore_errors=True)
     try:
         partial.mkdir(parents=True)
-        books = Books(random_bytes(8).hex(), tuple(urls), SlotMap.even(len(urls)))
+        books = Books(
+            random_bytes(8).hex(),
+            tuple(urls),
+            SlotMap.even(len(urls)),
+            for_tests=config.test_amounts,
+        )
         with ExitStack() as undo:
             for address in books.addresses(partial):
                 address.create()
                 undo.callback(address.remove)
             write_books(partial, books)
             _create_identities(partial, domain, config, now_us, random_bytes)
-            write_durably(partial / CONFIG_FILE, SAMPLE.format(**config.model_dump()).encode())
+            write_durably(partial / CONFIG_FILE, write_sample(config).encode())
             if folder.exists():
                 folder.rmdir()
             partial.rename(folder)

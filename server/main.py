@@ -16,6 +16,7 @@ from rich.console import Console
 
 from server.bootstrap import Switch
 from server.config import ServerConfig
+from server.switch.test_amounts import ON
 
 
 def now_us() -> int:
@@ -41,6 +42,8 @@ async def _serve(folder: Path, config: ServerConfig) -> None:
             f"[bold green]kessai[/] serves {folder} on [bold]{running.address}[/], "
             f"pairing on {running.pairing_address}, metrics on {running.metrics_address or 'none'}"
         )
+        if config.test_amounts:
+            structlog.get_logger().warning(ON)
         await stop.wait()
     finally:
         await switch.stop()

@@ -52,13 +52,13 @@ class RunningSwitch:
     metrics_address: str
 
     @classmethod
-    def start(cls, folder: Path, shards: int = 4) -> RunningSwitch:
-        """Make a data folder if there is none, and serve on it."""
+    def start(cls, folder: Path, shards: int = 4, *words: str) -> RunningSwitch:
+        """Make a data folder with these flags if there is none, and serve on it."""
         if not folder.exists():
             free = "127.0.0.1:0"
             kessai(
                 "init", "--data", str(folder), "--shards", str(shards), "--listen", free,
-                "--pairing-listen", free, "--metrics-listen", free,
+                "--pairing-listen", free, "--metrics-listen", free, *words,
             )  # fmt: skip
         process, running = _serve(folder, {})
         return cls(

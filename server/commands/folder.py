@@ -49,6 +49,13 @@ def make_folder(
     public_host: Annotated[str, typer.Option(help="How devices reach this machine.")] = (
         "127.0.0.1"
     ),
+    test_amounts: Annotated[
+        bool,
+        typer.Option(
+            "--test-amounts",
+            help="Make books for tests only: certain totals are declined or late on purpose.",
+        ),
+    ] = False,
 ) -> None:
     """Make a data folder: certificates, keys, shards and a commented config."""
     config = check_config(
@@ -57,6 +64,7 @@ def make_folder(
             "pairing_listen": pairing_listen,
             "metrics_listen": metrics_listen,
             "public_host": public_host,
+            "test_amounts": test_amounts,
         },
         "the settings",
     )

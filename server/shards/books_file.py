@@ -25,8 +25,9 @@ class Books:
     """The id that all shards of these books carry, the address of each, and who kept which slot.
 
     `slots` is how it was at first, before any slot moved. `plan` is how it is to become, while
-    slots are being moved. `added` gives, by request id in hex, the shards that were added. An
-    address on PostgreSQL may hold a password: it is never shown.
+    slots are being moved. `added` gives, by request id in hex, the shards that were added.
+    `for_tests` says that nobody's money is in them, as they were made so. An address on PostgreSQL
+    may hold a password: it is never shown.
     """
 
     id: str
@@ -34,6 +35,7 @@ class Books:
     slots: SlotMap
     plan: SlotMap | None = None
     added: Mapping[str, int] = field(default_factory=dict)
+    for_tests: bool = False
 
     @property
     def shards(self) -> int:
@@ -58,6 +60,7 @@ def read_books(folder: Path) -> Books:
             SlotMap.from_ranges(values["slots"]),
             SlotMap.from_ranges(plan) if plan else None,
             dict(values.get("added", {})),
+            values.get("for_tests", False) is True,
         )
         for slots in (books.slots, books.plan or books.slots):
             if set(slots.shard_of_slot) - set(range(books.shards)):
@@ -78,5 +81,6 @@ def write_books(folder: Path, books: Books) -> None:
         "slots": books.slots.to_ranges(),
         "plan": books.plan.to_ranges() if books.plan else None,
         "added": dict(books.added),
+        "for_tests": books.for_tests,
     }
     write_durably(folder / _BOOKS_FILE, json.dumps(values).encode(), private=True)

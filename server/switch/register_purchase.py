@@ -35,6 +35,7 @@ from server.switch.payees import Payees
 from server.switch.receipts import Receipts
 from server.switch.refused import refusing_store_trouble
 from server.switch.settle import Settle
+from server.switch.test_amounts import Rehearsal
 from server.switch.ticket_sales import Order, TicketSales
 
 
@@ -59,8 +60,10 @@ class RegisterPurchase:
         directory: Directory,
         sealing_key: X25519PrivateKey,
         tickets: TicketSales,
+        rehearsal: Rehearsal | None = None,
     ) -> None:
-        self._settle = settle
+        """Only a switch that was made for tests has a `rehearsal`."""
+        self._settle, self._rehearsal = settle, rehearsal
         self._receipts = receipts
         self._outcomes = Outcomes(shards, receipts)
         self._directory = directory
@@ -107,6 +110,8 @@ class RegisterPurchase:
             return await self._declined(submission, declined)
         approved = await self._approved(submission, purchase)
         shard, row = await self._settle(*approved)
+        if self._rehearsal is not None:
+            await self._rehearsal.hold_back(purchase.request, row)
         return self._receipts.for_row(shard, row, signed_request.payload)
 
     async def prepare(self, submissions: Sequence[Submission]) -> list[Prepared]:
@@ -170,6 +175,8 @@ class RegisterPurchase:
         payee, request, authorization = merchant.account, purchase.request, purchase.authorization
         ledger = BY_CODE[request.total.currency_code].number
         refusal = purchase.refusal
+        if refusal == ACCEPTED and self._rehearsal is not None:
+            refusal = self._rehearsal.refusal(request)
         if refusal == ACCEPTED:
             refusal = await self._payees.refusal(payee, ledger)
         ordered = Order()

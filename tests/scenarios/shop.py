@@ -224,10 +224,10 @@ class Register:
 class Shop:
     """The world of a scenario: a switch, a merchant, and who comes."""
 
-    def __init__(self, folder: Path, shards: int = SHARDS) -> None:
-        """Start a switch with one merchant."""
+    def __init__(self, folder: Path, shards: int = SHARDS, *words: str) -> None:
+        """Start a switch with one merchant; the words are flags of `kessai init`."""
         self.folder = folder
-        self.switch = RunningSwitch.start(folder / "switch", shards)
+        self.switch = RunningSwitch.start(folder / "switch", shards, *words)
         self._numbers = [_numbers_on(shard, shards) for shard in range(shards)]
         self._registers: list[Register] = []
         self._first: dict[str, Register] = {}

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from kessai.complaint import Complaint
-from server.config import CONFIG_FILE, SAMPLE, ServerConfig, load_config
+from server.config import CONFIG_FILE, ServerConfig, load_config, write_sample
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +25,7 @@ def write(folder: Path, text: str) -> Path:
 
 
 def test_the_sample_is_the_default_and_names_every_key(tmp_path: Path) -> None:
-    sample = SAMPLE.format(**ServerConfig().model_dump())
+    sample = write_sample(ServerConfig())
     assert load_config(write(tmp_path, sample)) == ServerConfig()
     for key in ServerConfig.model_fields:
         assert f"\n{key} = " in sample

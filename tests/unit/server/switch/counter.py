@@ -43,6 +43,7 @@ from server.switch.outcomes import Outcomes, terminal
 from server.switch.receipts import Receipts
 from server.switch.register_purchase import RegisterPurchase
 from server.switch.settle import Settle
+from server.switch.test_amounts import Rehearsal
 from server.switch.ticket_sales import TicketSales
 from tests.unit.server.domain.commands import MINUTE_US, NOW_US, fresh_id
 from tests.unit.server.shards.parts import Clock
@@ -102,12 +103,18 @@ class Counter:
         raw = raw_public_key(public)
         self.directory.enroll(DeviceEntry(certificate, key_id_of(public), raw, "1.0", NOW_US))
 
-    def purchases(self, shards: Shards) -> RegisterPurchase:
+    def purchases(self, shards: Shards, rehearsal: Rehearsal | None = None) -> RegisterPurchase:
         """The use case on these shards."""
         settle = Settle(shards, self.clock)
         receipts = Receipts(self.switch_key)
         return RegisterPurchase(
-            shards, settle, receipts, self.directory, self.sealing_key, self.tickets(shards)
+            shards,
+            settle,
+            receipts,
+            self.directory,
+            self.sealing_key,
+            self.tickets(shards),
+            rehearsal,
         )
 
     def tickets(self, shards: Shards) -> TicketSales:
