@@ -16,6 +16,21 @@ from server.shards.address import sqlite_urls
 init = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
 serve = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
 
+ShardAddresses = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Address of an account store, sqlite:///FILE or postgresql://ROLE@HOST/DATABASE; "
+        "once for each, instead of --shards. Leave passwords to ~/.pgpass."
+    ),
+]
+ForTests = Annotated[
+    bool,
+    typer.Option(
+        "--test-amounts",
+        help="Make books for tests only: certain totals are declined or late on purpose.",
+    ),
+]
+
 _NEXT_STEPS = """\
 [bold green]{data}[/] is ready: {shards} shards, keys and certificates of {domain}.
   1. Move [bold]{data}/offline-root[/] to a safe place, off this machine.
@@ -32,13 +47,7 @@ def make_folder(
         str, typer.Option(help="Name of the switch in all identities, such as pay.example.")
     ] = "kessai.example",
     shards: Annotated[int, typer.Option(help="How many account stores, 1 to 1000.")] = 4,
-    shard: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Address of an account store, sqlite:///FILE or postgresql://ROLE@HOST/DATABASE; "
-            "once for each, instead of --shards. Leave passwords to ~/.pgpass."
-        ),
-    ] = None,
+    shard: ShardAddresses = None,
     listen: Annotated[str, typer.Option(help="host:port for terminals and phones.")] = (
         "127.0.0.1:7443"
     ),
@@ -49,13 +58,7 @@ def make_folder(
     public_host: Annotated[str, typer.Option(help="How devices reach this machine.")] = (
         "127.0.0.1"
     ),
-    test_amounts: Annotated[
-        bool,
-        typer.Option(
-            "--test-amounts",
-            help="Make books for tests only: certain totals are declined or late on purpose.",
-        ),
-    ] = False,
+    test_amounts: ForTests = False,
 ) -> None:
     """Make a data folder: certificates, keys, shards and a commented config."""
     config = check_config(

@@ -16,6 +16,7 @@ from google.protobuf.message import DecodeError
 from kessai.currency import BY_CODE
 from kessai.settlement_terms import is_held_first
 from kessai.v1 import decline_pb2 as d
+from kessai.v1.decline_pb2 import DeclineReason
 from kessai.v1.envelope_pb2 import Signed
 from kessai.v1.payment_pb2 import PaymentEvidence, PaymentRequest, SettlePaymentRequest
 from server.domain.command import ACCEPTED
@@ -174,11 +175,7 @@ class RegisterPurchase:
     ) -> SettlePayment | PlaceHold:
         payee, request, authorization = merchant.account, purchase.request, purchase.authorization
         ledger = BY_CODE[request.total.currency_code].number
-        refusal = purchase.refusal
-        if refusal == ACCEPTED and self._rehearsal is not None:
-            refusal = self._rehearsal.refusal(request)
-        if refusal == ACCEPTED:
-            refusal = await self._payees.refusal(payee, ledger)
+        refusal = await self._refusal(purchase, payee, ledger)
         ordered = Order()
         if refusal == ACCEPTED and request.ticket_orders:
             ordered = await in_thread(self._tickets.order, request, authorization)
@@ -211,6 +208,14 @@ class RegisterPurchase:
         if is_held_first(request):
             return PlaceHold(*said, *agreed, request.hold_seconds)
         return SettlePayment(*said, *agreed)
+
+    async def _refusal(
+        self, purchase: Purchase, payee: int, ledger: int
+    ) -> DeclineReason.ValueType:
+        refusal = purchase.refusal
+        if refusal == ACCEPTED and self._rehearsal is not None:
+            refusal = self._rehearsal.refusal(purchase.request)
+        return refusal if refusal != ACCEPTED else await self._payees.refusal(payee, ledger)
 
     def _verify(self, group: list[Submission]) -> list[Purchase | Exception]:
         answers: list[Purchase | Exception] = []

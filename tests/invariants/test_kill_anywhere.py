@@ -11,7 +11,6 @@ import itertools
 import os
 import random
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -20,6 +19,7 @@ import pytest
 from edge_agents.journal import Entry, PaymentState
 from server.domain.command import CommandKind
 from simulators.devices.paper_roll import text_of
+from tests.invariants.kill_table import ABSENT, WHOLE, KillTable
 from tests.scenarios.following import Followed
 from tests.scenarios.shop import APPROVE, PRICES, SHARDS, Customer, Shop, shards_of
 
@@ -43,12 +43,11 @@ FINAL = (PaymentState.SETTLED, PaymentState.DECLINED, PaymentState.ABANDONED)
 class Killer:
     """Plays purchases in one shop, and kills somebody in each."""
 
-    def __init__(self, shop: Shop, seed: int) -> None:
-        self.shop, self.dice = shop, random.Random(seed)
+    def __init__(self, shop: Shop, seed: int, table: KillTable) -> None:
+        self.shop, self.dice, self.table = shop, random.Random(seed), table
         self.payers = [shop.customer(f"payer-{n}", CASH, shard=n) for n in range(SHARDS)]
         self.balances = dict.fromkeys((payer.account for payer in self.payers), CASH)
         self.register = shop.register("till-1")
-        self.tally: Counter[tuple[str, str]] = Counter()
         self.register.start()
 
     def kill_one(self, victim: str, window: tuple[str, str, float]) -> None:
@@ -63,7 +62,7 @@ class Killer:
         entry = self._conclude(str(asked["payment_id"]), payer, phones)
         self.register.send_phones_away()
         outcome = self._check(entry, payer, phones)
-        self.tally[victim, outcome] += 1
+        self.table.add("register", victim, outcome)
         if victim == "switch":
             self.shop.switch.verify()
 
@@ -131,7 +130,7 @@ class Killer:
             assert (entry.state, receipt) == (PaymentState.ABANDONED, None)
             assert not any("paid" in phone.names for phone in phones)
         assert self.shop.switch.balance(payer.account) == self.balances[payer.account]
-        return "whole" if whole else "absent"
+        return WHOLE if whole else ABSENT
 
 
 @pytest.fixture
@@ -143,33 +142,15 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
 
 
 @pytest.mark.timeout(90 + 5 * KILLS)
-def test_a_payment_is_whole_or_absent(
-    shop: Shop, random_seed: int, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_payment_is_whole_or_absent(shop: Shop, random_seed: int, kill_table: KillTable) -> None:
     """Whoever is killed, whenever: nothing lost, nothing twice, and both ends know the same."""
-    begin = time.monotonic()
-    killer = Killer(shop, random_seed)
+    killer = Killer(shop, random_seed, kill_table)
     cases = list(itertools.product(VICTIMS, WINDOWS))
     for number in range(KILLS):
         if number % len(cases) == 0:
             killer.dice.shuffle(cases)
         killer.kill_one(*cases[number % len(cases)])
     killer.check_all()
-    with capsys.disabled():
-        print(f"\n{report(killer.tally, random_seed, time.monotonic() - begin)}")  # noqa: T201
-
-
-def report(tally: Counter[tuple[str, str]], seed: int, seconds: float) -> str:
-    """Write what became of the payments, in all and by victim."""
-    lines = [f"{KILLS} kills in {seconds:.0f} s, seed {seed}; every book verified", ""]
-    lines.append(f"{'victim':<10}{'whole':>8}{'absent':>8}")
-    for victim in VICTIMS:
-        lines.append(f"{victim:<10}{tally[victim, 'whole']:>8}{tally[victim, 'absent']:>8}")
-    whole, absent = (
-        sum(count for (_, outcome), count in tally.items() if outcome == wanted)
-        for wanted in ("whole", "absent")
-    )
-    return "\n".join([*lines, f"{'all':<10}{whole:>8}{absent:>8}"])
 
 
 def settled_in_the_log(data: Path) -> dict[bytes, int]:

@@ -21,6 +21,7 @@ from kessai.v1 import payment_pb2
 from server.domain.command import CommandKind
 from simulators.phone.bill_store import BillStore
 from simulators.town import free_udp_port
+from tests.invariants.kill_table import ABSENT, WHOLE, KillTable
 from tests.running import kessai
 from tests.scenarios.following import Followed
 from tests.scenarios.shop import (
@@ -68,7 +69,9 @@ def wait_until(holds: Callable[[], bool]) -> None:
 
 
 @pytest.mark.timeout(120 + 15 * KILLS)
-def test_a_direct_purchase_is_whole_or_absent(shop: Shop, random_seed: int) -> None:
+def test_a_direct_purchase_is_whole_or_absent(
+    shop: Shop, random_seed: int, kill_table: KillTable
+) -> None:
     """Whoever is killed: what the register has settled is what the switch has settled."""
     dice = random.Random(random_seed)
     payers = [shop.customer(f"payer-{n}", CASH, shard=n) for n in range(3)]
@@ -90,6 +93,7 @@ def test_a_direct_purchase_is_whole_or_absent(shop: Shop, random_seed: int) -> N
         again = register.tap(payer, *APPROVE)  # the customer comes back, and the phone goes on
         wait_until(lambda: register.journal()[0].state is PaymentState.SETTLED)
         again.next("paid")
+        kill_table.add("direct", victim, WHOLE)
         register.send_phones_away()
         register.clear()
     check_purchases(shop, payers, register)
@@ -121,11 +125,12 @@ def tap(shop: Shop, payer: Customer, field: str, number: int, answer: tuple[str,
 
 
 @pytest.mark.timeout(120 + 20 * KILLS)
-def test_a_bill_is_whole_or_absent(shop: Shop, random_seed: int) -> None:
+def test_a_bill_is_whole_or_absent(shop: Shop, random_seed: int, kill_table: KillTable) -> None:
     """Whichever phone is killed: what the payee's phone knows is what the switch has settled."""
     dice = random.Random(random_seed)
     payee, payer = shop.customer("payee", CASH, shard=1), shop.customer("payer", CASH, shard=2)
     cases = itertools.cycle(itertools.product(("payee", "payer", "switch"), ("payee", "payer")))
+    before = CASH
     for number, (victim, submitter) in enumerate(itertools.islice(cases, KILLS)):
         field = f"udp:127.0.0.1:{free_udp_port()}"
         asking = ask(shop, payee, field, submitter, number)
@@ -144,6 +149,9 @@ def test_a_bill_is_whole_or_absent(shop: Shop, random_seed: int) -> None:
         back = tap(shop, payer, elsewhere, number, ("--answer", "decline", "--stay", "1.5"))
         back.end()
         kessai("phone", "bills", "--folder", str(payee.folder))
+        left = shop.switch.balance(payer.account)
+        kill_table.add("bill", victim, WHOLE if left < before else ABSENT)
+        before = left
     check_bills(shop, payee, payer)
 
 

@@ -12,7 +12,6 @@ import itertools
 import os
 import random
 import time
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +19,7 @@ import pytest
 
 from edge_agents.journal import Entry, PaymentState
 from simulators.town import free_udp_port
+from tests.invariants.kill_table import ABSENT, UNSURE, WHOLE, KillTable
 from tests.scenarios.following import Followed
 from tests.scenarios.shop import Shop
 from tests.scenarios.vendor import (
@@ -57,13 +57,12 @@ FINAL = (
 class Killer:
     """Plays vends at one machine, and kills somebody in each."""
 
-    def __init__(self, shop: Shop, seed: int) -> None:
-        self.shop, self.dice = shop, random.Random(seed)
+    def __init__(self, shop: Shop, seed: int, table: KillTable) -> None:
+        self.shop, self.dice, self.table = shop, random.Random(seed), table
         self.account = open_snacks(shop)
         self.payer = without_pin(shop.customer("payer", CASH))
         self.vendor = Vendor(shop, "machine-1", f"udp:127.0.0.1:{free_udp_port()}")
         self.spent = 0
-        self.tally: Counter[tuple[str, str]] = Counter()
         self._start()
 
     def kill_one(self, victim: str, window: tuple[str, float]) -> None:
@@ -122,9 +121,9 @@ class Killer:
         self.spent += price if paid else 0
         assert self.shop.switch.balance(self.payer.account) == CASH - self.spent
         assert fell or not paid, f"money without goods: {entry.note}"
-        outcome = ("sold" if paid else "goods without money") if fell else "neither"
-        assert outcome != "goods without money" or victim == "agent", entry.note
-        self.tally[victim, outcome] += 1
+        outcome = (WHOLE if paid else UNSURE) if fell else ABSENT
+        assert outcome != UNSURE or victim == "agent", entry.note
+        self.table.add("vending machine", victim, outcome)
 
 
 @pytest.fixture
@@ -136,12 +135,9 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
 
 
 @pytest.mark.timeout(120 + 12 * KILLS)
-def test_goods_for_money_or_neither(
-    shop: Shop, random_seed: int, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_goods_for_money_or_neither(shop: Shop, random_seed: int, kill_table: KillTable) -> None:
     """Whoever is killed, whenever."""
-    begin = time.monotonic()
-    killer = Killer(shop, random_seed)
+    killer = Killer(shop, random_seed, kill_table)
     cases = list(itertools.product(VICTIMS, WINDOWS))
     try:
         for number in range(KILLS):
@@ -151,16 +147,3 @@ def test_goods_for_money_or_neither(
         killer.check_all()
     finally:
         killer.vendor.close()
-    with capsys.disabled():
-        print(f"\n{report(killer.tally, random_seed, time.monotonic() - begin)}")  # noqa: T201
-
-
-def report(tally: Counter[tuple[str, str]], seed: int, seconds: float) -> str:
-    """Write what became of the vends, by victim."""
-    outcomes = ("sold", "neither", "goods without money")
-    lines = [f"{KILLS} kills in {seconds:.0f} s, seed {seed}; every book verified", ""]
-    lines.append(f"{'victim':<10}" + "".join(f"{outcome:>22}" for outcome in outcomes))
-    for victim in VICTIMS:
-        counts = "".join(f"{tally[victim, outcome]:>22}" for outcome in outcomes)
-        lines.append(f"{victim:<10}{counts}")
-    return "\n".join(lines)
