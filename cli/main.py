@@ -1,13 +1,12 @@
 """The `kessai` command. Each room brings its own commands; this file only says where they are.
 
 A room is imported when one of its commands is called, so an agent on a small machine does not load
-the switch; and rich only when something is printed.
+the switch; and what prints only when something is printed.
 """
 
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 import os
 import sys
 
@@ -49,7 +48,9 @@ def main() -> None:
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     words = sys.argv[1:]
     if words[:1] == ["--version"]:
-        print(f"kessai {importlib.metadata.version('kessai')}")  # noqa: T201
+        from importlib.metadata import version
+
+        print(f"kessai {version('kessai')}")  # noqa: T201
         return
     if not words or words[0] in ("-h", "--help"):
         _print_help()

@@ -7,7 +7,6 @@ machine, and keeps in memory what was loaded.
 from __future__ import annotations
 
 import asyncio
-import importlib.metadata
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -66,6 +65,8 @@ def pair(
     folder: Folder,
 ) -> None:
     """Make this machine a terminal, with the one-time code that the operator gave."""
+    from importlib.metadata import version
+
     from rich.console import Console
 
     from kessai.enrollment import pair as enroll
@@ -73,7 +74,7 @@ def pair(
 
     pairing = parse_pairing_uri(pairing_uri)
     key = load_or_make_signing_key(folder)
-    enroll(pairing, folder, key, f"kessai {importlib.metadata.version('kessai')}")
+    enroll(pairing, folder, key, f"kessai {version('kessai')}")
     identity = load_identity(folder)
     Console().print(f"[green]Paired[/] as {identity.device}, at {identity.server_address}.")
 

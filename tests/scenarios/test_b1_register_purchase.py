@@ -39,6 +39,31 @@ from tests.scenarios.shop import (
 NOT_PAID = 3
 
 
+# What the switch refuses does not depend on the radio: each reason is heard once over BLE.
+LIES = [
+    ("nfc", ("--authorize-minor", "1"), "AUTHORIZATION_MISMATCH"),
+    ("nfc", ("--authorize-minor", "99999"), "AUTHORIZATION_MISMATCH"),
+    ("nfc", ("--authorize-merchant", "other-shop"), "AUTHORIZATION_MISMATCH"),
+    ("nfc", ("--authorize-terminal", "till-9"), "AUTHORIZATION_MISMATCH"),
+    ("nfc", ("--alter",), "AUTHORIZATION_UNREADABLE"),
+    ("nfc", ("--replay",), "AUTHORIZATION_UNREADABLE"),
+    ("ble", ("--authorize-minor", "1"), "AUTHORIZATION_MISMATCH"),
+    ("ble", ("--replay",), "AUTHORIZATION_UNREADABLE"),
+]
+LEAVES = [
+    *(("nfc", ("--leave-after-frames", str(frames))) for frames in range(1, 6)),
+    *(("nfc", ("--leave-after-exchanges", str(exchanges))) for exchanges in (1, 2)),
+    *(("ble", ("--leave-after-frames", frames)) for frames in ("1", "3", "5")),
+    ("ble", ("--leave-after-exchanges", "1")),
+    ("ble", ("--leave-after-exchanges", "2")),
+]
+
+
+def name_case(value: str | tuple[str, ...]) -> str:
+    """Write what a phone does, or over which radio."""
+    return " ".join(value) if isinstance(value, tuple) else value
+
+
 @pytest.fixture(scope="module")
 def running_register(shop: Shop, radio: Radio) -> Register:
     """Give a register with each kind of radio in turn."""
@@ -130,18 +155,7 @@ def test_the_customer_declines(shop: Shop, register: Register, alice: Customer) 
     assert shop.switch.balance(alice.account) == before - total_of(EGGS)
 
 
-@pytest.mark.parametrize(
-    ("lie", "reason"),
-    [
-        (("--authorize-minor", "1"), "AUTHORIZATION_MISMATCH"),
-        (("--authorize-minor", "99999"), "AUTHORIZATION_MISMATCH"),
-        (("--authorize-merchant", "other-shop"), "AUTHORIZATION_MISMATCH"),
-        (("--authorize-terminal", "till-9"), "AUTHORIZATION_MISMATCH"),
-        (("--alter",), "AUTHORIZATION_UNREADABLE"),
-        (("--replay",), "AUTHORIZATION_UNREADABLE"),
-    ],
-    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
-)
+@pytest.mark.parametrize(("radio", "lie", "reason"), LIES, indirect=["radio"], ids=name_case)
 def test_an_authorisation_for_something_else(
     shop: Shop, register: Register, alice: Customer, lie: tuple[str, ...], reason: str
 ) -> None:
@@ -157,12 +171,7 @@ def test_an_authorisation_for_something_else(
     assert shop.switch.balance(alice.account) == before
 
 
-@pytest.mark.parametrize(
-    "leave",
-    [*(("--leave-after-frames", str(frames)) for frames in range(1, 6)),
-     ("--leave-after-exchanges", "1"), ("--leave-after-exchanges", "2")],
-    ids=" ".join,
-)  # fmt: skip
+@pytest.mark.parametrize(("radio", "leave"), LEAVES, indirect=["radio"], ids=name_case)
 def test_a_phone_that_leaves_half_way(
     shop: Shop, register: Register, alice: Customer, leave: tuple[str, str]
 ) -> None:
