@@ -22,7 +22,7 @@ from tests.invariants.kill_table import ABSENT, WHOLE, KillTable
 from tests.running import kessai
 from tests.scenarios.shop import APPROVE, BREAD, MILK, SHARDS, Shop, shards_of
 
-KILLS = int(os.environ.get("KESSAI_KILLS") or 4)
+KILLS = int(os.environ.get("KESSAI_KILLS") or 2)
 CASH = 1_000_000_00
 LIMIT_S = 60.0
 SCENE = "store and forward"
