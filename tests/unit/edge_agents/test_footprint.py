@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+import edge_agents
+
 # What these bring is for people who look, for the switch, or for codes that are seldom scanned.
 TOO_MUCH = {"rich", "structlog", "pygments", "pydantic_settings", "PIL", "biip", "server"}
+AGENTS = sorted(path.parent.name for path in Path(edge_agents.__path__[0]).glob("*/main.py"))
 RADIOS = {"nfc_reader": ("nfc", "bleak"), "ble_radio": ("bleak", "nfc")}
 
 
@@ -23,7 +27,7 @@ def loaded_by(*modules: str) -> set[str]:
     return set(ended.stdout.split())
 
 
-@pytest.mark.parametrize("agent", ["register", "gate", "vending"])
+@pytest.mark.parametrize("agent", AGENTS)
 @pytest.mark.parametrize("radio", RADIOS)
 def test_an_agent_loads_its_own_radio_and_nothing_that_it_does_not_need(
     agent: str, radio: str
