@@ -27,6 +27,8 @@ from edge_agents.receipts import (
 )
 from edge_agents.register.config import SAMPLE_PRICES, RegisterConfig
 from edge_agents.terminal import load_or_make_signing_key
+from edge_agents.ticket_machine.cli import ticket_machine
+from edge_agents.ticket_machine.config import TicketMachineConfig
 from edge_agents.vending.config import VendingConfig
 from kessai.complaint import Complaint
 from kessai.device_identity import load_identity
@@ -49,6 +51,7 @@ class AgentKind(StrEnum):
     GATE = "gate"
     VENDING = "vending"
     ENTRANCE = "entrance"
+    TICKET_MACHINE = "ticket-machine"
 
 
 _CONFIGS: dict[AgentKind, type[AgentConfig]] = {
@@ -56,6 +59,7 @@ _CONFIGS: dict[AgentKind, type[AgentConfig]] = {
     AgentKind.GATE: GateConfig,
     AgentKind.VENDING: VendingConfig,
     AgentKind.ENTRANCE: EntranceConfig,
+    AgentKind.TICKET_MACHINE: TicketMachineConfig,
 }
 
 
@@ -180,6 +184,7 @@ def vending(
 
 
 agent.command()(entrance)
+agent.command("ticket-machine")(ticket_machine)
 
 
 @agent.command()

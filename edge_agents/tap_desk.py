@@ -9,7 +9,7 @@ of the request, that the payment is its own; so no customer learns of another's.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from edge_agents.direct_payments import DirectPayments
@@ -34,6 +34,9 @@ _NOT_ITS_OWN = (tap_pb2.TAP_STATUS_REQUEST_UNKNOWN, tap_pb2.TAP_STATUS_NOT_UNDER
 # Show the code by which a phone is to find this terminal: to pay this, or to fetch a receipt. None
 # if phones need no code, or none is looked for.
 ShowCode = Callable[[PendingPayment | None, str | None], None]
+
+# Give the tickets that a settled payment bought; None if they cannot be had now.
+TicketsOf = Callable[[PendingPayment], Awaitable[Sequence[Signed] | None]]
 
 
 class Seller(Protocol):
@@ -76,16 +79,19 @@ class TapDesk:
         random_bytes: Callable[[int], bytes],
         show_code: ShowCode = lambda pending, code: None,
         direct: DirectPayments | None = None,
+        tickets_of: TicketsOf | None = None,
     ) -> None:
         """Serve phones; without `show_code` the moniker of a BLE radio must name a code.
 
-        A seller whose requests say that the phone submits them needs `direct`.
+        A seller whose requests say that the phone submits them needs `direct`; one whose requests
+        order tickets needs `tickets_of`.
         """
         self._radio, self._seller, self._show_code = radio, seller, show_code
         self._certificate = terminal.merchant_certificate
         self._journal, self._settlements, self._events = journal, settlements, events
         self._phone_wanted, self._now_us = phone_wanted, now_us
         self._random_bytes, self._direct = random_bytes, direct
+        self._tickets_of = tickets_of
         self._not_taken: set[bytes] = set()
         self._former: PendingPayment | None = None
         self._shown: tuple[PendingPayment | None, str | None] = (None, None)
@@ -166,7 +172,12 @@ class TapDesk:
                 await self._deliver(session, entry.pending, entry.receipt)
 
     async def _deliver(self, session: TapSession, pending: PendingPayment, signed: Signed) -> None:
-        if await session.deliver(signed):
+        """Give the phone its receipt, and its tickets; without these it is given both once more."""
+        tickets = await self._tickets_of(pending) if self._tickets_of is not None else ()
+        taken = await session.deliver(signed, tickets or ())
+        if taken and tickets is None:
+            self._events.emit("tickets_wait", pending)
+        elif taken:
             self._journal.mark_delivered(pending.request_id)
             self._events.emit("receipt_delivered", pending)
         else:

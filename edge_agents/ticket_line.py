@@ -13,6 +13,9 @@ import grpc
 import grpc.aio
 
 from edge_agents.uplink import Uplink, describe
+from kessai.v1.envelope_pb2 import Signed
+from kessai.v1.payment_pb2 import GetPaymentRequest
+from kessai.v1.payment_pb2_grpc import PaymentServiceStub
 from kessai.v1.ticket_pb2 import (
     GetTicketRequest,
     ListTicketOffersRequest,
@@ -25,11 +28,14 @@ from kessai.v1.ticket_pb2 import (
 from kessai.v1.ticket_pb2_grpc import TicketServiceStub
 
 if TYPE_CHECKING:
+    from kessai.v1.payment_pb2_grpc import PaymentServiceAsyncStub
     from kessai.v1.ticket_pb2_grpc import TicketServiceAsyncStub
 
 CALL_S = 5.0
 # A person waits at the door meanwhile.
 LOOK_S = 0.5
+# A person holds the phone to the reader meanwhile.
+TICKETS_S = 2.0
 
 
 class SwitchAway(Exception):
@@ -50,6 +56,16 @@ class TicketLine:
         except grpc.aio.AioRpcError as error:
             raise SwitchAway(describe(error)) from None
         return list(answer.offers)
+
+    async def tickets(self, payment_id: str) -> list[Signed]:
+        """Ask for the tickets that a payment bought, none if it was not settled; SwitchAway."""
+        try:
+            ask = GetPaymentRequest(request_id=payment_id)
+            stub: PaymentServiceAsyncStub = PaymentServiceStub(self._uplink.channel)
+            answer = await stub.GetPayment(ask, timeout=TICKETS_S)
+        except grpc.aio.AioRpcError as error:
+            raise SwitchAway(describe(error)) from None
+        return list(answer.tickets)
 
     async def redeem(self, uses: Sequence[Redemption]) -> list[RedemptionResult]:
         """Tell what was let in; the results in the same order. SwitchAway: ask again the same."""

@@ -96,9 +96,12 @@ class Customer:
 class Register:
     """One till: its process, the devices on its lines, and the field of its reader."""
 
-    def __init__(self, folder: Path, reader: str) -> None:
-        """Plug the devices in; `reader` is the moniker of the reader, and of the phone's field."""
-        self.folder, self.reader = folder, reader
+    def __init__(self, folder: Path, reader: str, agent: str = "register") -> None:
+        """Plug the devices in; `reader` is the moniker of the reader, and of the phone's field.
+
+        `agent`: another agent with the same devices, such as "ticket-machine".
+        """
+        self.folder, self.reader, self.agent = folder, reader, agent
         lines = folder / "lines"
         self.scanner = SimulatedScanner(lines / "scanner")
         self.display = SimulatedDisplay(lines / "display")
@@ -142,7 +145,7 @@ class Register:
 
     def start(self, *words: str) -> None:
         """Run it, for the first time or again."""
-        command = ["agent", "register", "--events", "--folder", str(self.folder)]
+        command = ["agent", self.agent, "--events", "--folder", str(self.folder)]
         command += ["--reader", self.reader]
         for device in ("scanner", "display", "printer"):
             command += [f"--{device}", str(self.folder / "lines" / device)]
@@ -283,12 +286,12 @@ class Shop:
         kessai("phone", "pair", "--folder", str(folder), "--pin", PIN, uri)
         return Customer(name, account, folder)
 
-    def register(self, terminal: str, reader: str = "") -> Register:
+    def register(self, terminal: str, reader: str = "", agent: str = "register") -> Register:
         """Pair a terminal of the shop; it is not started yet."""
         folder = self.folder / terminal
         uri = self.switch.pair_terminal(MERCHANT, terminal)
         kessai("agent", "pair", "--folder", str(folder), uri)
-        register = Register(folder, reader or f"udp:127.0.0.1:{free_udp_port()}")
+        register = Register(folder, reader or f"udp:127.0.0.1:{free_udp_port()}", agent)
         self._registers.append(register)
         return register
 

@@ -104,8 +104,15 @@ class Venue:
         self._office: Register | None = None
         self.offer("adult")
 
-    def offer(self, offer_id: str, event: str = CONCERT, admits: int = 1, hours: int = 0) -> None:
-        """Put a ticket on sale, valid from so many hours from now on, for two hours."""
+    def offer(
+        self,
+        offer_id: str,
+        event: str = CONCERT,
+        admits: int = 1,
+        hours: int = 0,
+        seconds: int = 7200,
+    ) -> None:
+        """Put a ticket on sale, valid from so many hours from now on, for two hours or less."""
         now_us = time.time_ns() // 1000
         terms = pb.TicketOffer(
             offer_id=offer_id, merchant_id=MERCHANT, event_id=event, event_name="Spring Concert",
@@ -113,7 +120,7 @@ class Venue:
         )  # fmt: skip
         terms.price.amount_minor, terms.price.currency_code = PRICE, "EUR"
         terms.valid_from_time.FromMicroseconds(now_us + hours * _HOUR_US - 60_000_000)
-        terms.valid_until_time.FromMicroseconds(now_us + (hours + 2) * _HOUR_US)
+        terms.valid_until_time.FromMicroseconds(now_us + hours * _HOUR_US + seconds * 1_000_000)
         request = pb.CreateTicketOfferRequest(request_id=fresh_id(), offer=terms)
         with self.shop.switch.channel() as channel:
             TicketServiceStub(channel).CreateTicketOffer(request, timeout=CALL_LIMIT_S)
@@ -126,6 +133,18 @@ class Venue:
         entrance = EntranceAgent(folder, reader)
         self.entrances.append(entrance)
         return entrance
+
+    def ticket_machine(self, terminal: str, reader: str = "", *words: str) -> Register:
+        """Pair a ticket machine, and start it until it has the offers."""
+        machine = self.shop.register(terminal, reader, "ticket-machine")
+        machine.start("--refresh-seconds", "1", *words)
+        machine.steps.next("offers_taken")
+        return machine
+
+    def tickets_on(self, customer: Customer) -> int:
+        """Count the tickets on a phone."""
+        listed = kessai("phone", "tickets", "--folder", str(customer.folder)).stdout
+        return listed.count("Spring Concert")
 
     def sell(self, customer: Customer, offer_id: str = "adult", count: int = 1) -> bytes:
         """Sell tickets at the venue's office, onto the phone; the first one's id."""

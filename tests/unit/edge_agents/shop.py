@@ -14,6 +14,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 import edge_agents.register
+from edge_agents.counter.till import Surroundings, Till
 from edge_agents.devices.display import Display
 from edge_agents.devices.printer import Printer
 from edge_agents.devices.scanner import Scanner
@@ -21,7 +22,7 @@ from edge_agents.events import Events
 from edge_agents.journal import Journal, read_journal
 from edge_agents.payment_request import SUBMITTERS, PendingPayment, RequestMaker, Submission
 from edge_agents.register.price_list import load_price_list
-from edge_agents.register.till import Surroundings, Till
+from edge_agents.register.register import Register
 from edge_agents.uplink import Uplink
 from kessai.v1 import decline_pb2
 from kessai.v1.envelope_pb2 import Signed
@@ -131,7 +132,10 @@ async def open_till(shop: Shop, *plan: Step) -> AsyncIterator[None]:
             device.open()
         terminal = make_terminal()
         requests = RequestMaker(terminal, 60, shop.clock, os.urandom, SUBMITTERS[shop.submission])
-        till = Till(terminal, prices, requests, around, events, shop.clock, os.urandom)
+        till = Till(
+            terminal, lambda parts: Register(parts, prices), requests, around, events, shop.clock,
+            os.urandom,
+        )  # fmt: skip
         running = asyncio.create_task(till.run())
         try:
             await shop.events.wait_for("started", shop.events.names().count("stopped") + 1)

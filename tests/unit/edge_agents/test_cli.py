@@ -101,7 +101,7 @@ async def test_a_register_runs_and_stops_cleanly(tmp_path: Path) -> None:
         process.send_signal(signal.SIGTERM)
         async with asyncio.timeout(WAIT_S):
             assert await process.wait() == 0
-        assert counter.display.text == "Register closed"
+        assert counter.display.text == "Closed"
     counter.close()
 
 

@@ -41,7 +41,7 @@ async def test_a_phone_pays(shop: Shop) -> None:
     assert open_receipt(signed, SWITCH_KEY.public_key()) == phone.receipts[0]
     (entry,) = read_journal(shop.folder)
     assert (entry.state, entry.printed, entry.delivered) == (PaymentState.SETTLED, True, True)
-    assert shop.display.text == "Register closed"
+    assert shop.display.text == "Closed"
     names = shop.events.names()
     steps = ["item_scanned", "waiting_for_tap", "phone_seen", "customer_deciding", "authorized"]
     steps += ["settling", "settled"]

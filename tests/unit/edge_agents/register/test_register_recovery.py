@@ -154,7 +154,7 @@ async def test_a_clean_stop_in_the_middle_loses_nothing(shop: Shop) -> None:
     async with open_till(shop):
         await shop.scan(BREAD, "%PAY")
         await shop.shows("Hold phone")
-    assert shop.display.text == "Register closed"
+    assert shop.display.text == "Closed"
     assert [entry.state for entry in read_journal(shop.folder)] == [PaymentState.REQUESTED]
 
 

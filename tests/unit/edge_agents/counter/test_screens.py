@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import pytest
 
+from edge_agents.counter import screens
 from edge_agents.devices.display import COLUMNS
 from edge_agents.display_board import Page
-from edge_agents.register import screens
-from edge_agents.register.price_list import Goods
 from kessai.decline import MEANINGS
 from kessai.money import MAX_AMOUNT, Money
 
 TOTALS = [Money(5, "EUR"), Money(123_456, "JPY"), Money(MAX_AMOUNT, "KWD")]
-BREAD = Goods("09506000134352", "Rye bread with sunflower seeds 1 kg", Money(349, "EUR"))
+BREAD = "Rye bread with sunflower seeds 1 kg"
 
 
 def all_screens(total: Money) -> list[list[Page]]:
     return [
         screens.idle("The Corner Shop of a Long Name"),
         screens.closed(),
-        screens.item(BREAD, total),
-        screens.removed(BREAD, total),
+        screens.line(BREAD, "3.49", total),
+        screens.line(BREAD, "-3.49", total),
         screens.refused("Unknown goods", total),
         screens.refused("Nothing to remove", None),
         screens.hold_phone(total),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from edge_agents.counter.sale import NEXT_STATES, Sale, SaleState, WrongStep
 from edge_agents.register.basket import Basket
-from edge_agents.register.sale import NEXT_STATES, Sale, SaleState, WrongStep
 from tests.unit.edge_agents.parties import make_pending
 
 

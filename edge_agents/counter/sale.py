@@ -1,4 +1,4 @@
-"""One sale at a register, and the states that it goes through.
+"""One sale at a counter, and the states that it goes through.
 
     scanning -> waiting for a tap -> authorised -> settling -> settled
         ^              |                              | +----> declined -> scanning
@@ -14,9 +14,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import Generic, Protocol, TypeVar
 
 from edge_agents.payment_request import PendingPayment
-from edge_agents.register.basket import Basket
+from kessai.money import Money
+
+
+class Basket(Protocol):
+    """What a customer is about to buy."""
+
+    def __bool__(self) -> bool:
+        """Tell whether there is anything in it."""
+        ...
+
+    @property
+    def total(self) -> Money:
+        """What is to be paid."""
+        ...
+
+
+B = TypeVar("B", bound=Basket)
 
 
 class SaleState(Enum):
@@ -53,15 +70,19 @@ NEXT_STATES: dict[SaleState, set[SaleState]] = {
 }
 
 
+# No payment is under way: the customer may choose, and the display may say so.
+AT_REST = (SaleState.SCANNING, SaleState.SETTLED, SaleState.DECLINED)
+
+
 class WrongStep(Exception):
     """A step that the sale's state does not allow."""
 
 
 @dataclass
-class Sale:
+class Sale(Generic[B]):
     """A basket, the request that was made of it if any, and the state."""
 
-    basket: Basket
+    basket: B
     state: SaleState = SaleState.SCANNING
     pending: PendingPayment | None = None
 

@@ -1,6 +1,6 @@
-"""What a register's customer display says, 2 lines of 20 characters, for every moment of a sale.
+"""What a counter's customer display says, 2 lines of 20 characters, for every moment of a sale.
 
-Texts and layout only: the register chooses, the display board shows. A text that needs more room
+Texts and layout only: the checkout chooses, the display board shows. A text that needs more room
 comes as several pages, shown in turn.
 """
 
@@ -10,7 +10,6 @@ import textwrap
 
 from edge_agents.devices.display import COLUMNS
 from edge_agents.display_board import Page
-from edge_agents.register.price_list import Goods
 from kessai.decline import meaning_of
 from kessai.money import Money
 from kessai.v1.decline_pb2 import DeclineReason
@@ -22,18 +21,13 @@ def idle(shop: str) -> list[Page]:
 
 
 def closed() -> list[Page]:
-    """The register was stopped."""
-    return [("Register closed".center(COLUMNS), "")]
+    """The agent was stopped."""
+    return [("Closed".center(COLUMNS), "")]
 
 
-def item(goods: Goods, total: Money) -> list[Page]:
-    """An article was scanned."""
-    return [(_apart(goods.description, goods.price.decimal()), _total("Total", total))]
-
-
-def removed(goods: Goods, total: Money) -> list[Page]:
-    """The last article was taken off again."""
-    return [(_apart(goods.description, f"-{goods.price.decimal()}"), _total("Total", total))]
+def line(text: str, amount: str, total: Money) -> list[Page]:
+    """One line of the purchase, and the total."""
+    return [(apart(text, amount), _total("Total", total))]
 
 
 def refused(text: str, total: Money | None) -> list[Page]:
@@ -96,10 +90,10 @@ def message(headline: str, text: str) -> list[Page]:
 def _total(label: str, total: Money) -> str:
     line = f"{label} {total.currency}"
     amount = total.decimal()
-    return _apart(line if len(line) + len(amount) < COLUMNS else total.currency, amount)
+    return apart(line if len(line) + len(amount) < COLUMNS else total.currency, amount)
 
 
-def _apart(left: str, right: str) -> str:
+def apart(left: str, right: str) -> str:
     """Put two texts at both ends of a line; the right one, an amount, is never cut."""
     room = COLUMNS - len(right) - 1
     return f"{left[:room]:<{room}} {right}" if room > 0 else right

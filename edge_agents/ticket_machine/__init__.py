@@ -1,0 +1,1 @@
+"""The ticket machine: a customer chooses tickets, a phone pays and gets them (mission row B10)."""
