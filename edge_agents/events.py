@@ -15,8 +15,8 @@ JSON object on stdout: {"event": NAME, "time": microseconds since 1970, ...}. Th
     in_touch out_of_touch configured deny_list_grew      the line to the fleet's operator
     receipt_delivered receipt_not_taken      to the phone
     receipt_printed receipt_waits            on paper
-    ticket_chosen ticket_removed offer_unknown count_refused offers_changed offers_stale
-    offers_taken no_offers tickets_wait      a ticket machine
+    ticket_chosen ticket_removed offer_unknown count_refused choice_gone no_offers
+    offers_changed offers_stale offers_taken tickets_wait      a ticket machine
     door_ready door_held_open door_shut door_not_opened
     no_ticket turned_away admitted passed given_back entry_uncertain      at an entrance
     hub_away hub_not_told decided_alone entry_counted_twice               its hub

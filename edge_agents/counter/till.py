@@ -1,6 +1,6 @@
 """A till: a checkout wired to its devices, its reader, its journal and the switch.
 
-`running` makes one from the configuration. The clock and the randomness come in from outside.
+`main` makes one from the configuration. The clock and the randomness come in from outside.
 """
 
 from __future__ import annotations

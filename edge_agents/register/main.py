@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TextIO
 
-from edge_agents.counter.running import open_counter
+from edge_agents.counter.main import open_counter
 from edge_agents.register.config import RegisterConfig
 from edge_agents.register.price_list import load_price_list
 from edge_agents.register.register import Register

@@ -159,7 +159,7 @@ class TicketMachine(Checkout[Choice]):
             self._board.show(screens.line(text, wanted.total.decimal(), total))
 
     def _choose_again(self) -> None:
-        self._events.emit("offers_changed", None, count=len(self._shelf.on_sale()))
+        self._events.emit("choice_gone")
         self._sale = self._new_sale()
         self._board.show(screens.message("TICKETS CHANGED", _CHANGED))
 

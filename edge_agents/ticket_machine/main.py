@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TextIO
 
-from edge_agents.counter.running import now_us, open_counter
+from edge_agents.counter.main import now_us, open_counter
 from edge_agents.payment_request import PendingPayment
 from edge_agents.ticket_line import SwitchAway, TicketLine
 from edge_agents.ticket_machine.config import TicketMachineConfig

@@ -38,8 +38,9 @@ class Shelf:
         self._events, self._now_us = events, now_us
         self._wake = asyncio.Event()
         self._all = _read(self._path)
+        self._told_offers: list[TicketOffer] | None = None
+        self._told_fresh: bool | None = None
         self.is_fresh = False
-        self._is_in_touch: bool | None = None
         self.on_change: Callable[[], None] = lambda: None
 
     def on_sale(self) -> list[TicketOffer]:
@@ -48,37 +49,43 @@ class Shelf:
         return [o for o in self._all.offers if o.valid_until_time.ToMicroseconds() > now_us]
 
     def refresh(self) -> None:
-        """Ask the switch now; until it has answered nothing is sold."""
-        self.is_fresh = False
+        """Ask the switch now, and tell what it says; until it has answered nothing is sold."""
+        self.is_fresh, self._told_offers = False, None
         self._wake.set()
 
     async def run(self) -> None:
         """Keep the offers as the switch has them, for ever."""
-        shown = None
         while True:
             self._wake.clear()
-            await self._fetch()
-            now = (self.is_fresh, self.on_sale())
-            if now != shown:
-                self.on_change()
-            shown = now
+            try:
+                self._take(await self._line.offers())
+                self._tell()
+            except SwitchAway as away:
+                self.is_fresh = False
+                self._tell(str(away))
             await wait_at_most(self._wake, self._every_s if self.is_fresh else RETRY_S)
 
-    async def _fetch(self) -> None:
-        try:
-            offers = ListTicketOffersResponse(offers=await self._line.offers())
-        except SwitchAway as away:
-            if self._is_in_touch is not False:
-                self._events.emit("offers_stale", why=str(away))
-            self.is_fresh = self._is_in_touch = False
-            return
-        if offers != self._all:
-            write_durably(self._path, offers.SerializeToString(deterministic=True))
-            self._all = offers
-            self._events.emit("offers_changed", count=len(self.on_sale()))
-        if not self._is_in_touch:
-            self._events.emit("offers_taken", count=len(self.on_sale()))
-        self.is_fresh = self._is_in_touch = True
+    def _take(self, offers: list[TicketOffer]) -> None:
+        listed = ListTicketOffersResponse(offers=offers)
+        if listed != self._all:
+            write_durably(self._path, listed.SerializeToString(deterministic=True))
+            self._all = listed
+        self.is_fresh = True
+
+    def _tell(self, why: str = "") -> None:
+        """Tell what is other than it was told last; time alone takes offers away, too."""
+        on_sale = self.on_sale()
+        told = (self._told_fresh, self._told_offers)
+        if on_sale != self._told_offers:
+            self._events.emit("offers_changed", count=len(on_sale))
+        if self.is_fresh is not self._told_fresh:
+            if self.is_fresh:
+                self._events.emit("offers_taken")
+            else:
+                self._events.emit("offers_stale", why=why)
+        self._told_fresh, self._told_offers = self.is_fresh, on_sale
+        if told != (self.is_fresh, on_sale):
+            self.on_change()
 
 
 def _read(path: Path) -> ListTicketOffersResponse:

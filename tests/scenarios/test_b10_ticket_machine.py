@@ -13,7 +13,7 @@ import pytest
 from edge_agents.journal import PaymentState
 from simulators.devices.paper_roll import text_of
 from tests.scenarios.radios import Radio
-from tests.scenarios.shop import APPROVE, SHOP_NAME, Register, Shop
+from tests.scenarios.shop import APPROVE, SHOP_NAME, Customer, Register, Shop
 from tests.scenarios.venue import PRICE, Venue
 
 pytestmark = pytest.mark.timeout(240)
@@ -87,14 +87,16 @@ def test_a_ticket_is_bought_and_opens_the_door(
     assert shop.switch.balance(ann.account) == 100_00 - 3 * PRICE
     assert shop.earned() == before + 3 * PRICE
     phone.kill()
+    on_radio.clear()
+    if not on_radio.folder.name.startswith("relayed"):
+        return
     door = venue.entrance(f"door-{on_radio.folder.name}", radio.reader())
     door.start()
     door.let_in(ann)
     door.close()
-    on_radio.clear()
 
 
-def test_keys_that_are_none(machine: Register, venue: Venue) -> None:
+def test_keys_that_are_none(machine: Register) -> None:
     """Each is told on the display, and nothing is chosen; what was chosen can be taken back."""
     for key, event, text in (
         ("17", "offer_unknown", "No such ticket"),
@@ -115,14 +117,14 @@ def test_keys_that_are_none(machine: Register, venue: Venue) -> None:
     assert machine.steps.next("ticket_removed")["total_minor"] == 0
 
 
-def test_twenty_tickets_at_once(shop: Shop, venue: Venue, machine: Register) -> None:
+def test_twenty_tickets_at_once(venue: Venue, machine: Register, alice: Customer) -> None:
     """As many as one payment may buy: all come to the phone with the receipt."""
-    rich = shop.customer("rich", 1_000_00)
+    had = venue.tickets_on(alice)
     choose(machine, ADULT, "X19", GROUP)
     machine.pay()
-    machine.tap(rich, *APPROVE).next("paid")
+    machine.tap(alice, *APPROVE).next("paid")
     machine.steps.next("receipt_delivered")
-    assert venue.tickets_on(rich) == 20
+    assert venue.tickets_on(alice) == had + 20
 
 
 def test_too_little_money_and_a_no(shop: Shop, venue: Venue, machine: Register) -> None:
@@ -146,43 +148,54 @@ def test_too_little_money_and_a_no(shop: Shop, venue: Venue, machine: Register) 
     assert (venue.tickets_on(bob), shop.switch.balance(bob.account)) == (1, 5_00)
 
 
-def test_an_offer_that_is_over_when_it_is_paid(shop: Shop, venue: Venue, machine: Register) -> None:
+def test_an_offer_that_is_over_when_it_is_paid(
+    shop: Shop, venue: Venue, machine: Register, alice: Customer
+) -> None:
     """The switch declines; the machine asks for the offers, says so, and sells the others."""
-    cat = shop.customer("cat", 100_00)
-    venue.offer("zz-late", seconds=12)
+    cash = shop.switch.balance(alice.account)
+    venue.offer("zz-late", seconds=8)
     machine.steps.next("offers_changed")
     choose(machine, "3")
     machine.pay()
     machine.steps.next("offers_changed", timeout_s=30)  # its time is over while the phone is away
-    machine.tap(cat, *APPROVE)
+    machine.tap(alice, *APPROVE)
     assert machine.steps.next("declined")["reason"] == "TICKET_OFFER_UNKNOWN"
-    machine.steps.next("offers_changed")
+    machine.steps.next("choice_gone")
     machine.display.wait_for("TICKETS CHANGED Choose again please.")
     machine.send_phones_away()
-    assert shop.switch.balance(cat.account) == 100_00
+    assert shop.switch.balance(alice.account) == cash
     machine.scanner.scan("3")
     machine.steps.next("offer_unknown")
 
 
-def test_the_phone_leaves_before_its_tickets_came(
-    shop: Shop, venue: Venue, machine: Register
+def test_phone_and_machine_are_gone_before_it_is_paid(
+    shop: Shop, venue: Venue, machine: Register, alice: Customer
 ) -> None:
-    """It is paid already: the next tap brings receipt and ticket, and pays nothing more."""
-    dan = shop.customer("dan", 100_00)
+    """The switch answers nobody, the phone leaves, the machine is killed: it is paid once.
+
+    The next tap brings receipt and ticket.
+    """
+    had, cash = venue.tickets_on(alice), shop.switch.balance(alice.account)
     choose(machine, ADULT)
-    machine.pay()
-    machine.tap(dan, *APPROVE, "--leave-after-exchanges", "2").end()
-    assert venue.tickets_on(dan) == 0
-    again = machine.tap(dan, *APPROVE)
-    again.next("paid")
+    asked = machine.pay()
+    shop.switch.stop()
+    machine.tap(alice, *APPROVE)
+    machine.steps.next("authorized")
+    machine.kill()
+    shop.switch.restart()
+    machine.start("--refresh-seconds", "1")
+    machine.steps.next("settled")
+    assert machine.entry(asked["payment_id"]).state is PaymentState.SETTLED
+    assert venue.tickets_on(alice) == had
+    machine.tap(alice, *APPROVE).next("paid")
     machine.steps.next("receipt_delivered")
-    assert venue.tickets_on(dan) == 1
-    assert shop.switch.balance(dan.account) == 100_00 - PRICE
+    assert venue.tickets_on(alice) == had + 1
+    assert shop.switch.balance(alice.account) == cash - PRICE
 
 
-def test_the_switch_is_away(shop: Shop, venue: Venue, machine: Register) -> None:
+def test_the_switch_is_away(shop: Shop, venue: Venue, machine: Register, alice: Customer) -> None:
     """It says so and sells nothing, also after a start; then it sells again by itself."""
-    eve = shop.customer("eve", 100_00)
+    had = venue.tickets_on(alice)
     choose(machine, ADULT)
     shop.switch.stop()
     try:
@@ -191,7 +204,7 @@ def test_the_switch_is_away(shop: Shop, venue: Venue, machine: Register) -> None
         assert machine.steps.next("no_offers")["key"] == "%PAY"
         machine.display.wait_for("No tickets now: the line is down")
         machine.kill()
-        machine.start()
+        machine.start("--refresh-seconds", "1")
         machine.display.wait_for("No tickets now: the line is down")
         machine.scanner.scan(ADULT)
         machine.steps.next("no_offers")
@@ -200,22 +213,22 @@ def test_the_switch_is_away(shop: Shop, venue: Venue, machine: Register) -> None
     machine.steps.next("offers_taken")
     choose(machine, ADULT)
     machine.pay()
-    machine.tap(eve, *APPROVE).next("paid")
+    machine.tap(alice, *APPROVE).next("paid")
     machine.steps.next("receipt_delivered")
-    assert venue.tickets_on(eve) == 1
+    assert venue.tickets_on(alice) == had + 1
 
 
-def test_no_paper_and_a_display_unplugged(shop: Shop, venue: Venue, machine: Register) -> None:
+def test_no_paper_and_a_display_unplugged(venue: Venue, machine: Register, alice: Customer) -> None:
     """The ticket is on the phone all the same; the paper follows."""
-    fay, slips = shop.customer("fay", 100_00), len(machine.printer.roll.slips)
+    had, slips = venue.tickets_on(alice), len(machine.printer.roll.slips)
     machine.printer.take_paper()
-    machine.display.unplug()
+    machine.display.line.unplug()
     choose(machine, ADULT)
     machine.pay()
-    machine.tap(fay, *APPROVE).next("paid")
+    machine.tap(alice, *APPROVE).next("paid")
     machine.steps.next("receipt_waits")
-    assert venue.tickets_on(fay) == 1
-    machine.display.plug()
+    assert venue.tickets_on(alice) == had + 1
+    machine.display.line.plug()
     machine.printer.put_paper()
     machine.steps.next("receipt_printed")
     assert len(machine.printer.wait_for_slips(slips + 1)) == slips + 1
@@ -225,29 +238,12 @@ def test_no_paper_and_a_display_unplugged(shop: Shop, venue: Venue, machine: Reg
 
 def test_unplugged_keys(machine: Register) -> None:
     """The display says so; when they are back, they are taken."""
-    machine.scanner.unplug()
+    machine.scanner.line.unplug()
     machine.steps.next("device_lost")
     machine.display.wait_for("Scanner unplugged")
-    machine.scanner.plug()
+    machine.scanner.line.plug()
     machine.steps.next("device_back")
     choose(machine, ADULT)
-
-
-def test_killed_while_a_customer_pays(shop: Shop, venue: Venue, machine: Register) -> None:
-    """Started again it asks for the same payment: who paid gets the ticket, once."""
-    gil = shop.customer("gil", 100_00)
-    choose(machine, ADULT)
-    asked = machine.pay()
-    machine.tap(gil, *APPROVE)
-    machine.steps.next("authorized")
-    machine.kill()
-    machine.start()
-    machine.steps.next("settled")
-    assert machine.entry(asked["payment_id"]).state is PaymentState.SETTLED
-    machine.tap(gil, *APPROVE).next("paid")
-    machine.steps.next("receipt_delivered")
-    assert venue.tickets_on(gil) == 1
-    assert shop.switch.balance(gil.account) == 100_00 - PRICE
 
 
 def test_nobody_presses_a_key(venue: Venue) -> None:

@@ -1,0 +1,126 @@
+"""SIGKILL of switch, machine or phone at random moments of a sale of a ticket: who paid has it.
+
+After every kill the killed process starts again on what it left on the disk, and the customer taps
+again. The phone then has a ticket for each payment that was settled, and for no other.
+KESSAI_KILLS says how many kills, KESSAI_SEED repeats a run.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import random
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from edge_agents.journal import Entry, PaymentState
+from tests.scenarios.following import Followed
+from tests.scenarios.shop import APPROVE, Shop
+from tests.scenarios.venue import PRICE, Venue
+
+KILLS = int(os.environ.get("KESSAI_KILLS") or 6)
+CASH = 100_000_00
+OUTCOME_LIMIT_S = 40.0
+
+VICTIMS = ("switch", "machine", "phone")
+# The step after which the kill comes, and within how many seconds.
+WINDOWS = (
+    ("waiting_for_tap", 0.8),
+    ("phone_seen", 0.1),
+    ("authorized", 0.03),
+    ("settled", 0.05),
+)
+FINAL = (PaymentState.SETTLED, PaymentState.DECLINED, PaymentState.ABANDONED)
+
+
+class Killer:
+    """Buys tickets at one machine, and kills somebody in each sale."""
+
+    def __init__(self, shop: Shop, seed: int) -> None:
+        self.shop, self.venue, self.dice = shop, Venue(shop), random.Random(seed)
+        self.payer = shop.customer("payer", CASH)
+        self.machine = self.venue.ticket_machine("machine-1")
+        self.bought = 0
+        self.tally: Counter[tuple[str, str]] = Counter()
+
+    def kill_one(self, victim: str, window: tuple[str, float]) -> None:
+        """Let the customer buy, kill the victim within the window, and see what became of it."""
+        self._choose()
+        asked = self.machine.pay()
+        phone = self.machine.tap(self.payer, *APPROVE)
+        if window[0] != "waiting_for_tap":
+            self.machine.steps.next(window[0])
+        time.sleep(self.dice.uniform(0, window[1]))  # the kill comes at a random moment
+        self._kill(victim, phone)
+        entry = self._conclude(str(asked["payment_id"]))
+        self.machine.send_phones_away()
+        self.bought += entry.state is PaymentState.SETTLED
+        self.tally[victim, entry.state.value] += 1
+        assert self.venue.tickets_on(self.payer) == self.bought
+        assert self.shop.switch.balance(self.payer.account) == CASH - self.bought * PRICE
+        self.machine.clear()
+
+    def _choose(self) -> None:
+        """Choose a ticket, as soon as the machine sells again."""
+        deadline = time.monotonic() + OUTCOME_LIMIT_S
+        while True:
+            self.machine.scanner.scan("1")
+            if self.machine.steps.next("ticket_chosen", "no_offers")["event"] == "ticket_chosen":
+                return
+            assert time.monotonic() < deadline, "the machine does not sell any more"
+            self.machine.steps.next("offers_taken")
+
+    def _kill(self, victim: str, phone: Followed) -> None:
+        if victim == "switch":
+            self.shop.switch.kill()
+            self.shop.switch.restart()
+        elif victim == "machine":
+            self.machine.kill()
+            self.machine.start("--refresh-seconds", "1")
+            self.machine.steps.next("offers_taken")
+        else:
+            phone.kill()
+
+    def _conclude(self, payment_id: str) -> Entry:
+        """Tap until there is an outcome, and the phone has what it paid for."""
+        deadline, phone = time.monotonic() + OUTCOME_LIMIT_S, None
+        while time.monotonic() < deadline:
+            entry = self.machine.entry(payment_id)
+            if entry.state in FINAL and (entry.delivered or entry.receipt is None):
+                return entry
+            if phone is None or not phone.is_running:
+                self.machine.send_phones_away()
+                phone = self.machine.tap(self.payer, *APPROVE)
+            time.sleep(0.05)
+        names = self.machine.steps.names
+        raise AssertionError(f"{payment_id} is {entry.state}, {entry.delivered}: {names}")
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[Shop]:
+    """Give a shop whose books verify at the end."""
+    opened = Shop(tmp_path)
+    yield opened
+    opened.close()
+
+
+@pytest.mark.timeout(120 + 15 * KILLS)
+def test_who_paid_has_the_ticket(
+    shop: Shop, random_seed: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever is killed, whenever."""
+    killer = Killer(shop, random_seed)
+    cases = list(itertools.product(VICTIMS, WINDOWS))
+    for number in range(KILLS):
+        if number % len(cases) == 0:
+            killer.dice.shuffle(cases)
+        killer.kill_one(*cases[number % len(cases)])
+    shop.switch.verify()
+    assert shop.earned() == killer.bought * PRICE
+    with capsys.disabled():
+        told = ", ".join(f"{who} {what}: {n}" for (who, what), n in sorted(killer.tally.items()))
+        print(f"\n{KILLS} kills at a ticket machine, seed {random_seed}: {told}")  # noqa: T201
