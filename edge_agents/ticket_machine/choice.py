@@ -6,7 +6,7 @@ The ticket machine's basket; its lines become the items and the ticket orders of
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kessai.money import MAX_AMOUNT, Money
 from kessai.v1.payment_pb2 import LineItem, PaymentRequest
@@ -19,10 +19,11 @@ _MAX_DESCRIPTION = 60
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Some tickets of one offer: what people read, the price of one, and how many."""
+    """Some tickets of one offer: what display and receipt call it, the price of one, how many."""
 
     offer_id: str
     title: str
+    description: str
     price: Money
     count: int
 
@@ -48,7 +49,9 @@ class Choice:
         choice, currency = cls(), request.total.currency_code
         for item, order in zip(request.items, request.ticket_orders, strict=True):
             price = Money(item.unit_price_minor, currency)
-            choice._wanted.append(Wanted(order.offer_id, item.description, price, order.count))
+            choice._wanted.append(
+                Wanted(order.offer_id, item.description, item.description, price, order.count)
+            )
         return choice
 
     def __bool__(self) -> bool:
@@ -70,8 +73,9 @@ class Choice:
         """Choose one more ticket of an offer; DoesNotFit."""
         others = [wanted for wanted in self._wanted if wanted.offer_id != offer.offer_id]
         before = sum(w.count for w in self._wanted if w.offer_id == offer.offer_id)
-        title = f"{offer.title}, {offer.event_name}"[:_MAX_DESCRIPTION]
-        more = Wanted(offer.offer_id, title, Money.from_proto(offer.price), before + 1)
+        description = f"{offer.title}, {offer.event_name}"[:_MAX_DESCRIPTION]
+        price = Money.from_proto(offer.price)
+        more = Wanted(offer.offer_id, offer.title, description, price, before + 1)
         self._take(others, more)
         return more
 
@@ -83,14 +87,14 @@ class Choice:
         if not self._wanted:
             return None
         *others, newest = self._wanted
-        changed = Wanted(newest.offer_id, newest.title, newest.price, count)
+        changed = replace(newest, count=count)
         self._take(others, changed)
         return changed
 
     def items(self) -> list[LineItem]:
         """Give a line for each offer."""
         return [
-            LineItem(description=w.title, quantity=w.count, unit_price_minor=w.price.minor)
+            LineItem(description=w.description, quantity=w.count, unit_price_minor=w.price.minor)
             for w in self._wanted
         ]
 
