@@ -7,6 +7,9 @@ import threading
 from kessai.complaint import Complaint
 from simulators.phone.screen import View
 from simulators.town import PIN, free_udp_port
+from simulators.town_hall import NAME as HALL
+from simulators.town_hall import PRICE as TICKET
+from simulators.town_hall import Entrance, TicketMachine, put_on_sale
 from simulators.town_processes import Process
 from simulators.town_railway import FARE, Gate
 from simulators.town_railway import NAME as RAILWAY
@@ -80,6 +83,39 @@ class Ride(Scene):
     def _walk(self, gate: Gate) -> None:
         gate.barrier.wait_until_open(_WALK_LIMIT_S)
         gate.barrier.walk_through()
+
+
+class Concert(Scene):
+    """Row B10."""
+
+    name = "concert"
+    title = "A concert: a ticket from the machine, and a door with no attendant"
+    says = (
+        "The ticket comes to Alice's phone with the receipt. It opens the door once; Bob has none."
+    )
+
+    def set_up(self) -> None:
+        """Put a ticket on sale, and open the machine and the door."""
+        put_on_sale(self.town)
+        self.machine, self.door = TicketMachine(self.town), Entrance(self.town)
+        self.places += [self.machine, self.door]
+        self.machine.open()
+        self.door.open()
+
+    def play(self) -> str:
+        """Alice buys a ticket and goes in; a second time, and without a ticket, nobody does."""
+        self.machine.choose("1")
+        self.tap_until("settled", "Alice", self.machine, *APPROVE, *self.think(1.0))
+        self.pay("Alice", HALL, TICKET)
+        self.pause(1.5)
+        self.tap_until("passed", "Alice", self.door, "--stay", "6")
+        self.require_phone("Alice", View.WELCOME)
+        self.pause(1.0)
+        for name, outcome in (("Alice", "turned_away"), ("Bob", "no_ticket")):
+            self.tap_until(outcome, name, self.door, "--stay", "6")
+            self.require_phone(name, View.TURNED_AWAY)
+            self.pause(0.5)
+        return f"{money(TICKET)} EUR for a ticket, 1 let in once, 2 turned away"
 
 
 class Friends(Scene):

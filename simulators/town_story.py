@@ -10,14 +10,14 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from simulators import town_railway, town_shop, town_snacks
+from simulators import town_hall, town_railway, town_shop, town_snacks
 from simulators.town import Town
 from simulators.town_scene import Scene
 from simulators.town_scenes_counter import CutOff, Register
-from simulators.town_scenes_street import Friends, Ride, Vending
+from simulators.town_scenes_street import Concert, Friends, Ride, Vending
 
 CASH = {"Alice": 10_000, "Bob": 500}
-SCENES: tuple[type[Scene], ...] = (Register, Vending, Ride, Friends, CutOff)
+SCENES: tuple[type[Scene], ...] = (Register, Vending, Ride, Friends, Concert, CutOff)
 
 
 class Story:
@@ -38,7 +38,7 @@ class Story:
     def set_up(self) -> None:
         """Enter the merchants, and open all places at once."""
         self._town.merchant(town_shop.MERCHANT, town_shop.NAME, town_shop.CATEGORY)
-        for place in (town_snacks, town_railway):
+        for place in (town_snacks, town_railway, town_hall):
             self._town.merchant(place.MERCHANT, place.NAME, place.CATEGORY, place.LIMIT)
         with ThreadPoolExecutor(len(self.scenes)) as pool:
             for done in [pool.submit(scene.set_up) for scene in self.scenes]:
