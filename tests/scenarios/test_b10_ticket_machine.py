@@ -14,6 +14,7 @@ from edge_agents.journal import PaymentState
 from simulators.devices.paper_roll import text_of
 from tests.scenarios.radios import Radio
 from tests.scenarios.shop import APPROVE, SHOP_NAME, Customer, Register, Shop
+from tests.scenarios.test_footprint import LIMIT_MB, resident_mb
 from tests.scenarios.venue import PRICE, Venue
 
 pytestmark = pytest.mark.timeout(240)
@@ -118,13 +119,17 @@ def test_keys_that_are_none(machine: Register) -> None:
 
 
 def test_twenty_tickets_at_once(venue: Venue, machine: Register, alice: Customer) -> None:
-    """As many as one payment may buy: all come to the phone with the receipt."""
+    """As many as one payment may buy: all come to the phone with the receipt.
+
+    The machine is still as small as every agent.
+    """
     had = venue.tickets_on(alice)
     choose(machine, ADULT, "X19", GROUP)
     machine.pay()
     machine.tap(alice, *APPROVE).next("paid")
     machine.steps.next("receipt_delivered")
     assert venue.tickets_on(alice) == had + 20
+    assert resident_mb(machine.steps.pid) < LIMIT_MB
 
 
 def test_too_little_money_and_a_no(shop: Shop, venue: Venue, machine: Register) -> None:

@@ -23,6 +23,7 @@ from edge_agents.journal import Journal, read_journal
 from edge_agents.payment_request import SUBMITTERS, PendingPayment, RequestMaker, Submission
 from edge_agents.register.price_list import load_price_list
 from edge_agents.register.register import Register
+from edge_agents.tap_desk import TicketsOf
 from edge_agents.uplink import Uplink
 from kessai.v1 import decline_pb2
 from kessai.v1.envelope_pb2 import Signed
@@ -94,6 +95,7 @@ class Shop:
     clock: Clock = field(default_factory=Clock)
     events: Follower = field(default_factory=Follower)
     submission: Submission = "relayed"
+    tickets_of: TicketsOf | None = None
 
     async def scan(self, *codes: str) -> None:
         for code in codes:
@@ -125,6 +127,7 @@ async def open_till(shop: Shop, *plan: Step) -> AsyncIterator[None]:
             shop.reader,
             Journal(shop.folder),
             Uplink(channel, bytes, attempt_s=0.5, first_pause_s=0.05),
+            tickets_of=shop.tickets_of,
         )
         prices = load_price_list(PRICES)
         events = Events(shop.clock, shop.events)
