@@ -38,7 +38,7 @@ class CounterConfig(AgentConfig):
     )
     submission: Submission = Field(
         "relayed",
-        description="Who submits a payment: relayed (this register), direct (the phone itself).",
+        description="Who submits a payment: relayed (this terminal), direct (the phone itself).",
     )
     request_seconds: int = Field(
         60, ge=10, le=120, description="How long a customer may take to pay, 10 to 120 seconds."

@@ -26,6 +26,7 @@ KEYS = {"pay": "%PAY", "cancel": "%CANCEL", "remove": "%REMOVE", "reprint": "%RE
 
 _HELP = {
     "4006381333931": "scan a bar code",
+    "1, x3": "a ticket machine: offer 1, three of it",
     "pay, cancel": "the cashier's keys",
     "remove, reprint": "",
     "paper": "take the paper out, or put it in",
