@@ -45,6 +45,11 @@ async def submit_batch(
                 yield result.request_id, _answer(result)
     except (grpc.aio.AioRpcError, TimeoutError):
         return
+    except asyncio.CancelledError:
+        # gRPC cancels the call by itself if its sending side fails; that is a broken line, too.
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
     finally:
         call.cancel()
 

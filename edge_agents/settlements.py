@@ -120,6 +120,8 @@ class Settlements:
         self, entries: list[Entry], budget_s: float
     ) -> AsyncIterator[tuple[Entry, Outcome]]:
         """Bring payments to the switch, oldest first, and give those that have an outcome."""
+        if not entries:
+            return
         if len(entries) == 1:
             (entry,) = entries
             assert entry.sealed is not None  # noqa: S101  (the journal's own rule)
