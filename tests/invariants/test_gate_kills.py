@@ -18,7 +18,7 @@ from tests.invariants.kill_table import WHOLE, KillTable
 from tests.scenarios.radios import Nfc
 from tests.scenarios.railway import FARE, Gate, Passenger, Railway
 
-KILLS = int(os.environ.get("KESSAI_KILLS") or 6)
+KILLS = int(os.environ.get("KESSAI_KILLS") or 2)
 TAKE_S = 1.2
 # A ride takes a few taps at most: killed, told to wait, then out.
 MOST_TAPS = 6

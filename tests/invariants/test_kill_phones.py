@@ -35,7 +35,7 @@ from tests.scenarios.shop import (
     shards_of,
 )
 
-KILLS = int(os.environ.get("KESSAI_KILLS") or 6)
+KILLS = int(os.environ.get("KESSAI_KILLS") or 2)
 CASH = 1_000_000_00
 LIMIT_S = 30.0
 WINDOW_S = 0.5

@@ -32,7 +32,7 @@ from tests.scenarios.vendor import (
     without_pin,
 )
 
-KILLS = int(os.environ.get("KESSAI_KILLS") or 9)
+KILLS = int(os.environ.get("KESSAI_KILLS") or 3)
 CASH = 100_000_00
 OUTCOME_LIMIT_S = 40.0
 

@@ -22,7 +22,7 @@ from tests.invariants.moving import BUSY, CASH, PAYERS, SHARDS, SHOPS, life, ver
 from tests.invariants.moving_process import Past
 from tests.unit.server.shards.parts import Clock, Stores
 
-KILLS = int(os.environ.get("KESSAI_KILLS") or 12)
+KILLS = int(os.environ.get("KESSAI_KILLS") or 6)
 PHASES = ("merge", "rebalance", "deposit")
 ENGINES = ("sqlite", "mix")
 LIMIT_S, LONGEST_S = 60.0, 0.03
