@@ -101,6 +101,7 @@ class Venue:
         """Put the usual ticket on sale."""
         self.shop = shop
         self.entrances: list[EntranceAgent] = []
+        self._offered: set[str] = set()
         self._office: Register | None = None
         self.offer("adult")
 
@@ -112,7 +113,10 @@ class Venue:
         hours: int = 0,
         seconds: int = 7200,
     ) -> None:
-        """Put a ticket on sale, valid from so many hours from now on, for two hours or less."""
+        """Put a ticket on sale once, valid in so many hours, for two hours or less."""
+        if offer_id in self._offered:
+            return  # an offer never changes
+        self._offered.add(offer_id)
         now_us = time.time_ns() // 1000
         terms = pb.TicketOffer(
             offer_id=offer_id, merchant_id=MERCHANT, event_id=event, event_name="Spring Concert",
