@@ -26,12 +26,12 @@ class Turnstile:
         """`open_s`: how long it waits for the person, in seconds."""
         self._barrier, self._open_s, self._events = barrier, open_s, events
         self._passages: int | None = None
-        self._is_jammed = False
+        self._is_jammed = self._is_lost = False
         self._is_let_through = False
 
     async def can_open(self) -> bool:
         """Ask the barrier whether it answers and is not jammed; before anything is paid."""
-        if self._passages is None:
+        if self._is_lost:
             return False
         try:
             await self._watch()
@@ -75,8 +75,9 @@ class Turnstile:
                 if not self._is_let_through:
                     await self._watch()
             except DeviceLost as lost:
-                self._passages = None
+                self._passages, self._is_lost = None, True
                 await self._wait_until_back(lost)
+                self._is_lost = False
             else:
                 await asyncio.sleep(WATCH_S)
 

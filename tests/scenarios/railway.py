@@ -145,7 +145,8 @@ class Gate:
         """Let a passenger tap who is refused: the gate says why, and stays shut."""
         openings = self.barrier.openings
         page = passenger.tap(self, does)
-        assert self.refusal()["reason"] == reason
+        refusal = self.refusal()
+        assert refusal["reason"] == reason, (refusal, page)
         assert self.barrier.openings == openings
         return page
 

@@ -374,6 +374,7 @@ def test_the_phone_submits_by_its_own_line(
     assert vendor.steps.next("settled")["payment_id"] == asked["payment_id"]
     phone.next("paid")
     assert vendor.machine.tray == ["Sparkling water"]
+    vendor.send_phones_away()
     vendor.machine.jammed = True
     vendor.select(CHOCOLATE)
     vendor.tap(ann, *AGREE).next("not-paid")
