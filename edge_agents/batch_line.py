@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Sequence
 
 import grpc.aio
 
+from edge_agents.loops import is_being_cancelled
 from edge_agents.uplink import FINAL, NotTaken, Unknown
 from kessai.v1.envelope_pb2 import Signed
 from kessai.v1.error_pb2 import ErrorReason
@@ -47,8 +48,7 @@ async def submit_batch(
         return
     except asyncio.CancelledError:
         # gRPC cancels the call by itself if its sending side fails; that is a broken line, too.
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
+        if is_being_cancelled():
             raise
     finally:
         call.cancel()

@@ -15,7 +15,7 @@ import grpc.aio
 from edge_agents.agent_state import AgentState
 from edge_agents.deny_list import DenyList
 from edge_agents.events import Events
-from edge_agents.loops import run_until_one_ends, wait_at_most
+from edge_agents.loops import is_being_cancelled, run_until_one_ends, wait_at_most
 from edge_agents.remote_settings import RemoteSettings
 from edge_agents.uplink import Uplink, describe
 from kessai.v1.fleet_pb2 import AttachRequest, AttachResponse
@@ -82,6 +82,9 @@ class FleetLine:
                     self._heard = True
                     self._events.emit("in_touch")
                 self._take(update)
+        except asyncio.CancelledError:
+            if is_being_cancelled():
+                raise
         finally:
             call.cancel()
 

@@ -27,6 +27,16 @@ async def run_until_one_ends(*loops: Coroutine[Any, Any, object]) -> None:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
+def is_being_cancelled() -> bool:
+    """Tell whether a CancelledError is meant for this task.
+
+    If not, it is of a gRPC call whose line was exchanged for another one, as after a renewal: gRPC
+    raises the same.
+    """
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
 async def wait_at_most(event: asyncio.Event, timeout_s: float | None) -> bool:
     """Wait for an event; False if it did not come in time. A cancellation is never lost in it."""
     with contextlib.suppress(TimeoutError):

@@ -19,6 +19,7 @@ from google.protobuf.message import DecodeError
 from google.rpc.error_details_pb2 import ErrorInfo  # type: ignore[import-untyped]
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 
+from edge_agents.loops import is_being_cancelled
 from kessai.channel import RETRY_CODES, RETRY_FIRST_S, open_channel
 from kessai.complaint import Complaint
 from kessai.enrollment import DeviceIdentity, renew_if_due
@@ -159,6 +160,10 @@ class Uplink:
             raise FollowEnded(describe(error), refused) from None
         except (TimeoutError, StopAsyncIteration):
             raise FollowEnded("the switch ended it, or is silent") from None
+        except asyncio.CancelledError:
+            if is_being_cancelled():
+                raise
+            raise FollowEnded("the line was exchanged for another one") from None
         finally:
             call.cancel()
 

@@ -111,6 +111,26 @@ async def test_an_agent_out_of_touch_says_so_once_and_comes_back(
     assert events[:4] == ["in_touch", "out_of_touch", "in_touch", "out_of_touch"]
 
 
+async def test_a_line_that_is_exchanged_is_taken_up_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a renewal of the certificate: the agent goes on, over the new line."""
+    monkeypatch.setattr(fleet_line, "FIRST_PAUSE_S", 0.02)
+    async with serving(tmp_path / "switch") as switch:
+        enter(switch)
+        former = open_channel(switch.identity(TILL))
+        async with open_channel(switch.identity(TILL)) as following:
+            uplink = Uplink(former, os.urandom)
+            member = Member(_folder(tmp_path), uplink)
+            task = asyncio.create_task(member.line.run())
+            await until(lambda: "in_touch" in member.events())
+            uplink._channel = following
+            await former.close()
+            await until(lambda: member.events().count("in_touch") == 2)
+            assert not task.done()
+            await stop(task)
+
+
 async def test_while_nobody_answers_it_tells_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
