@@ -241,6 +241,7 @@ async def test_a_page_has_a_size(operator: Operator, size: int) -> None:
         (fresh_id(), "till", ("FIELD_INVALID", ["device"])),
         ("", "agent/shop/till", ("FIELD_INVALID", ["request_id"])),
     ],
+    ids=["nobody", "no path", "no request id"],
 )
 async def test_who_cannot_be_revoked(
     operator: Operator, request_id: str, device: str, expected: tuple[str, list[str]]
