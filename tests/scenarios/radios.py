@@ -2,6 +2,9 @@
 
 `conftest.py` makes fixtures of them. A terminal and the phones that are held to it are given the
 same moniker; nothing else in a scenario knows which radio it is.
+
+A row is walked on both radios. What is refused is refused above them, so each refusal is played on
+one, `OVER_NFC` and `OVER_BLE` in turn.
 """
 
 from __future__ import annotations
@@ -10,6 +13,8 @@ import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
+
+import pytest
 
 from simulators.air.air import Air as BleAir
 from simulators.town import free_udp_port
@@ -110,3 +115,6 @@ class Ble:
 
 
 KINDS: dict[str, Callable[[Path], Radio]] = {"nfc": Nfc, "ble": Ble}
+
+OVER_NFC = pytest.mark.parametrize("radio", ["nfc"], indirect=True)
+OVER_BLE = pytest.mark.parametrize("radio", ["ble"], indirect=True)

@@ -14,7 +14,7 @@ import pytest
 from kessai.ticket import format_ticket_id
 from simulators.town import free_udp_port
 from tests.running import kessai
-from tests.scenarios.radios import Radio
+from tests.scenarios.radios import OVER_BLE, OVER_NFC, Radio
 from tests.scenarios.shop import MERCHANT, Customer, Shop
 from tests.scenarios.venue import PRICE, EntranceAgent, Venue
 
@@ -69,6 +69,7 @@ def test_a_ticket_opens_the_door_once(
     assert door.door.wait_for(lambda v: v.light == "red").text.startswith("This ticket was used")
 
 
+@OVER_NFC
 def test_a_copied_ticket(shop: Shop, venue: Venue, door: EntranceAgent) -> None:
     """Every byte of it is on another phone, and it opens nothing; the owner still gets in."""
     owner, thief = shop.customer("owner", 100_00), shop.customer("thief", 100_00)
@@ -78,6 +79,7 @@ def test_a_copied_ticket(shop: Shop, venue: Venue, door: EntranceAgent) -> None:
     door.let_in(owner)
 
 
+@OVER_BLE
 def test_another_event_another_time(shop: Shop, venue: Venue, door: EntranceAgent) -> None:
     """A ticket for the opera, or for tomorrow's concert; a phone without any ticket."""
     carol, dan, eve = (shop.customer(name, 100_00) for name in ("carol", "dan", "eve"))
@@ -92,6 +94,7 @@ def test_another_event_another_time(shop: Shop, venue: Venue, door: EntranceAgen
     assert "no ticket for here" in phone.next("turned-away")["message"]
 
 
+@OVER_NFC
 def test_a_revoked_and_a_refunded_ticket(shop: Shop, venue: Venue, door: EntranceAgent) -> None:
     """By the operator's command; the refund is the price, and happens once."""
     fay, gil = shop.customer("fay", 100_00), shop.customer("gil", 100_00)

@@ -17,7 +17,7 @@ from edge_agents.journal import PaymentState
 from kessai.device_identity import write_identity
 from simulators.devices.paper_roll import text_of
 from tests.scenarios.following import Followed
-from tests.scenarios.radios import Radio
+from tests.scenarios.radios import OVER_BLE, OVER_NFC, Radio
 from tests.scenarios.shop import APPROVE, BREAD, EGGS, MILK, Customer, Register, Shop, total_of
 from tests.scenarios.wires import Line
 
@@ -59,6 +59,7 @@ def settle_unheard(
     return phone
 
 
+@OVER_NFC
 def test_the_switch_is_killed_after_it_settled(
     shop: Shop, register: Register, line: Line, alice: Customer
 ) -> None:
@@ -75,6 +76,7 @@ def test_the_switch_is_killed_after_it_settled(
     shop.switch.verify()
 
 
+@OVER_BLE
 def test_the_switch_freezes_after_it_settled(
     shop: Shop, register: Register, line: Line, alice: Customer
 ) -> None:
@@ -99,6 +101,7 @@ def test_the_switch_freezes_after_it_settled(
     shop.switch.verify()
 
 
+@OVER_NFC
 def test_the_register_is_killed_before_it_hears(
     shop: Shop, register: Register, line: Line, alice: Customer
 ) -> None:

@@ -22,7 +22,7 @@ from kessai.v1.payment_pb2 import FollowPaymentsRequest, PaymentRequest
 from kessai.v1.payment_pb2_grpc import PaymentServiceStub
 from simulators.devices.paper_roll import text_of
 from tests.running import CALL_LIMIT_S
-from tests.scenarios.radios import Radio
+from tests.scenarios.radios import OVER_BLE, OVER_NFC, Radio
 from tests.scenarios.shop import (
     APPROVE,
     BREAD,
@@ -73,6 +73,7 @@ def test_the_phone_pays_by_its_own_line(shop: Shop, register: Register, alice: C
     assert shop.earned() == shop_before + 478
 
 
+@OVER_NFC
 def test_too_little_money(shop: Shop, register: Register) -> None:
     """Declined: both learn why, each from the switch."""
     poor = shop.customer("poor", cash=100, shard=2)
@@ -84,6 +85,7 @@ def test_too_little_money(shop: Shop, register: Register) -> None:
     assert shop.switch.balance(poor.account) == 100
 
 
+@OVER_BLE
 def test_the_phone_merely_claims_to_have_paid(
     shop: Shop, register: Register, alice: Customer
 ) -> None:
@@ -104,6 +106,7 @@ def test_the_phone_merely_claims_to_have_paid(
     assert asked["payment_id"] not in paper
 
 
+@OVER_NFC
 def test_the_result_comes_late(shop: Shop, register: Register, alice: Customer) -> None:
     """The customer walks off and agrees elsewhere: the till is told, though no phone is there."""
     before = shop.switch.balance(alice.account)
@@ -119,6 +122,7 @@ def test_the_result_comes_late(shop: Shop, register: Register, alice: Customer) 
     assert shop.switch.balance(alice.account) == before - total_of(BREAD)
 
 
+@OVER_BLE
 def test_a_result_after_the_sale_was_cancelled(
     shop: Shop, register: Register, alice: Customer
 ) -> None:
@@ -136,6 +140,7 @@ def test_a_result_after_the_sale_was_cancelled(
     register.display.wait_for("Total EUR       1.29")
 
 
+@OVER_NFC
 def test_the_phone_does_not_hear_the_answer(
     shop: Shop, register: Register, alice: Customer, line: Line
 ) -> None:
@@ -155,6 +160,7 @@ def test_the_phone_does_not_hear_the_answer(
     )
 
 
+@OVER_BLE
 def test_killed_before_it_could_submit(shop: Shop, register: Register, alice: Customer) -> None:
     """What the customer agreed to is on the phone's disk: it goes on when it is started again."""
     before = shop.switch.balance(alice.account)
@@ -168,6 +174,7 @@ def test_killed_before_it_could_submit(shop: Shop, register: Register, alice: Cu
     assert shop.switch.balance(alice.account) == before - total_of(MILK)
 
 
+@OVER_NFC
 def test_who_submits_is_in_the_request(shop: Shop, register: Register, alice: Customer) -> None:
     """A relayed request from a phone, a direct one from a terminal or another's phone: refused."""
     before = shop.switch.balance(alice.account)

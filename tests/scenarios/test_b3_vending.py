@@ -12,7 +12,7 @@ import pytest
 
 from edge_agents.journal import PaymentState
 from simulators.devices.vending_machine import VendingMachine
-from tests.scenarios.radios import KINDS, Radio
+from tests.scenarios.radios import OVER_BLE, OVER_NFC, Radio
 from tests.scenarios.shop import APPROVE, Customer, Shop
 from tests.scenarios.vendor import (
     AGREE,
@@ -66,18 +66,9 @@ def in_order(vendor: Vendor) -> Iterator[Vendor]:
 
 
 @pytest.fixture
-def vendor(running_vendors: dict[str, Vendor]) -> Iterator[Vendor]:
-    """Give the machine that phones reach by NFC."""
-    with in_order(running_vendors["nfc"]) as vendor:
-        yield vendor
-
-
-@pytest.fixture(params=KINDS)
-def either_vendor(
-    running_vendors: dict[str, Vendor], request: pytest.FixtureRequest
-) -> Iterator[Vendor]:
-    """Give the machine on NFC and that on BLE in turn."""
-    with in_order(running_vendors[request.param]) as vendor:
+def vendor(running_vendors: dict[str, Vendor], radio: Radio) -> Iterator[Vendor]:
+    """Give the machine that phones reach by this radio."""
+    with in_order(running_vendors[radio.kind]) as vendor:
         yield vendor
 
 
@@ -95,9 +86,8 @@ def heal(machine: VendingMachine) -> None:
     adapter.silent = adapter.garbage = adapter.forgetful = False
 
 
-def test_an_item_is_sold(shop: Shop, either_vendor: Vendor, ann: Customer, snacks: str) -> None:
+def test_an_item_is_sold(shop: Shop, vendor: Vendor, ann: Customer, snacks: str) -> None:
     """Held, given out, captured; phone and machine show each step; no PIN for a small amount."""
-    vendor = either_vendor
     before, earned = shop.switch.balance(ann.account), shop.switch.balance(snacks)
     asked = vendor.select(WATER)
     vendor.shows("1.50 EUR")
@@ -124,9 +114,9 @@ def deposited(shop: Shop, account: str, minor: int) -> None:
     assert shop.switch.balance(account) == minor
 
 
-def test_a_jam_gives_the_money_back(shop: Shop, either_vendor: Vendor, ann: Customer) -> None:
+@OVER_NFC
+def test_a_jam_gives_the_money_back(shop: Shop, vendor: Vendor, ann: Customer) -> None:
     """The machine says that nothing fell: the hold is voided by itself, and both sides show it."""
-    vendor = either_vendor
     before = shop.switch.balance(ann.account)
     vendor.machine.jammed = True
     asked = vendor.select(WATER)
@@ -149,6 +139,7 @@ def available(shop: Shop, customer: Customer) -> int:
     return shop.switch.available(customer.account)
 
 
+@OVER_BLE
 def test_sold_out_and_no_such_item(vendor: Vendor) -> None:
     """The machine itself says so; nobody is asked to pay."""
     seen = vendor.steps.names.count("vend_requested")
@@ -159,6 +150,7 @@ def test_sold_out_and_no_such_item(vendor: Vendor) -> None:
     assert vendor.steps.names.count("vend_requested") == seen
 
 
+@OVER_NFC
 def test_an_item_that_the_agent_does_not_know(vendor: Vendor) -> None:
     """The machine sells what is not in the agent's list: refused before any phone is asked."""
     vendor.machine.select(SANDWICH)
@@ -168,9 +160,9 @@ def test_an_item_that_the_agent_does_not_know(vendor: Vendor) -> None:
     vendor.machine.wait_for(lambda: vendor.machine.state == "ready")
 
 
-def test_too_little_money(shop: Shop, either_vendor: Vendor) -> None:
+@OVER_BLE
+def test_too_little_money(shop: Shop, vendor: Vendor) -> None:
     """Refused: shown on the machine and on the phone, and nothing falls."""
-    vendor = either_vendor
     poor = without_pin(shop.customer("poor", 100, shard=2))
     vendor.select(WATER)
     phone = vendor.tap(poor, *AGREE)
@@ -182,6 +174,7 @@ def test_too_little_money(shop: Shop, either_vendor: Vendor) -> None:
     assert shop.switch.balance(poor.account) == 100
 
 
+@OVER_NFC
 def test_the_customer_says_no(vendor: Vendor, ann: Customer) -> None:
     """On the phone: the machine is told at once."""
     vendor.select(WATER)
@@ -192,6 +185,7 @@ def test_the_customer_says_no(vendor: Vendor, ann: Customer) -> None:
     vendor.machine.wait_for(lambda: vendor.machine.state == "ready")
 
 
+@OVER_BLE
 def test_the_customer_cancels_at_the_machine(vendor: Vendor, ann: Customer) -> None:
     """The session is over; the phone that comes then is asked for nothing."""
     vendor.select(WATER)
@@ -202,9 +196,9 @@ def test_the_customer_cancels_at_the_machine(vendor: Vendor, ann: Customer) -> N
     assert vendor.machine.tray == ["Chocolate bar"]
 
 
-def test_the_phone_leaves_half_way(shop: Shop, either_vendor: Vendor, ann: Customer) -> None:
+@OVER_NFC
+def test_the_phone_leaves_half_way(shop: Shop, vendor: Vendor, ann: Customer) -> None:
     """The request stands; the next tap pays it, once."""
-    vendor = either_vendor
     before = shop.switch.balance(ann.account)
     vendor.select(WATER)
     torn = vendor.tap(ann, *AGREE, "--leave-after-exchanges", "1")
@@ -215,6 +209,7 @@ def test_the_phone_leaves_half_way(shop: Shop, either_vendor: Vendor, ann: Custo
     assert shop.switch.balance(ann.account) == before - 150
 
 
+@OVER_BLE
 def test_a_limit_decides_about_the_pin(shop: Shop, vendor: Vendor) -> None:
     """A phone with a lower limit asks for the PIN; one that claims it needed none is declined."""
     careful = without_pin(shop.customer("careful", 10_00), "1.00 EUR")
@@ -226,6 +221,7 @@ def test_a_limit_decides_about_the_pin(shop: Shop, vendor: Vendor) -> None:
     assert shop.switch.balance(careful.account) == 10_00 - 150
 
 
+@OVER_NFC
 def test_the_machine_is_reset_in_the_middle(shop: Shop, vendor: Vendor, ann: Customer) -> None:
     """It forgets the vend and nothing falls: the money is given back."""
     before = shop.switch.balance(ann.account)
@@ -240,6 +236,7 @@ def test_the_machine_is_reset_in_the_middle(shop: Shop, vendor: Vendor, ann: Cus
     assert available(shop, ann) == before
 
 
+@OVER_BLE
 def test_unplugged_in_the_middle(shop: Shop, vendor: Vendor, ann: Customer) -> None:
     """The line is lost while the motor turns; plugged in again, the machine tells that it fell."""
     before = shop.switch.balance(ann.account)
@@ -257,6 +254,7 @@ def test_unplugged_in_the_middle(shop: Shop, vendor: Vendor, ann: Customer) -> N
     assert shop.switch.balance(ann.account) == before - 150
 
 
+@OVER_NFC
 def test_unplugged_and_nobody_can_tell(shop: Shop, vendor: Vendor, ann: Customer) -> None:
     """An adapter that forgets: what nobody can know is decided for the customer."""
     before = shop.switch.balance(ann.account)
@@ -273,6 +271,7 @@ def test_unplugged_and_nobody_can_tell(shop: Shop, vendor: Vendor, ann: Customer
     assert available(shop, ann) == before
 
 
+@OVER_BLE
 def test_unplugged_before_anybody_paid(vendor: Vendor) -> None:
     """The request is over; nobody can pay for what no machine will give out."""
     vendor.select(JUICE)
@@ -282,6 +281,7 @@ def test_unplugged_before_anybody_paid(vendor: Vendor) -> None:
     vendor.steps.next("device_back")
 
 
+@OVER_NFC
 def test_a_silent_machine(shop: Shop, vendor: Vendor, ann: Customer) -> None:
     """It was told to give out and says nothing for its time: the money is given back."""
     before = shop.switch.balance(ann.account)
@@ -299,6 +299,7 @@ def test_a_silent_machine(shop: Shop, vendor: Vendor, ann: Customer) -> None:
 
 
 @pytest.mark.parametrize("fault", ["garbage on the line", "a noisy bus", "a slow motor"])
+@OVER_BLE
 def test_a_rough_machine_sells_all_the_same(
     shop: Shop, vendor: Vendor, ann: Customer, fault: str
 ) -> None:
@@ -328,6 +329,7 @@ def test_a_phone_that_claims_it_needed_no_pin(
     vendor.close()
 
 
+@OVER_NFC
 def test_a_power_cut_while_it_falls(shop: Shop, vendor: Vendor, ann: Customer) -> None:
     """The agent dies after its yes; started again it hears that the item fell, and captures."""
     before = shop.switch.balance(ann.account)
@@ -344,6 +346,7 @@ def test_a_power_cut_while_it_falls(shop: Shop, vendor: Vendor, ann: Customer) -
     assert shop.switch.balance(ann.account) == before - 150
 
 
+@OVER_BLE
 def test_a_power_cut_and_a_jam(shop: Shop, vendor: Vendor, ann: Customer) -> None:
     """Nothing fell, and the adapter has forgotten: the agent asks, waits, and gives it back."""
     before = shop.switch.available(ann.account)

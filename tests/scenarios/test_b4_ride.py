@@ -10,7 +10,7 @@ from edge_agents.journal import PaymentState
 from simulators.phone.customer import Declining
 from simulators.phone.misbehaviour import Misbehaviour
 from simulators.phone.screen import View
-from tests.scenarios.radios import Radio
+from tests.scenarios.radios import OVER_BLE, OVER_NFC, Radio
 from tests.scenarios.railway import FARE, Gate, Passenger, Railway, forge_station
 
 
@@ -59,6 +59,7 @@ def test_a_ride(railway: Railway, harbour: Gate, airport: Gate, rita: Passenger)
     assert entry.pending.request.items[0].description == "Harbour - Airport"
 
 
+@OVER_NFC
 def test_too_little_money_to_enter(railway: Railway, harbour: Gate) -> None:
     """The switch says no; gate and phone say why."""
     poor = railway.passenger("poor", 99)
@@ -67,6 +68,7 @@ def test_too_little_money_to_enter(railway: Railway, harbour: Gate) -> None:
     harbour.display.wait_for("STOP")
 
 
+@OVER_BLE
 def test_not_settled(railway: Railway, harbour: Gate, airport: Gate) -> None:
     """Too little for the fare: shut. With the money paid in, the same admission lets him out."""
     short = railway.passenger("short", 200)
@@ -78,6 +80,7 @@ def test_not_settled(railway: Railway, harbour: Gate, airport: Gate) -> None:
     assert railway.balance(short) == 400 - FARE
 
 
+@OVER_NFC
 def test_who_says_no_stays_inside(railway: Railway, harbour: Gate, airport: Gate) -> None:
     """And may still agree at the next tap."""
     shy = railway.passenger("shy", 10_00)
@@ -90,11 +93,13 @@ def test_who_says_no_stays_inside(railway: Railway, harbour: Gate, airport: Gate
     assert railway.balance(shy) == 10_00 - FARE
 
 
+@OVER_BLE
 def test_no_admission(railway: Railway, airport: Gate) -> None:
     """He jumped the barrier when he entered."""
     airport.turn_away(railway.passenger("jumper", 10_00), "ADMISSION_MISSING")
 
 
+@OVER_NFC
 def test_a_forged_admission(railway: Railway, harbour: Gate, airport: Gate) -> None:
     """The nearer station is not what the gate signed."""
     forger = railway.passenger("forger", 10_00)
@@ -106,6 +111,7 @@ def test_a_forged_admission(railway: Railway, harbour: Gate, airport: Gate) -> N
     airport.let_through(forger)
 
 
+@OVER_BLE
 def test_a_copied_admission(railway: Railway, harbour: Gate, airport: Gate) -> None:
     """The copy shows all that the original does, but for the holder's key."""
     owner, thief = (railway.passenger(name, 10_00) for name in ("owner", "thief"))
@@ -124,6 +130,7 @@ def test_a_copied_admission(railway: Railway, harbour: Gate, airport: Gate) -> N
     assert railway.balance(thief) == 10_00
 
 
+@OVER_NFC
 def test_a_reused_admission(railway: Railway, radio: Radio, harbour: Gate, airport: Gate) -> None:
     """The gate knows it, and at any other gate the switch does. Nobody pays twice."""
     again = railway.passenger("again", 10_00)
@@ -136,6 +143,7 @@ def test_a_reused_admission(railway: Railway, radio: Radio, harbour: Gate, airpo
     assert railway.balance(again) == 10_00 - FARE
 
 
+@OVER_BLE
 def test_an_expired_admission(railway: Railway, harbour: Gate, airport: Gate) -> None:
     """He stayed inside for longer than a ride takes."""
     sleeper = railway.passenger("sleeper", 10_00)
@@ -143,6 +151,7 @@ def test_an_expired_admission(railway: Railway, harbour: Gate, airport: Gate) ->
     airport.turn_away(sleeper, "ADMISSION_EXPIRED")
 
 
+@OVER_NFC
 def test_another_carriers_admission(railway: Railway, airport: Gate) -> None:
     """The certificate that comes with it is of no gate of this line."""
     stranger = railway.passenger("stranger", 10_00)
@@ -154,6 +163,7 @@ def test_another_carriers_admission(railway: Railway, airport: Gate) -> None:
     airport.turn_away(stranger, "ADMISSION_INVALID")
 
 
+@OVER_BLE
 def test_the_fare_tables_have_no_such_trip(railway: Railway, harbour: Gate, airport: Gate) -> None:
     lost = railway.passenger("lost", 10_00)
     lost.take_admission(harbour.folder, "closed-station")
@@ -161,6 +171,7 @@ def test_the_fare_tables_have_no_such_trip(railway: Railway, harbour: Gate, airp
     assert railway.balance(lost) == 10_00
 
 
+@OVER_NFC
 def test_leaving_where_one_entered(railway: Railway, radio: Radio, harbour: Gate) -> None:
     """Free for ten minutes, then for the attendant to decide."""
     strict = railway.gate(radio, "exit", "harbour", "same_station_minutes = 10")
@@ -173,6 +184,7 @@ def test_leaving_where_one_entered(railway: Railway, radio: Radio, harbour: Gate
     assert railway.balance(turning) == 10_00
 
 
+@OVER_BLE
 def test_a_second_person_with_one_phone(railway: Railway, harbour: Gate) -> None:
     """Handed back over the barrier, the phone lets nobody else in."""
     pair = railway.passenger("pair", 10_00)
@@ -180,6 +192,7 @@ def test_a_second_person_with_one_phone(railway: Railway, harbour: Gate) -> None
     harbour.turn_away(pair, "ADMISSION_OPEN")
 
 
+@OVER_NFC
 def test_an_entry_torn_off(railway: Railway, harbour: Gate, airport: Gate) -> None:
     """The phone left before it answered: the gate stays shut, and the next tap goes on."""
     hasty = railway.passenger("hasty", 10_00)
@@ -192,6 +205,7 @@ def test_an_entry_torn_off(railway: Railway, harbour: Gate, airport: Gate) -> No
     airport.let_through(hasty)
 
 
+@OVER_BLE
 def test_an_exit_torn_off(railway: Railway, harbour: Gate, airport: Gate) -> None:
     """The phone left after it had agreed: nothing is paid, and the next tap pays once."""
     hasty = railway.passenger("hasty", 10_00)

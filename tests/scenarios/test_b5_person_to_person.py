@@ -31,12 +31,15 @@ from simulators.phone.bill_maker import BillMaker
 from simulators.phone.vault import Vault
 from tests.running import CALL_LIMIT_S, kessai
 from tests.scenarios.following import Followed
-from tests.scenarios.radios import Radio
+from tests.scenarios.radios import OVER_BLE, OVER_NFC, Radio
 from tests.scenarios.shop import APPROVE, PIN, Customer, Shop, reason_of
 
 NOT_PAID = 3
 BY_PAYEE, BY_PAYER = bill_pb2.BILL_SUBMITTER_UNSPECIFIED, bill_pb2.BILL_SUBMITTER_PAYER
 SUBMITTERS = pytest.mark.parametrize("submitter", ["payee", "payer"])
+EACH_ON_ONE_RADIO = pytest.mark.parametrize(
+    ("radio", "submitter"), [("nfc", "payee"), ("ble", "payer")], indirect=["radio"]
+)
 
 
 @dataclass
@@ -174,6 +177,7 @@ def test_a_bill_is_paid(friends: Friends, submitter: str) -> None:
     friends.shop.switch.verify()
 
 
+@OVER_NFC
 def test_bo_declines(friends: Friends) -> None:
     """A no is a no; both learn it at once."""
     before = friends.balances()
@@ -185,7 +189,7 @@ def test_bo_declines(friends: Friends) -> None:
     assert (asked.end(), friends.balances()) == (NOT_PAID, before)
 
 
-@SUBMITTERS
+@EACH_ON_ONE_RADIO
 def test_too_little_money(friends: Friends, submitter: str) -> None:
     """Declined by the switch; both learn why."""
     before = friends.balances()
@@ -197,6 +201,7 @@ def test_too_little_money(friends: Friends, submitter: str) -> None:
     assert (asked.end(), friends.balances()) == (NOT_PAID, before)
 
 
+@OVER_BLE
 def test_bo_agrees_to_another_amount(friends: Friends) -> None:
     """Well signed, and still not what Ann asked: nothing moves."""
     before = friends.balances()
@@ -207,6 +212,7 @@ def test_bo_agrees_to_another_amount(friends: Friends) -> None:
     assert friends.balances() == before
 
 
+@OVER_NFC
 def test_bos_phone_is_locked(friends: Friends) -> None:
     """Five wrong PINs: Ann is told, and the right one does not help."""
     locked = friends.shop.customer("locked", cash=5_000)
@@ -217,6 +223,7 @@ def test_bos_phone_is_locked(friends: Friends) -> None:
     assert friends.shop.switch.balance(locked.account) == 5_000
 
 
+@OVER_BLE
 def test_bo_merely_claims_to_submit(friends: Friends) -> None:
     """His word is no receipt: Ann's phone says that nothing is known, and asks on later."""
     liar = friends.shop.customer("liar", cash=5_000)
@@ -233,7 +240,7 @@ def test_bo_merely_claims_to_submit(friends: Friends) -> None:
     assert friends.balances() == before
 
 
-@SUBMITTERS
+@EACH_ON_ONE_RADIO
 def test_the_phones_part_before_the_result(friends: Friends, submitter: str) -> None:
     """Ann's phone is killed as soon as Bo has agreed; what it had it goes on with."""
     before = friends.balances()
