@@ -11,13 +11,15 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from math import ceil
 from time import perf_counter
 from typing import Generic, TypeVar
 
 import grpc.aio
+
+from kessai.complaint import Complaint
 
 CALL_LIMIT_S = 5.0
 MOST_IN_FLIGHT = 1024
@@ -42,23 +44,6 @@ class Run(Generic[Work]):
         """Calls that failed, took longer than CALL_LIMIT_S, or could not even be sent."""
         return len(self.unanswered) + self.never_sent
 
-    def rate(self, warm_up_s: float) -> float:
-        """Answers a second, from after the warm-up to when the first worker found no more work."""
-        first = min(self.begins, default=0.0) + warm_up_s
-        last = max(self.begins, default=0.0)
-        counted = sum(first < end <= last for end in self.ends)
-        return counted / (last - first) if last > first else 0.0
-
-    def answered_between(self, warm_up_s: float, end_s: float) -> float:
-        """Answers a second, from after the warm-up to a moment, both in seconds since the start.
-
-        If all work was answered before that moment, to the last answer.
-        """
-        first, last = self.started + warm_up_s, self.started + end_s
-        last = min(last, max(self.ends, default=last))
-        counted = sum(first < end <= last for end in self.ends)
-        return counted / (last - first) if last > first else 0.0
-
     def latencies_ms(self, warm_up_s: float) -> list[float]:
         """Milliseconds of each answer after the warm-up, sorted."""
         first = min(self.begins, default=0.0) + warm_up_s
@@ -66,28 +51,37 @@ class Run(Generic[Work]):
         return sorted((end - begin) * 1000 for begin, end in pairs if begin >= first)
 
 
+def rate(*runs: Run[Work]) -> float:
+    """Answers a second of runs side by side, from the first start to the last answer.
+
+    Complaint if there was no answer at all.
+    """
+    ends = [end for run in runs for end in run.ends]
+    if not ends:
+        raise Complaint("nothing was answered in time: measure longer, with --seconds.")
+    return len(ends) / (max(ends) - min(run.started for run in runs))
+
+
 async def closed_loop(
     call: Call[Work], queues: Sequence[deque[Work]], in_flight: int, seconds: float
 ) -> Run[Work]:
     """Keep calls in flight, spread over the queues, for some seconds or until one is empty."""
-    run = Run[Work]()
-    deadline = perf_counter() + seconds
+    run = Run[Work](started=perf_counter())
+    deadline = run.started + seconds
     stopped = False
 
     async def work(queue: deque[Work]) -> None:
         nonlocal stopped
-        while not stopped:
-            if not queue or perf_counter() >= deadline:
-                stopped = True
-                return
+        while queue and not stopped:
             await _send(call, queue.popleft(), perf_counter(), run)
+            stopped = stopped or not queue or perf_counter() >= deadline
 
     await asyncio.gather(*(work(queues[i % len(queues)]) for i in range(in_flight)))
     return run
 
 
 async def open_loop(
-    call: Call[Work], works: Sequence[Work], per_second: float, dice: random.Random
+    call: Call[Work], works: Iterable[Work], per_second: float, dice: random.Random
 ) -> Run[Work]:
     """Send every work when it is due; arrivals are a Poisson process of a given rate."""
     run = Run[Work]()

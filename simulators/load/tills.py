@@ -21,7 +21,7 @@ from kessai.channel import open_channel
 from simulators.load import books, payments
 from simulators.load.audit import Acknowledged
 from simulators.load.books import Population
-from simulators.load.drive import CALL_LIMIT_S, Run, closed_loop, open_loop
+from simulators.load.drive import CALL_LIMIT_S, Run, closed_loop, open_loop, rate
 from simulators.load.parties import Parties, enroll
 from simulators.load.payments import Answered, Payment
 from simulators.load.streams import Submit, submit_for
@@ -99,7 +99,7 @@ class Tills:
         """Settle by unary calls, 64 in flight; settlements a second, `expected` being a guess."""
         run = await self.drive(await self.queues(seconds, expected), seconds)
         await self.check(run)
-        return run.rate(seconds * _TRIM)
+        return rate(run)
 
     async def queues(
         self, seconds: float, expected: float = _FIRST_GUESS_PER_SECOND
@@ -120,7 +120,7 @@ class Tills:
         queues = [deque([line] * calls) for line in range(len(self._no_op))]
         run = await closed_loop(self._no_op_once, queues, IN_FLIGHT, seconds)
         self.dropped += run.dropped
-        return run.rate(seconds * _TRIM)
+        return rate(run)
 
     async def submit(self, seconds: float, expected: float = _FIRST_GUESS_PER_SECOND) -> float:
         """Settle by streams of batches, one a till; settlements a second."""
@@ -129,7 +129,7 @@ class Tills:
         runs = await asyncio.gather(*(submit_for(*line, seconds) for line in lines))
         for run in runs:
             await self.check(run)
-        return sum(run.answered_between(seconds * _TRIM, seconds) for run in runs)
+        return rate(*runs)
 
     async def latencies_ms(self, per_second: float, seconds: float) -> list[float]:
         """Settle at moments of a Poisson process; sorted milliseconds, without the warm-up."""

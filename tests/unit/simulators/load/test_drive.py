@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import deque
+from collections.abc import Iterator
 from time import perf_counter
 
 import grpc
 import grpc.aio
 import pytest
 
+from kessai.complaint import Complaint
 from simulators.load import drive
-from simulators.load.drive import Run, closed_loop, open_loop
+from simulators.load.drive import Run, closed_loop, open_loop, rate
 
 SEED = 7
+LIMIT_S = 20.0
 
 
 class Station:
@@ -35,6 +38,12 @@ class Station:
         return b"%d" % work
 
 
+def works(count: int, all_taken: asyncio.Event) -> Iterator[int]:
+    """Give so many works, and tell when they are all taken."""
+    yield from range(count)
+    all_taken.set()
+
+
 async def test_a_closed_loop_keeps_so_many_in_flight_and_ends_in_time() -> None:
     """Never more and, with work left, never less; it stops at the deadline."""
     station = Station(seconds=0.01)
@@ -42,7 +51,7 @@ async def test_a_closed_loop_keeps_so_many_in_flight_and_ends_in_time() -> None:
     began = perf_counter()
     run = await closed_loop(station, queues, in_flight=8, seconds=0.3)
     assert station.most == 8
-    assert 0.3 <= perf_counter() - began < 1.5
+    assert perf_counter() - began >= 0.3
     assert run.dropped == 0
     assert len(run.answers) == len(run.begins) == len(run.ends) > 8
 
@@ -63,12 +72,16 @@ async def test_what_is_not_answered_is_dropped() -> None:
 
 
 async def test_an_open_loop_does_not_wait_for_answers() -> None:
-    """Works begin when they are due, though each takes longer than all arrivals together."""
-    station = Station(seconds=0.4)
-    run = await open_loop(station, range(50), 500.0, random.Random(SEED))
-    assert station.most == 50
+    """All works begin, though none is answered before the last of them was sent."""
+    sent = asyncio.Event()
+
+    async def answer(work: int) -> bytes:
+        async with asyncio.timeout(LIMIT_S):
+            await sent.wait()
+        return b""
+
+    run = await open_loop(answer, works(50, sent), 500.0, random.Random(SEED))
     assert len(run.answers) == 50
-    assert max(run.begins) - min(run.begins) < 0.4
 
 
 async def test_latency_counts_from_when_a_call_was_due() -> None:
@@ -90,19 +103,36 @@ async def test_latency_counts_from_when_a_call_was_due() -> None:
 async def test_a_switch_that_hangs_is_not_flooded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond so many in flight, calls are dropped and counted, not queued."""
     monkeypatch.setattr(drive, "MOST_IN_FLIGHT", 10)
-    station = Station(seconds=1.0)
-    run = await open_loop(station, range(50), 1000.0, random.Random(SEED))
-    assert (station.most, run.never_sent, run.dropped, len(run.answers)) == (10, 40, 40, 10)
+    offered = asyncio.Event()
+
+    async def hang(work: int) -> bytes:
+        async with asyncio.timeout(LIMIT_S):
+            await offered.wait()
+        return b""
+
+    run = await open_loop(hang, works(50, offered), 1000.0, random.Random(SEED))
+    assert (run.never_sent, run.dropped, len(run.answers)) == (40, 40, 10)
 
 
-def test_the_rate_leaves_out_warm_up_and_the_end() -> None:
-    """Ten answers a second; the first second and what came after the last begin do not count."""
-    run = Run[int]()
-    run.begins = [i / 10 for i in range(31)]
-    run.ends = [begin + 0.05 for begin in run.begins]
-    run.ends[-1] = 99.0
-    assert run.rate(1.0) == pytest.approx(10.0)
-    assert Run[int]().rate(1.0) == 0.0
+def test_the_rate_counts_all_answers_over_all_the_time() -> None:
+    """Of runs side by side, from the first start to the last answer."""
+    run = Run[int](ends=[1.5, 2.0, 3.0], started=1.0)
+    assert rate(run) == pytest.approx(1.5)
+    other = Run[int](ends=[4.0], started=0.0)
+    assert rate(run, other, Run[int](started=2.0)) == pytest.approx(1.0)
+
+
+def test_a_rate_of_nothing_is_a_complaint() -> None:
+    """No figure is better than a zero that others are divided by."""
+    with pytest.raises(Complaint, match="nothing was answered in time"):
+        rate(Run[int]())
+
+
+async def test_a_closed_loop_does_something_however_late_it_is() -> None:
+    """Each worker sends once at least: a machine may stand still for longer than the seconds."""
+    run = await closed_loop(Station(), [deque(range(9))], in_flight=4, seconds=-1.0)
+    assert len(run.answers) == 4
+    assert rate(run) > 0
 
 
 def test_latencies_leave_out_the_warm_up() -> None:
