@@ -43,7 +43,7 @@ class FleetLine:
         self._deny_list, self._settings = deny_list, settings
         self._events, self._now_us = events, now_us
         self._changed = asyncio.Event()
-        self._heard, self._told = False, False
+        self._heard, self._knows_all, self._told = False, False, False
 
     @property
     def is_in_touch(self) -> bool:
@@ -54,7 +54,7 @@ class FleetLine:
         """Be in touch whenever that is possible, for ever."""
         pause_s = FIRST_PAUSE_S
         while True:
-            self._heard = False
+            self._heard = self._knows_all = False
             try:
                 await run_until_one_ends(self._listen(), self._watch_state())
             except grpc.aio.AioRpcError as error:
@@ -78,9 +78,7 @@ class FleetLine:
                     update = await call.read()
                 if not isinstance(update, AttachResponse):
                     return  # the switch stops
-                if not self._heard:
-                    self._heard = True
-                    self._events.emit("in_touch")
+                self._heard = True
                 self._take(update)
         except asyncio.CancelledError:
             if is_being_cancelled():
@@ -93,6 +91,10 @@ class FleetLine:
             case "deny_list":
                 was = self._deny_list.version
                 self._deny_list.take(update.deny_list, self._now_us())
+                if update.deny_list.complete and not self._knows_all:
+                    # Settings come before the list: from here on it may decide by itself.
+                    self._knows_all = True
+                    self._events.emit("in_touch")
                 if self._deny_list.version != was:
                     self._events.emit("deny_list_grew", version=self._deny_list.version)
                     self._changed.set()

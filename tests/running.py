@@ -1,4 +1,4 @@
-"""A real switch for tests: `kessai init` and `kessai serve` in a folder of their own, as a process.
+"""A real switch for tests: a data folder of its own, and `kessai serve` on it as a process.
 
 `RunningSwitch.start(folder)` gives it; the operator's calls that tests need are its methods. Ports
 are free ones on 127.0.0.1.
@@ -25,6 +25,8 @@ from kessai.request_id import format_request_id, new_request_id
 from kessai.v1 import account_pb2, device_pb2
 from kessai.v1.account_pb2_grpc import AccountServiceStub
 from kessai.v1.device_pb2_grpc import DeviceServiceStub
+from server.commands.folder import make_folder
+from server.commands.ledger import verify_folder
 
 KESSAI = str(Path(sys.executable).with_name("kessai"))
 START_LIMIT_S = 20.0
@@ -52,13 +54,13 @@ class RunningSwitch:
     metrics_address: str
 
     @classmethod
-    def start(cls, folder: Path, shards: int = 4, *words: str) -> RunningSwitch:
-        """Make a data folder with these flags if there is none, and serve on it."""
+    def start(cls, folder: Path, shards: int = 4, *, test_amounts: bool = False) -> RunningSwitch:
+        """Make a data folder if there is none, and serve on it."""
         if not folder.exists():
             free = "127.0.0.1:0"
-            kessai(
-                "init", "--data", str(folder), "--shards", str(shards), "--listen", free,
-                "--pairing-listen", free, "--metrics-listen", free, *words,
+            make_folder(
+                folder, shards=shards, listen=free, pairing_listen=free, metrics_listen=free,
+                test_amounts=test_amounts,
             )  # fmt: skip
         process, running = _serve(folder, {})
         return cls(
@@ -87,9 +89,8 @@ class RunningSwitch:
         self.process.wait(timeout=10)
 
     def verify(self) -> None:
-        """Assert that the books verify."""
-        result = kessai("ledger", "verify", "--data", str(self.folder), check=False)
-        assert result.returncode == 0, result.stdout + result.stderr
+        """Verify the books, as `kessai ledger verify` does; Complaint if they do not."""
+        verify_folder(self.folder)
 
     @property
     def operator(self) -> DeviceIdentity:

@@ -100,6 +100,9 @@ class OsdpDoor:
         self._ready_by = 0.0
         self._was_ready = False
         self.stands_open = False
+        # How often the contact has said that it was opened; an opening is not missed so, however
+        # short it was.
+        self.openings = 0
 
     @property
     def is_ready(self) -> bool:
@@ -175,13 +178,23 @@ class OsdpDoor:
         await self._do(osdp.Command.Buzzer, buzzer)
         await self._do(osdp.Command.Text, text)
 
-    async def wait_until(self, stands_open: bool, timeout_s: float) -> bool:
-        """Wait until the contact says that the door stands open, or is shut; False: not in time.
+    async def wait_for_opening(self, openings: int, timeout_s: float) -> bool:
+        """Wait until there are more openings than so many, counted before; False: not in time.
 
         DeviceLost if the reader goes meanwhile.
         """
+        return await self._wait_until(lambda: self.openings > openings, timeout_s)
+
+    async def wait_until_shut(self, timeout_s: float) -> bool:
+        """Wait until the contact says that the door is shut; False: not in time.
+
+        DeviceLost if the reader goes meanwhile.
+        """
+        return await self._wait_until(lambda: not self.stands_open, timeout_s)
+
+    async def _wait_until(self, holds: Callable[[], bool], timeout_s: float) -> bool:
         deadline = asyncio.get_running_loop().time() + timeout_s
-        while self.stands_open is not stands_open:
+        while not holds():
             self.check()
             left = deadline - asyncio.get_running_loop().time()
             if left <= 0:
@@ -236,5 +249,6 @@ class OsdpDoor:
             self._loop.call_soon_threadsafe(what)
 
     def _note_contact(self, stands_open: bool) -> None:
+        self.openings += stands_open and not self.stands_open
         self.stands_open = stands_open
         self._changed.set()

@@ -176,6 +176,7 @@ class Entrance:
             return
         self._book.move(entry.request_id, EntryState.ADMITTED)
         self._tell("admitted", entry, persons=entry.persons)
+        openings = self._parts.door.openings
         try:
             await self._parts.door.unlock(self._parts.unlock_s)
         except DeviceLost as lost:
@@ -186,7 +187,7 @@ class Entrance:
             return
         told = TellEntry(ticket_id=ticket.ticket_id, persons_left=left)
         await self._tell_phone(session, told)
-        await self._watch(entry)
+        await self._watch(entry, openings)
 
     async def _count(self, entry: Entry) -> int | None:
         admits = admits_of(entry)
@@ -199,12 +200,15 @@ class Entrance:
         self._book.move(entry.request_id, EntryState.ASKED, alone=True)
         return await DoorCounter(self._book).count_in(entry, admits)
 
-    async def _watch(self, entry: Entry) -> None:
-        """See whether somebody goes in; a door that stays shut gives the entry back."""
+    async def _watch(self, entry: Entry, openings: int) -> None:
+        """See whether somebody goes in; a door that stays shut gives the entry back.
+
+        `openings` were there before it was unlocked: who was quick may be inside already.
+        """
         parts = self._parts
         try:
             await parts.door.show(Sign(True, "Welcome"), SIGN_S)
-            opened = await parts.door.wait_until(True, parts.unlock_s + 1)
+            opened = await parts.door.wait_for_opening(openings, parts.unlock_s + 1)
         except DeviceLost as lost:
             self._tell("entry_uncertain", entry, why=str(lost))
             opened = True
@@ -221,10 +225,10 @@ class Entrance:
     async def _wait_until_shut(self) -> None:
         door = self._parts.door
         try:
-            if await door.wait_until(False, self._parts.held_open_s):
+            if await door.wait_until_shut(self._parts.held_open_s):
                 return
             self._events.emit("door_held_open")
-            while not await door.wait_until(False, SIGN_S):
+            while not await door.wait_until_shut(SIGN_S):
                 await door.show(Sign(False, "Shut the door"), SIGN_S)
             self._events.emit("door_shut")
         except DeviceLost:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -85,6 +86,8 @@ class SimulatedDoor:
         self._changed = threading.Condition()
         self._view = DoorView()
         self._jammed = self._held_open = False
+        # What the door contact has to tell, in order: no opening is lost, however short.
+        self._reports: deque[bool] = deque()
         self._relock: threading.Timer | None = None
         self._stop = threading.Event()
         self._wire = _Wire()
@@ -178,16 +181,10 @@ class SimulatedDoor:
         return osdp.PeripheralDevice(info, capabilities, quiet, command_handler=self._obey)
 
     def _run(self) -> None:
-        reports: list[bool] = []
-        reported = False
         while not self._stop.is_set():
             self._device.ctx.refresh()
-            now_open = self.view.stands_open
-            if now_open is not reported and self._device.ctx.is_sc_active():
-                reports.append(now_open)
-                reported = now_open
-            if reports:
-                report = bytes([reports.pop(0)])
+            if self._reports and self._device.ctx.is_sc_active():
+                report = bytes([self._reports.popleft()])
                 status = {"type": osdp.StatusReportType.Input, "report": report}
                 self._device.ctx.submit_event({"event": osdp.Event.Status, **status})
             self._stop.wait(_REFRESH_S)
@@ -225,6 +222,7 @@ class SimulatedDoor:
 
     def _move(self, stands_open: bool) -> None:
         self._see(stands_open=stands_open)
+        self._reports.append(stands_open)
 
     def _see(self, **changes: bool | int | str) -> None:
         with self._changed:

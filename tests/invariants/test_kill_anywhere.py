@@ -8,7 +8,6 @@ moved), and the books verify. KESSAI_KILLS says how many kills, KESSAI_SEED repe
 from __future__ import annotations
 
 import itertools
-import os
 import random
 import time
 from collections.abc import Callable, Iterator
@@ -19,11 +18,12 @@ import pytest
 from edge_agents.journal import Entry, PaymentState
 from server.domain.command import CommandKind
 from simulators.devices.paper_roll import text_of
+from tests.invariants.kill_cases import cases, kills
 from tests.invariants.kill_table import ABSENT, WHOLE, KillTable
 from tests.scenarios.following import Followed
 from tests.scenarios.shop import APPROVE, PRICES, SHARDS, Customer, Shop, shards_of
 
-KILLS = int(os.environ.get("KESSAI_KILLS") or 18)  # each victim once in each window
+KILLS = kills(3)
 CASH = 1_000_000_00
 OUTCOME_LIMIT_S = 20.0
 
@@ -145,11 +145,8 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
 def test_a_payment_is_whole_or_absent(shop: Shop, random_seed: int, kill_table: KillTable) -> None:
     """Whoever is killed, whenever: nothing lost, nothing twice, and both ends know the same."""
     killer = Killer(shop, random_seed, kill_table)
-    cases = list(itertools.product(VICTIMS, WINDOWS))
-    for number in range(KILLS):
-        if number % len(cases) == 0:
-            killer.dice.shuffle(cases)
-        killer.kill_one(*cases[number % len(cases)])
+    for case in itertools.islice(cases(killer.dice, VICTIMS, WINDOWS), KILLS):
+        killer.kill_one(*case)
     killer.check_all()
 
 

@@ -8,11 +8,9 @@ how many kills, KESSAI_SEED repeats a run.
 from __future__ import annotations
 
 import itertools
-import os
 import random
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -21,6 +19,7 @@ from kessai.v1 import payment_pb2
 from server.domain.command import CommandKind
 from simulators.phone.bill_store import BillStore
 from simulators.town import free_udp_port
+from tests.invariants.kill_cases import kills
 from tests.invariants.kill_table import ABSENT, WHOLE, KillTable
 from tests.running import kessai
 from tests.scenarios.following import Followed
@@ -35,16 +34,16 @@ from tests.scenarios.shop import (
     shards_of,
 )
 
-KILLS = int(os.environ.get("KESSAI_KILLS") or 2)
+KILLS = kills(2)
 CASH = 1_000_000_00
 LIMIT_S = 30.0
 WINDOW_S = 0.5
 
 
-@pytest.fixture
-def shop(tmp_path: Path) -> Iterator[Shop]:
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     """Give a shop whose books verify at the end."""
-    opened = Shop(tmp_path)
+    opened = Shop(tmp_path_factory.mktemp("phones"))
     yield opened
     opened.close()
 

@@ -8,7 +8,6 @@ once or not at all. KESSAI_KILLS says how many kills, KESSAI_SEED repeats a run.
 from __future__ import annotations
 
 import itertools
-import os
 import random
 import time
 from collections.abc import Iterator
@@ -18,11 +17,12 @@ import pytest
 
 from edge_agents.journal import Entry, PaymentState
 from server.domain.command import CommandKind
+from tests.invariants.kill_cases import kills
 from tests.invariants.kill_table import ABSENT, WHOLE, KillTable
 from tests.running import kessai
 from tests.scenarios.shop import APPROVE, BREAD, MILK, SHARDS, Shop, shards_of
 
-KILLS = int(os.environ.get("KESSAI_KILLS") or 2)
+KILLS = kills(2)
 CASH = 1_000_000_00
 LIMIT_S = 60.0
 SCENE = "store and forward"

@@ -8,7 +8,6 @@ KESSAI_KILLS says how many kills, KESSAI_SEED repeats a run.
 from __future__ import annotations
 
 import itertools
-import os
 import random
 import time
 from collections.abc import Iterator
@@ -17,12 +16,13 @@ from pathlib import Path
 import pytest
 
 from edge_agents.journal import Entry, PaymentState
+from tests.invariants.kill_cases import cases, kills
 from tests.invariants.kill_table import ABSENT, WHOLE, KillTable
 from tests.scenarios.following import Followed
 from tests.scenarios.shop import APPROVE, Shop
 from tests.scenarios.venue import PRICE, Venue
 
-KILLS = int(os.environ.get("KESSAI_KILLS") or 3)
+KILLS = kills(3)
 CASH = 100_000_00
 OUTCOME_LIMIT_S = 40.0
 
@@ -113,10 +113,7 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
 def test_who_paid_has_the_ticket(shop: Shop, random_seed: int, kill_table: KillTable) -> None:
     """Whoever is killed, whenever."""
     killer = Killer(shop, random_seed, kill_table)
-    cases = list(itertools.product(VICTIMS, WINDOWS))
-    for number in range(KILLS):
-        if number % len(cases) == 0:
-            killer.dice.shuffle(cases)
-        killer.kill_one(*cases[number % len(cases)])
+    for case in itertools.islice(cases(killer.dice, VICTIMS, WINDOWS), KILLS):
+        killer.kill_one(*case)
     shop.switch.verify()
     assert shop.earned() == killer.bought * PRICE

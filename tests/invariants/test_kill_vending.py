@@ -9,7 +9,6 @@ decided for the customer. KESSAI_KILLS says how many kills, KESSAI_SEED repeats 
 from __future__ import annotations
 
 import itertools
-import os
 import random
 import time
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ import pytest
 
 from edge_agents.journal import Entry, PaymentState
 from simulators.town import free_udp_port
+from tests.invariants.kill_cases import cases, kills
 from tests.invariants.kill_table import ABSENT, UNSURE, WHOLE, KillTable
 from tests.scenarios.following import Followed
 from tests.scenarios.shop import Shop
@@ -32,7 +32,7 @@ from tests.scenarios.vendor import (
     without_pin,
 )
 
-KILLS = int(os.environ.get("KESSAI_KILLS") or 3)
+KILLS = kills(3)
 CASH = 100_000_00
 OUTCOME_LIMIT_S = 40.0
 
@@ -138,12 +138,9 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
 def test_goods_for_money_or_neither(shop: Shop, random_seed: int, kill_table: KillTable) -> None:
     """Whoever is killed, whenever."""
     killer = Killer(shop, random_seed, kill_table)
-    cases = list(itertools.product(VICTIMS, WINDOWS))
     try:
-        for number in range(KILLS):
-            if number % len(cases) == 0:
-                killer.dice.shuffle(cases)
-            killer.kill_one(*cases[number % len(cases)])
+        for case in itertools.islice(cases(killer.dice, VICTIMS, WINDOWS), KILLS):
+            killer.kill_one(*case)
         killer.check_all()
     finally:
         killer.vendor.close()

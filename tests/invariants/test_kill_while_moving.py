@@ -6,23 +6,23 @@ before as it was answered first. KESSAI_KILLS says how many kills, KESSAI_SEED r
 
 from __future__ import annotations
 
-import os
 import pickle
 import subprocess
 import sys
 import time
-from collections import Counter
 from dataclasses import replace
 from random import Random
 
 import pytest
 
 from server.domain.command import Command
+from tests.invariants.kill_cases import kills
+from tests.invariants.kill_table import WHOLE, KillTable
 from tests.invariants.moving import BUSY, CASH, PAYERS, SHARDS, SHOPS, life, verify_all
 from tests.invariants.moving_process import Past
 from tests.unit.server.shards.parts import Clock, Stores
 
-KILLS = int(os.environ.get("KESSAI_KILLS") or 6)
+KILLS = kills(6)
 PHASES = ("merge", "rebalance", "deposit")
 ENGINES = ("sqlite", "mix")
 LIMIT_S, LONGEST_S = 60.0, 0.03
@@ -35,7 +35,6 @@ class Killer:
     def __init__(self, stores: Stores, dice: Random) -> None:
         self.dice = dice
         self.past = Past(stores.folder, tuple(stores.urls), stores.books_id, 0)
-        self.tally: Counter[str] = Counter()
 
     def kill_in(self, phase: str) -> None:
         """Let it live until some time into a phase; take note of what it said."""
@@ -60,7 +59,6 @@ class Killer:
             for line in process.stdout:
                 word, *values = line.decode().split()
                 self.hear(word, values)
-        self.tally[phase] += 1
 
     def to_ask_again(self) -> dict[bytes, Command]:
         """Choose all that was not answered, and some of the rest; at the end, all is asked."""
@@ -84,14 +82,17 @@ class Killer:
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("stores", ENGINES, indirect=True)
 async def test_books_and_answers_outlive_every_kill(
-    stores: Stores, random_seed: int, capsys: pytest.CaptureFixture[str]
+    stores: Stores, random_seed: int, kill_table: KillTable
 ) -> None:
-    """Each phase as often as the others."""
+    """Each phase as often as the others; what was cut in it comes to its end."""
     stores.make(SHARDS)
-    killer, begin = Killer(stores, Random(random_seed)), time.monotonic()
+    killer = Killer(stores, Random(random_seed))
+    scene = "shards on a mix" if any(stores.urls) else "shards in files"
     for number in range(-(-KILLS // len(ENGINES))):
-        killer.kill_in(PHASES[number % len(PHASES)])
+        phase = PHASES[number % len(PHASES)]
+        killer.kill_in(phase)
         assert verify_all(stores).faults == []
+        kill_table.add(scene, f"in a {phase}", WHOLE)
     async with life(stores, Clock()) as last:
         for request_id, command in killer.past.asked.items():
             shard, row = await last.settle(command)
@@ -104,9 +105,3 @@ async def test_books_and_answers_outlive_every_kill(
     assert sum(left) == CASH * len(PAYERS)
     report = verify_all(stores)
     assert (report.faults, report.in_transit, report.slots_moving) == ([], 0, 0)
-    with capsys.disabled():
-        seconds, kills = time.monotonic() - begin, dict(killer.tally)
-        print(  # noqa: T201
-            f"\n{killer.tally.total()} kills {kills} in {seconds:.0f} s, seed {random_seed}, "
-            f"{len(killer.past.asked)} requests answered as first, every book verified"
-        )

@@ -5,6 +5,7 @@ Real processes on a disk that forgets what was not synced, ended with SIGKILL at
 
 from __future__ import annotations
 
+import os
 import random
 import subprocess
 import sys
@@ -24,7 +25,8 @@ from tests.unit.server.shards.parts import shards_in, verify_shards
 from tests.unit.server.switch.counter import ANN, SHOP
 from tests.unit.server.switch.delivering import delivering
 
-LIMIT_S, CASH, CUTS = 30.0, 1_000_000, 10
+LIMIT_S, CASH = 30.0, 1_000_000
+CUTS = int(os.environ.get("KESSAI_CUTS") or 3)
 MOST_PAYMENTS = 150
 
 

@@ -34,7 +34,8 @@ from simulators.phone.misbehaviour import HONEST, Misbehaviour
 from simulators.phone.phone import Phone
 from simulators.phone.screen import Screen
 from simulators.phone.vault import Vault
-from tests.running import RunningSwitch, kessai
+from tests.pairing import pair_agent, pair_phone
+from tests.running import RunningSwitch
 from tests.scenarios.following import Followed, Step
 from tests.scenarios.radios import Radio
 
@@ -202,7 +203,7 @@ class Railway:
         """Pair and start a gate."""
         name = f"{direction}-{station}-{next(self._number)}"
         folder = self.folder / name
-        kessai("agent", "pair", "--folder", str(folder), self.switch.pair_terminal(MERCHANT, name))
+        pair_agent(folder, self.switch.pair_terminal(MERCHANT, name))
         settings = f'direction = "{direction}"\nstation = "{station}"\n{settings}'
         gate = Gate(folder, radio.reader(), settings)
         self._gates.append(gate)
@@ -214,7 +215,7 @@ class Railway:
         account = self.switch.open_account("merchant/other-line", next(self._number))
         self.switch.create_merchant("other-line", "Other Line", account, "4111", SMALL)
         uri = self.switch.pair_terminal("other-line", "gate-1")
-        kessai("agent", "pair", "--folder", str(folder), uri)
+        pair_agent(folder, uri)
 
     def passenger(self, name: str, cash: int) -> Passenger:
         """Let somebody open an account, pay cash in, and pair a phone that pays small sums."""
@@ -223,7 +224,7 @@ class Railway:
         account = self.switch.open_account(f"wallet/{name}", number, cash)
         folder = self.folder / name
         uri = self.switch.pair_phone(name, name, account)
-        kessai("phone", "pair", "--folder", str(folder), "--pin", PIN, uri)
+        pair_phone(folder, PIN, uri)
         Vault(folder).allow_small(PIN, SMALL, os.urandom)
         return Passenger(name, account, folder)
 

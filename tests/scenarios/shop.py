@@ -43,7 +43,8 @@ from simulators.phone.ticket_pocket import TicketPocket
 from simulators.phone.ticket_store import TicketStore
 from simulators.phone.vault import Vault
 from simulators.town import free_udp_port
-from tests.running import CALL_LIMIT_S, RunningSwitch, kessai
+from tests.pairing import pair_agent, pair_phone
+from tests.running import CALL_LIMIT_S, RunningSwitch
 from tests.scenarios.following import Followed, Step
 from tests.scenarios.radios import Radio
 
@@ -227,10 +228,10 @@ class Register:
 class Shop:
     """The world of a scenario: a switch, a merchant, and who comes."""
 
-    def __init__(self, folder: Path, shards: int = SHARDS, *words: str) -> None:
-        """Start a switch with one merchant; the words are flags of `kessai init`."""
+    def __init__(self, folder: Path, shards: int = SHARDS, *, test_amounts: bool = False) -> None:
+        """Start a switch with one merchant."""
         self.folder = folder
-        self.switch = RunningSwitch.start(folder / "switch", shards, *words)
+        self.switch = RunningSwitch.start(folder / "switch", shards, test_amounts=test_amounts)
         self._numbers = [_numbers_on(shard, shards) for shard in range(shards)]
         self._registers: list[Register] = []
         self._first: dict[str, Register] = {}
@@ -283,14 +284,14 @@ class Shop:
         """Pair a phone of a wallet."""
         folder = self.folder / name
         uri = self.switch.pair_phone(wallet, name, account)
-        kessai("phone", "pair", "--folder", str(folder), "--pin", PIN, uri)
+        pair_phone(folder, PIN, uri)
         return Customer(name, account, folder)
 
     def register(self, terminal: str, reader: str = "", agent: str = "register") -> Register:
         """Pair a terminal of the shop; it is not started yet."""
         folder = self.folder / terminal
         uri = self.switch.pair_terminal(MERCHANT, terminal)
-        kessai("agent", "pair", "--folder", str(folder), uri)
+        pair_agent(folder, uri)
         register = Register(folder, reader or f"udp:127.0.0.1:{free_udp_port()}", agent)
         self._registers.append(register)
         return register

@@ -38,7 +38,7 @@ COSTS = {INSUFFICIENT: "90.43", LATE: "91.01", UNANSWERED: "92.01"}
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     """Give a shop at a switch that was made for tests."""
-    opened = Shop(tmp_path_factory.mktemp("rehearsal"), SHARDS, "--test-amounts")
+    opened = Shop(tmp_path_factory.mktemp("rehearsal"), SHARDS, test_amounts=True)
     yield opened
     opened.close()
 

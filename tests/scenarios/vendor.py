@@ -8,7 +8,7 @@ from edge_agents.journal import Entry, read_journal
 from kessai.device_identity import DeviceIdentity, load_identity
 from kessai.money import Money
 from simulators.devices.vending_machine import VendingMachine
-from tests.running import kessai
+from tests.pairing import allow_without_pin, pair_agent
 from tests.scenarios.following import Followed, Step
 from tests.scenarios.shop import PIN, Customer, Shop
 
@@ -25,13 +25,7 @@ class Vendor:
     def __init__(self, shop: Shop, terminal: str, reader: str) -> None:
         """Pair the agent and switch the machine on; item 21 is not in the agent's list."""
         self.folder, self.reader = shop.folder / terminal, reader
-        kessai(
-            "agent",
-            "pair",
-            "--folder",
-            str(self.folder),
-            shop.switch.pair_terminal(SNACKS, terminal),
-        )
+        pair_agent(self.folder, shop.switch.pair_terminal(SNACKS, terminal))
         self.machine = VendingMachine(self.folder / "machine", os.urandom, wait_s=30)
         items = self.folder / "items.csv"
         items.write_text(ITEMS)
@@ -115,5 +109,5 @@ def open_snacks(shop: Shop) -> str:
 
 def without_pin(customer: Customer, limit: str = "5.00 EUR") -> Customer:
     """Let a customer's phone pay small amounts without its PIN."""
-    kessai("phone", "without-pin", "--folder", str(customer.folder), "--pin", PIN, limit)
+    allow_without_pin(customer.folder, limit, PIN)
     return customer

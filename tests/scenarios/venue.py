@@ -19,6 +19,7 @@ from kessai.v1.payment_pb2 import LineItem, SettlePaymentResponse
 from kessai.v1.payment_pb2_grpc import PaymentServiceStub
 from kessai.v1.ticket_pb2_grpc import TicketServiceStub
 from simulators.devices.osdp_door import SimulatedDoor
+from tests.pairing import pair_agent
 from tests.running import CALL_LIMIT_S, fresh_id, kessai
 from tests.scenarios.following import Followed
 from tests.scenarios.shop import MERCHANT, Customer, Register, Shop, submission
@@ -133,7 +134,7 @@ class Venue:
         """Pair an entrance; it is not started yet."""
         folder = self.shop.folder / terminal
         uri = self.shop.switch.pair_terminal(MERCHANT, terminal)
-        kessai("agent", "pair", "--folder", str(folder), uri)
+        pair_agent(folder, uri)
         entrance = EntranceAgent(folder, reader)
         self.entrances.append(entrance)
         return entrance

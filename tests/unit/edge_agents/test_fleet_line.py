@@ -94,6 +94,21 @@ async def test_an_agent_is_in_touch(tmp_path: Path) -> None:
             await until(lambda: not switch.fleet.state(TILL).attached)
 
 
+async def test_in_touch_is_said_when_all_is_known(tmp_path: Path) -> None:
+    """Whoever hears it may cut the line: the terminal has its settings and the whole list."""
+    async with serving(tmp_path / "switch") as switch:
+        enter(switch)
+        switch.fleet.configure(TILL, {"offline_waiting_count": 7})
+        switch.deny_list.deny(DenyKind.CREDENTIAL, b"c" * 16, switch.clock() + 10**12)
+        async with open_channel(switch.identity(TILL)) as channel:
+            member = Member(_folder(tmp_path), Uplink(channel, os.urandom))
+            task = asyncio.create_task(member.line.run())
+            await until(lambda: "in_touch" in member.events())
+            assert member.events()[:2] == ["configured", "in_touch"]
+            assert (member.denied.as_of_us, member.denied.version) == (NOW_US, 1)
+            await stop(task)
+
+
 async def test_an_agent_out_of_touch_says_so_once_and_comes_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

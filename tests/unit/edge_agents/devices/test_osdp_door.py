@@ -55,13 +55,24 @@ async def test_a_person_goes_through(door: OsdpDoor, simulated: SimulatedDoor) -
     await ready(door)
     await door.unlock(2.0)
     await door.show(Sign(True, "Welcome"), 2.0)
-    assert await door.wait_until(True, LIMIT_S)
+    assert await door.wait_for_opening(0, LIMIT_S)
     seen = simulated.wait_for(lambda v: v.persons == 1 and v.text == "Welcome")
     assert (seen.light, seen.beeps, seen.unlocked_times) == ("green", 1, 1)
-    assert await door.wait_until(False, LIMIT_S)
+    assert await door.wait_until_shut(LIMIT_S)
     await door.show(Sign(False, "Used"), 1.0)
     assert simulated.wait_for(lambda v: v.text == "Used").light == "red"
     simulated.wait_for(lambda v: not v.is_unlocked)
+    door.close()
+
+
+async def test_an_opening_that_is_over_was_seen(door: OsdpDoor, simulated: SimulatedDoor) -> None:
+    """Who is quick is through before anybody waits for it; the next opening is another one."""
+    await ready(door)
+    await door.unlock(2.0)
+    await asyncio.to_thread(simulated.wait_for, lambda v: v.persons == 1 and not v.stands_open)
+    assert await door.wait_for_opening(0, LIMIT_S)
+    assert await door.wait_until_shut(LIMIT_S)
+    assert not await door.wait_for_opening(1, 0.3)
     door.close()
 
 
@@ -69,7 +80,7 @@ async def test_a_jammed_door_does_not_open(door: OsdpDoor, simulated: SimulatedD
     await ready(door)
     simulated.jam()
     await door.unlock(0.5)
-    assert not await door.wait_until(True, 0.8)
+    assert not await door.wait_for_opening(0, 0.8)
     assert simulated.view.unlocked_times == 1
     door.close()
 
@@ -78,10 +89,10 @@ async def test_a_door_that_is_held_open(door: OsdpDoor, simulated: SimulatedDoor
     await ready(door)
     simulated.hold_open()
     await door.unlock(0.5)
-    assert await door.wait_until(True, LIMIT_S)
-    assert not await door.wait_until(False, 0.8)
+    assert await door.wait_for_opening(0, LIMIT_S)
+    assert not await door.wait_until_shut(0.8)
     simulated.hold_open(False)
-    assert await door.wait_until(False, LIMIT_S)
+    assert await door.wait_until_shut(LIMIT_S)
     door.close()
 
 

@@ -5,7 +5,7 @@ KESSAI_KILLS says how many kills, KESSAI_SEED repeats a run.
 
 from __future__ import annotations
 
-import os
+import itertools
 import random
 import threading
 from collections.abc import Callable, Iterator
@@ -14,12 +14,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.invariants.kill_cases import kills
 from tests.invariants.kill_table import WHOLE, KillTable
 from tests.scenarios.radios import Nfc
 from tests.scenarios.railway import FARE, Gate, Passenger, Railway
 
-KILLS = int(os.environ.get("KESSAI_KILLS") or 2)
+KILLS = kills(2)
 TAKE_S = 1.2
+# How long phone and rider wait at the gate: it starts again meanwhile.
+STAY_S = 3
 # A ride takes a few taps at most: killed, told to wait, then out.
 MOST_TAPS = 6
 
@@ -31,6 +34,16 @@ class _Kill:
     kill: Callable[[], None]
     start_again: Callable[[], None]
     after_s: float
+
+    def begin(self) -> threading.Timer:
+        """Let it happen while the phone is still there."""
+        timer = threading.Timer(self.after_s, self._happen)
+        timer.start()
+        return timer
+
+    def _happen(self) -> None:
+        self.kill()
+        self.start_again()
 
 
 @pytest.fixture
@@ -51,9 +64,8 @@ def test_one_fare_a_ride_whatever_is_killed(
     entry = railway.gate(nfc, "entry", "harbour", "passback_seconds = 0")
     leave = railway.gate(nfc, "exit", "airport", "open_seconds = 1")
     rider = railway.passenger("rider", 10_000_00)
-    for number in range(KILLS):
+    for number, victim in enumerate(itertools.islice(_victims(dice), KILLS)):
         what = f"ride {number}"
-        victim = dice.choice(("entry", "exit", "switch"))
         delay_s = dice.uniform(0, TAKE_S)
         entering = _Kill(entry.kill, entry.start, delay_s) if victim == "entry" else None
         _pass(entry, rider, entering, what)
@@ -73,24 +85,25 @@ def _pass(gate: Gate, rider: Passenger, kill: _Kill | None, what: str) -> None:
     for _ in range(MOST_TAPS):
         walker = threading.Thread(target=_walk_if_open, args=(gate,), daemon=True)
         walker.start()
-        timer = None
-        if kill is not None:
-            timer = threading.Timer(kill.after_s, kill.kill)
-            timer.start()
-        rider.tap(gate, stay_s=3)
+        timer = kill.begin() if kill is not None else None
+        rider.tap(gate, stay_s=STAY_S)
         walker.join()
-        if kill is not None and timer is not None:
+        if timer is not None:
             timer.join()
-            kill.start_again()
             kill = None
         if gate.barrier.passages > before:
             return
     raise AssertionError(f"{what}: nobody got through in {MOST_TAPS} taps: {gate.steps.names}")
 
 
+def _victims(dice: random.Random) -> Iterator[str]:
+    while True:
+        yield from dice.sample(("entry", "exit", "switch"), 3)
+
+
 def _walk_if_open(gate: Gate) -> None:
     try:
-        gate.barrier.wait_until_open(3)
+        gate.barrier.wait_until_open(STAY_S)
     except TimeoutError:
         return
     gate.barrier.walk_through()

@@ -1,0 +1,28 @@
+"""Pairing in a test's own process: what `kessai agent pair` and `kessai phone pair` run.
+
+The commands themselves have tests of their own. A world with many people is made this way, because
+a process for each of them takes longer than all that it does. Used by `tests/scenarios`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edge_agents.cli import pair as _pair_agent
+from simulators.phone.cli import pair as _pair_phone
+from simulators.phone.cli import without_pin as _without_pin
+
+
+def pair_agent(folder: Path, pairing_uri: str) -> None:
+    """Make a folder a terminal's, with the one-time code that the operator gave."""
+    _pair_agent(pairing_uri, folder)
+
+
+def pair_phone(folder: Path, pin: str, pairing_uri: str) -> None:
+    """Make a folder a phone's, with the one-time code that the bank gave; not in an event loop."""
+    _pair_phone(pairing_uri, folder, pin)
+
+
+def allow_without_pin(folder: Path, limit: str, pin: str) -> None:
+    """Let a phone pay without its PIN up to an amount, such as "5.00 EUR"."""
+    _without_pin(folder, limit, pin)
