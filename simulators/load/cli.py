@@ -128,7 +128,7 @@ def recovery(
 
 @bench.command()
 def tap(
-    taps: Annotated[int, typer.Option(min=8, help="Taps, a quarter of them with air time.")] = 200,
+    taps: Annotated[int, typer.Option(min=8, help="Taps, a quarter of them with air time.")] = 100,
     folder: Folder = Path("."),
     json: Json = False,
 ) -> None:

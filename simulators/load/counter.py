@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
 from time import perf_counter
 
 from edge_agents.events import Events
 from edge_agents.journal import Journal
-from edge_agents.links.message_link import MessageLink, Radio
+from edge_agents.links.message_link import Radio
 from edge_agents.payment_request import PendingPayment, RequestMaker, Terminal
 from edge_agents.settlements import Outcome, Settlements, Verdict
 from edge_agents.tap import PhoneAnswer
@@ -27,8 +26,8 @@ from kessai.v1.payment_pb2 import LineItem
 from kessai.v1.tap_pb2 import TapStatus
 from server import main
 from simulators.load.books import CURRENCY
-from simulators.phone.field import AppCard, Field
-from simulators.phone.iso_dep import Card
+from simulators.load.touch import WatchedField, WatchedRadio
+from simulators.phone.field import Field
 from simulators.phone.phone import Phone
 
 PRICE_MINOR = 398
@@ -86,7 +85,7 @@ class Counter:
     """The terminal at one reader; it serves within `async with`."""
 
     def __init__(self, terminal: Terminal, journal: Journal, uplink: Uplink, radio: Radio) -> None:
-        self._journal, self._radio, self._seller = journal, _WatchedRadio(radio), Seller()
+        self._journal, self._radio, self._seller = journal, WatchedRadio(radio), Seller()
         self._requests = RequestMaker(terminal, _LIFETIME_S, main.now_us, os.urandom)
         events = Events(main.now_us)
         self._desk = TapDesk(
@@ -120,7 +119,7 @@ class Counter:
         pending = self._requests.make(order, items, Money(PRICE_MINOR, CURRENCY))
         self._journal.request(pending)
         verdict = self._seller.offer(pending)
-        watched = _WatchedField(field)
+        watched = WatchedField(field)
         try:
             async with asyncio.timeout(TAP_LIMIT_S):
                 await self._radio.searching.wait()
@@ -131,57 +130,3 @@ class Counter:
         except TimeoutError:
             raise Complaint(f"a tap did not end within {TAP_LIMIT_S:g} s") from None
         return (settled - watched.touched) * 1000
-
-
-class _WatchedRadio:
-    """A radio that tells while it is searching: the phone of the last tap was seen to leave."""
-
-    def __init__(self, radio: Radio) -> None:
-        self._radio = radio
-        self.searching = asyncio.Event()
-
-    @property
-    def code(self) -> str | None:
-        return self._radio.code
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether the reader works."""
-        return self._radio.is_ready
-
-    def new_code(self) -> None:
-        self._radio.new_code()
-
-    async def wait_for_phone(self, timeout_s: float) -> MessageLink | None:
-        self.searching.set()
-        link = await self._radio.wait_for_phone(timeout_s)
-        if link is not None:
-            self.searching.clear()
-        return link
-
-    async def wait_until_gone(self, timeout_s: float) -> bool:
-        return await self._radio.wait_until_gone(timeout_s)
-
-    async def close(self) -> None:
-        await self._radio.close()
-
-
-class _WatchedField:
-    """A field that remembers when the phone was brought."""
-
-    def __init__(self, field: Field) -> None:
-        self._field = field
-        self.touched = 0.0
-
-    def make_card(self, answer: Callable[[bytes], bytes]) -> AppCard:
-        return self._field.make_card(answer)
-
-    def bring(self, card: Card) -> None:
-        self.touched = perf_counter()
-        self._field.bring(card)
-
-    def take_away(self) -> None:
-        self._field.take_away()
-
-    def close(self) -> None:
-        self._field.close()

@@ -53,8 +53,6 @@ _SMALL = Money(1_000, CURRENCY)
 _POPULATION = Population(accounts=2, wallets=2, merchants=1)
 _LONGEST_PAUSE_S = 0.06
 _LINGER_S = 0.03
-# A reader takes so long to be sure that the last phone has gone.
-_GONE_S = 0.25
 _STRANGER_EVERY = 10
 
 
@@ -69,6 +67,10 @@ class _Line:
     dice: random.Random = field(default_factory=lambda: random.Random(SEED))  # noqa: S311
     taps: int = 0
     wrong: int = 0
+
+    def pause_s(self) -> float:
+        """Draw when the next phone comes: at any moment of the reader's polling."""
+        return self.dice.uniform(0, _LONGEST_PAUSE_S)
 
 
 def run_gates(folder: Path, rides: int, tell: Callable[[str], None]) -> GateFigures:
@@ -166,7 +168,7 @@ async def _measure(
         entry, leave = await _open_gates(stack, line, folder / "pn532", open_pn532)
         air = await _ride_often(line, entry, leave, max(2, rides // 4), tell)
         tell("stopping the switch")
-        switch.stop()
+        await asyncio.to_thread(switch.stop)
         await entry.until_in_touch(False)
         edge = await _enter_often(line, entry, max(4, rides // 4), tell)
     return GateFigures(
@@ -233,17 +235,13 @@ async def _ride_often(
 
 async def _ride(line: _Line, entry: StationGate, leave: StationGate) -> list[float]:
     """Let the rider in and out, and now and then somebody who may not out."""
-    await asyncio.sleep(line.dice.uniform(0, _LONGEST_PAUSE_S))
-    came, page = await entry.let_through(line.rider)
+    came, page = await entry.let_through(line.rider, line.pause_s())
     line.wrong += page.view is not View.ADMITTED
-    await asyncio.sleep(line.dice.uniform(0, _LONGEST_PAUSE_S))
-    left, page = await leave.let_through(line.rider)
+    left, page = await leave.let_through(line.rider, line.pause_s())
     line.wrong += (page.view, page.total) != (View.RIDE_OVER, FARE)
     line.taps += 2
     if line.taps // 2 % _STRANGER_EVERY == 0:
-        await asyncio.sleep(_GONE_S)
-        line.wrong += not await leave.turn_away(line.stranger)
-        await asyncio.sleep(_GONE_S)
+        line.wrong += not await leave.turn_away(line.stranger, line.pause_s())
     return [came, left]
 
 
@@ -253,8 +251,7 @@ async def _enter_often(
     took = []
     for number in range(times + 1):
         tell(f"entry {number + 1} of {times + 1} without the switch, {line.wrong} wrong")
-        await asyncio.sleep(_GONE_S + line.dice.uniform(0, _LONGEST_PAUSE_S))
-        came, page = await entry.let_through(line.rider)
+        came, page = await entry.let_through(line.rider, line.pause_s())
         line.wrong += page.view is not View.ADMITTED
         line.taps += 1
         took += [came] if number else []

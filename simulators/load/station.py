@@ -35,8 +35,8 @@ from kessai.device_identity import DeviceIdentity
 from server import main
 from simulators.devices.barrier import SimulatedBarrier
 from simulators.devices.display import SimulatedDisplay
-from simulators.phone.field import AppCard, Field
-from simulators.phone.iso_dep import Card
+from simulators.load.touch import WatchedField, WatchedRadio
+from simulators.phone.field import Field
 from simulators.phone.phone import Phone
 from simulators.phone.screen import Screen
 
@@ -74,7 +74,7 @@ class StationGate:
         }
         self._config = load_config(GateConfig, None, flags)
         self._terminal, self._identity = terminal, identity
-        self._field = _WatchedField(field)
+        self._field = WatchedField(field)
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> StationGate:
@@ -85,7 +85,7 @@ class StationGate:
         for device in (barrier, display):
             device.open()
             self._stack.callback(device.close)
-        radio = open_radio(self._config.reader)
+        radio = self._radio = WatchedRadio(open_radio(self._config.reader))
         uplink = Uplink(open_channel(self._identity), os.urandom)
         self.member = FleetMember(
             folder, self._terminal, radio, journal, uplink, events, main.now_us
@@ -115,48 +115,41 @@ class StationGate:
                 raise Complaint("the gate's line to the switch did not change in time")
             await asyncio.sleep(0.02)
 
-    async def let_through(self, phone: Phone) -> tuple[float, Screen]:
+    async def let_through(self, phone: Phone, pause_s: float) -> tuple[float, Screen]:
         """Let a passenger tap and walk: milliseconds until it opened, and the phone's last page.
 
-        Complaint if it does not open.
+        He comes `pause_s` seconds after the last phone was seen to leave. Complaint if it does not
+        open.
         """
+        await self._until_ready(pause_s)
         self._opened.clear()
         tap = asyncio.create_task(asyncio.to_thread(phone.tap, self._field, PHONE_STAYS_S))
         if not await asyncio.to_thread(self._opened.wait, TAP_LIMIT_S):
             raise Complaint(f"a gate did not open within {TAP_LIMIT_S:g} s")
         self.barrier.walk_through()
         page = await tap
-        await asyncio.to_thread(self.barrier.wait_until_shut)
+        try:
+            await asyncio.to_thread(self.barrier.wait_until_shut)
+        except TimeoutError as error:
+            raise Complaint(f"behind a passenger {error}") from None
         return (self._opened_at - self._field.touched) * 1000, page
 
-    async def turn_away(self, phone: Phone) -> bool:
+    async def turn_away(self, phone: Phone, pause_s: float) -> bool:
         """Let somebody tap who may not pass; False if it opened for him."""
+        await self._until_ready(pause_s)
         openings = self.barrier.openings
         await asyncio.to_thread(phone.tap, self._field, PHONE_STAYS_S)
         return self.barrier.openings == openings
+
+    async def _until_ready(self, pause_s: float) -> None:
+        try:
+            async with asyncio.timeout(_READY_LIMIT_S):
+                await self._radio.searching.wait()
+        except TimeoutError:
+            raise Complaint("the gate's reader does not see that a phone has left") from None
+        await asyncio.sleep(pause_s)
 
     def _watch(self) -> None:
         if self.barrier.is_open and not self._opened.is_set():
             self._opened_at = perf_counter()
             self._opened.set()
-
-
-class _WatchedField:
-    """A field that remembers when the phone was brought."""
-
-    def __init__(self, field: Field) -> None:
-        self._field = field
-        self.touched = 0.0
-
-    def make_card(self, answer: object) -> AppCard:
-        return self._field.make_card(answer)  # type: ignore[arg-type]
-
-    def bring(self, card: Card) -> None:
-        self.touched = perf_counter()
-        self._field.bring(card)
-
-    def take_away(self) -> None:
-        self._field.take_away()
-
-    def close(self) -> None:
-        self._field.close()

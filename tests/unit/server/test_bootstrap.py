@@ -117,6 +117,24 @@ async def test_a_stop_is_told_before_the_line_ends(tmp_path: Path) -> None:
     assert not (tmp_path / "data" / "running.json").exists()
 
 
+async def test_a_stop_does_not_wait_for_streams(tmp_path: Path) -> None:
+    """They are cut, and say why; what drains is only what has an end of its own."""
+    make_folder(tmp_path / "data")
+    patient = CONFIG.model_copy(update={"drain_s": 600})
+    switch = Switch(tmp_path / "data", patient, now_us, os.urandom)
+    at = Served(tmp_path / "data", switch, await switch.start())
+    async with at.line() as line:
+        watch = health_pb2_grpc.HealthStub(line).Watch(health_pb2.HealthCheckRequest())
+        assert (await watch.read()).status == SERVING
+        async with asyncio.timeout(LIMIT_S):
+            await switch.stop()
+            with pytest.raises(grpc.aio.AioRpcError) as error:
+                while await watch.read() is not grpc.aio.EOF:
+                    pass
+    assert error.value.code() is grpc.StatusCode.UNAVAILABLE
+    assert "the switch stops" in (error.value.details() or "")
+
+
 async def test_metrics_have_their_usual_names(tmp_path: Path) -> None:
     async with served(tmp_path / "data") as switch:
         assert await is_well(switch)
