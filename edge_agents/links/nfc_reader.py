@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import shlex
 
-import nfc.clf.pn532
-from nfc.clf.transport import TTY
+from nfc.clf.pn532 import Device
 
 from edge_agents.links.frontend import GARBLED, READER_LOST, Frontend
 from edge_agents.links.nfc_radio import NfcRadio
+from edge_agents.links.pn532 import open_pn532
 from edge_agents.links.udp_field import UdpField
 from kessai.complaint import Complaint
 
@@ -46,14 +46,7 @@ def _open_udp(where: str) -> UdpField:
     return UdpField(host, int(port))
 
 
-def _open_pn532(path: str) -> nfc.clf.pn532.Device:
+def _open_pn532(path: str) -> Device:
     if not path or shlex.quote(path) != path:  # nfcpy hands the path to a shell (stty)
         raise ValueError("a PN532 is named pn532:PATH, the path without blanks or quotes")
-    line = TTY(path)
-    try:
-        device = nfc.clf.pn532.init(line)
-    except (*READER_LOST, *GARBLED):
-        line.close()
-        raise
-    device._path = path
-    return device
+    return open_pn532(path)
