@@ -6,6 +6,7 @@ import asyncio
 import os
 import ssl
 import urllib.request
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import grpc
@@ -63,6 +64,12 @@ async def is_well(switch: Served) -> bool:
         stub = health_pb2_grpc.HealthStub(line)
         request = health_pb2.HealthCheckRequest()
         return bool((await stub.Check(request, timeout=LIMIT_S)).status == SERVING)
+
+
+async def read_out(watch: AsyncIterator[object]) -> None:
+    """Read a stream to its end, or error."""
+    async for _ in watch:
+        pass
 
 
 async def test_garbage_on_either_port_hurts_nobody(tmp_path: Path) -> None:
@@ -125,12 +132,12 @@ async def test_a_stop_does_not_wait_for_streams(tmp_path: Path) -> None:
     at = Served(tmp_path / "data", switch, await switch.start())
     async with at.line() as line:
         watch = health_pb2_grpc.HealthStub(line).Watch(health_pb2.HealthCheckRequest())
-        assert (await watch.read()).status == SERVING
+        answers = aiter(watch)
+        assert (await anext(answers)).status == SERVING
         async with asyncio.timeout(LIMIT_S):
             await switch.stop()
             with pytest.raises(grpc.aio.AioRpcError) as error:
-                while await watch.read() is not grpc.aio.EOF:
-                    pass
+                await read_out(answers)
     assert error.value.code() is grpc.StatusCode.UNAVAILABLE
     assert "the switch stops" in (error.value.details() or "")
 
