@@ -16,7 +16,7 @@ from server.ledger.chart import (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class OpenAccount(Command):
     """A new account `payee` for `owner`, kept in `ledger`. Declines: ACCOUNT_EXISTS."""
 

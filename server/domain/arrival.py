@@ -35,7 +35,7 @@ class Origin(NamedTuple):
     code: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Arrive(Command):
     """The arrival of what an outbox owes; never declined. `body` is its `Origin`, 12 bytes."""
 

@@ -17,7 +17,7 @@ from server.domain.command import CommandKind
 from server.domain.payment import SettlePayment
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SettleBill(SettlePayment):
     """A bill whose documents are authentic and agree. Declines: those of AgreedPayment."""
 

@@ -39,7 +39,7 @@ from server.ledger.transfer import Transfer
 _CONTENT = struct.Struct(">QqH")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class OpenAuxiliary(Command):
     """The auxiliary `payee` of one shard, for the `owner` of the main account; again: no change.
 
@@ -82,7 +82,7 @@ class OpenAuxiliary(Command):
         return Decision(opens=tuple(opens))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class MergeAuxiliary(Command):
     """What the auxiliary `payer` holds goes on its way to the main account `payee`.
 

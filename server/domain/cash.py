@@ -24,7 +24,7 @@ from server.ledger.transfer import Transfer
 _HOUSE = (AccountKind.WORLD, AccountKind.OPERATOR)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class DepositCash(Command):
     """Cash for the payee. Declines: PAYEE_ACCOUNT_UNKNOWN, CURRENCY_MISMATCH, AMOUNT_TOO_LARGE."""
 
@@ -50,7 +50,7 @@ class DepositCash(Command):
         return Decision(transfers=_chain(self, kind, world, operator, self.payee))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class WithdrawCash(Command):
     """Cash out of the payer's account.
 

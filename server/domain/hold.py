@@ -24,7 +24,7 @@ from server.ledger.chart import AccountKind, auxiliary_id, house_account_id
 from server.ledger.transfer import Hold, HoldState, Transfer, TransferFlag
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class PlaceHold(AgreedPayment):
     """Reserve `amount` for `hold_seconds` (0: for ever). Declines: those of AgreedPayment."""
 
@@ -58,7 +58,7 @@ class PlaceHold(AgreedPayment):
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _FinishHold(Command):
     def home(self) -> int:
         """A hold is finished where its payer is."""
@@ -90,7 +90,7 @@ class _FinishHold(Command):
         return hold
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class CaptureHold(_FinishHold):
     """Take `amount` of a hold (body: its id).
 
@@ -114,7 +114,7 @@ class CaptureHold(_FinishHold):
         return Decision(transfers=(transfer,), owes=owes)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class VoidHold(_FinishHold):
     """Give a hold up (body: its id). Declines: HOLD_NOT_PENDING."""
 
@@ -132,7 +132,7 @@ class VoidHold(_FinishHold):
         return Decision(transfers=(transfer,))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ExpireHold(_FinishHold):
     """Release a hold whose time is over (body: its id). Declines: HOLD_NOT_PENDING."""
 

@@ -36,7 +36,7 @@ from server.ledger.transfer import Transfer
 CLOCK_TOLERANCE_US = 30_000_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AgreedPayment(Command):
     """A payment whose documents are authentic and agree with each other.
 
@@ -81,7 +81,7 @@ class AgreedPayment(Command):
         return ACCEPTED
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SettlePayment(AgreedPayment):
     """A payment that is settled at once. Declines: those of AgreedPayment."""
 

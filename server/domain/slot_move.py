@@ -30,7 +30,7 @@ from server.ledger.transfer import Hold
 _CODE = account_pb2.ENTRY_KIND_SLOT_MOVE
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _OfSlot(Command):
     move: SlotMove
 
@@ -77,7 +77,7 @@ class _OfSlot(Command):
         raise NotImplementedError
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class MoveOut(_OfSlot):
     """The slot leaves; never declined. Body: the SlotMove, without digests."""
 
@@ -102,7 +102,7 @@ class MoveOut(_OfSlot):
         return self.move.source_shard, self.move.target_shard
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class MoveIn(_OfSlot):
     """The slot arrives; never declined. Body: the SlotMove of its MoveOut, with the digests."""
 

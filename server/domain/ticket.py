@@ -27,7 +27,7 @@ from server.domain.payment import landing, landings, owed
 from server.ledger.transfer import Transfer
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _OfTicket(Command):
     ticket: TicketTerms
 
@@ -42,7 +42,7 @@ class _OfTicket(Command):
         return (Document(self.ticket.ticket_id, DocumentKind.TICKET, self.home(), body),)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RedeemTicket(_OfTicket):
     """Persons let in, or `amount` of a certificate spent, at `payee`, the venue; no money moves.
 
@@ -78,7 +78,7 @@ class RedeemTicket(_OfTicket):
         return Decision(documents=self.changed(standing))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RefundTicket(_OfTicket):
     """The price goes back from `payer`, the venue, to `payee`, the account that had paid.
 
@@ -122,7 +122,7 @@ class RefundTicket(_OfTicket):
         return Decision(transfers=(transfer,), owes=owes, documents=self.changed(standing))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RevokeTicket(_OfTicket):
     """The venue `payee` makes a ticket void. Declines: TICKET_REFUNDED, TICKET_REVOKED."""
 

@@ -5,6 +5,7 @@ The one piece that both runs the books (`shard.py`) and checks them (`replay.py`
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from kessai.v1.decline_pb2 import DeclineReason
@@ -19,12 +20,15 @@ from server.shards.store import BookedEntry, OutboxRow, Tail
 
 
 class Outcome(NamedTuple):
-    """What came of a command: its log row, and, if it was accepted, what else is to be stored."""
+    """What came of a command: its log row, and what else is to be stored.
+
+    Of a command that was declined the decision is just that.
+    """
 
     row: LogRow
     decision: Decision
-    entries: list[BookedEntry]
-    debts: list[OutboxRow]
+    entries: Sequence[BookedEntry]
+    debts: Sequence[OutboxRow]
 
 
 def carry_out(
@@ -33,19 +37,20 @@ def carry_out(
     documents: dict[bytes, Document],
     place: Place,
     book_us: int,
-    tail: Tail,
+    last: Tail | LogRow,
 ) -> Outcome:
-    """Decide a command on the books and documents as they stand, after the log row at `tail`.
+    """Decide a command on the books and documents as they stand, after the log row `last`.
 
     Both are changed if it is accepted, and left alone if it is declined.
     """
     written = len(books.entries)
     decision = command.decide(State(books, place, documents), book_us)
     decline = _apply(command, decision, books, book_us)
-    row = log_row(tail.sequence + 1, command, book_us, decline, tail.chain_hash)
+    row = log_row(last.sequence + 1, command, book_us, decline, last.chain_hash)
     if decline != ACCEPTED:
-        return Outcome(row, decision, [], [])
-    documents.update((document.id, document) for document in decision.documents)
+        return Outcome(row, Decision(decline), (), ())
+    for document in decision.documents:
+        documents[document.id] = document
     for document_id in decision.drops:
         del documents[document_id]
     booked = (book_us, command.request_id, row.sequence)

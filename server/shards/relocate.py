@@ -74,7 +74,7 @@ def relocate(job: Relocating, store: Store, place: ShardPlace, tail: Tail, book_
     move = command.move
     batch = Batch(
         rows=[outcome.row],
-        entries=outcome.entries,
+        entries=[*outcome.entries],
         accounts=dict(books.accounts),
         holds=dict(books.holds),
         documents=documents,

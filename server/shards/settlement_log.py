@@ -7,8 +7,8 @@ chain_hash = SHA-256(chain_hash of the row before + everything in this row).
 
 from __future__ import annotations
 
-import hashlib
 import struct
+from hashlib import sha256
 from typing import NamedTuple
 
 from kessai.v1.decline_pb2 import DeclineReason
@@ -22,6 +22,9 @@ _NUMBERS = struct.Struct(">QHQQqHQHI")
 
 class RequestIdReused(Exception):
     """The request id is in the log already, with other content. Nothing was done."""
+
+
+Content = tuple[int, bytes, int, bytes, int, int, int, int, int, int, bytes]
 
 
 class LogRow(NamedTuple):
@@ -57,15 +60,11 @@ def log_row(
         sequence, command.request_id, command.kind, command.input_hash, command.payer,
         command.payee, command.amount, command.ledger, book_us, decline, command.body,
     )  # fmt: skip
-    return LogRow(*content, chain(before, *content))
+    return LogRow._make((*content, chain(before, content)))
 
 
-def chain(
-    before: bytes, sequence: int, request_id: bytes, kind: int, input_hash: bytes, payer: int,
-    payee: int, amount: int, ledger: int, book_us: int, decline: int, body: bytes,
-) -> bytes:  # fmt: skip
-    """Compute a row's chain hash, 32 bytes, from the one before and all its columns."""
-    numbers = _NUMBERS.pack(
-        sequence, kind, payer, payee, amount, ledger, book_us, decline, len(body)
-    )
-    return hashlib.sha256(b"%b%b%b%b%b" % (before, numbers, request_id, input_hash, body)).digest()
+def chain(before: bytes, content: Content) -> bytes:
+    """Compute a row's chain hash, 32 bytes, from the one before and all its other columns."""
+    sequence, request_id, kind, input_hash, *numbers, body = content
+    packed = _NUMBERS.pack(sequence, kind, *numbers, len(body))
+    return sha256(b"".join((before, packed, request_id, input_hash, body))).digest()

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, overload
 
-from server.domain.command import ACCEPTED, Command
+from server.domain.command import Command
 from server.domain.document import Document
 from server.domain.slot_move import MoveIn
 from server.ledger.books import Books
@@ -105,6 +105,7 @@ class ShardWriter:
             self._take_up(self._store.begin())
             known = self._load(commands)
             answers = [self._work(job, known, batch) for job in group]
+            self._tail = Tail.at(batch.rows[-1]) if batch.rows else self._tail
             batch.accounts, batch.holds = self._books.changed_accounts, self._books.changed_holds
             if batch.rows or batch.delivered_to or batch.copied or batch.swept or batch.moved:
                 self._store.commit(batch)
@@ -145,18 +146,18 @@ class ShardWriter:
         if not commands:
             return {}
         needs = [command.needs(self.place) for command in commands]
+        account_ids, hold_ids, document_ids = (
+            set[Any]().union(*ids) for ids in zip(*needs, strict=True)
+        )
         if len(self._books.accounts) + len(self._absent) > ACCOUNTS_IN_MEMORY:
             self._forget()
         books, absent = self._books, self._absent
         books.start_group()
-        needed = {i for need in needs for i in need.accounts}
-        missing = sorted(needed.difference(books.accounts).difference(absent, (0,)))
+        missing = sorted(account_ids.difference(books.accounts).difference(absent, (0,)))
         if missing:
             books.accounts.update((a.id, a) for a in self._store.accounts(missing))
             absent.update(i for i in missing if i not in books.accounts)
-        hold_ids = {i for need in needs for i in need.holds}
         books.holds = {h.id: h for h in self._store.holds(sorted(hold_ids))} if hold_ids else {}
-        document_ids = {i for need in needs for i in need.documents}
         found = self._store.documents(sorted(document_ids)) if document_ids else []
         self._documents = {document.id: document for document in found}
         return self._store.rows([command.request_id for command in commands])
@@ -195,19 +196,18 @@ class ShardWriter:
         return row
 
     def _decide(self, command: Command, batch: Batch) -> LogRow:
-        outcome = carry_out(
-            command, self._books, self._documents, self.place, self._book_us, self._tail
+        last = batch.rows[-1] if batch.rows else self._tail
+        row, decision, entries, debts = carry_out(
+            command, self._books, self._documents, self.place, self._book_us, last
         )
-        row = outcome.row
-        self._tail = Tail(row.sequence, row.chain_hash, row.book_us)
         batch.rows.append(row)
-        if row.decline != ACCEPTED:
-            return row
-        self._absent.difference_update(account.id for account in outcome.decision.opens)
-        batch.documents.update((d.id, d) for d in outcome.decision.documents)
-        batch.entries += outcome.entries
-        batch.outbox += outcome.debts
-        batch.opened += (account.id for account in outcome.decision.opens)
+        batch.entries += entries
+        batch.outbox += debts
+        for account in decision.opens:
+            self._absent.discard(account.id)
+            batch.opened.append(account.id)
+        for document in decision.documents:
+            batch.documents[document.id] = document
         return row
 
 

@@ -107,8 +107,7 @@ class SqliteStore:
             self._roll_back()
             raise
         if batch.rows:
-            last = batch.rows[-1]
-            self._tail = Tail(last.sequence, last.chain_hash, last.book_us)
+            self._tail = Tail.at(batch.rows[-1])
 
     def abandon(self) -> None:
         """Nothing to end: only `commit` opens a transaction."""

@@ -57,6 +57,11 @@ class Tail(NamedTuple):
     chain_hash: bytes
     book_us: int
 
+    @classmethod
+    def at(cls, row: LogRow) -> Tail:
+        """Give the tail of a log that ends with a row."""
+        return cls(row.sequence, row.chain_hash, row.book_us)
+
 
 class Span(NamedTuple):
     """Entries of an account, from sequence `first` to `last`."""

@@ -87,7 +87,7 @@ class Engine(RuleBasedStateMachine):
         self.clock = Clock()
         self.slots = SlotMap.even(SHARDS)
         self.model = Model(self.slots)
-        self.done: dict[Command, LogRow] = {}
+        self.done: dict[bytes, tuple[Command, LogRow]] = {}
         self.holds: list[PlaceHold] = []
         self.runner = asyncio.Runner()
         self.switches = deque(self.open() for _ in range(self.switch_count))
@@ -115,10 +115,10 @@ class Engine(RuleBasedStateMachine):
             return await asyncio.gather(*(shards.submit(command) for command in group))
 
         for command, row in zip(group, self.run(submit()), strict=True):
-            if command in self.done:
-                assert self.done[command] == row
+            if command.request_id in self.done:
+                assert self.done[command.request_id] == (command, row)
                 continue
-            self.done[command] = row
+            self.done[command.request_id] = command, row
             assert row.decline == self.model.do(command, self.clock.us), command
             if isinstance(command, PlaceHold):
                 self.holds.append(command)
@@ -139,11 +139,15 @@ class Engine(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def anything_is_sent_again(self, data: st.DataObject) -> None:
-        self.perform(data.draw(st.lists(st.sampled_from([*self.done]), max_size=6)))
+        self.perform(
+            data.draw(
+                st.lists(st.sampled_from([done for done, _ in self.done.values()]), max_size=6)
+            )
+        )
 
     @rule(data=st.data())
     def an_id_is_used_for_something_else(self, data: st.DataObject) -> None:
-        command = data.draw(st.sampled_from([*self.done]))
+        command = data.draw(st.sampled_from([done for done, _ in self.done.values()]))
         other = deposit(command.home(), 999_999, request_id=command.request_id)
         with pytest.raises(RequestIdReused):
             self.run(self.next_switch().submit(other))

@@ -158,7 +158,7 @@ def chain_again(db: apsw.Connection) -> None:
     before = CHAIN_START
     rows = db.execute(f"SELECT {LOG_COLUMNS} FROM log ORDER BY sequence").fetchall()
     for row in map(LogRow._make, rows):
-        before = chain(before, *row[:-1])
+        before = chain(before, row[:-1])
         db.execute("UPDATE log SET chain_hash = ? WHERE sequence = ?", (before, row.sequence))
 
 
