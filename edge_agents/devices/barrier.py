@@ -8,7 +8,8 @@ that a gate's board is configured to; it fits any relay board with inputs and a 
     discrete input 1    1: it is jammed
     input register 0    persons who passed since power-on, modulo 65,536
 
-Used by the gate's turnstile. A board that is silent, unplugged or talks garbage is DeviceLost.
+Used by the gate's turnstile, and by `modbus_door`. A board that is silent, unplugged or talks
+garbage is DeviceLost.
 """
 
 from __future__ import annotations
@@ -50,10 +51,11 @@ class BarrierState:
 class Barrier:
     """A barrier on a serial line. `open` and `close` are those of the line, as of every device."""
 
-    name = "barrier"
-
-    def __init__(self, path: str, baudrate: int = 19_200, unit: int = 1) -> None:
-        """Drive the board with Modbus address `unit`, 1 to 247."""
+    def __init__(
+        self, path: str, baudrate: int = 19_200, unit: int = 1, name: str = "barrier"
+    ) -> None:
+        """Drive the board with Modbus address `unit`, 1 to 247; people read its `name`."""
+        self.name = name
         self._path, self._baudrate, self._unit = path, baudrate, unit
         self._client: AsyncModbusSerialClient | None = None
         self._is_there = False

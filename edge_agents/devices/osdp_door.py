@@ -21,33 +21,25 @@ import queue
 import termios
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import osdp
 import osdp_sys
 import serial
 
+from edge_agents.devices.door import NotUnlocked, Sign
 from edge_agents.devices.serial_line import DeviceLost, open_line
 
 KEY_BYTES = 16
 BAUDRATE = 9_600
 READY_S = 5.0
-ANSWER_S = 2.0
+ANSWER_S = 3.0
 REFRESH_S = 0.02
 
 _OUTPUT_ON_FOR_A_WHILE = 5
 _LED_SET_FOR_A_WHILE, _BUZZER_SOUND, _TEXT_FOR_A_WHILE = 2, 2, 3
 _TEXT_COLUMNS = 32
 _GREEN, _RED = osdp.CommandLEDColor.Green, osdp.CommandLEDColor.Red
-
-
-@dataclass(frozen=True, slots=True)
-class Sign:
-    """What the reader shows a person: yes or no, and a line of text."""
-
-    is_good: bool
-    text: str
 
 
 class _Line(osdp.Channel):  # type: ignore[misc]
@@ -81,12 +73,22 @@ class _Line(osdp.Channel):  # type: ignore[misc]
 
 
 class OsdpDoor:
-    """A door on a serial line. `open` and `close` are those of the line, as of every device."""
+    """A door on a serial line; see `door.Door`."""
 
     name = "door"
 
-    def __init__(self, path: str, key: bytes, baudrate: int = BAUDRATE, address: int = 1) -> None:
-        """Drive the reader at an OSDP `address`, 0 to 126, with its key of 16 bytes."""
+    def __init__(
+        self,
+        path: str,
+        key: bytes,
+        baudrate: int = BAUDRATE,
+        address: int = 1,
+        ready_s: float = READY_S,
+    ) -> None:
+        """Drive the reader at an OSDP `address`, 0 to 126, with its key of 16 bytes.
+
+        It has `ready_s` to answer after the line was opened.
+        """
         self._path, self._key, self._baudrate, self._address = path, key, baudrate, address
         self._serial: serial.Serial | None = None
         self._line: _Line | None = None
@@ -97,7 +99,7 @@ class OsdpDoor:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._changed = asyncio.Event()
         self._answers: asyncio.Queue[tuple[int, bool]] = asyncio.Queue()
-        self._ready_by = 0.0
+        self._ready_s, self._ready_by = ready_s, 0.0
         self._was_ready = False
         self.stands_open = False
         # How often the contact has said that it was opened; an opening is not missed so, however
@@ -121,7 +123,7 @@ class OsdpDoor:
         panel.set_event_callback(self._on_event)
         panel.set_command_completion_callback(self._on_completion)
         self._loop = asyncio.get_running_loop()
-        self._ready_by = self._loop.time() + READY_S
+        self._ready_by = self._loop.time() + self._ready_s
         self._was_ready = self.stands_open = self._is_secure = False
         self._stop, self._commands = threading.Event(), queue.SimpleQueue()
         self._thread = threading.Thread(
@@ -139,7 +141,7 @@ class OsdpDoor:
             self._serial.close()
             self._serial = None
 
-    def check(self) -> None:
+    async def check(self) -> None:
         """DeviceLost if the reader has gone, or never answered."""
         if self._thread is None or self._line is None:
             raise DeviceLost(self.name, "it is not open")
@@ -150,8 +152,15 @@ class OsdpDoor:
         elif self._was_ready or asyncio.get_running_loop().time() > self._ready_by:
             raise DeviceLost(self.name, "its reader is silent")
 
-    async def unlock(self, seconds: float) -> None:
-        """Unlock for some seconds; DeviceLost if nobody knows whether it did."""
+    async def unlock(self, seconds: float, persons: int = 1) -> None:
+        """Unlock for some seconds, for whoever goes in: the contact does not count persons.
+
+        NotUnlocked if the reader had gone; DeviceLost if nobody knows whether it did.
+        """
+        try:
+            await self.check()
+        except DeviceLost as lost:
+            raise NotUnlocked(self.name, lost.why) from None
         tenths = math.ceil(seconds * 10)
         command = {"output_no": 0, "control_code": _OUTPUT_ON_FOR_A_WHILE, "timer_count": tenths}
         await self._do(osdp.Command.Output, command)
@@ -195,7 +204,7 @@ class OsdpDoor:
     async def _wait_until(self, holds: Callable[[], bool], timeout_s: float) -> bool:
         deadline = asyncio.get_running_loop().time() + timeout_s
         while not holds():
-            self.check()
+            await self.check()
             left = deadline - asyncio.get_running_loop().time()
             if left <= 0:
                 return False
@@ -206,7 +215,7 @@ class OsdpDoor:
         return True
 
     async def _do(self, kind: int, command: dict[str, Any]) -> None:
-        self.check()
+        await self.check()
         while not self._answers.empty():
             self._answers.get_nowait()
         self._commands.put({"command": kind, **command})

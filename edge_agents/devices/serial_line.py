@@ -22,6 +22,7 @@ class DeviceLost(Complaint):
 
     def __init__(self, device: str, why: object) -> None:
         super().__init__(f"The {device} does not answer ({why}). Plug it in again.")
+        self.why = why
 
 
 def open_line(

@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from edge_agents.config import AgentConfig, Baudrate
 from kessai.complaint import Complaint
 from kessai.identity_path import is_name
 
 KEY_BYTES = 16
+ADDRESSES = {"osdp": (0, 126), "modbus": (1, 247)}
 
 
 class EntranceConfig(AgentConfig):
@@ -31,12 +32,17 @@ class EntranceConfig(AgentConfig):
         description="The events that it lets in to, their ids with commas between.",
         examples=["spring-concert,museum"],
     )
-    door: Path = Field(Path("/dev/ttyUSB1"), description="Serial line of the OSDP reader.")
+    door: Path = Field(Path("/dev/ttyUSB1"), description="Serial line of the door.")
+    door_protocol: Literal["osdp", "modbus"] = Field(
+        "osdp",
+        description='What the door speaks: "osdp", a reader with lock and contact; or "modbus", a '
+        "turnstile or barrier as gates have.",
+    )
     door_baudrate: Baudrate = Field(9600, description="Its speed.")
-    door_address: int = Field(1, ge=0, le=126, description="The reader's OSDP address.")
+    door_address: int = Field(1, description="Its address: OSDP 0 to 126, Modbus 1 to 247.")
     door_key: Path = Field(
         Path("door.key"),
-        description="File with the reader's secure channel key, 32 hex digits.",
+        description="File with the OSDP reader's secure channel key, 32 hex digits.",
         examples=["door.key"],
     )
     unlock_seconds: int = Field(5, ge=1, le=60, description="How long the door is unlocked.")
@@ -70,6 +76,14 @@ class EntranceConfig(AgentConfig):
         if not all(is_name(event) for event in text.split(",")):
             raise ValueError('should be ids of a-z, 0-9 and "-", with commas between')
         return text
+
+    @field_validator("door_address")
+    @classmethod
+    def _check_address(cls, address: int, info: ValidationInfo) -> int:
+        first, last = ADDRESSES[info.data.get("door_protocol", "osdp")]
+        if not first <= address <= last:
+            raise ValueError(f"should be {first} to {last}")
+        return address
 
     @property
     def event_ids(self) -> tuple[str, ...]:

@@ -8,15 +8,14 @@ entry, and is told at the next start. A door that did not open gives the entry b
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from edge_agents.device_care import wait_until_back
-from edge_agents.devices.osdp_door import OsdpDoor, Sign
+from edge_agents.devices.door import Door, NotUnlocked, Sign
 from edge_agents.devices.serial_line import DeviceLost
 from edge_agents.entrance.book import EntranceBook, Entry, EntryState
 from edge_agents.entrance.counting import Counter, DoorCounter, HubAway, admits_of
+from edge_agents.entrance.door_watch import DoorWatch
 from edge_agents.entrance.upload import Upload
 from edge_agents.entrance.verdict import COME_IN, Doorkeeper, judge_state
 from edge_agents.events import Events
@@ -42,7 +41,6 @@ from kessai.v1.ticket_pb2 import Ticket
 POLL_S = 0.5
 LEAVE_S = 2.0
 SIGN_S = 3.0
-CHECK_DOOR_S = 0.5
 
 _OUT_OF_SERVICE = d.DECLINE_REASON_ENTRANCE_OUT_OF_SERVICE
 _USED = d.DECLINE_REASON_TICKET_USED
@@ -59,7 +57,8 @@ class EntranceParts:
     alone: bool
     line: TicketLine
     upload: Upload
-    door: OsdpDoor
+    door: Door
+    watch: DoorWatch
     radio: Radio
     events: Events
     unlock_s: float
@@ -74,8 +73,6 @@ class Entrance:
     def __init__(self, parts: EntranceParts) -> None:
         self._parts, self._events, self._book = parts, parts.events, parts.book
         self._certificate = parts.terminal.merchant_certificate
-        self._door_works = asyncio.Event()
-        self._in_use = asyncio.Lock()
 
     def use_certificate(self, terminal: Terminal) -> None:
         """Present a renewed merchant certificate from now on."""
@@ -102,21 +99,6 @@ class Entrance:
             except LinkLost as error:
                 self._events.emit("phone_left", why=str(error))
             await radio.wait_until_gone(LEAVE_S)
-
-    async def keep_door(self) -> None:
-        """Watch over the door, for ever: a reader that went away is called again."""
-        door = self._parts.door
-        while True:
-            try:
-                door.check()
-                if door.is_ready and not self._door_works.is_set():
-                    self._events.emit("door_ready")
-                    self._door_works.set()
-            except DeviceLost as lost:
-                self._door_works.clear()
-                async with self._in_use:
-                    await wait_until_back(door, lost, self._events)
-            await asyncio.sleep(CHECK_DOOR_S)
 
     async def _serve(self, session: TapSession) -> None:
         parts = self._parts
@@ -146,16 +128,16 @@ class Entrance:
         now_us = parts.now_us()
         request_id = new_request_id(now_us // 1000, parts.random_bytes)
         entry = Entry(request_id, ticket.ticket_id, shown.persons, shown.ticket, now_us)
-        async with self._in_use:
+        async with parts.watch.in_use:
             await self._let_in(session, ticket, entry)
 
     async def _judge(self, ticket: Ticket, persons: int) -> DeclineReason.ValueType:
         parts = self._parts
-        if not self._door_works.is_set() or parts.door.stands_open:
-            return _OUT_OF_SERVICE
         reason = parts.keeper.judge(ticket, persons)
         if reason != COME_IN:
             return reason
+        if not await parts.watch.is_ready() or parts.door.stands_open:
+            return _OUT_OF_SERVICE
         try:
             return judge_state(await parts.line.look(ticket.ticket_id), ticket, persons)
         except SwitchAway:
@@ -178,7 +160,12 @@ class Entrance:
         self._tell("admitted", entry, persons=entry.persons)
         openings = self._parts.door.openings
         try:
-            await self._parts.door.unlock(self._parts.unlock_s)
+            await self._parts.watch.unlock(self._parts.unlock_s, entry.persons)
+        except NotUnlocked as lost:
+            self._tell("door_not_opened", entry, why=str(lost))
+            await self._give_back(entry)
+            await self._turn_away(session, ticket, _OUT_OF_SERVICE)
+            return
         except DeviceLost as lost:
             # Nobody knows whether it opened: the entry stays counted.
             self._book.move(entry.request_id, EntryState.PASSED)
@@ -206,8 +193,8 @@ class Entrance:
         `openings` were there before it was unlocked: who was quick may be inside already.
         """
         parts = self._parts
+        await self._show(Sign(True, "Welcome"))
         try:
-            await parts.door.show(Sign(True, "Welcome"), SIGN_S)
             opened = await parts.door.wait_for_opening(openings, parts.unlock_s + 1)
         except DeviceLost as lost:
             self._tell("entry_uncertain", entry, why=str(lost))
@@ -232,7 +219,7 @@ class Entrance:
                 await door.show(Sign(False, "Shut the door"), SIGN_S)
             self._events.emit("door_shut")
         except DeviceLost:
-            return  # `keep_door` tells, and brings it back
+            return  # `door_watch` tells, and brings it back
 
     async def _give_back(self, entry: Entry) -> None:
         self._book.move(entry.request_id, EntryState.GIVING_BACK)
@@ -265,7 +252,7 @@ class Entrance:
         try:
             await self._parts.door.show(sign, SIGN_S)
         except DeviceLost:
-            return  # `keep_door` tells, and brings it back
+            return  # `door_watch` tells, and brings it back
 
     def _tell(self, event: str, entry: Entry, **fields: str | int) -> None:
         self._events.emit(event, None, ticket=format_ticket_id(entry.ticket_id), **fields)

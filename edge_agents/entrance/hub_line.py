@@ -23,7 +23,7 @@ ANSWER_S = 1.0
 
 _OPTIONS = [
     ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 1_000),  # also the time that a handshake may take
     ("grpc.max_reconnect_backoff_ms", 1_000),
 ]
 

@@ -14,10 +14,11 @@ import time
 from dataclasses import dataclass
 from typing import TextIO
 
-from edge_agents.devices.osdp_door import OsdpDoor
+from edge_agents.devices.door import Door
 from edge_agents.entrance.book import EntranceBook
 from edge_agents.entrance.config import EntranceConfig
 from edge_agents.entrance.counting import Counter, DoorCounter
+from edge_agents.entrance.door_watch import DoorWatch
 from edge_agents.entrance.entrance import Entrance, EntranceParts
 from edge_agents.entrance.hub import EntranceHub, serve_hub
 from edge_agents.entrance.hub_line import HubLine
@@ -69,7 +70,7 @@ async def run_entrance(config: EntranceConfig, follower: TextIO | None) -> None:
         await run_until_one_ends(
             stop.wait(),
             entrance.run(),
-            entrance.keep_door(),
+            parts.watch.run(),
             parts.upload.run(),
             member.run(),
             keep_certificate(config.folder, uplink, entrance.use_certificate, events, now_us),
@@ -96,9 +97,7 @@ async def _put_together(
     book = stack.enter_context(contextlib.closing(EntranceBook(config.folder)))
     hub = await _open_hub(config, around, book, stack)
     counter: Counter = hub or DoorCounter(book)
-    door = OsdpDoor(
-        str(config.door), config.read_door_key(), config.door_baudrate, config.door_address
-    )
+    door = _make_door(config)
     door.open()
     stack.callback(door.close)
     line, denied = TicketLine(around.uplink), around.member.deny_list
@@ -113,6 +112,7 @@ async def _put_together(
         line=line,
         upload=Upload(book, line, hub, events),
         door=door,
+        watch=DoorWatch(door, events),
         radio=around.radio,
         events=events,
         unlock_s=config.unlock_seconds,
@@ -120,6 +120,18 @@ async def _put_together(
         now_us=now_us,
         random_bytes=os.urandom,
     )
+
+
+def _make_door(config: EntranceConfig) -> Door:
+    """Make the driver that is named, and load no other."""
+    path = str(config.door)
+    if config.door_protocol == "modbus":
+        from edge_agents.devices.modbus_door import ModbusDoor
+
+        return ModbusDoor(path, config.door_baudrate, config.door_address)
+    from edge_agents.devices.osdp_door import OsdpDoor
+
+    return OsdpDoor(path, config.read_door_key(), config.door_baudrate, config.door_address)
 
 
 async def _open_hub(

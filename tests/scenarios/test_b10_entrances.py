@@ -1,24 +1,35 @@
 """B10: at the entrance an agent checks the ticket with no attendant and opens.
 
-Refused: a copied ticket, a second entry, another event's ticket, a revoked ticket, one out of its
-time. Survived: the venue's line to the switch down, the hub away, kills, a door that fails.
+Refused: a copied or forged ticket, a second entry, another event's ticket, a revoked ticket, one
+out of its time. Survived: the venue's line to the switch down, the hub away, kills, a phone that
+leaves, a door that fails in each way that it can.
 """
 
 from __future__ import annotations
 
 import shutil
+import sqlite3
+import time
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
 from kessai.ticket import format_ticket_id
+from kessai.v1.envelope_pb2 import Signed
+from kessai.v1.ticket_pb2 import Ticket
+from simulators.devices.barrier import BarrierFault
+from simulators.phone.ticket_store import TicketStore
 from simulators.town import free_udp_port
 from tests.running import kessai
 from tests.scenarios.radios import OVER_BLE, OVER_NFC, Radio
 from tests.scenarios.shop import MERCHANT, Customer, Shop
-from tests.scenarios.venue import PRICE, EntranceAgent, Venue
+from tests.scenarios.venue import PRICE, EntranceAgent, TurnstileAgent, Venue
 
 pytestmark = pytest.mark.timeout(240)
+
+STORE = "tickets.sqlite3"
+VALID_S = 10
 
 
 @pytest.fixture(scope="module")
@@ -37,9 +48,29 @@ def venue(shop: Shop) -> Iterator[Venue]:
 
 
 @pytest.fixture(scope="module")
+def latecomer(shop: Shop, venue: Venue) -> Customer:
+    """Somebody whose ticket is over when the last test is played."""
+    late = shop.customer("late", 100_00)
+    venue.sell(late)
+    venue.offer("early", seconds=VALID_S)
+    (late.folder / STORE).unlink()
+    venue.sell(late, "early")
+    return late
+
+
+@pytest.fixture(scope="module")
 def door(venue: Venue, radio: Radio) -> Iterator[EntranceAgent]:
     """An entrance on one of the radios."""
     entrance = venue.entrance(f"door-{radio.kind}", radio.reader())
+    entrance.start()
+    yield entrance
+    entrance.close()
+
+
+@pytest.fixture(scope="module")
+def turnstile(venue: Venue, radios: dict[str, Radio]) -> Iterator[TurnstileAgent]:
+    """An entrance over BLE whose door is a turnstile."""
+    entrance = venue.turnstile("turnstile", radios["ble"].reader())
     entrance.start()
     yield entrance
     entrance.close()
@@ -55,7 +86,7 @@ def lone_door(venue: Venue) -> Iterator[EntranceAgent]:
 
 
 def test_a_ticket_opens_the_door_once(
-    shop: Shop, venue: Venue, door: EntranceAgent, alice: Customer
+    shop: Shop, venue: Venue, door: EntranceAgent, latecomer: Customer
 ) -> None:
     """Reader and phone say welcome, the switch hears of it; the second entry is refused."""
     bob = shop.customer("bob", 100_00)
@@ -74,9 +105,20 @@ def test_a_copied_ticket(shop: Shop, venue: Venue, door: EntranceAgent) -> None:
     """Every byte of it is on another phone, and it opens nothing; the owner still gets in."""
     owner, thief = shop.customer("owner", 100_00), shop.customer("thief", 100_00)
     venue.sell(owner)
-    shutil.copy(owner.folder / "tickets.sqlite3", thief.folder / "tickets.sqlite3")
+    shutil.copy(owner.folder / STORE, thief.folder / STORE)
     assert door.turn_away(thief) == "TICKET_NOT_HOLDER"
     door.let_in(owner)
+
+
+@OVER_BLE
+def test_a_forged_ticket(shop: Shop, venue: Venue, door: EntranceAgent) -> None:
+    """For five instead of one: it is not what the switch signed."""
+    forger = shop.customer("forger", 100_00)
+    venue.sell(forger)
+    with closing(sqlite3.connect(forger.folder / STORE)) as db, db:
+        ((raw,),) = db.execute("SELECT signed FROM ticket").fetchall()
+        db.execute("UPDATE ticket SET signed = ?", (for_five(raw),))
+    assert door.turn_away(forger) == "TICKET_INVALID"
 
 
 @OVER_BLE
@@ -158,6 +200,110 @@ def test_a_jammed_door_gives_the_entry_back(
     lone_door.let_in(ivy)
 
 
+def test_a_door_that_does_not_answer(shop: Shop, venue: Venue, lone_door: EntranceAgent) -> None:
+    """Unplugged, silent, or nothing but noise: nobody is let in, and the ticket is not used.
+
+    When the door answers again, it opens.
+    """
+    max_ = shop.customer("max", 100_00)
+    venue.sell(max_)
+    door = lone_door.door
+    door.unplug()
+    lone_door.steps.next("device_lost")
+    assert lone_door.turn_away(max_) == "ENTRANCE_OUT_OF_SERVICE"
+    door.go_silent()
+    door.plug()
+    lone_door.steps.next("device_back")
+    assert lone_door.turn_away(max_) == "ENTRANCE_OUT_OF_SERVICE"
+    door.talk_garbage()
+    assert lone_door.turn_away(max_) == "ENTRANCE_OUT_OF_SERVICE"
+    door.go_silent(False)
+    door.talk_garbage(False)
+    lone_door.steps.next("door_ready")
+    lone_door.let_in(max_)
+
+
+def test_a_door_that_is_held_open(shop: Shop, venue: Venue, lone_door: EntranceAgent) -> None:
+    """It is told, and the next one is not let in before it is shut."""
+    abe, ben = shop.customer("abe", 100_00), shop.customer("ben", 100_00)
+    venue.sell(abe)
+    venue.sell(ben)
+    lone_door.door.hold_open()
+    lone_door.tap(abe).next("welcome")
+    lone_door.steps.next("door_held_open")
+    lone_door.door.wait_for(lambda view: view.text == "Shut the door")
+    unlocked = lone_door.door.view.unlocked_times
+    waiting = lone_door.tap(ben)
+    waiting.next("idle")
+    assert lone_door.door.view.unlocked_times == unlocked
+    lone_door.door.hold_open(False)
+    lone_door.steps.next("door_shut")
+    waiting.next("welcome")
+    lone_door.steps.next("passed")
+
+
+def test_a_phone_that_leaves_before_it_is_told(
+    shop: Shop, venue: Venue, lone_door: EntranceAgent
+) -> None:
+    """It had shown its ticket: the door opens, and opens once."""
+    una = shop.customer("una", 100_00)
+    ticket = venue.sell(una)
+    hasty = lone_door.tap(una, "--leave-after-exchanges", "2")
+    lone_door.steps.next("passed")
+    hasty.end()
+    venue.wait_until_told(ticket, 1)
+    assert lone_door.turn_away(una) == "TICKET_USED"
+
+
+def test_a_turnstile_counts_who_goes_in(
+    shop: Shop, venue: Venue, turnstile: TurnstileAgent
+) -> None:
+    """Three with one ticket: it stays open until the third is in, and the switch hears of three."""
+    kay = shop.customer("kay", 100_00)
+    venue.offer("trio", admits=3)
+    ticket = venue.sell(kay, "trio")
+    phone = turnstile.tap(kay, "--persons", "3")
+    turnstile.turnstile.wait_until_open()
+    turnstile.turnstile.walk_through()
+    turnstile.steps.next("passed")
+    assert turnstile.turnstile.walk_through(2)
+    turnstile.turnstile.wait_until_shut()
+    assert phone.next("welcome")
+    phone.end()
+    venue.wait_until_told(ticket, 3)
+    assert turnstile.turn_away(kay) == "TICKET_USED"
+
+
+def test_a_turnstile_that_fails(shop: Shop, venue: Venue, turnstile: TurnstileAgent) -> None:
+    """Jammed, silent, noise, unplugged: nobody is let in. Nobody walks: the entry is given back."""
+    leo = shop.customer("leo", 100_00)
+    venue.sell(leo)
+    board = turnstile.turnstile
+    board.set_fault(BarrierFault.JAM)
+    turnstile.steps.next("door_not_ready")
+    assert turnstile.turn_away(leo) == "ENTRANCE_OUT_OF_SERVICE"
+    board.set_fault(BarrierFault.SILENT)
+    turnstile.steps.next("device_lost")
+    assert turnstile.turn_away(leo) == "ENTRANCE_OUT_OF_SERVICE"
+    board.set_fault(BarrierFault.GARBAGE)
+    board.line.unplug()
+    board.line.plug()
+    turnstile.steps.next("device_back")
+    assert turnstile.turn_away(leo) == "ENTRANCE_OUT_OF_SERVICE"
+    board.set_fault(BarrierFault.SLOW)
+    turnstile.steps.next("door_ready")
+    turnstile.tap(leo)
+    turnstile.steps.next("door_not_opened")
+    turnstile.steps.next("given_back")
+    board.wait_until_shut()
+    turnstile.send_phones_away()
+    turnstile.tap(leo)
+    board.wait_until_open()
+    assert board.walk_through()
+    turnstile.steps.next("passed")
+    board.set_fault(BarrierFault.NONE)
+
+
 def test_the_line_to_the_switch_is_down(shop: Shop, venue: Venue, lone_door: EntranceAgent) -> None:
     """Who has a ticket gets in, once; what happened is told when the line is back, once.
 
@@ -167,7 +313,7 @@ def test_the_line_to_the_switch_is_down(shop: Shop, venue: Venue, lone_door: Ent
     ticket, revoked = venue.sell(jon), venue.sell(kim)
     kessai("ticket", "revoke", "--data", str(shop.switch.folder), format_ticket_id(revoked))
     assert lone_door.turn_away(kim) == "TICKET_REVOKED"
-    shop.switch.stop()
+    shop.switch.kill()
     try:
         lone_door.let_in(jon)
         assert lone_door.turn_away(jon) == "TICKET_USED"
@@ -212,7 +358,7 @@ def test_two_doors_and_their_hub(shop: Shop, venue: Venue) -> None:
     hub = ("--hub", f"127.0.0.1:{port}", "--hub-terminal", "hall")
     hall.start("--hub-listen", f"127.0.0.1:{port}")
     side.start(*hub)
-    shop.switch.stop()
+    shop.switch.kill()
     try:
         hall.let_in(lou)
         assert side.turn_away(lou) == "TICKET_USED"
@@ -229,3 +375,22 @@ def test_two_doors_and_their_hub(shop: Shop, venue: Venue) -> None:
     assert hall.turn_away(mia) == "TICKET_USED"
     hall.close()
     side.close()
+
+
+@OVER_NFC
+def test_a_ticket_whose_time_is_over(door: EntranceAgent, latecomer: Customer) -> None:
+    """It was good ten seconds long, and those are over."""
+    with closing(TicketStore(latecomer.folder)) as store:
+        (kept,) = store.all()
+    over_us = kept.ticket.offer.valid_until_time.ToMicroseconds()
+    time.sleep(max(0, over_us / 1e6 - time.time()))
+    assert door.turn_away(latecomer) == "TICKET_NOT_IN_TIME"
+
+
+def for_five(raw: bytes) -> bytes:
+    """Alter what a ticket admits, as it lies in a phone."""
+    signed = Signed.FromString(raw)
+    ticket = Ticket.FromString(signed.payload)
+    ticket.offer.admits = 5
+    signed.payload = ticket.SerializeToString(deterministic=True)
+    return signed.SerializeToString()

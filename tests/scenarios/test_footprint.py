@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.scenarios.radios import Radio
-from tests.scenarios.shop import COFFEE, Customer, Shop
+from tests.scenarios.shop import COFFEE, MILK, Customer, Shop
 
 LIMIT_MB = 80
 
@@ -17,7 +17,8 @@ def resident_mb(pid: int) -> float:
 
 
 def test_a_register_that_has_sold_is_below_80_mb(shop: Shop, alice: Customer, radio: Radio) -> None:
+    """Plain codes, and a GS1-128 code, for which a table is loaded."""
     register = shop.running_register(radio)
-    register.sell(alice, COFFEE)
+    register.sell(alice, COFFEE, f"]C1010{MILK}10LOT7")
     register.clear()
     assert resident_mb(register.steps.pid) < LIMIT_MB

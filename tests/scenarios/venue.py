@@ -1,6 +1,7 @@
 """A venue in the shop's world: tickets on sale, and entrances with simulated doors and phones.
 
-Real processes, as in `shop`: each entrance is `kessai agent entrance`, its door libosdp's reader.
+Real processes, as in `shop`: each entrance is `kessai agent entrance`, its door libosdp's reader or
+the Modbus board of a turnstile.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
+from typing import TypeVar
 
 from edge_agents.payment_request import RequestMaker
 from edge_agents.terminal import open_terminal
@@ -18,6 +20,7 @@ from kessai.v1 import ticket_pb2 as pb
 from kessai.v1.payment_pb2 import LineItem, SettlePaymentResponse
 from kessai.v1.payment_pb2_grpc import PaymentServiceStub
 from kessai.v1.ticket_pb2_grpc import TicketServiceStub
+from simulators.devices.barrier import SimulatedBarrier
 from simulators.devices.osdp_door import SimulatedDoor
 from tests.pairing import pair_agent
 from tests.running import CALL_LIMIT_S, fresh_id, kessai
@@ -33,12 +36,26 @@ class EntranceAgent:
     """One entrance: its process, its door, and the field of its reader."""
 
     def __init__(self, folder: Path, reader: str) -> None:
-        """Hang the door in."""
         self.folder, self.reader = folder, reader
-        self.door = SimulatedDoor(folder / "lines" / "door", KEY)
-        (folder / "door.key").write_text(KEY.hex())
+        self.line = folder / "lines" / "door"
+        self.hang_in()
         self._running: Followed | None = None
         self._phones: list[Followed] = []
+
+    def hang_in(self) -> None:
+        """Hang the door in."""
+        self.door = SimulatedDoor(self.line, KEY)
+        (self.folder / "door.key").write_text(KEY.hex())
+
+    @property
+    def door_words(self) -> tuple[str, ...]:
+        """How the agent is told of its door."""
+        return ("--door-key", str(self.folder / "door.key"))
+
+    @property
+    def openings(self) -> int:
+        """How often the door was opened."""
+        return self.door.view.unlocked_times
 
     @property
     def steps(self) -> Followed:
@@ -50,8 +67,7 @@ class EntranceAgent:
         """Run it, for the first time or again, until its door answers."""
         command = ["agent", "entrance", "--events", "--folder", str(self.folder)]
         command += ["--reader", self.reader, "--for", event, "--unlock-seconds", "2"]
-        command += ["--door", str(self.folder / "lines" / "door")]
-        command += ["--door-key", str(self.folder / "door.key"), "--held-open-seconds", "2"]
+        command += ["--door", str(self.line), *self.door_words, "--held-open-seconds", "2"]
         self._running = Followed([*command, *words], self.folder / "entrance.log", "event")
         self.steps.next("started")
         self.steps.next("door_ready")
@@ -73,19 +89,23 @@ class EntranceAgent:
 
     def turn_away(self, customer: Customer, *words: str) -> str:
         """See somebody turned away; why, as door and phone say."""
-        unlocked = self.door.view.unlocked_times
+        openings = self.openings
         phone = self.tap(customer, *words)
         reason = str(self.steps.next("turned_away")["reason"])
         assert phone.next("turned-away")["reason"] == reason
         assert phone.end() == 3
-        assert self.door.view.unlocked_times == unlocked
+        assert self.openings == openings
         return reason
 
-    def kill(self) -> None:
-        """End its process, and the phones', with SIGKILL."""
+    def send_phones_away(self) -> None:
+        """Take every phone away."""
         for phone in self._phones:
             phone.kill()
         self._phones.clear()
+
+    def kill(self) -> None:
+        """End its process, and the phones', with SIGKILL."""
+        self.send_phones_away()
         if self._running is not None:
             self._running.kill()
 
@@ -93,6 +113,32 @@ class EntranceAgent:
         """Take everything away."""
         self.kill()
         self.door.close()
+
+
+class TurnstileAgent(EntranceAgent):
+    """An entrance whose door is a turnstile: the board that gates have."""
+
+    def hang_in(self) -> None:
+        """Put the turnstile up."""
+        self.turnstile = SimulatedBarrier(self.line)
+
+    @property
+    def door_words(self) -> tuple[str, ...]:
+        """How the agent is told of its door."""
+        return ("--door-protocol", "modbus")
+
+    @property
+    def openings(self) -> int:
+        """How often it was opened."""
+        return self.turnstile.openings
+
+    def close(self) -> None:
+        """Take everything away."""
+        self.kill()
+        self.turnstile.close()
+
+
+Agent = TypeVar("Agent", bound=EntranceAgent)
 
 
 class Venue:
@@ -131,13 +177,12 @@ class Venue:
             TicketServiceStub(channel).CreateTicketOffer(request, timeout=CALL_LIMIT_S)
 
     def entrance(self, terminal: str, reader: str) -> EntranceAgent:
-        """Pair an entrance; it is not started yet."""
-        folder = self.shop.folder / terminal
-        uri = self.shop.switch.pair_terminal(MERCHANT, terminal)
-        pair_agent(folder, uri)
-        entrance = EntranceAgent(folder, reader)
-        self.entrances.append(entrance)
-        return entrance
+        """Pair an entrance with an OSDP door; it is not started yet."""
+        return self._hang_in(EntranceAgent, terminal, reader)
+
+    def turnstile(self, terminal: str, reader: str) -> TurnstileAgent:
+        """Pair an entrance with a turnstile; it is not started yet."""
+        return self._hang_in(TurnstileAgent, terminal, reader)
 
     def ticket_machine(self, terminal: str, reader: str = "", *words: str) -> Register:
         """Pair a ticket machine, and start it until it has the offers."""
@@ -189,3 +234,11 @@ class Venue:
         """Stop every entrance."""
         for entrance in self.entrances:
             entrance.close()
+
+    def _hang_in(self, kind: type[Agent], terminal: str, reader: str) -> Agent:
+        folder = self.shop.folder / terminal
+        uri = self.shop.switch.pair_terminal(MERCHANT, terminal)
+        pair_agent(folder, uri)
+        entrance = kind(folder, reader)
+        self.entrances.append(entrance)
+        return entrance
