@@ -157,10 +157,8 @@ class OsdpDoor:
 
         NotUnlocked if the reader had gone; DeviceLost if nobody knows whether it did.
         """
-        try:
-            await self.check()
-        except DeviceLost as lost:
-            raise NotUnlocked(self.name, lost.why) from None
+        if not self.is_ready:
+            raise NotUnlocked(self.name, "its reader is silent")
         tenths = math.ceil(seconds * 10)
         command = {"output_no": 0, "control_code": _OUTPUT_ON_FOR_A_WHILE, "timer_count": tenths}
         await self._do(osdp.Command.Output, command)
@@ -215,7 +213,8 @@ class OsdpDoor:
         return True
 
     async def _do(self, kind: int, command: dict[str, Any]) -> None:
-        await self.check()
+        if not self.is_ready:
+            raise DeviceLost(self.name, "its reader is silent")
         while not self._answers.empty():
             self._answers.get_nowait()
         self._commands.put({"command": kind, **command})
