@@ -88,18 +88,16 @@ def list_devices(data: Data = None, identity: Identity = None) -> None:
 
     table = Table(box=None)
     table.add_column("device", no_wrap=True, overflow="fold")
-    for column in ("line", "waiting", "reader", "software", "certificate until", ""):
+    for column in ("line", "waiting", "reader", "software", "certificate"):
         table.add_column(column)
     for entry in call(data, identity, all_devices):
-        revoked = entry.HasField("revoke_time")
         table.add_row(
             entry.device,
             fleet.touch(entry.state),
             fleet.queue(entry.state),
             fleet.reader(entry.state),
             entry.state.report.software_version or entry.software_version,
-            fleet.moment(entry.certificate_expire_time),
-            f"[red]revoked {fleet.moment(entry.revoke_time)}[/]" if revoked else "[green]good[/]",
+            _certificate(entry),
         )
     _out.print(table)
 
@@ -158,3 +156,9 @@ def _pairing(path: str, accounts: list[str], name: str) -> pb.CreatePairingCodeR
                 f'"{path}" is no device: say agent/<merchant>/<terminal> or phone/<wallet>/<phone>'
             )
     return request
+
+
+def _certificate(entry: pb.Device) -> str:
+    if entry.HasField("revoke_time"):
+        return f"[red]revoked {fleet.moment(entry.revoke_time)}[/]"
+    return f"[green]until {fleet.moment(entry.certificate_expire_time)}[/]"
