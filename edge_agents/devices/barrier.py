@@ -25,8 +25,8 @@ from pymodbus.pdu import ModbusPDU
 
 from edge_agents.devices.serial_line import DeviceLost, open_line
 
-# A board answers within milliseconds; a person waits meanwhile.
-ANSWER_S = 0.3
+# A board answers within milliseconds; one that takes so long is gone, or this machine is that busy.
+ANSWER_S = 1.0
 COUNTER_SPAN = 65_536
 
 _COIL_RELEASE = 0

@@ -17,7 +17,7 @@ FRAME_OVERHEAD = 3
 # A short APDU has at most 261 bytes; a reader that chains more than that is not understood.
 MAX_APDU_BYTES = 512
 
-_FSCI, _FWI = 8, 8
+_FSCI, _FWI = 8, 9
 _FRAME_WAITING_TIME_S = 4096 / 13.56e6 * 2**_FWI
 _WTX_MULTIPLIER = 4
 

@@ -80,7 +80,7 @@ def test_what_was_accepted_is_settled_once_when_the_line_is_back(
     before, earned = shop.switch.balance(alice.account), shop.earned()
     shop.switch.kill()
     for gtin in (BREAD, MILK):
-        assert buy_cut_off(till, alice, gtin) == "accepted"
+        assert buy_cut_off(till, alice, gtin) == "accepted", till.steps.told
         till.display.wait_for("Receipt will follow")
         till.clear()
     listed = kessai("agent", "payments", "--folder", str(till.folder)).stdout

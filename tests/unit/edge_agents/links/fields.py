@@ -10,6 +10,7 @@ from pathlib import Path
 
 from edge_agents.links.message_link import MessageLink, Radio
 from edge_agents.links.radio import open_radio
+from kessai.complaint import Complaint
 from simulators.air.air import Air
 from simulators.phone.field import AppCard, Field, open_field
 from simulators.phone.iso_dep import Card
@@ -35,9 +36,13 @@ class Ground:
 
     def __init__(self, moniker: str) -> None:
         self.port = int(moniker.rpartition(":")[2]) if moniker.startswith("udp") else 0
-        self.field: Field = open_field(moniker)
-        self.radio: Radio = open_radio(moniker)
         self._cards: list[AppCard] = []
+        self.field: Field = open_field(moniker)
+        try:
+            self.radio: Radio = open_radio(moniker)
+        except Complaint:
+            self.field.close()
+            raise
 
     def phone(self, answer: Callable[[bytes], bytes] = reversed_bytes) -> AppCard:
         """Make a phone whose app answers so; it is not in the field yet."""

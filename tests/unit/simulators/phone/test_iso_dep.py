@@ -42,7 +42,7 @@ def app() -> App:
 def card(app: App) -> Iterator[IsoDepCard]:
     """Give an activated card with frames of 256 bytes."""
     card = IsoDepCard(app)
-    assert card.feed(RATS) == bytes.fromhex("0578008000")
+    assert card.feed(RATS) == bytes.fromhex("0578009000")
     yield card
     app.free.set()
     card.close()
