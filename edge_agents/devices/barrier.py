@@ -24,6 +24,7 @@ from pymodbus.exceptions import ModbusException
 from pymodbus.pdu import ModbusPDU
 
 from edge_agents.devices.serial_line import DeviceLost, open_line
+from edge_agents.loops import keep_cancellation
 
 # A board answers within milliseconds; one that takes so long is gone, or this machine is that busy.
 ANSWER_S = 1.0
@@ -114,7 +115,7 @@ class Barrier:
 
     async def _ask(self, call: Awaitable[Answer]) -> Answer:
         try:
-            answer = await call
+            answer = await keep_cancellation(call)
         except (ModbusException, OSError) as error:
             raise DeviceLost(self.name, error) from None
         if answer.isError():

@@ -102,7 +102,8 @@ class FleetServicer(FleetServiceServicer):
                 if len(entries) == PAGE:
                     continue
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(changed.wait(), self._still_newest_s)
+                    async with asyncio.timeout(self._still_newest_s):
+                        await changed.wait()
         finally:
             for end in ends:
                 end()

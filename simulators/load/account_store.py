@@ -10,11 +10,10 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures import Executor
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from itertools import chain
-from multiprocessing import get_context
 from pathlib import Path
 from time import perf_counter
 
@@ -28,11 +27,11 @@ from server.switch.depositor import Depositor
 from simulators.load import books, settlements
 from simulators.load.audit import Acknowledged, audit
 from simulators.load.books import Payees, Population
+from simulators.load.processes import PROCESSES, die_quietly, start_processes
 
 # As from so many streams that each send batches of so many payments.
 STREAMS, BATCH = 32, 100
 
-PROCESSES = 2
 # As in kessai.toml of a switch that takes batches; a process for each core.
 SHARD_PROCESSES = 2
 
@@ -63,7 +62,7 @@ class AccountStore:
         store = cls(folder, population)
         try:
             yield store
-            await store.depositor.idle(_DELIVERY_LIMIT_S)
+            await store.deliver()
         finally:
             await store.depositor.close()
             store.shards.close()
@@ -83,10 +82,19 @@ class AccountStore:
 
         await asyncio.gather(*(stream() for _ in range(STREAMS)))
         # Money that is still in transit is not settled on both sides.
-        await self.depositor.idle(_DELIVERY_LIMIT_S)
+        await self.deliver()
         settled, took_s = self.acknowledged.payments - before, perf_counter() - begin
         self._per_second = settled / took_s
         return self._per_second
+
+    async def deliver(self) -> None:
+        """Wait until no money is in transit; Complaint if that takes too long."""
+        try:
+            await self.depositor.idle(_DELIVERY_LIMIT_S)
+        except TimeoutError:
+            raise Complaint(
+                f"money was still in transit {_DELIVERY_LIMIT_S:g} s after the load"
+            ) from None
 
     async def _settle(self, batch: Sequence[SettlePayment]) -> None:
         for row in await self.shards.submit_all(batch):
@@ -111,8 +119,7 @@ class Signers:
     @contextmanager
     def start(cls, seed: int) -> Iterator[Signers]:
         """Start the processes, and end them after use."""
-        context = get_context("spawn")
-        with ProcessPoolExecutor(PROCESSES, context, initializer=settlements.start) as pool:
+        with start_processes(settlements.start) as pool:
             yield cls(pool, seed)
 
     async def prepare(
@@ -136,7 +143,7 @@ class Signers:
 
 def fill_all(folders: Mapping[Path, Population]) -> None:
     """Open all accounts of data folders that exist."""
-    with ProcessPoolExecutor(PROCESSES, get_context("spawn"), books.die_quietly) as pool:
+    with start_processes(die_quietly) as pool:
         filling = [books.fill(folder, people, pool) for folder, people in folders.items()]
         for shard in chain.from_iterable(filling):
             shard.result()

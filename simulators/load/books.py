@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import random
-import signal
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
@@ -114,11 +113,6 @@ def create_folder(folder: Path, urls: Sequence[str] = ()) -> None:
     config = ServerConfig(listen=free, pairing_listen=free, metrics_listen=free)
     shards = urls or sqlite_urls(SHARDS)
     data_folder.create(folder, "bench.example", shards, config, main.now_us, os.urandom)
-
-
-def die_quietly() -> None:
-    """Let Ctrl-C end a process of a pool without a word; what it was doing is not kept."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def fill(folder: Path, population: Population, pool: Executor) -> list[Future[None]]:

@@ -27,11 +27,11 @@ from simulators.load.store_figures import EngineFigures
 ROUNDS = 3
 MERCHANTS = 1000
 SEED = 20_260_103
+PGBENCH_SCALE = 10
+PGBENCH_CLIENTS = (1, 8, 32)
 
 # Shares of the seconds: a warm-up of each engine, a slice of each, and of pgbench.
 _WARM_UP, _SLICE, _PGBENCH = 0.03, 0.1, 0.08
-_PGBENCH_SCALE = 10
-_PGBENCH_CLIENTS = (1, 8, 32)
 
 
 class NoRival(Exception):
@@ -73,7 +73,7 @@ def _rival(folder: Path, tell: Callable[[str], None]) -> Iterator[PostgresServer
     tell("starting PostgreSQL")
     server = PostgresServer.create_in(binaries, _place_for_nobody(folder))
     try:
-        server.prepare_pgbench(_PGBENCH_SCALE)
+        server.prepare_pgbench(PGBENCH_SCALE)
         yield server
     finally:
         server.remove()
@@ -156,7 +156,7 @@ class _EngineBench:
             return 0
         self._tell("looking for pgbench's best number of clients")
         server = self._server
-        return max(_PGBENCH_CLIENTS, key=lambda clients: server.pgbench(clients, 1))
+        return max(PGBENCH_CLIENTS, key=lambda clients: server.pgbench(clients, 1))
 
     def _run_pgbench(self, clients: int) -> None:
         if self._server is not None:

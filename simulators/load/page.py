@@ -99,11 +99,16 @@ def machine() -> str:
 
 def _run(run: tuple[str, ...], folder: Path) -> Figures:
     command = [sys.executable, "-c", _KESSAI, "bench", *run, "--json", f"--folder={folder}"]
-    done = subprocess.run(
-        command, check=False, stdout=subprocess.PIPE, text=True, timeout=_RUN_LIMIT_S
-    )
+    what = f"kessai bench {' '.join(run)}"
+    try:
+        done = subprocess.run(
+            command, check=False, stdout=subprocess.PIPE, text=True, timeout=_RUN_LIMIT_S
+        )
+    except subprocess.TimeoutExpired:
+        limit = f"{_RUN_LIMIT_S / 60:g} minutes"
+        raise Complaint(f"{what} did not end in {limit}; the page was not changed.") from None
     if done.returncode:
-        raise Complaint(f"kessai bench {' '.join(run)} failed; the page was not changed.")
+        raise Complaint(f"{what} failed; the page was not changed.")
     figures: Figures = json.loads(done.stdout.splitlines()[-1])
     return figures
 

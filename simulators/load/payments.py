@@ -33,9 +33,10 @@ from kessai.v1.payment_pb2 import (
     SettlePaymentRequest,
     SettlePaymentResponse,
 )
-from simulators.load.books import Population, die_quietly
+from simulators.load.books import Population
 from simulators.load.documents import DEAREST_MINOR, agree, ask
 from simulators.load.parties import Parties
+from simulators.load.processes import die_quietly
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from kessai.complaint import Complaint
+
 MISSING = "no PostgreSQL here: install it (Debian: postgresql), or name its binaries in PG_BIN"
 
 _NOBODY = 65534
@@ -80,7 +82,8 @@ class PostgresServer:
         deadline = time.monotonic() + _LIMIT_S
         while not self._answers():
             if self.process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError((self.folder / "log").read_text())
+                said = (self.folder / "log").read_text()[-2000:]
+                raise Complaint(f"PostgreSQL did not start: {said}")
             time.sleep(_LOOK_EVERY_S)
 
     def stop(self) -> None:
@@ -109,7 +112,7 @@ class PostgresServer:
         )  # fmt: skip
         found = re.search(r"^tps = ([0-9.]+)", said, re.MULTILINE)
         if found is None:
-            raise RuntimeError(f"pgbench told no tps: {said}")
+            raise Complaint(f"pgbench told no tps: {said}")
         return float(found[1])
 
     def _where(self) -> tuple[str, ...]:
@@ -122,16 +125,19 @@ class PostgresServer:
 
     def _run(self, program: str, *words: str, limit_s: float = _LIMIT_S) -> str:
         command = [str(self.binaries / program), *words]
-        done: subprocess.CompletedProcess[str] = subprocess.run(
-            command,
-            check=False,
-            capture_output=True,
-            text=True,
-            timeout=limit_s,
-            **_unprivileged(),
-        )
+        try:
+            done: subprocess.CompletedProcess[str] = subprocess.run(
+                command,
+                check=False,
+                capture_output=True,
+                text=True,
+                timeout=limit_s,
+                **_unprivileged(),
+            )
+        except subprocess.TimeoutExpired:
+            raise Complaint(f"{program} did not end within {limit_s:g} s") from None
         if done.returncode:
-            raise RuntimeError(f"{program} failed: {done.stderr}")
+            raise Complaint(f"{program} failed: {done.stderr}")
         return done.stdout
 
     def _end(self, how: signal.Signals) -> None:

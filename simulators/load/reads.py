@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import statistics
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import grpc.aio
 
 from kessai.account_number import format_account
 from kessai.channel import open_channel
+from kessai.complaint import Complaint
 from kessai.device_identity import load_identity
 from kessai.v1.account_pb2 import GetAccountRequest, ListEntriesRequest
 from kessai.v1.account_pb2_grpc import AccountServiceStub
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
     from kessai.v1.account_pb2_grpc import AccountServiceAsyncStub
 
 PAGE = 50
+
+Answer = TypeVar("Answer")
 
 
 @dataclass
@@ -80,7 +85,7 @@ class Statements:
     async def read_while(self, load: Coroutine[Any, Any, object]) -> Latencies:
         """Read as long as something else lasts, at least once."""
         loading = asyncio.create_task(load)
-        newest = await self._stub.ListEntries(self._long, timeout=CALL_LIMIT_S)
+        newest = await _answer(self._stub.ListEntries(self._long, timeout=CALL_LIMIT_S))
         amid = ListEntriesRequest(
             account_number=self._long.account_number,
             page_size=PAGE,
@@ -92,12 +97,21 @@ class Statements:
         )  # fmt: skip
         while True:
             begin = perf_counter()
-            await self._stub.GetAccount(self._balance, timeout=CALL_LIMIT_S)
+            await _answer(self._stub.GetAccount(self._balance, timeout=CALL_LIMIT_S))
             times.balance.append((perf_counter() - begin) * 1000)
             for request, own in lists:
                 begin = perf_counter()
-                await self._stub.ListEntries(request, timeout=CALL_LIMIT_S)
+                await _answer(self._stub.ListEntries(request, timeout=CALL_LIMIT_S))
                 own.append((perf_counter() - begin) * 1000)
             if loading.done():
                 await loading
                 return times
+
+
+async def _answer(call: Awaitable[Answer]) -> Answer:
+    try:
+        return await call
+    except grpc.aio.AioRpcError as error:
+        raise Complaint(
+            f"a read was not answered: {error.code().name}, {error.details()}"
+        ) from None

@@ -18,8 +18,9 @@ from kessai.envelope import PAYMENT_AUTHORIZATION, PAYMENT_REQUEST, sign
 from kessai.v1.payment_pb2 import PaymentEvidence
 from server.domain.history import expire_us_of, payment_input_hash
 from server.domain.payment import SettlePayment
-from simulators.load.books import Payees, Population, die_quietly, merchant_name
+from simulators.load.books import Payees, Population, merchant_name
 from simulators.load.documents import DEAREST_MINOR, agree, ask
+from simulators.load.processes import die_quietly
 
 _TERMINAL_ID = "till-1"
 

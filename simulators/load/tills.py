@@ -9,10 +9,9 @@ import asyncio
 import random
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures import Executor
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
-from multiprocessing import get_context
 from pathlib import Path
 
 import grpc.aio
@@ -24,6 +23,7 @@ from simulators.load.books import Population
 from simulators.load.drive import CALL_LIMIT_S, Run, closed_loop, open_loop, rate
 from simulators.load.parties import Parties, enroll
 from simulators.load.payments import Answered, Payment
+from simulators.load.processes import die_quietly, start_processes
 from simulators.load.streams import Submit, submit_for
 from simulators.load.switch_process import SwitchProcess
 
@@ -33,7 +33,6 @@ SEED = 20_260_101
 _SETTLE = "/kessai.v1.PaymentService/SettlePayment"
 _SUBMIT = "/kessai.v1.PaymentService/SubmitBatch"
 _NO_OP = "/grpc.health.v1.Health/Check"
-_PROCESSES = 2
 _CHUNK = 500
 _TRIM = 0.15
 _MARGIN = 1.5
@@ -47,7 +46,7 @@ Unary = grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]
 def set_up(data: Path, population: Population, tell: Callable[[str], None]) -> Parties:
     """Make a data folder with funded accounts, and enter everybody."""
     books.create_folder(data)
-    with ProcessPoolExecutor(_PROCESSES, get_context("spawn"), books.die_quietly) as pool:
+    with start_processes(die_quietly) as pool:
         tell(f"opening {population.accounts:,} accounts")
         filling = books.fill(data, population, pool)
         parties = enroll(data, population)
@@ -59,12 +58,7 @@ def set_up(data: Path, population: Population, tell: Callable[[str], None]) -> P
 @contextmanager
 def signing(parties: Parties, population: Population) -> Iterator[Executor]:
     """Give processes that sign payments and check receipts."""
-    with ProcessPoolExecutor(
-        _PROCESSES,
-        get_context("spawn"),
-        initializer=payments.start_with,
-        initargs=(parties, population),
-    ) as signers:
+    with start_processes(payments.start_with, parties, population) as signers:
         yield signers
 
 
@@ -143,11 +137,11 @@ class Tills:
         """Have so many payments signed."""
         loop = asyncio.get_running_loop()
         chunks = []
-        for _ in range(-(-count // _CHUNK)):
+        for first in range(0, count, _CHUNK):
             self._batch += 1
-            seed = SEED + self._batch
-            chunks.append(loop.run_in_executor(self._signers, payments.prepare, _CHUNK, seed))
-        return [payment for chunk in await asyncio.gather(*chunks) for payment in chunk][:count]
+            share, seed = min(_CHUNK, count - first), SEED + self._batch
+            chunks.append(loop.run_in_executor(self._signers, payments.prepare, share, seed))
+        return [payment for chunk in await asyncio.gather(*chunks) for payment in chunk]
 
     async def check(self, run: Run[Payment]) -> None:
         """Have the receipts of a run verified, and count them."""

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from pymodbus.pdu import ModbusPDU
 
 from edge_agents.devices.barrier import Barrier
 from edge_agents.devices.serial_line import DeviceLost
 from kessai.complaint import Complaint
 from simulators.devices.barrier import BarrierFault, SimulatedBarrier, crc16
+
+LIMIT_S = 20.0
 
 
 @pytest.fixture
@@ -51,6 +55,29 @@ async def test_a_jam_is_told_and_nothing_moves(board: SimulatedBarrier, barrier:
     await barrier.release()
     state = await barrier.read()
     assert (state.is_open, state.is_jammed) == (False, True)
+
+
+async def test_who_is_to_stop_stops_even_as_an_answer_comes(barrier: Barrier) -> None:
+    """pymodbus waits with asyncio.wait_for, which loses a cancellation then (until Python 3.12)."""
+    await barrier.read()
+    client = barrier._client
+    assert client is not None
+
+    async def ask_for_ever() -> None:
+        while True:
+            await barrier.read()
+
+    def stop_once(is_sent: bool, pdu: ModbusPDU) -> ModbusPDU:
+        if not is_sent:
+            client.ctx.trace_pdu = lambda _, after: after
+            asking.cancel()
+        return pdu
+
+    client.ctx.trace_pdu = stop_once
+    asking = asyncio.create_task(ask_for_ever())
+    done, _ = await asyncio.wait([asking], timeout=LIMIT_S)
+    asking.cancel()
+    assert done
 
 
 @pytest.mark.parametrize("fault", [BarrierFault.SILENT, BarrierFault.GARBAGE], ids=str)

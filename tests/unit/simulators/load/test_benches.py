@@ -12,10 +12,21 @@ from kessai.channel import CHANNEL_OPTIONS
 from kessai.complaint import Complaint
 from kessai.v1.payment_pb2 import SettlePaymentRequest
 from kessai.v1.payment_pb2_grpc import PaymentServiceStub
-from simulators.load import books, engine, growth, payments
+from simulators.load import (
+    account_store,
+    books,
+    engine,
+    growth,
+    hot,
+    payments,
+    recovery,
+    stream,
+    wire,
+)
 from simulators.load.audit import Acknowledged, audit
 from simulators.load.books import Payees, Population
 from simulators.load.engine import run_engine
+from simulators.load.gates import run_gates
 from simulators.load.growth import run_growth
 from simulators.load.hot import run_hot
 from simulators.load.parties import Parties, enroll
@@ -41,10 +52,20 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Parties]:
     return data, enroll(data, SMALL)
 
 
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One round of each bench, one process for the shards, and the least of the rival."""
+    for bench in (engine, hot, recovery, stream, wire):
+        monkeypatch.setattr(bench, "ROUNDS", 1)
+    monkeypatch.setattr(account_store, "SHARD_PROCESSES", 1)
+    monkeypatch.setattr(engine, "PGBENCH_SCALE", 1)
+    monkeypatch.setattr(engine, "PGBENCH_CLIENTS", (1,))
+
+
 def test_the_wire_bench_measures_and_its_books_verify(tmp_path: Path) -> None:
     """Settlements and no-ops were answered, none was dropped, and all are in the books."""
     told: list[str] = []
-    figures = run_wire(tmp_path, 6.0, 200, told.append)
+    figures = run_wire(tmp_path, 1.5, 100, told.append)
     assert figures.settlements_per_second > 10
     assert figures.noop_per_second > figures.settlements_per_second
     assert 0 < figures.p50_ms <= figures.p99_ms
@@ -77,7 +98,7 @@ def test_without_postgresql_there_is_no_ratio(
 
 def test_the_stream_bench_measures_and_its_books_verify(tmp_path: Path) -> None:
     """Batches and unary calls were settled, none was dropped, and all are in the books."""
-    figures = run_stream(tmp_path, 4.0, 200, lambda doing: None)
+    figures = run_stream(tmp_path, 1.0, 100, lambda doing: None)
     assert figures.settlements_per_second > 10
     assert figures.wire_per_second > 10
     assert figures.dropped == 0
@@ -95,6 +116,7 @@ def test_the_growth_bench_measures_and_its_books_verify(
 ) -> None:
     """Both books, reads at rest and under load, and the server's memory."""
     monkeypatch.setattr(growth, "FEW_ACCOUNTS", 100)
+    monkeypatch.setattr(growth, "ROUNDS", 1)
     figures = run_growth(tmp_path, 1.0, 200, 300, lambda doing: None)
     assert 0.1 < figures.ratio < 10
     assert 0.1 < figures.statement_ratio < 10
@@ -105,7 +127,7 @@ def test_the_growth_bench_measures_and_its_books_verify(
 
 def test_the_recovery_bench_kills_the_switch_and_finds_every_payment(tmp_path: Path) -> None:
     """What was not answered is sent again; the books show each payment once."""
-    figures = run_recovery(tmp_path, 3.0, 200, 1000, lambda doing: None)
+    figures = run_recovery(tmp_path, 0.4, 200, 1000, lambda doing: None)
     assert 0 < figures.restart_s <= figures.slowest_s
     assert figures.rows > 1000
     assert figures.acknowledged > 10
@@ -117,6 +139,16 @@ def test_the_tap_bench_measures_both_radios(tmp_path: Path) -> None:
     assert 1 < figures.p50_ms <= figures.p99_ms
     assert figures.p50_ms < figures.p50_air_ms <= figures.p99_air_ms
     assert figures.taps == 8
+
+
+def test_the_gate_bench_measures_on_line_and_off(tmp_path: Path) -> None:
+    """Over both radios, and in the end without the switch; every gate opened for whom it should."""
+    figures = run_gates(tmp_path, 4, lambda doing: None)
+    assert 1 < figures.gate_p50_ms <= figures.gate_p99_ms
+    assert figures.gate_p99_air_ms is not None
+    assert figures.p99_edge_air_ms is not None
+    assert figures.p99_edge_air_ms > figures.gate_p50_ms
+    assert (figures.passages, figures.wrong_decisions) == (2 * 5 + 2 * 3 + 5, 0)
 
 
 def test_the_audit_finds_what_the_books_do_not_show(filled: tuple[Path, Parties]) -> None:
