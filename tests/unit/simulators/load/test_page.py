@@ -51,13 +51,13 @@ def test_a_page_is_written_with_its_plots(tmp_path: Path) -> None:
     """By running the command that the page names."""
     page = tmp_path / "page.md"
     page.write_text(PAGE)
-    write_page(page, tmp_path, (("hot", "--seconds=2", "--accounts=100"),), lambda doing: None)
+    write_page(page, tmp_path, (("hot", "--seconds=0.5", "--accounts=100"),), lambda doing: None)
     text = page.read_text()
     assert "Words of people." in text
     assert "More words." in text
     assert "old" not in text
     assert machine() in text
-    assert "kessai bench hot --seconds=2 --accounts=100 --json" in text
+    assert "kessai bench hot --seconds=0.5 --accounts=100 --json" in text
     assert "| hot | `ratio` |" in text
     assert "![hot](page/hot.svg)" in text
     assert (tmp_path / "page" / "hot.svg").read_text().count("to payees drawn evenly") == 1
