@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Coroutine
-from typing import Any, TypeVar
-
-Result = TypeVar("Result")
+from collections.abc import Coroutine
+from typing import Any
 
 
 async def run_until_one_ends(*loops: Coroutine[Any, Any, object]) -> None:
@@ -45,17 +43,3 @@ async def wait_at_most(event: asyncio.Event, timeout_s: float | None) -> bool:
         async with asyncio.timeout(timeout_s):
             return await event.wait()
     return False
-
-
-async def keep_cancellation(call: Awaitable[Result]) -> Result:
-    """Await what may lose a cancellation, and raise it after.
-
-    As everything does that waits with asyncio.wait_for, before Python 3.12: if what it waits for
-    comes at the same moment, the task that was to end goes on for ever.
-    """
-    task = asyncio.current_task()
-    before = task.cancelling() if task is not None else 0
-    result = await call
-    if task is not None and task.cancelling() > before:
-        raise asyncio.CancelledError
-    return result

@@ -14,6 +14,7 @@ garbage is DeviceLost.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable
 from dataclasses import dataclass
@@ -24,7 +25,6 @@ from pymodbus.exceptions import ModbusException
 from pymodbus.pdu import ModbusPDU
 
 from edge_agents.devices.serial_line import DeviceLost, open_line
-from edge_agents.loops import keep_cancellation
 
 # A board answers within milliseconds; one that takes so long is gone, or this machine is that busy.
 ANSWER_S = 1.0
@@ -115,9 +115,22 @@ class Barrier:
 
     async def _ask(self, call: Awaitable[Answer]) -> Answer:
         try:
-            answer = await keep_cancellation(call)
+            answer = await _keep_cancellation(call)
         except (ModbusException, OSError) as error:
             raise DeviceLost(self.name, error) from None
         if answer.isError():
             raise DeviceLost(self.name, answer)
         return answer
+
+
+async def _keep_cancellation(call: Awaitable[Answer]) -> Answer:
+    """Raise a cancellation that got lost, as asyncio.wait_for in pymodbus does (until Python 3.12).
+
+    If the answer comes at the same moment; else the task that was to end would go on for ever.
+    """
+    task = asyncio.current_task()
+    before = task.cancelling() if task is not None else 0
+    answer = await call
+    if task is not None and task.cancelling() > before:
+        raise asyncio.CancelledError
+    return answer

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from edge_agents.loops import keep_cancellation, run_until_one_ends, wait_at_most
+from edge_agents.loops import run_until_one_ends, wait_at_most
 
 
 class Loop:
@@ -72,23 +72,3 @@ async def test_a_cancellation_is_not_lost_even_if_the_event_comes_at_once() -> N
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asyncio.wait_for(task, 5)
-
-
-async def test_a_cancellation_that_comes_with_the_answer_is_kept() -> None:
-    """What lost it has ended all the same; the task that was to end ends, too."""
-    answered = asyncio.Event()
-
-    async def lose() -> str:
-        try:
-            await answered.wait()
-        except asyncio.CancelledError:
-            return "answer"
-        return "answer"
-
-    task = asyncio.create_task(keep_cancellation(lose()))
-    await asyncio.sleep(0)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    answered.set()
-    assert await keep_cancellation(lose()) == "answer"
