@@ -1,7 +1,8 @@
 """SIGKILL of switch, machine or phone at random moments of a sale of a ticket: who paid has it.
 
 After every kill the killed process starts again on what it left on the disk, and the customer taps
-again. The phone then has a ticket for each payment that was settled, and for no other.
+again. The phone then has a ticket for each payment that was settled, and for no other. Half of the
+sales are submitted by the machine, half by the phone's own line.
 KESSAI_KILLS says how many kills, KESSAI_SEED repeats a run.
 """
 
@@ -11,7 +12,6 @@ import itertools
 import random
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -22,30 +22,40 @@ from tests.scenarios.following import Followed
 from tests.scenarios.shop import APPROVE, Shop
 from tests.scenarios.venue import PRICE, Venue
 
-KILLS = kills(3)
+KILLS = kills(4)
 CASH = 100_000_00
 OUTCOME_LIMIT_S = 40.0
 
 VICTIMS = ("switch", "machine", "phone")
-# The step after which the kill comes, and within how many seconds.
-WINDOWS = (
-    ("waiting_for_tap", 0.8),
-    ("phone_seen", 0.1),
-    ("authorized", 0.03),
-    ("settled", 0.05),
-)
+# By who submits: the step after which the kill comes, and within how many seconds.
+WINDOWS = {
+    "relayed": (
+        ("waiting_for_tap", 0.8),
+        ("phone_seen", 0.1),
+        ("authorized", 0.03),
+        ("settled", 0.05),
+    ),
+    "direct": (
+        ("waiting_for_tap", 0.8),
+        ("phone_seen", 0.3),
+        ("submitting", 0.3),
+        ("settled", 0.05),
+    ),
+}
+SCENES = {"relayed": "ticket machine", "direct": "ticket, own line"}
 FINAL = (PaymentState.SETTLED, PaymentState.DECLINED, PaymentState.ABANDONED)
 
 
 class Killer:
     """Buys tickets at one machine, and kills somebody in each sale."""
 
-    def __init__(self, shop: Shop, seed: int, table: KillTable) -> None:
-        self.shop, self.venue, self.dice = shop, Venue(shop), random.Random(seed)
-        self.payer = shop.customer("payer", CASH)
-        self.machine = self.venue.ticket_machine("machine-1")
+    def __init__(self, venue: Venue, submission: str, seed: int, table: KillTable) -> None:
+        self.shop, self.venue, self.dice = venue.shop, venue, random.Random(seed)
+        self.payer = self.shop.customer("payer", CASH)
+        self._words = ("--submission", submission)
+        self.machine = venue.ticket_machine(f"machine-{submission}", "", *self._words)
         self.bought = 0
-        self.table = table
+        self.table, self.scene = table, SCENES[submission]
 
     def kill_one(self, victim: str, window: tuple[str, float]) -> None:
         """Let the customer buy, kill the victim within the window, and see what became of it."""
@@ -60,7 +70,7 @@ class Killer:
         self.machine.send_phones_away()
         is_bought = entry.state is PaymentState.SETTLED
         self.bought += is_bought
-        self.table.add("ticket machine", victim, WHOLE if is_bought else ABSENT)
+        self.table.add(self.scene, victim, WHOLE if is_bought else ABSENT)
         assert self.venue.tickets_on(self.payer) == self.bought
         assert self.shop.switch.balance(self.payer.account) == CASH - self.bought * PRICE
         self.machine.clear()
@@ -81,7 +91,7 @@ class Killer:
             self.shop.switch.restart()
         elif victim == "machine":
             self.machine.kill()
-            self.machine.start("--refresh-seconds", "1")
+            self.machine.start("--refresh-seconds", "1", *self._words)
             self.machine.steps.next("offers_taken")
         else:
             phone.kill()
@@ -101,19 +111,25 @@ class Killer:
         raise AssertionError(f"{payment_id} is {entry.state}, {entry.delivered}: {names}")
 
 
-@pytest.fixture
-def shop(tmp_path: Path) -> Iterator[Shop]:
-    """Give a shop whose books verify at the end."""
-    opened = Shop(tmp_path)
-    yield opened
-    opened.close()
+@pytest.fixture(scope="module")
+def venue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Venue]:
+    """Give a shop that sells tickets, whose books verify at the end."""
+    shop = Shop(tmp_path_factory.mktemp("ticket-machine"))
+    yield Venue(shop)
+    shop.close()
 
 
 @pytest.mark.timeout(120 + 15 * KILLS)
-def test_who_paid_has_the_ticket(shop: Shop, random_seed: int, kill_table: KillTable) -> None:
+@pytest.mark.parametrize("submission", WINDOWS)
+def test_who_paid_has_the_ticket(
+    venue: Venue, submission: str, random_seed: int, kill_table: KillTable
+) -> None:
     """Whoever is killed, whenever."""
-    killer = Killer(shop, random_seed, kill_table)
-    for case in itertools.islice(cases(killer.dice, VICTIMS, WINDOWS), KILLS):
+    earned = venue.shop.earned()
+    killer = Killer(venue, submission, random_seed, kill_table)
+    drawn = cases(killer.dice, VICTIMS, WINDOWS[submission])
+    for case in itertools.islice(drawn, -(-KILLS // len(WINDOWS))):
         killer.kill_one(*case)
-    shop.switch.verify()
-    assert shop.earned() == killer.bought * PRICE
+    venue.shop.switch.verify()
+    assert venue.shop.earned() - earned == killer.bought * PRICE
+    killer.machine.close()
