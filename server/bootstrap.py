@@ -34,8 +34,8 @@ from server.services import MAIN_SERVICES, Parts, add_health, add_services
 from server.shards.deny_book import DenyBook
 from server.shards.directory import Directory
 from server.shards.holder_book import HolderBook
-from server.shards.opening import ShardOpener
-from server.shards.router import Shards, open_with
+from server.shards.opening import ShardOpener, open_with
+from server.shards.router import Shards
 from server.shards.settlement_log import LogRow
 from server.shards.ticket_offers import TicketOffers
 from server.switch.bills import Bills

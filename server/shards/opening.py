@@ -10,10 +10,9 @@ from contextlib import ExitStack
 
 from server.shards.address import ShardAddress
 from server.shards.placement import Moved, ShardPlace, SlotMap
-from server.shards.remote_shard import RemoteShard, WriterProcess
+from server.shards.remote_shard import AnyShard, RemoteShard, WriterProcess
+from server.shards.router import Shards
 from server.shards.shard import OnWritten, Shard, WritingLane, nobody_listens, writing_lane
-
-AnyShard = Shard | RemoteShard
 
 
 class ShardOpener:
@@ -83,3 +82,41 @@ class ShardOpener:
         if self._local is None:
             self._local = writing_lane("shards")
         return self._local
+
+
+def open_shards(
+    addresses: Sequence[ShardAddress],
+    slots: SlotMap,
+    now_us: Callable[[], int],
+    on_owed: Callable[[int], None],
+    on_written: OnWritten = nobody_listens,
+    processes: int = 0,
+    held: Sequence[int] = (),
+) -> Shards:
+    """Open all shards; Complaint if one is missing, cannot be reached, or is another's.
+
+    So many processes write the local ones, in turn; 0: a thread of this process does. `held` are
+    descriptors that these keep open.
+    """
+    opener = ShardOpener(slots, now_us, on_owed, on_written)
+    return open_with(opener, addresses, processes, held)
+
+
+def open_with(
+    opener: ShardOpener,
+    addresses: Sequence[ShardAddress],
+    processes: int = 0,
+    held: Sequence[int] = (),
+) -> Shards:
+    """Open all shards as `open_shards` does, with an opener that may open further ones."""
+    shards = Shards(opener.slots)
+    with ExitStack() as undo:
+        undo.callback(opener.close)
+        undo.callback(shards.close)
+        local = sum(address.is_local for address in addresses)
+        opener.start_processes(min(processes, local), held)
+        for address in addresses:
+            shards.add(*opener.open(address))
+        opener.no_more_processes()
+        undo.pop_all()
+    return shards

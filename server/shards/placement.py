@@ -13,7 +13,11 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from kessai.account_number import SLOT_COUNT, slot_of
+from kessai.request_id import time_of
 from server.ledger.chart import main_account, shard_named_in
+
+# Ids are made by the clocks of devices, which may be ahead of ours by half of this.
+_CLOCKS_DIFFER_US = 60_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +92,10 @@ class Moved(NamedTuple):
     book_us: int
     is_clean: int
 
+    def may_be_later(self, request_id: bytes) -> bool:
+        """Tell whether a request may be older than this move, by the clock of any device."""
+        return time_of(request_id) * 1000 <= self.book_us + _CLOCKS_DIFFER_US
+
 
 class ShardPlace:
     """One shard among others, as commands see it. `slots` is how the slots were spread at first."""
@@ -109,12 +117,22 @@ class ShardPlace:
         shard, slot = shard_or_slot(account)
         return self._kept[slot] if shard is None else shard == self.shard
 
-    def has_left(self, account: int) -> bool:
-        """Tell whether an account is elsewhere because its slot is; never of the house's."""
+    def may_be_elsewhere(self, account: int, request_id: bytes, sought_to: int) -> bool:
+        """Tell whether a request that is not in this log is another shard's, or in another's log.
+
+        Because the slot of its account has left; or because it came, after the request was made,
+        by a later move than the `sought_to`-th, up to which the former homes were asked for it.
+        Never of the house's accounts.
+        """
         if not self.moved:
             return False
         shard, slot = shard_or_slot(account)
-        return shard is None and not self._kept[slot]
+        if shard is not None:
+            return False
+        came = self.moved.get(slot)
+        if not self._kept[slot]:
+            return True
+        return came is not None and came.generation > sought_to and came.may_be_later(request_id)
 
     def keeps(self, slot: int) -> bool:
         """Tell whether a slot is here."""

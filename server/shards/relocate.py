@@ -33,18 +33,28 @@ class SlotMoved(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Depart:
-    """A slot leaves for another shard, under a move's id: a UUIDv7 of its own."""
+    """A slot leaves for another shard, under a move's id: a UUIDv7 of its own.
+
+    It is the slot's `generation`-th move, from 1, or another switch has moved it meanwhile.
+    """
 
     move_id: bytes
     slot: int
     target: int
+    generation: int
 
 
 @dataclass(frozen=True, slots=True)
 class Copied:
-    """Entries of a slot that is to come here. They are written once, however often they come."""
+    """Entries of a slot that is to come here. They are written once, however often they come.
+
+    And not at all once the slot has come by its `generation`-th move, or a later one: it may have
+    gone on since, and what was removed then must not come back.
+    """
 
     entries: tuple[BookedEntry, ...]
+    slot: int
+    generation: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +127,7 @@ def _checked(first: LogRow, job: Relocating) -> LogRow:
 
 
 def _departure(job: Depart, store: Store, place: ShardPlace) -> MoveOut:
-    if not place.keeps(job.slot):
+    if not place.keeps(job.slot) or place.next_generation(job.slot) != job.generation:
         raise SlotMoved
     residents = store.residents(job.slot)
     accounts, holds, staying = as_they_leave(residents.accounts, residents.holds)

@@ -20,20 +20,13 @@ from typing import Any, NoReturn, TypeVar, overload
 from server.domain.command import Command
 from server.shards import writer_process
 from server.shards.address import ShardAddress
+from server.shards.jobs import Answer, Delivered, Job, Outcome, Several, Sought
 from server.shards.lane import Lane
 from server.shards.placement import ShardPlace, SlotMap
 from server.shards.reading import Reading
 from server.shards.relocate import Copied, Depart, Swept
 from server.shards.settlement_log import LogRow
-from server.shards.shard import (
-    GROUP_LIMIT,
-    Answer,
-    Delivered,
-    Job,
-    OnWritten,
-    Outcome,
-    Several,
-)
+from server.shards.shard import GROUP_LIMIT, OnWritten, Shard
 from server.shards.store import Reader
 from server.shards.writer_process import Group, Open, Written
 
@@ -141,7 +134,7 @@ class RemoteShard:
         self._reading = Reading(place.shard, reader)
 
     @overload
-    def submit(self, job: Command) -> asyncio.Future[LogRow]: ...
+    def submit(self, job: Command | Sought) -> asyncio.Future[LogRow]: ...
     @overload
     def submit(self, job: Several) -> asyncio.Future[tuple[Outcome, ...]]: ...
     @overload
@@ -161,3 +154,6 @@ class RemoteShard:
         """Work what has queued up; the process ends with the first of its shards that is closed."""
         self._writing.close()
         self._reading.close()
+
+
+AnyShard = Shard | RemoteShard

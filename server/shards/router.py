@@ -7,20 +7,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
 from server.domain.command import Command
 from server.ledger.account import Account
 from server.ledger.chart import shard_named_in
-from server.shards.address import ShardAddress
-from server.shards.opening import AnyShard, ShardOpener
+from server.shards.jobs import Sought
 from server.shards.placement import Moved, SlotMap
 from server.shards.relocate import SlotMoved
+from server.shards.remote_shard import AnyShard
 from server.shards.routes import Routes, slot_of_home
 from server.shards.settlement_log import LogRow, RequestIdReused
-from server.shards.shard import OnWritten, nobody_listens
 from server.shards.store import BookedEntry, OutboxRow, Reader, StoreUnavailable, Total
 
 Found = TypeVar("Found")
@@ -110,13 +109,16 @@ class Shards:
         return self.routes.needs_care(slot_of_home(command.home()), command.request_id)
 
     async def first_row(self, account: int, request_id: bytes) -> tuple[int, LogRow] | None:
-        """Find a request of an account in all logs in which it may stand: shard and row."""
+        """Find a request of an account in all logs in which it may stand: shard and row.
+
+        At last in those of all shards: another switch may have moved its slot.
+        """
         former = self.routes.former_homes(slot_of_home(account), request_id)
         for shard in (self.home_of(account), *(self._known(number) for number in former)):
             row = await shard.read(lambda reader: reader.row(request_id))
             if row is not None:
                 return shard.place.shard, row
-        return None
+        return await self.find(request_id)
 
     async def account(self, account_id: int) -> Account | None:
         """Give an account as it is committed, or None."""
@@ -165,8 +167,11 @@ class Shards:
 
     async def learn(self) -> None:
         """Ask all shards which slots came and went."""
+        known = self.routes.generations()
         for number, shard in enumerate(self._shards):
             self.routes.learn(number, await shard.read(lambda reader: reader.moved()))
+        # Of later moves than were known of before, some may have been missed.
+        self.routes.know_homes(known)
 
     async def find(self, request_id: bytes) -> tuple[int, LogRow] | None:
         """Find a request in the logs of all shards: shard and row, or None."""
@@ -214,24 +219,27 @@ class Shards:
         except Exception as error:
             return error
 
-    async def _submit(self, command: Command) -> tuple[int, LogRow]:
+    async def _submit(self, command: Command, sought: Sought | None = None) -> tuple[int, LogRow]:
         shard = self.home_of(command.home())
-        return shard.place.shard, await shard.submit(command)
+        return shard.place.shard, await shard.submit(sought or command)
 
     async def _settle_moved(self, command: Command, slot: int) -> tuple[int, LogRow]:
         while True:
             await self._settled(slot)
-            newest = self.routes.newest(slot)
+            if not self.routes.knows_homes(slot):
+                await self.learn()
+                continue
+            generation = self.routes.generation(slot)
             for number in self.routes.former_homes(slot, command.request_id):
                 row = await self._known(number).read(lambda reader: reader.row(command.request_id))
                 if row is not None:
                     if (row.kind, row.input_hash) != (command.kind, command.input_hash):
                         raise RequestIdReused
                     return number, row
-            if self.routes.newest(slot) != newest:
+            if self.routes.generation(slot) != generation:
                 continue  # it moved meanwhile: what was its home is a former one now
             with suppress(SlotMoved):
-                return await self._submit(command)
+                return await self._submit(command, Sought(command, generation))
             await self.look_for(slot)
 
     async def _settled(self, slot: int) -> None:
@@ -260,41 +268,3 @@ class Shards:
 def shard_path(folder: Path, shard: int) -> Path:
     """Name the file of a shard in the data folder, unless it was given another address."""
     return folder / "shards" / f"{shard:04d}.db"
-
-
-def open_shards(
-    addresses: Sequence[ShardAddress],
-    slots: SlotMap,
-    now_us: Callable[[], int],
-    on_owed: Callable[[int], None],
-    on_written: OnWritten = nobody_listens,
-    processes: int = 0,
-    held: Sequence[int] = (),
-) -> Shards:
-    """Open all shards; Complaint if one is missing, cannot be reached, or is another's.
-
-    So many processes write the local ones, in turn; 0: a thread of this process does. `held` are
-    descriptors that these keep open.
-    """
-    opener = ShardOpener(slots, now_us, on_owed, on_written)
-    return open_with(opener, addresses, processes, held)
-
-
-def open_with(
-    opener: ShardOpener,
-    addresses: Sequence[ShardAddress],
-    processes: int = 0,
-    held: Sequence[int] = (),
-) -> Shards:
-    """Open all shards as `open_shards` does, with an opener that may open further ones."""
-    shards = Shards(opener.slots)
-    with ExitStack() as undo:
-        undo.callback(opener.close)
-        undo.callback(shards.close)
-        local = sum(address.is_local for address in addresses)
-        opener.start_processes(min(processes, local), held)
-        for address in addresses:
-            shards.add(*opener.open(address))
-        opener.no_more_processes()
-        undo.pop_all()
-    return shards

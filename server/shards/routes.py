@@ -7,13 +7,9 @@ loop, in `router.py`; `server/switch/rebalance.py` says when a slot is held back
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from kessai.request_id import time_of
 from server.shards.placement import Moved, SlotMap, shard_or_slot
-
-# Ids are made by the clocks of devices, which may be ahead of ours by half of this.
-_CLOCKS_DIFFER_US = 60_000_000
 
 
 def slot_of_home(account: int) -> int:
@@ -25,9 +21,11 @@ class Routes:
     """The shard of each slot, and what is to be known of those that moved."""
 
     def __init__(self, first: SlotMap) -> None:
+        self._first = first
         self._homes = list(first.shard_of_slot)
         self._said: dict[int, dict[int, Moved]] = {}
         self._waiting: dict[int, asyncio.Event] = {}
+        self._homes_known_to: dict[int, int] = {}
 
     def home_of(self, account: int) -> int:
         """Tell the shard of an account; of a slot on its way, the one that will keep it."""
@@ -40,8 +38,8 @@ class Routes:
 
     def homes_of(self, account: int) -> set[int]:
         """Tell in which shards' logs commands of an account may stand."""
-        former = self._said.get(slot_of_home(account), ())
-        return {self.home_of(account), *former}
+        slot = slot_of_home(account)
+        return {self.home_of(account), *self._words(slot)}
 
     def needs_care(self, slot: int, request_id: bytes) -> bool:
         """Tell whether a command must wait, or may have been done at a former home."""
@@ -51,12 +49,35 @@ class Routes:
 
     def former_homes(self, slot: int, request_id: bytes) -> list[int]:
         """List the former homes of a slot in whose logs an id of that age may stand."""
-        made_us = time_of(request_id) * 1000
         return [
             shard
-            for shard, moved in self._said.get(slot, {}).items()
-            if shard != self._homes[slot] and made_us <= moved.book_us + _CLOCKS_DIFFER_US
+            for shard, moved in self._words(slot).items()
+            if shard != self._homes[slot] and moved.may_be_later(request_id)
         ]
+
+    def generation(self, slot: int) -> int:
+        """Count the moves of a slot that are known of."""
+        return self._newest(slot).generation if slot in self._said else 0
+
+    def generations(self) -> dict[int, int]:
+        """Count, for each slot that moved and is not on its way, the moves that are known of."""
+        here = (slot for slot in self._said if self.on_its_way(slot) is None)
+        return {slot: self.generation(slot) for slot in here}
+
+    def know_homes(self, generations: Mapping[int, int]) -> None:
+        """Note that all shards were asked after so many moves of each slot were known of."""
+        self._homes_known_to.update(generations)
+
+    def knows_homes(self, slot: int) -> bool:
+        """Tell whether every home of a slot is known, up to the newest move.
+
+        Another switch may have moved it several times, of which each shard tells the last only.
+        """
+        known = self._homes_known_to.get(slot, 0)
+        if self.generation(slot) == known + 1 and self.on_its_way(slot) is None:
+            # One move leads to one home more, the one where it is.
+            known = self._homes_known_to[slot] = known + 1
+        return self.generation(slot) <= known
 
     def slots_of(self, shard: int) -> list[int]:
         """List the slots that a shard keeps, or will keep when they have come."""
@@ -123,6 +144,11 @@ class Routes:
         """Wait until the commands of a slot may go on."""
         while (waiting := self._waiting.get(slot)) is not None:
             await waiting.wait()
+
+    def _words(self, slot: int) -> dict[int, Moved]:
+        """What is known by shard; of the first home at least that the slot left it."""
+        said = self._said.get(slot)
+        return {self._first.shard_of_slot[slot]: self._newest(slot)} | said if said else {}
 
     def _newest(self, slot: int) -> Moved:
         # Of one move, the word of the shard to which the slot came counts more than that it left.

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeVar, overload
 
 from server.domain.command import Command
@@ -17,6 +16,16 @@ from server.domain.document import Document
 from server.domain.slot_move import MoveIn
 from server.ledger.books import Books
 from server.shards.carry_out import carry_out
+from server.shards.jobs import (
+    Answer,
+    Delivered,
+    Job,
+    Outcome,
+    Several,
+    Sought,
+    Work,
+    commands_of,
+)
 from server.shards.lane import Lane
 from server.shards.placement import ShardPlace
 from server.shards.reading import Reading
@@ -34,20 +43,6 @@ _UNKNOWN = Tail(-1, CHAIN_START, 0)
 
 Found = TypeVar("Found")
 
-
-@dataclass(frozen=True, slots=True)
-class Delivered:
-    """All outbox rows up to a log sequence have arrived and can go, but for those in `but`."""
-
-    log_sequence: int
-    but: frozenset[int] = frozenset()
-
-
-Several = tuple[Command, ...]
-Work = Command | Several | Delivered | Copied | Swept
-Job = Work | Depart
-Outcome = LogRow | RequestIdReused | SlotMoved
-Answer = Outcome | tuple[Outcome, ...] | None
 
 WritingLane = Lane[tuple["ShardWriter", Job], Answer]
 OnWritten = Callable[[int, Sequence[LogRow]], None]
@@ -99,7 +94,7 @@ class ShardWriter:
 
     def write(self, group: Sequence[Work]) -> Sequence[Answer]:
         """Work a group of jobs in one commit; an answer for each, in order."""
-        commands = [command for job in group for command in _commands(job)]
+        commands = [command for job in group for command in commands_of(job)]
         batch = Batch()
         try:
             self._take_up(self._store.begin())
@@ -167,8 +162,11 @@ class ShardWriter:
             return tuple(self._take(command, known, batch) for command in job)
         if isinstance(job, Command):
             return self._take(job, known, batch)
+        if isinstance(job, Sought):
+            return self._take(job.command, known, batch, job.generation)
         if isinstance(job, Copied):
-            batch.copied += job.entries
+            if self.place.next_generation(job.slot) <= job.generation:
+                batch.copied += job.entries
         elif isinstance(job, Swept):
             self._sweep(job, batch)
         else:
@@ -185,12 +183,14 @@ class ShardWriter:
             batch.swept += job.spans
             batch.moved += [job.left._replace(is_clean=1)] if job.is_last else []
 
-    def _take(self, command: Command, known: dict[bytes, LogRow], batch: Batch) -> Outcome:
+    def _take(
+        self, command: Command, known: dict[bytes, LogRow], batch: Batch, sought_to: int = 0
+    ) -> Outcome:
         first = known.get(command.request_id)
         if first is not None:
             same = first.input_hash == command.input_hash and first.kind == command.kind
             return first if same else RequestIdReused()
-        if self.place.has_left(command.home()):
+        if self.place.may_be_elsewhere(command.home(), command.request_id, sought_to):
             return SlotMoved()
         known[command.request_id] = row = self._decide(command, batch)
         return row
@@ -229,7 +229,7 @@ class Shard(ShardWriter):
         self._reading = Reading(place.shard, reader)
 
     @overload
-    def submit(self, job: Command) -> asyncio.Future[LogRow]: ...
+    def submit(self, job: Command | Sought) -> asyncio.Future[LogRow]: ...
     @overload
     def submit(self, job: Several) -> asyncio.Future[tuple[Outcome, ...]]: ...
     @overload
@@ -255,12 +255,6 @@ class Shard(ShardWriter):
         self._writing.close()
         self._reading.close()
         super().close()
-
-
-def _commands(job: Work) -> Several:
-    if isinstance(job, tuple):
-        return job
-    return (job,) if isinstance(job, Command) else ()
 
 
 def write_group(group: Sequence[tuple[ShardWriter, Job]]) -> list[Answer | Exception]:

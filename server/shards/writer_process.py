@@ -15,9 +15,10 @@ from typing import NamedTuple
 
 from kessai.complaint import Complaint
 from server.shards.address import ShardAddress
+from server.shards.jobs import Answer, Job
 from server.shards.placement import ShardPlace, SlotMap
 from server.shards.settlement_log import LogRow
-from server.shards.shard import Answer, Job, ShardWriter, write_group
+from server.shards.shard import ShardWriter, write_group
 from server.shards.sqlite_store import EXIT_DISK_FAILED as EXIT_DISK_FAILED
 
 # What a group makes is freed as it is used up; to look for circles in it costs more than it wins.

@@ -18,10 +18,10 @@ import structlog
 from kessai.decline import name_of
 from server.domain.arrival import arrival
 from server.domain.command import ACCEPTED
+from server.shards.jobs import Delivered
 from server.shards.lane import LaneClosed
 from server.shards.router import Shards
 from server.shards.settlement_log import LogRow, RequestIdReused
-from server.shards.shard import Delivered
 from server.shards.store import OutboxRow
 
 _BATCH = 2048

@@ -16,8 +16,9 @@ from server.identity.refusals import Exists, FieldRefused
 from server.ledger.chart import MAX_SHARDS
 from server.shards.address import ShardAddress
 from server.shards.books_file import Books, read_books, write_books
-from server.shards.opening import AnyShard, ShardOpener
+from server.shards.opening import ShardOpener
 from server.shards.placement import Moved
+from server.shards.remote_shard import AnyShard
 from server.shards.router import Shards
 
 

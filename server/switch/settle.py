@@ -47,15 +47,15 @@ class Settle:
         though its id is old; then all logs are asked for it first. Raises RequestIdReused,
         RequestIdStale, Unavailable, Overloaded.
         """
-        now_us, homes = self._now_us(), self._shards.routes.homes_of(command.home())
+        now_us = self._now_us()
         with refusing_store_trouble():
             young = is_young(command.request_id, now_us)
             if not young and not deferred:
                 return await self._first_row(command)
             if not young:  # asked before it is claimed: a claim must not outlive a refusal here
                 found = await self._shards.find(command.request_id)
-                if found is not None and found[0] not in homes:
-                    raise RequestIdReused
+                if found is not None:
+                    return _checked(command, found)
             if not self._claim(command, now_us):
                 raise RequestIdReused
             try:
@@ -124,6 +124,10 @@ class Settle:
         found = await self._shards.first_row(command.home(), command.request_id)
         if found is None:
             raise RequestIdStale
-        if (found[1].kind, found[1].input_hash) != (command.kind, command.input_hash):
-            raise RequestIdReused
-        return found
+        return _checked(command, found)
+
+
+def _checked(command: Command, found: tuple[int, LogRow]) -> tuple[int, LogRow]:
+    if (found[1].kind, found[1].input_hash) != (command.kind, command.input_hash):
+        raise RequestIdReused
+    return found

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from server.shards.entry_digest import Digest, add_entry
-from server.shards.opening import AnyShard
 from server.shards.relocate import Copied
-from server.shards.store import BookedEntry
+from server.shards.remote_shard import AnyShard
+from server.shards.store import BookedEntry, StoreUnavailable
 
 _AT_ONCE = 1000
 
@@ -21,11 +21,13 @@ _AT_ONCE = 1000
 class SlotCopy:
     """How far the copying of a slot has come, account by account, and the digests up to there.
 
-    `on_copied` is told how many entries were written.
+    For its `generation`-th move. `on_copied` is told how many entries were written.
     """
 
     source: AnyShard
     target: AnyShard
+    slot: int
+    generation: int
     on_copied: Callable[[int], None]
     digests: dict[int, Digest] = field(default_factory=dict)
     _copied_to: dict[int, int] = field(default_factory=dict)
@@ -41,6 +43,8 @@ class SlotCopy:
         for account, last in accounts:
             while (first := self._copied_to.get(account, 0) + 1) <= last:
                 page = await self._page(account, first, min(last, first + _AT_ONCE - 1))
+                if not page:
+                    raise StoreUnavailable(f"slot {self.slot} is moved by another switch, too")
                 for entry in page:
                     add_entry(self.digests, entry)
                 self._copied_to[account] = page[-1].sequence
@@ -68,5 +72,5 @@ class SlotCopy:
     async def _write(self) -> None:
         if self._waiting:
             entries, self._waiting = tuple(self._waiting), []
-            await self.target.submit(Copied(entries))
+            await self.target.submit(Copied(entries, self.slot, self.generation))
             self.on_copied(len(entries))

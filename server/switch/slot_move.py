@@ -20,9 +20,9 @@ from dataclasses import dataclass
 
 from kessai.v1.shard_pb2 import MovedAccount, SlotMove
 from server.domain.slot_move import move_in
-from server.shards.opening import AnyShard
 from server.shards.placement import Moved
 from server.shards.relocate import Depart, SlotMoved, Swept
+from server.shards.remote_shard import AnyShard
 from server.shards.router import Shards
 from server.shards.settlement_log import LogRow
 from server.shards.store import Span, StoreUnavailable
@@ -66,7 +66,9 @@ class SlotMover:
         source, coming = self._shards.shard(source_number), self._shards.shard(target)
         # What the slot left there when it went may not be removed after it has come back.
         await self.sweep(target, slot)
-        copy = SlotCopy(source, coming, self.tally.copied)
+        await self._learn(source_number)
+        generation = self._shards.routes.generation(slot) + 1
+        copy = SlotCopy(source, coming, slot, generation, self.tally.copied)
         for _ in range(_PASSES):
             residents = await source.read(lambda reader: reader.residents(slot))
             if await copy.copy((account.id, account.sequence) for account in residents) <= _FEW:
@@ -74,7 +76,7 @@ class SlotMover:
         begin = time.monotonic()
         self._shards.routes.hold_back(slot)
         try:
-            left = await source.submit(Depart(self._new_id(), slot, target))
+            left = await source.submit(Depart(self._new_id(), slot, target, generation))
             assert left is not None  # a departure has a row  # noqa: S101
             await self._bring(left, copy)
             self.tally.waited(time.monotonic() - begin)
@@ -91,7 +93,8 @@ class SlotMover:
         left = await shard.read(lambda reader: reader.row(moved.move_id))
         if left is None:
             raise StoreUnavailable(f"shard {source} does not know move {moved.move_id.hex()}")
-        copy = SlotCopy(shard, self._shards.shard(moved.shard), self.tally.copied)
+        target = self._shards.shard(moved.shard)
+        copy = SlotCopy(shard, target, moved.slot, moved.generation, self.tally.copied)
         await self._bring(left, copy)
         await self._learn(moved.shard)
         self.tally.slots += 1

@@ -22,7 +22,7 @@ from kessai.decline import name_of
 from server import data_folder, main
 from server.domain.command import ACCEPTED
 from server.domain.payment import SettlePayment
-from server.shards.router import open_shards
+from server.shards.opening import open_shards
 from server.switch.depositor import Depositor
 from simulators.load import books, settlements
 from simulators.load.audit import Acknowledged, audit

@@ -33,10 +33,10 @@ from server.domain.arrival import arrival
 from server.domain.command import ACCEPTED, Command
 from server.domain.hold import PlaceHold
 from server.ledger.account import Account
+from server.shards.jobs import Delivered
 from server.shards.placement import SlotMap
 from server.shards.router import Shards
 from server.shards.settlement_log import LogRow, RequestIdReused
-from server.shards.shard import Delivered
 from server.shards.store import BookedEntry
 from tests.invariants.engine_model import Model
 from tests.postgres import PostgresServer, postgres_server

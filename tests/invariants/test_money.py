@@ -28,11 +28,11 @@ from server.domain.arrival import arrival, arrival_id
 from server.domain.command import ACCEPTED, Command
 from server.domain.hold import PlaceHold
 from server.ledger.account import Account, AccountFlag
+from server.shards.jobs import Delivered
 from server.shards.placement import ShardPlace, SlotMap
 from server.shards.replay import Replay
 from server.shards.router import Shards
 from server.shards.settlement_log import LogRow, RequestIdReused
-from server.shards.shard import Delivered
 from server.switch.hold_expiry import HoldExpiry
 from tests.unit.server.domain.commands import (
     EUR,

@@ -18,7 +18,7 @@ from server.domain.document import Document, DocumentKind
 from server.ledger.account import Account
 from server.ledger.chart import AccountKind, open_account
 from server.ledger.transfer import Hold, HoldState
-from server.shards import router
+from server.shards import opening
 from server.shards.address import (
     PostgresAddress,
     ShardAddress,
@@ -169,7 +169,7 @@ def open_shards(
 ) -> Shards:
     """Open shards, making them if they are not there; close them yourself."""
     places, slots = _stores(where).make(count), SlotMap.even(count)
-    return router.open_shards(places, slots, clock or Clock(), on_owed, on_written, processes)
+    return opening.open_shards(places, slots, clock or Clock(), on_owed, on_written, processes)
 
 
 @contextmanager

@@ -16,7 +16,8 @@ import pytest
 
 from kessai.complaint import Complaint
 from server.domain.command import ACCEPTED, Command
-from server.shards import postgres_schema, router
+from server.shards import postgres_schema
+from server.shards.opening import open_shards as open_at
 from server.shards.placement import SlotMap
 from server.shards.postgres_reader import PostgresReader
 from server.shards.postgres_store import PostgresStore
@@ -171,7 +172,7 @@ async def test_a_commit_whose_answer_is_lost(
     stores.make()
     line = HalfLine(postgres_server)
     [through] = Stores(stores.folder, (line.url,), stores.books_id).addresses(1)
-    shards = router.open_shards([through], SlotMap.even(1), Clock(), lambda shard: None)
+    shards = open_at([through], SlotMap.even(1), Clock(), lambda shard: None)
     for command in OPENING:
         await shards.submit(command)
     payment = pay(ANN, SHOP, 10)

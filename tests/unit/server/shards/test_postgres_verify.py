@@ -9,8 +9,8 @@ import psycopg
 import pytest
 
 from server.domain.arrival import arrival
+from server.shards.jobs import Delivered
 from server.shards.postgres_schema import schema_name
-from server.shards.shard import Delivered
 from tests.unit.server.shards.parts import Stores, shards_in, verify_shards
 from tests.unit.server.shards.test_verify import COMMANDS, NOT_DELIVERED
 

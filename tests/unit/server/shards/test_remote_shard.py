@@ -16,13 +16,13 @@ from kessai.account_number import slot_of
 from kessai.complaint import Complaint
 from kessai.v1 import decline_pb2 as d
 from server.domain.command import ACCEPTED, Command
-from server.shards import router
+from server.shards import opening
+from server.shards.jobs import Delivered
 from server.shards.lane import LaneClosed
 from server.shards.placement import SlotMap
 from server.shards.relocate import SlotMoved
 from server.shards.remote_shard import EXIT_WRITER_LOST, RemoteShard
 from server.shards.settlement_log import LogRow, RequestIdReused
-from server.shards.shard import Delivered
 from server.switch.slot_move import SlotMover
 from tests.running import RunningSwitch
 from tests.unit.server.domain.commands import (
@@ -132,7 +132,7 @@ def test_a_missing_shard_is_a_complaint_and_leaves_no_process(tmp_path: Path) ->
     places[1].remove()
     before = children_of(os.getpid())
     with pytest.raises(Complaint, match=r"0001\.db"):
-        router.open_shards(
+        opening.open_shards(
             places, SlotMap.even(SHARDS), Clock(), lambda shard: None, processes=PROCESSES
         )
     assert children_of(os.getpid()) == before

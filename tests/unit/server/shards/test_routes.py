@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from kessai.account_number import SLOT_COUNT
+from kessai.account_number import SLOT_COUNT, slot_of
 from server.shards.placement import Moved, ShardPlace, SlotMap
 from server.shards.routes import Routes
 from tests.unit.server.domain.commands import MINUTE_US, NOW_US, accounts_on, fresh_id
@@ -70,14 +70,32 @@ async def test_who_waits_is_let_go() -> None:
 
 
 def test_a_place_learns_what_came_and_went() -> None:
-    place = ShardPlace(0, FIRST)
-    slot_of_ann = next(s for s in range(SLOT_COUNT) if FIRST.shard_of_slot[s] == 0)
+    place, old, new = ShardPlace(0, FIRST), fresh_id(NOW_US), fresh_id(NOW_US + 2 * MINUTE_US)
+    slot_of_ann = slot_of(ANN)
     assert place.is_here(ANN)
-    assert not place.has_left(ANN)
+    assert not place.may_be_elsewhere(ANN, old, 0)
     place.know(Moved(s, 1, 1, b"", 0, 0) for s in range(SLOT_COUNT))
     assert not place.is_here(ANN)
-    assert place.has_left(ANN)
+    assert place.may_be_elsewhere(ANN, new, 9)
     assert place.next_generation(slot_of_ann) == 2
+    place.know([Moved(slot_of_ann, 0, 2, b"", NOW_US, 1)])
+    assert [place.may_be_elsewhere(ANN, old, sought) for sought in (0, 1, 2)] == [True, True, False]
+    assert not place.may_be_elsewhere(ANN, new, 0)
+
+
+def test_homes_are_known_by_one_move_at_a_time_or_when_all_were_asked() -> None:
+    """Several moves that another switch made may have led to homes that nobody here knows."""
+    routes = Routes(FIRST)
+    assert routes.knows_homes(SLOT)
+    routes.learn(1, [came(1, 1)])
+    assert routes.knows_homes(SLOT)
+    routes.learn(0, [came(0, 3)])
+    assert not routes.knows_homes(SLOT)
+    known = routes.generations()
+    routes.learn(2, [came(0, 3)])
+    routes.know_homes(known)
+    assert routes.knows_homes(SLOT)
+    assert sorted(routes.former_homes(SLOT, fresh_id(NOW_US))) == [1, 2]
 
 
 @pytest.mark.parametrize("before", [1, 2, 3, 7])

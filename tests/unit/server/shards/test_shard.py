@@ -11,9 +11,9 @@ import pytest
 
 from kessai.v1 import decline_pb2 as d
 from server.domain.command import ACCEPTED, Command
+from server.shards.jobs import Job
 from server.shards.lane import LaneClosed
 from server.shards.settlement_log import CHAIN_START, LogRow, RequestIdReused
-from server.shards.shard import Job
 from server.shards.sqlite_store import SqliteStore
 from server.shards.store import StoreUnavailable
 from tests.unit.server.domain.commands import (

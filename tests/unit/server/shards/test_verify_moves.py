@@ -90,7 +90,7 @@ def test_what_came_to_the_wrong_shard_is_a_fault(stores: Stores) -> None:
 
 async def test_a_slot_on_its_way_is_no_fault(stores: Stores) -> None:
     async with life(stores, Clock(), works=False) as now:
-        await now.shards.shard(TARGET).submit(Depart(fresh_id(), SLOT, SOURCE))
+        await now.shards.shard(TARGET).submit(Depart(fresh_id(), SLOT, SOURCE, 2))
     report = verify_all(stores)
     assert (report.faults, report.slots_moving) == ([], 1)
 

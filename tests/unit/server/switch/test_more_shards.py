@@ -11,9 +11,9 @@ import pytest
 from server.identity.refusals import Exists, FieldRefused
 from server.shards.address import sqlite_urls
 from server.shards.books_file import Books, read_books, write_books
-from server.shards.opening import ShardOpener
+from server.shards.opening import ShardOpener, open_with
 from server.shards.placement import SlotMap
-from server.shards.router import Shards, open_with
+from server.shards.router import Shards
 from server.switch.more_shards import MoreShards
 from server.switch.shard_status import shard_states
 from tests.unit.server.domain.commands import accounts_on, fresh_id, open_account

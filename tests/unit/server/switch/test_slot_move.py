@@ -11,7 +11,7 @@ from server.domain.arrival import arrival
 from server.domain.command import ACCEPTED, Command
 from server.identity.refusals import RequestIdReused, Unknown
 from server.ledger.chart import AccountKind, house_account_id
-from server.shards.relocate import Depart, SlotMoved
+from server.shards.relocate import Copied, Depart, SlotMoved
 from server.shards.settlement_log import LogRow
 from server.switch.rebalance import Range, SlotsMoving
 from server.switch.refused import RequestIdStale
@@ -167,11 +167,27 @@ async def test_a_shard_refuses_what_it_does_not_keep_any_more(now: Life) -> None
     with pytest.raises(SlotMoved):
         await old.submit(pay(ANN, SHOP, 1))
     with pytest.raises(SlotMoved):
-        await old.submit(Depart(fresh_id(), SLOT, 2))
+        await old.submit(Depart(fresh_id(), SLOT, 2, 2))
     several: tuple[Command, ...] = (done, deposit(ANN, 5))
     first, second = await old.submit(several)
     assert first == row
     assert isinstance(second, SlotMoved)
+
+
+async def test_what_a_switch_asks_too_late_is_not_done(now: Life) -> None:
+    """A departure that another switch has made already; copies of a slot that came and went."""
+    await now.settle(pay(ANN, SHOP, 30))
+    _, entries = await now.shards.statement(ANN, 0, 10)
+    await move(now, SLOT, 3)
+    await move(now, SLOT, HOME)
+    source, gone = now.shards.shard(HOME), now.shards.shard(3)
+    with pytest.raises(SlotMoved):
+        await source.submit(Depart(fresh_id(), SLOT, 2, 1))
+    await gone.submit(Copied(tuple(entries), SLOT, 1))
+    assert await gone.read(lambda reader: reader.statement(ANN, 0, 10)) == (None, [])
+    await gone.submit(Copied(tuple(entries), SLOT, 3))
+    _, copied = await gone.read(lambda reader: reader.statement(ANN, 0, 10))
+    assert copied == entries
 
 
 async def test_a_switch_follows_a_slot_that_another_one_moved(now: Life) -> None:
@@ -189,7 +205,7 @@ async def test_a_switch_follows_a_slot_that_another_one_moved(now: Life) -> None
 async def test_a_slot_on_its_way_is_brought_to_its_end(now: Life) -> None:
     """As after a kill between the two commits; meanwhile its commands wait."""
     source = now.shards.shard(HOME)
-    await source.submit(Depart(fresh_id(), SLOT, 3))
+    await source.submit(Depart(fresh_id(), SLOT, 3, 1))
     await now.shards.learn()
     assert now.shards.routes.is_held_back(SLOT)
     now.rebalance.start()

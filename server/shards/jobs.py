@@ -1,0 +1,48 @@
+"""What a shard's writer may be asked to do, and what it answers.
+
+Made by `router.py`, `server/switch/depositor.py` and the moving of slots; done by `shard.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from server.domain.command import Command
+from server.shards.relocate import Copied, Depart, SlotMoved, Swept
+from server.shards.settlement_log import LogRow, RequestIdReused
+
+
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """A command that stands in the log of no former home of its slot, up to its newest move.
+
+    `generation` counts the moves that whoever looked knows of. If there are more, the shard answers
+    SlotMoved: another switch has moved the slot, and the command may have been done elsewhere.
+    """
+
+    command: Command
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """All outbox rows up to a log sequence have arrived and can go, but for those in `but`."""
+
+    log_sequence: int
+    but: frozenset[int] = frozenset()
+
+
+Several = tuple[Command, ...]
+Work = Command | Several | Sought | Delivered | Copied | Swept
+Job = Work | Depart
+Outcome = LogRow | RequestIdReused | SlotMoved
+Answer = Outcome | tuple[Outcome, ...] | None
+
+
+def commands_of(job: Work) -> Several:
+    """List the commands of a job."""
+    if isinstance(job, tuple):
+        return job
+    if isinstance(job, Sought):
+        return (job.command,)
+    return (job,) if isinstance(job, Command) else ()
