@@ -14,6 +14,7 @@ from typing import Annotated
 
 import typer
 
+from edge_agents.certificate.cli import certificate
 from edge_agents.config import AgentConfig, load_config, sample_config
 from edge_agents.entrance.cli import entrance
 from edge_agents.entrance.config import EntranceConfig
@@ -184,6 +185,7 @@ def vending(
 
 
 agent.command()(entrance)
+agent.command()(certificate)
 agent.command("ticket-machine")(ticket_machine)
 
 

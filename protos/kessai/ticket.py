@@ -23,6 +23,7 @@ from kessai.envelope import (
     raw_public_key,
     sign,
 )
+from kessai.money import Money
 from kessai.request_id import RequestIdError, check_request_id, format_request_id, parse_request_id
 from kessai.v1 import decline_pb2 as d
 from kessai.v1.decline_pb2 import DeclineReason
@@ -123,11 +124,18 @@ def open_ticket(signed: Signed, switch_key: PublicKey) -> Ticket:
 
 
 def prove_holder(
-    ticket: Signed, persons: int, key: ec.EllipticCurvePrivateKey, entrance: Entrance
+    ticket: Signed,
+    persons: int,
+    key: ec.EllipticCurvePrivateKey,
+    entrance: Entrance,
+    amount_minor: int = 0,
 ) -> TicketAnswer:
-    """Show a ticket for some persons, with the proof that this phone is its holder."""
+    """Show a ticket for some persons, with the proof that this phone is its holder.
+
+    A gift certificate is shown for an amount, and for 0 persons.
+    """
     proof = HolderProof(
-        challenge=_challenge(ticket, persons, entrance.nonce),
+        challenge=_challenge(ticket, persons, amount_minor, entrance.nonce),
         merchant_id=entrance.merchant_id,
         terminal_id=entrance.terminal_id,
     )
@@ -136,6 +144,7 @@ def prove_holder(
         holder_public_key=raw_public_key(key.public_key()),
         proof=sign(HOLDER_PROOF, proof, key),
         persons=persons,
+        amount_minor=amount_minor,
     )
 
 
@@ -146,8 +155,29 @@ def open_ticket_answer(answer: TicketAnswer, switch_key: PublicKey, entrance: En
     are the entrance's to judge.
     """
     ticket = open_ticket(answer.ticket, switch_key)
-    if not 1 <= answer.persons <= MAX_PERSONS:
+    if not 1 <= answer.persons <= MAX_PERSONS or answer.amount_minor:
         raise TicketRefused(d.DECLINE_REASON_TICKET_INVALID)
+    _check_holder(answer, ticket, entrance)
+    return ticket
+
+
+def open_certificate_answer(
+    answer: TicketAnswer, switch_key: PublicKey, counter: Entrance, amount: Money
+) -> Ticket:
+    """Verify a gift certificate of this merchant and its holder, for this amount and nonce.
+
+    TicketRefused with TICKET_INVALID or TICKET_NOT_HOLDER. What it is still worth, its time, and
+    whether it was revoked the switch judges.
+    """
+    ticket = open_ticket(answer.ticket, switch_key)
+    said = (ticket.offer.merchant_id, ticket.offer.value.currency_code, answer.amount_minor)
+    if said != (counter.merchant_id, amount.currency, amount.minor) or answer.persons:
+        raise TicketRefused(d.DECLINE_REASON_TICKET_INVALID)
+    _check_holder(answer, ticket, counter)
+    return ticket
+
+
+def _check_holder(answer: TicketAnswer, ticket: Ticket, entrance: Entrance) -> None:
     copied = TicketRefused(d.DECLINE_REASON_TICKET_NOT_HOLDER)
     if holder_key_hash(answer.holder_public_key) != ticket.holder_key_hash:
         raise copied
@@ -156,15 +186,15 @@ def open_ticket_answer(answer: TicketAnswer, switch_key: PublicKey, entrance: En
         proof = open_signed(answer.proof, HOLDER_PROOF, key, HolderProof.FromString)
     except EnvelopeError:
         raise copied from None
-    challenge = _challenge(answer.ticket, answer.persons, entrance.nonce)
+    challenge = _challenge(answer.ticket, answer.persons, answer.amount_minor, entrance.nonce)
     said = (proof.challenge, proof.merchant_id, proof.terminal_id)
     if said != (challenge, entrance.merchant_id, entrance.terminal_id):
         raise copied
-    return ticket
 
 
-def _challenge(ticket: Signed, persons: int, nonce: bytes) -> bytes:
+def _challenge(ticket: Signed, persons: int, amount_minor: int, nonce: bytes) -> bytes:
     content = hashlib.sha256(ticket.payload).digest()
-    return hashlib.sha256(
-        b"kessai/ticket-nonce/v1\0" + nonce + content + persons.to_bytes(4, "big")
-    ).digest()
+    what_for = persons.to_bytes(4, "big")
+    if amount_minor:
+        what_for += amount_minor.to_bytes(8, "big", signed=True)
+    return hashlib.sha256(b"kessai/ticket-nonce/v1\0" + nonce + content + what_for).digest()

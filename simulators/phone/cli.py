@@ -39,6 +39,7 @@ from simulators.phone.phone import Phone, choose_account
 from simulators.phone.screen import Screen
 from simulators.phone.screen_view import shower
 from simulators.phone.store import Store
+from simulators.phone.ticket_pocket import Wants
 from simulators.phone.vault import Vault, VaultLocked, WrongPin
 
 phone = typer.Typer(
@@ -114,8 +115,7 @@ def without_pin(
             vault.forbid_small()
             Console().print("The PIN is asked for every amount.")
             return
-        amount, _, currency = limit.partition(" ")
-        vault.allow_small(pin, Money.parse(amount, currency), os.urandom)
+        vault.allow_small(pin, _money(limit), os.urandom)
     except MoneyError as error:
         raise Complaint(f"{error}. Nothing was changed.") from None
     except (WrongPin, VaultLocked) as error:
@@ -134,6 +134,7 @@ def tap(
     taps: Annotated[int, typer.Option(min=1, help="How many purchases.")] = 1,
     stay: Annotated[float, typer.Option(min=0, help="Leave after so many seconds.")] = 120.0,
     persons: Annotated[int, typer.Option(min=1, help="Go in with so many.")] = 1,
+    spend: Annotated[str, typer.Option(help="Let a gift certificate pay up to so much.")] = "",
     events: Annotated[bool, typer.Option("--events", help="JSON lines on stdout.")] = False,
     leave_after_frames: Annotated[int, typer.Option(min=0, help="Leave half way.")] = 0,
     leave_after_exchanges: Annotated[int, typer.Option(min=0, help="Leave unanswered.")] = 0,
@@ -149,19 +150,13 @@ def tap(
 ) -> None:
     """Hold the phone to a reader until that is over; exit code 3 without payment or entry."""
     does = Misbehaviour(
-        leave_after_frames=leave_after_frames,
-        leave_after_exchanges=leave_after_exchanges,
-        lose_every=lose_every,
-        answer_late_s=late,
-        alter_sealed=alter,
-        replay=replay,
-        submit_late_s=submit_late,
-        amount_minor=authorize_minor,
-        merchant_id=authorize_merchant,
-        terminal_id=authorize_terminal,
-        claim_unverified=unverified,
-    )
-    held = Phone(folder, *_person(answer, pin, think, events), does, account, persons=persons)
+        leave_after_frames=leave_after_frames, leave_after_exchanges=leave_after_exchanges,
+        lose_every=lose_every, answer_late_s=late, alter_sealed=alter, replay=replay,
+        submit_late_s=submit_late, amount_minor=authorize_minor, merchant_id=authorize_merchant,
+        terminal_id=authorize_terminal, claim_unverified=unverified,
+    )  # fmt: skip
+    wants = Wants(persons, _money(spend) if spend else None)
+    held = Phone(folder, *_person(answer, pin, think, events), does, account, wants=wants)
     if not all(page.view.is_good for page in _tap_often(held, field, taps, stay)):
         raise typer.Exit(3)
 
@@ -215,6 +210,15 @@ def purchases(
     store = Store(folder)
     Console().print(draw_purchases(store.history(limit)))
     store.close()
+
+
+def _money(text: str) -> Money:
+    """Read an amount such as "5.00 EUR"."""
+    amount, _, currency = text.partition(" ")
+    try:
+        return Money.parse(amount, currency)
+    except MoneyError as error:
+        raise Complaint(f"{error}. Nothing was changed.") from None
 
 
 def _person(

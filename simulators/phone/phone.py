@@ -30,7 +30,7 @@ from simulators.phone.misbehaviour import (
 from simulators.phone.screen import Screen, View
 from simulators.phone.store import Store
 from simulators.phone.submitter import Submitter
-from simulators.phone.ticket_pocket import TicketPocket
+from simulators.phone.ticket_pocket import ALONE, TicketPocket, Wants
 from simulators.phone.ticket_store import TicketStore
 from simulators.phone.travel import TravelCard
 from simulators.phone.vault import Vault
@@ -43,7 +43,7 @@ LINGER_S = 0.4
 class Phone:
     """A phone in the customer's hand. One at a time may use a folder for taps.
 
-    At entrances it shows tickets for so many `persons`.
+    Its owner `wants` its tickets for so many persons, and a gift certificate to pay up to so much.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Phone:
         now_us: Callable[[], int] = lambda: time.time_ns() // 1_000,
         patience_s: float = PATIENCE_S,
         linger_s: float = LINGER_S,
-        persons: int = 1,
+        wants: Wants = ALONE,
     ) -> None:
         """Open a paired phone that pays from one of its accounts, by default the first.
 
@@ -78,7 +78,7 @@ class Phone:
             self._store, customer, self._turn_page, now_us, misbehaviour.amend,
             holder_key.public_key,
         )  # fmt: skip
-        pocket = TicketPocket(key, self._tickets, holder_key, self._turn_page, now_us, persons)
+        pocket = TicketPocket(key, self._tickets, holder_key, self._turn_page, now_us, wants)
         travel = TravelCard(key, self._admissions, self._store, holder_key, self._turn_page, now_us)
         wallet = Wallet(
             key, self._store, consent, holder_key, pocket, travel, self._submitter.submit,

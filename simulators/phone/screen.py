@@ -15,7 +15,7 @@ from kessai.money import Money, format_minor
 from kessai.settlement_terms import is_held_first
 from kessai.ticket import format_ticket_id
 from kessai.v1 import payment_pb2, tap_pb2
-from kessai.v1.decline_pb2 import DeclineReason
+from kessai.v1.decline_pb2 import DECLINE_REASON_TICKET_USED, DeclineReason
 from kessai.v1.fare_pb2 import Admission, ExitNote
 from kessai.v1.payment_pb2 import Receipt
 from kessai.v1.ticket_pb2 import Ticket
@@ -194,6 +194,32 @@ def welcome(shown: Ticket, persons_left: int) -> Screen:
     admits = shown.offer.admits
     left = f"{persons_left} of {admits} may still come in." if admits > 1 else "Welcome."
     return _of_ticket(View.WELCOME, shown, left)
+
+
+def certificate(shown: Ticket, amount: Money) -> Screen:
+    """Show the gift certificate that a counter is being shown, and what it is to pay."""
+    return _of_ticket(View.TICKET, shown, f"to pay {amount}")
+
+
+def certificate_paid(shown: Ticket, amount: Money, left_minor: int) -> Screen:
+    """Show what a gift certificate paid, and what it is still worth."""
+    left = f"Your certificate has {Money(left_minor, amount.currency)} left."
+    return Screen(View.PAID, shown.venue_name, total=str(amount), message=left)
+
+
+def certificate_refused(shown: Ticket, amount: Money, reason: DeclineReason.ValueType) -> Screen:
+    """Show why a gift certificate did not pay."""
+    is_short = reason == DECLINE_REASON_TICKET_USED
+    message = "It has less than that left." if is_short else meaning_of(reason).customer
+    return Screen(
+        View.NOT_PAID, shown.venue_name, total=str(amount), reason=name_of(reason), message=message
+    )
+
+
+def no_certificate(shop: str, amount: Money) -> Screen:
+    """Show that no gift certificate of a shop is open for an amount."""
+    message = "No certificate was opened for that much here."
+    return Screen(View.NOT_PAID, shop, total=str(amount), message=message)
 
 
 def turned_away(shown: Ticket, reason: DeclineReason.ValueType) -> Screen:

@@ -171,7 +171,7 @@ def _ticket(screen: Screen) -> RenderableType:
         Align.center(Text(event, style="bold", justify="center")),
         Align.center(Text(title, style="bold cyan", justify="center")),
         Align.center(Text(begins)),
-        Text("╌" * (WIDTH - 4), style="bright_black"),
+        Text("╌" * (WIDTH - 6), style="bright_black"),
         Align.center(Text(f" {_SYMBOLS[screen.view]} ", style=f"bold white on {colour}")),
         Align.center(Text(_HEADLINES[screen.view], style=f"bold {colour}")),
         Align.center(Text(screen.message, justify="center")),

@@ -94,7 +94,10 @@ def _standing(kept: KeptTicket) -> tuple[str, str]:
     if kept.refusal:
         return meaning_of(kept.refusal).customer, "red"
     if terms.kind == TICKET_KIND_GIFT_CERTIFICATE:
-        return f"worth {Money.from_proto(terms.value)}", "green"
+        if not kept.value_left_minor:
+            return "spent", "bright_black"
+        left = Money(kept.value_left_minor, terms.value.currency_code)
+        return f"worth {left}" if not kept.spent_minor else f"{left} left", "green"
     if not kept.persons_left:
         return "used", "bright_black"
     if terms.admits == 1:

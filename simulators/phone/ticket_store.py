@@ -25,23 +25,36 @@ CREATE TABLE IF NOT EXISTS ticket (
     signed     BLOB NOT NULL,
     persons_in INTEGER NOT NULL DEFAULT 0,
     refusal    INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE TABLE IF NOT EXISTS spent (
+    ticket_id BLOB PRIMARY KEY,
+    minor     INTEGER NOT NULL
 ) STRICT
 """
 
 
 @dataclass(frozen=True, slots=True)
 class KeptTicket:
-    """A ticket, how many went in with it, and why a door refused it last (0: none did)."""
+    """A ticket, how many went in with it, and why a door refused it last (0: none did).
+
+    `spent_minor`: what a gift certificate has paid.
+    """
 
     signed: Signed
     ticket: Ticket
     persons_in: int
     refusal: DeclineReason.ValueType
+    spent_minor: int
 
     @property
     def persons_left(self) -> int:
         """How many it still lets in, as far as the phone knows."""
         return max(0, self.ticket.offer.admits - self.persons_in)
+
+    @property
+    def value_left_minor(self) -> int:
+        """What a gift certificate is still worth, as far as the phone knows."""
+        return max(0, self.ticket.offer.value.amount_minor - self.spent_minor)
 
 
 class TicketStore:
@@ -53,7 +66,7 @@ class TicketStore:
             folder / FILE_NAME, isolation_level=None, check_same_thread=False, timeout=5
         )
         self._db.executescript(_SETTINGS)
-        self._db.execute(_SCHEMA)
+        self._db.executescript(_SCHEMA)
 
     def keep(self, tickets: Iterable[tuple[Ticket, Signed]]) -> None:
         """Keep tickets, all or none; one that is kept already stays as it is."""
@@ -67,13 +80,16 @@ class TicketStore:
 
     def all(self) -> list[KeptTicket]:
         """List the tickets, the oldest first."""
-        query = "SELECT signed, persons_in, refusal FROM ticket ORDER BY ticket_id"
+        query = (
+            "SELECT signed, persons_in, refusal, coalesce(minor, 0)"
+            " FROM ticket LEFT JOIN spent USING (ticket_id) ORDER BY ticket_id"
+        )
         with self._lock:
             rows = self._db.execute(query).fetchall()
-        kept = ((Signed.FromString(signed), persons, refusal) for signed, persons, refusal in rows)
+        kept = ((Signed.FromString(signed), *standing) for signed, *standing in rows)
         return [
-            KeptTicket(signed, Ticket.FromString(signed.payload), persons, refusal)
-            for signed, persons, refusal in kept
+            KeptTicket(signed, Ticket.FromString(signed.payload), *standing)
+            for signed, *standing in kept
         ]
 
     def note_entry(self, ticket_id: bytes, persons_in: int) -> None:
@@ -83,6 +99,18 @@ class TicketStore:
                 "UPDATE ticket SET persons_in = ?, refusal = 0 WHERE ticket_id = ?",
                 (persons_in, ticket_id),
             )
+
+    def note_spent(self, ticket_id: bytes, spent_minor: int) -> None:
+        """Note that a gift certificate paid: so much of it is spent now."""
+        with self._lock:
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.execute(
+                "INSERT INTO spent VALUES (?, ?)"
+                " ON CONFLICT (ticket_id) DO UPDATE SET minor = excluded.minor",
+                (ticket_id, spent_minor),
+            )
+            self._db.execute("UPDATE ticket SET refusal = 0 WHERE ticket_id = ?", (ticket_id,))
+            self._db.execute("COMMIT")
 
     def note_refusal(self, ticket_id: bytes, refusal: DeclineReason.ValueType) -> None:
         """Note why a door refused a ticket."""

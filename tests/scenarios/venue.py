@@ -159,8 +159,12 @@ class Venue:
         admits: int = 1,
         hours: int = 0,
         seconds: int = 7200,
+        value: int = 0,
     ) -> None:
-        """Put a ticket on sale once, valid in so many hours, for two hours or less."""
+        """Put a ticket on sale once, valid in so many hours, for two hours or less.
+
+        With a value it is a gift certificate.
+        """
         if offer_id in self._offered:
             return  # an offer never changes
         self._offered.add(offer_id)
@@ -170,6 +174,9 @@ class Venue:
             title=offer_id.title(), kind=pb.TICKET_KIND_ADMISSION, admits=admits,
         )  # fmt: skip
         terms.price.amount_minor, terms.price.currency_code = PRICE, "EUR"
+        if value:
+            terms.kind, terms.admits = pb.TICKET_KIND_GIFT_CERTIFICATE, 0
+            terms.value.amount_minor, terms.value.currency_code = value, "EUR"
         terms.valid_from_time.FromMicroseconds(now_us + hours * _HOUR_US - 60_000_000)
         terms.valid_until_time.FromMicroseconds(now_us + hours * _HOUR_US + seconds * 1_000_000)
         request = pb.CreateTicketOfferRequest(request_id=fresh_id(), offer=terms)

@@ -25,45 +25,46 @@ _sym_db = _symbol_database.Default()
 from kessai.v1 import decline_pb2 as kessai_dot_v1_dot_decline__pb2
 from kessai.v1 import envelope_pb2 as kessai_dot_v1_dot_envelope__pb2
 from kessai.v1 import holder_pb2 as kessai_dot_v1_dot_holder__pb2
+from kessai.v1 import money_pb2 as kessai_dot_v1_dot_money__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x13kessai/v1/tap.proto\x12\tkessai.v1\x1a\x17kessai/v1/decline.proto\x1a\x18kessai/v1/envelope.proto\x1a\x16kessai/v1/holder.proto\"\xf8\x04\n\nTapRequest\x12\x12\n\nsession_id\x18\x01 \x01(\x0c\x12\x10\n\x08sequence\x18\x02 \x01(\x05\x12\x34\n\x0fpresent_payment\x18\x03 \x01(\x0b\x32\x19.kessai.v1.PresentPaymentH\x00\x12\x34\n\x0finquire_payment\x18\x04 \x01(\x0b\x32\x19.kessai.v1.InquirePaymentH\x00\x12\x34\n\x0f\x64\x65liver_receipt\x18\x05 \x01(\x0b\x32\x19.kessai.v1.DeliverReceiptH\x00\x12\x36\n\x10\x63hallenge_holder\x18\x17 \x01(\x0b\x32\x1a.kessai.v1.ChallengeHolderH\x00\x12\x31\n\x0e\x61sk_for_ticket\x18\x12 \x01(\x0b\x32\x17.kessai.v1.AskForTicketH\x00\x12*\n\ntell_entry\x18\x13 \x01(\x0b\x32\x14.kessai.v1.TellEntryH\x00\x12\x37\n\x11\x61sk_for_admission\x18\r \x01(\x0b\x32\x1a.kessai.v1.AskForAdmissionH\x00\x12\x34\n\x0fgrant_admission\x18\x0e \x01(\x0b\x32\x19.kessai.v1.GrantAdmissionH\x00\x12\x34\n\x0f\x63lose_admission\x18\x0f \x01(\x0b\x32\x19.kessai.v1.CloseAdmissionH\x00\x12.\n\x0ctell_refusal\x18\x10 \x01(\x0b\x32\x16.kessai.v1.TellRefusalH\x00\x12.\n\x0cpresent_bill\x18\x06 \x01(\x0b\x32\x16.kessai.v1.PresentBillH\x00\x42\x06\n\x04\x62ody\"m\n\x0ePresentPayment\x12*\n\x0fpayment_request\x18\x01 \x01(\x0b\x32\x11.kessai.v1.Signed\x12/\n\x14merchant_certificate\x18\x02 \x01(\x0b\x32\x11.kessai.v1.Signed\"]\n\x0bPresentBill\x12\x1f\n\x04\x62ill\x18\x01 \x01(\x0b\x32\x11.kessai.v1.Signed\x12-\n\x12wallet_certificate\x18\x02 \x01(\x0b\x32\x11.kessai.v1.Signed\"&\n\x0eInquirePayment\x12\x14\n\x0crequest_hash\x18\x01 \x01(\x0c\"X\n\x0e\x44\x65liverReceipt\x12\"\n\x07receipt\x18\x01 \x01(\x0b\x32\x11.kessai.v1.Signed\x12\"\n\x07tickets\x18\x02 \x03(\x0b\x32\x11.kessai.v1.Signed\"a\n\x0c\x41skForTicket\x12\r\n\x05nonce\x18\x01 \x01(\x0c\x12/\n\x14merchant_certificate\x18\x02 \x01(\x0b\x32\x11.kessai.v1.Signed\x12\x11\n\tevent_ids\x18\x03 \x03(\t\"\x7f\n\x0cTicketAnswer\x12!\n\x06ticket\x18\x01 \x01(\x0b\x32\x11.kessai.v1.Signed\x12\x19\n\x11holder_public_key\x18\x02 \x01(\x0c\x12 \n\x05proof\x18\x03 \x01(\x0b\x32\x11.kessai.v1.Signed\x12\x0f\n\x07persons\x18\x04 \x01(\x05\"f\n\tTellEntry\x12\x11\n\tticket_id\x18\x01 \x01(\x0c\x12\x30\n\x0e\x64\x65\x63line_reason\x18\x02 \x01(\x0e\x32\x18.kessai.v1.DeclineReason\x12\x14\n\x0cpersons_left\x18\x03 \x01(\x05\"q\n\x0f\x41skForAdmission\x12\r\n\x05nonce\x18\x01 \x01(\x0c\x12/\n\x14merchant_certificate\x18\x02 \x01(\x0b\x32\x11.kessai.v1.Signed\x12\x1e\n\x16with_entry_certificate\x18\x03 \x01(\x08\"\x87\x01\n\x0f\x41\x64missionAnswer\x12$\n\tadmission\x18\x01 \x01(\x0b\x32\x11.kessai.v1.Signed\x12 \n\x05proof\x18\x02 \x01(\x0b\x32\x11.kessai.v1.Signed\x12,\n\x11\x65ntry_certificate\x18\x03 \x01(\x0b\x32\x11.kessai.v1.Signed\"6\n\x0eGrantAdmission\x12$\n\tadmission\x18\x01 \x01(\x0b\x32\x11.kessai.v1.Signed\"Z\n\x0e\x43loseAdmission\x12$\n\texit_note\x18\x01 \x01(\x0b\x32\x11.kessai.v1.Signed\x12\"\n\x07receipt\x18\x02 \x01(\x0b\x32\x11.kessai.v1.Signed\"?\n\x0bTellRefusal\x12\x30\n\x0e\x64\x65\x63line_reason\x18\x01 \x01(\x0e\x32\x18.kessai.v1.DeclineReason\"Q\n\x0f\x43hallengeHolder\x12\r\n\x05nonce\x18\x01 \x01(\x0c\x12/\n\x14merchant_certificate\x18\x02 \x01(\x0b\x32\x11.kessai.v1.Signed\"\xc4\x02\n\x0bTapResponse\x12\x12\n\nsession_id\x18\x01 \x01(\x0c\x12\x10\n\x08sequence\x18\x02 \x01(\x05\x12$\n\x06status\x18\x03 \x01(\x0e\x32\x14.kessai.v1.TapStatus\x12/\n\x14sealed_authorization\x18\x04 \x01(\x0b\x32\x11.kessai.v1.Sealed\x12.\n\rholder_answer\x18\x05 \x01(\x0b\x32\x17.kessai.v1.HolderAnswer\x12.\n\rticket_answer\x18\x12 \x01(\x0b\x32\x17.kessai.v1.TicketAnswer\x12\x34\n\x10\x61\x64mission_answer\x18\r \x01(\x0b\x32\x1a.kessai.v1.AdmissionAnswer\x12\"\n\x07receipt\x18\x1a \x01(\x0b\x32\x11.kessai.v1.Signed*\xd7\x05\n\tTapStatus\x12\x1a\n\x16TAP_STATUS_UNSPECIFIED\x10\x00\x12 \n\x1cTAP_STATUS_CUSTOMER_DECIDING\x10\x01\x12\x19\n\x15TAP_STATUS_AUTHORIZED\x10\x02\x12 \n\x1cTAP_STATUS_CUSTOMER_DECLINED\x10\x03\x12\x1b\n\x17TAP_STATUS_PHONE_LOCKED\x10\x04\x12\x1e\n\x1aTAP_STATUS_REQUEST_REFUSED\x10\x05\x12\x1e\n\x1aTAP_STATUS_REQUEST_UNKNOWN\x10\x06\x12\x1f\n\x1bTAP_STATUS_RECEIPT_ACCEPTED\x10\x07\x12\x1e\n\x1aTAP_STATUS_RECEIPT_REFUSED\x10\x08\x12\x1d\n\x19TAP_STATUS_NOT_UNDERSTOOD\x10\t\x12\x1c\n\x18TAP_STATUS_HOLDER_PROVEN\x10$\x12\x1d\n\x19TAP_STATUS_HOLDER_UNKNOWN\x10%\x12\x1b\n\x17TAP_STATUS_TICKET_SHOWN\x10\x1c\x12\x1d\n\x19TAP_STATUS_TICKET_MISSING\x10\x1d\x12\x1a\n\x16TAP_STATUS_ENTRY_SHOWN\x10\x1e\x12\x1e\n\x1aTAP_STATUS_ADMISSION_SHOWN\x10\x14\x12 \n\x1cTAP_STATUS_ADMISSION_MISSING\x10\x15\x12\x1d\n\x19TAP_STATUS_ADMISSION_KEPT\x10\x16\x12 \n\x1cTAP_STATUS_ADMISSION_REFUSED\x10\x17\x12\x1f\n\x1bTAP_STATUS_ADMISSION_CLOSED\x10\x18\x12 \n\x1cTAP_STATUS_EXIT_NOTE_REFUSED\x10\x19\x12\x1c\n\x18TAP_STATUS_REFUSAL_SHOWN\x10\x1a\x12\x19\n\x15TAP_STATUS_SUBMITTING\x10\nb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x13kessai/v1/tap.proto\x12\tkessai.v1\x1a\x17kessai/v1/decline.proto\x1a\x18kessai/v1/envelope.proto\x1a\x16kessai/v1/holder.proto\x1a\x15kessai/v1/money.proto\"\xf8\x04\n\nTapRequest\x12\x12\n\nsession_id\x18\x01 \x01(\x0c\x12\x10\n\x08sequence\x18\x02 \x01(\x05\x12\x34\n\x0fpresent_payment\x18\x03 \x01(\x0b\x32\x19.kessai.v1.PresentPaymentH\x00\x12\x34\n\x0finquire_payment\x18\x04 \x01(\x0b\x32\x19.kessai.v1.InquirePaymentH\x00\x12\x34\n\x0f\x64\x65liver_receipt\x18\x05 \x01(\x0b\x32\x19.kessai.v1.DeliverReceiptH\x00\x12\x36\n\x10\x63hallenge_holder\x18\x17 \x01(\x0b\x32\x1a.kessai.v1.ChallengeHolderH\x00\x12\x31\n\x0e\x61sk_for_ticket\x18\x12 \x01(\x0b\x32\x17.kessai.v1.AskForTicketH\x00\x12*\n\ntell_entry\x18\x13 \x01(\x0b\x32\x14.kessai.v1.TellEntryH\x00\x12\x37\n\x11\x61sk_for_admission\x18\r \x01(\x0b\x32\x1a.kessai.v1.AskForAdmissionH\x00\x12\x34\n\x0fgrant_admission\x18\x0e \x01(\x0b\x32\x19.kessai.v1.GrantAdmissionH\x00\x12\x34\n\x0f\x63lose_admission\x18\x0f \x01(\x0b\x32\x19.kessai.v1.CloseAdmissionH\x00\x12.\n\x0ctell_refusal\x18\x10 \x01(\x0b\x32\x16.kessai.v1.TellRefusalH\x00\x12.\n\x0cpresent_bill\x18\x06 \x01(\x0b\x32\x16.kessai.v1.PresentBillH\x00\x42\x06\n\x04\x62ody\"m\n\x0ePresentPayment\x12*\n\x0fpayment_request\x18\x01 \x01(\x0b\x32\x11.kessai.v1.Signed\x12/\n\x14merchant_certificate\x18\x02 \x01(\x0b\x32\x11.kessai.v1.Signed\"]\n\x0bPresentBill\x12\x1f\n\x04\x62ill\x18\x01 \x01(\x0b\x32\x11.kessai.v1.Signed\x12-\n\x12wallet_certificate\x18\x02 \x01(\x0b\x32\x11.kessai.v1.Signed\"&\n\x0eInquirePayment\x12\x14\n\x0crequest_hash\x18\x01 \x01(\x0c\"X\n\x0e\x44\x65liverReceipt\x12\"\n\x07receipt\x18\x01 \x01(\x0b\x32\x11.kessai.v1.Signed\x12\"\n\x07tickets\x18\x02 \x03(\x0b\x32\x11.kessai.v1.Signed\"\x83\x01\n\x0c\x41skForTicket\x12\r\n\x05nonce\x18\x01 \x01(\x0c\x12/\n\x14merchant_certificate\x18\x02 \x01(\x0b\x32\x11.kessai.v1.Signed\x12\x11\n\tevent_ids\x18\x03 \x03(\t\x12 \n\x06\x61mount\x18\x04 \x01(\x0b\x32\x10.kessai.v1.Money\"\x95\x01\n\x0cTicketAnswer\x12!\n\x06ticket\x18\x01 \x01(\x0b\x32\x11.kessai.v1.Signed\x12\x19\n\x11holder_public_key\x18\x02 \x01(\x0c\x12 \n\x05proof\x18\x03 \x01(\x0b\x32\x11.kessai.v1.Signed\x12\x0f\n\x07persons\x18\x04 \x01(\x05\x12\x14\n\x0c\x61mount_minor\x18\x05 \x01(\x03\"\x80\x01\n\tTellEntry\x12\x11\n\tticket_id\x18\x01 \x01(\x0c\x12\x30\n\x0e\x64\x65\x63line_reason\x18\x02 \x01(\x0e\x32\x18.kessai.v1.DeclineReason\x12\x14\n\x0cpersons_left\x18\x03 \x01(\x05\x12\x18\n\x10value_left_minor\x18\x04 \x01(\x03\"q\n\x0f\x41skForAdmission\x12\r\n\x05nonce\x18\x01 \x01(\x0c\x12/\n\x14merchant_certificate\x18\x02 \x01(\x0b\x32\x11.kessai.v1.Signed\x12\x1e\n\x16with_entry_certificate\x18\x03 \x01(\x08\"\x87\x01\n\x0f\x41\x64missionAnswer\x12$\n\tadmission\x18\x01 \x01(\x0b\x32\x11.kessai.v1.Signed\x12 \n\x05proof\x18\x02 \x01(\x0b\x32\x11.kessai.v1.Signed\x12,\n\x11\x65ntry_certificate\x18\x03 \x01(\x0b\x32\x11.kessai.v1.Signed\"6\n\x0eGrantAdmission\x12$\n\tadmission\x18\x01 \x01(\x0b\x32\x11.kessai.v1.Signed\"Z\n\x0e\x43loseAdmission\x12$\n\texit_note\x18\x01 \x01(\x0b\x32\x11.kessai.v1.Signed\x12\"\n\x07receipt\x18\x02 \x01(\x0b\x32\x11.kessai.v1.Signed\"?\n\x0bTellRefusal\x12\x30\n\x0e\x64\x65\x63line_reason\x18\x01 \x01(\x0e\x32\x18.kessai.v1.DeclineReason\"Q\n\x0f\x43hallengeHolder\x12\r\n\x05nonce\x18\x01 \x01(\x0c\x12/\n\x14merchant_certificate\x18\x02 \x01(\x0b\x32\x11.kessai.v1.Signed\"\xc4\x02\n\x0bTapResponse\x12\x12\n\nsession_id\x18\x01 \x01(\x0c\x12\x10\n\x08sequence\x18\x02 \x01(\x05\x12$\n\x06status\x18\x03 \x01(\x0e\x32\x14.kessai.v1.TapStatus\x12/\n\x14sealed_authorization\x18\x04 \x01(\x0b\x32\x11.kessai.v1.Sealed\x12.\n\rholder_answer\x18\x05 \x01(\x0b\x32\x17.kessai.v1.HolderAnswer\x12.\n\rticket_answer\x18\x12 \x01(\x0b\x32\x17.kessai.v1.TicketAnswer\x12\x34\n\x10\x61\x64mission_answer\x18\r \x01(\x0b\x32\x1a.kessai.v1.AdmissionAnswer\x12\"\n\x07receipt\x18\x1a \x01(\x0b\x32\x11.kessai.v1.Signed*\xd7\x05\n\tTapStatus\x12\x1a\n\x16TAP_STATUS_UNSPECIFIED\x10\x00\x12 \n\x1cTAP_STATUS_CUSTOMER_DECIDING\x10\x01\x12\x19\n\x15TAP_STATUS_AUTHORIZED\x10\x02\x12 \n\x1cTAP_STATUS_CUSTOMER_DECLINED\x10\x03\x12\x1b\n\x17TAP_STATUS_PHONE_LOCKED\x10\x04\x12\x1e\n\x1aTAP_STATUS_REQUEST_REFUSED\x10\x05\x12\x1e\n\x1aTAP_STATUS_REQUEST_UNKNOWN\x10\x06\x12\x1f\n\x1bTAP_STATUS_RECEIPT_ACCEPTED\x10\x07\x12\x1e\n\x1aTAP_STATUS_RECEIPT_REFUSED\x10\x08\x12\x1d\n\x19TAP_STATUS_NOT_UNDERSTOOD\x10\t\x12\x1c\n\x18TAP_STATUS_HOLDER_PROVEN\x10$\x12\x1d\n\x19TAP_STATUS_HOLDER_UNKNOWN\x10%\x12\x1b\n\x17TAP_STATUS_TICKET_SHOWN\x10\x1c\x12\x1d\n\x19TAP_STATUS_TICKET_MISSING\x10\x1d\x12\x1a\n\x16TAP_STATUS_ENTRY_SHOWN\x10\x1e\x12\x1e\n\x1aTAP_STATUS_ADMISSION_SHOWN\x10\x14\x12 \n\x1cTAP_STATUS_ADMISSION_MISSING\x10\x15\x12\x1d\n\x19TAP_STATUS_ADMISSION_KEPT\x10\x16\x12 \n\x1cTAP_STATUS_ADMISSION_REFUSED\x10\x17\x12\x1f\n\x1bTAP_STATUS_ADMISSION_CLOSED\x10\x18\x12 \n\x1cTAP_STATUS_EXIT_NOTE_REFUSED\x10\x19\x12\x1c\n\x18TAP_STATUS_REFUSAL_SHOWN\x10\x1a\x12\x19\n\x15TAP_STATUS_SUBMITTING\x10\nb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'kessai.v1.tap_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_TAPSTATUS']._serialized_start=2289
-  _globals['_TAPSTATUS']._serialized_end=3016
-  _globals['_TAPREQUEST']._serialized_start=110
-  _globals['_TAPREQUEST']._serialized_end=742
-  _globals['_PRESENTPAYMENT']._serialized_start=744
-  _globals['_PRESENTPAYMENT']._serialized_end=853
-  _globals['_PRESENTBILL']._serialized_start=855
-  _globals['_PRESENTBILL']._serialized_end=948
-  _globals['_INQUIREPAYMENT']._serialized_start=950
-  _globals['_INQUIREPAYMENT']._serialized_end=988
-  _globals['_DELIVERRECEIPT']._serialized_start=990
-  _globals['_DELIVERRECEIPT']._serialized_end=1078
-  _globals['_ASKFORTICKET']._serialized_start=1080
-  _globals['_ASKFORTICKET']._serialized_end=1177
-  _globals['_TICKETANSWER']._serialized_start=1179
-  _globals['_TICKETANSWER']._serialized_end=1306
-  _globals['_TELLENTRY']._serialized_start=1308
-  _globals['_TELLENTRY']._serialized_end=1410
-  _globals['_ASKFORADMISSION']._serialized_start=1412
-  _globals['_ASKFORADMISSION']._serialized_end=1525
-  _globals['_ADMISSIONANSWER']._serialized_start=1528
-  _globals['_ADMISSIONANSWER']._serialized_end=1663
-  _globals['_GRANTADMISSION']._serialized_start=1665
-  _globals['_GRANTADMISSION']._serialized_end=1719
-  _globals['_CLOSEADMISSION']._serialized_start=1721
-  _globals['_CLOSEADMISSION']._serialized_end=1811
-  _globals['_TELLREFUSAL']._serialized_start=1813
-  _globals['_TELLREFUSAL']._serialized_end=1876
-  _globals['_CHALLENGEHOLDER']._serialized_start=1878
-  _globals['_CHALLENGEHOLDER']._serialized_end=1959
-  _globals['_TAPRESPONSE']._serialized_start=1962
-  _globals['_TAPRESPONSE']._serialized_end=2286
+  _globals['_TAPSTATUS']._serialized_start=2397
+  _globals['_TAPSTATUS']._serialized_end=3124
+  _globals['_TAPREQUEST']._serialized_start=133
+  _globals['_TAPREQUEST']._serialized_end=765
+  _globals['_PRESENTPAYMENT']._serialized_start=767
+  _globals['_PRESENTPAYMENT']._serialized_end=876
+  _globals['_PRESENTBILL']._serialized_start=878
+  _globals['_PRESENTBILL']._serialized_end=971
+  _globals['_INQUIREPAYMENT']._serialized_start=973
+  _globals['_INQUIREPAYMENT']._serialized_end=1011
+  _globals['_DELIVERRECEIPT']._serialized_start=1013
+  _globals['_DELIVERRECEIPT']._serialized_end=1101
+  _globals['_ASKFORTICKET']._serialized_start=1104
+  _globals['_ASKFORTICKET']._serialized_end=1235
+  _globals['_TICKETANSWER']._serialized_start=1238
+  _globals['_TICKETANSWER']._serialized_end=1387
+  _globals['_TELLENTRY']._serialized_start=1390
+  _globals['_TELLENTRY']._serialized_end=1518
+  _globals['_ASKFORADMISSION']._serialized_start=1520
+  _globals['_ASKFORADMISSION']._serialized_end=1633
+  _globals['_ADMISSIONANSWER']._serialized_start=1636
+  _globals['_ADMISSIONANSWER']._serialized_end=1771
+  _globals['_GRANTADMISSION']._serialized_start=1773
+  _globals['_GRANTADMISSION']._serialized_end=1827
+  _globals['_CLOSEADMISSION']._serialized_start=1829
+  _globals['_CLOSEADMISSION']._serialized_end=1919
+  _globals['_TELLREFUSAL']._serialized_start=1921
+  _globals['_TELLREFUSAL']._serialized_end=1984
+  _globals['_CHALLENGEHOLDER']._serialized_start=1986
+  _globals['_CHALLENGEHOLDER']._serialized_end=2067
+  _globals['_TAPRESPONSE']._serialized_start=2070
+  _globals['_TAPRESPONSE']._serialized_end=2394
 # @@protoc_insertion_point(module_scope)

@@ -11,6 +11,7 @@ from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from kessai.v1 import decline_pb2 as _decline_pb2
 from kessai.v1 import envelope_pb2 as _envelope_pb2
 from kessai.v1 import holder_pb2 as _holder_pb2
+from kessai.v1 import money_pb2 as _money_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -359,6 +360,7 @@ class AskForTicket(_message.Message):
     NONCE_FIELD_NUMBER: _builtins.int
     MERCHANT_CERTIFICATE_FIELD_NUMBER: _builtins.int
     EVENT_IDS_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
     nonce: _builtins.bytes
     """32 random bytes, new each time."""
     @_builtins.property
@@ -367,7 +369,11 @@ class AskForTicket(_message.Message):
 
     @_builtins.property
     def event_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The events that this entrance is for; 1 to 20 ids."""
+        """The events that this entrance is for; 1 to 20 ids. None with an amount."""
+
+    @_builtins.property
+    def amount(self) -> _money_pb2.Money:
+        """What a gift certificate is to pay at a counter; positive. Absent at an entrance."""
 
     def __init__(
         self,
@@ -375,10 +381,11 @@ class AskForTicket(_message.Message):
         nonce: _builtins.bytes = ...,
         merchant_certificate: _envelope_pb2.Signed | None = ...,
         event_ids: _abc.Iterable[_builtins.str] | None = ...,
+        amount: _money_pb2.Money | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["merchant_certificate", b"merchant_certificate"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "merchant_certificate", b"merchant_certificate"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["event_ids", b"event_ids", "merchant_certificate", b"merchant_certificate", "nonce", b"nonce"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "event_ids", b"event_ids", "merchant_certificate", b"merchant_certificate", "nonce", b"nonce"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -394,10 +401,13 @@ class TicketAnswer(_message.Message):
     HOLDER_PUBLIC_KEY_FIELD_NUMBER: _builtins.int
     PROOF_FIELD_NUMBER: _builtins.int
     PERSONS_FIELD_NUMBER: _builtins.int
+    AMOUNT_MINOR_FIELD_NUMBER: _builtins.int
     holder_public_key: _builtins.bytes
     """The key that the ticket is bound to: an uncompressed P-256 point, 65 bytes."""
     persons: _builtins.int
-    """How many go in with it now; 1 or more."""
+    """How many go in with it now; 1 or more. 0 for a gift certificate."""
+    amount_minor: _builtins.int
+    """What a gift certificate pays, as it was asked, in minor units of its currency; 0 at an entrance."""
     @_builtins.property
     def ticket(self) -> _envelope_pb2.Signed:
         """The ticket ("ticket")."""
@@ -405,7 +415,8 @@ class TicketAnswer(_message.Message):
     @_builtins.property
     def proof(self) -> _envelope_pb2.Signed:
         """The holder's proof ("holder-proof"), by that key. Its challenge is the SHA-256 of the nonce, the
-        SHA-256 of the ticket's payload, and `persons` as 4 bytes, most significant first.
+        SHA-256 of the ticket's payload, and `persons` as 4 bytes, most significant first; then, for a
+        gift certificate, `amount_minor` as 8 bytes.
         """
 
     def __init__(
@@ -415,10 +426,11 @@ class TicketAnswer(_message.Message):
         holder_public_key: _builtins.bytes = ...,
         proof: _envelope_pb2.Signed | None = ...,
         persons: _builtins.int = ...,
+        amount_minor: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["proof", b"proof", "ticket", b"ticket"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["holder_public_key", b"holder_public_key", "persons", b"persons", "proof", b"proof", "ticket", b"ticket"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_minor", b"amount_minor", "holder_public_key", b"holder_public_key", "persons", b"persons", "proof", b"proof", "ticket", b"ticket"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -433,22 +445,26 @@ class TellEntry(_message.Message):
     TICKET_ID_FIELD_NUMBER: _builtins.int
     DECLINE_REASON_FIELD_NUMBER: _builtins.int
     PERSONS_LEFT_FIELD_NUMBER: _builtins.int
+    VALUE_LEFT_MINOR_FIELD_NUMBER: _builtins.int
     ticket_id: _builtins.bytes
     """The ticket, 18 bytes."""
     decline_reason: _decline_pb2.DeclineReason.ValueType
     """Why not; UNSPECIFIED: come in."""
     persons_left: _builtins.int
     """How many persons the ticket still admits, as far as the entrance knows; with UNSPECIFIED."""
+    value_left_minor: _builtins.int
+    """What a gift certificate is still worth, in minor units of its currency; with UNSPECIFIED."""
     def __init__(
         self,
         *,
         ticket_id: _builtins.bytes = ...,
         decline_reason: _decline_pb2.DeclineReason.ValueType = ...,
         persons_left: _builtins.int = ...,
+        value_left_minor: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["decline_reason", b"decline_reason", "persons_left", b"persons_left", "ticket_id", b"ticket_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["decline_reason", b"decline_reason", "persons_left", b"persons_left", "ticket_id", b"ticket_id", "value_left_minor", b"value_left_minor"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -10,18 +10,21 @@ from pathlib import Path
 import pytest
 
 from kessai.device_identity import load_identity
+from kessai.money import Money
 from simulators.phone.admissions import Admissions
 from simulators.phone.consent import Amend, Consent
 from simulators.phone.customer import Approving, Customer
 from simulators.phone.holder_key import HolderKey
 from simulators.phone.screen import Screen
 from simulators.phone.store import Decision, Store
-from simulators.phone.ticket_pocket import TicketPocket
+from simulators.phone.ticket_pocket import TicketPocket, Wants
 from simulators.phone.ticket_store import TicketStore
 from simulators.phone.travel import TravelCard
 from simulators.phone.vault import Vault
 from simulators.phone.wallet import Wallet
 from tests.unit.simulators.phone.counter import ACCOUNT, PIN, Counter
+
+SPEND = Money(2000, "EUR")
 
 
 @dataclass
@@ -86,7 +89,7 @@ def make_pocket(counter: Counter, folder: Path) -> Iterator[PocketMaker]:
         ticket_store, admissions = TicketStore(folder), Admissions(folder)
         stores.extend((ticket_store, admissions))
         key, show, clock = identity.switch_key, pages.append, counter.clock
-        pocket = TicketPocket(key, ticket_store, holder_key, show, clock)
+        pocket = TicketPocket(key, ticket_store, holder_key, show, clock, Wants(spend=SPEND))
         travel = TravelCard(key, admissions, store, holder_key, show, clock)
         submit = submitted.append
         wallet = Wallet(

@@ -12,17 +12,31 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from rich.console import Console
 
 from kessai.envelope import TICKET, sign
+from kessai.money import Money
 from kessai.seal import unseal
-from kessai.ticket import Entrance, TicketRefused, holder_key_hash, open_ticket_answer, ticket_id_of
+from kessai.ticket import (
+    Entrance,
+    TicketRefused,
+    holder_key_hash,
+    open_certificate_answer,
+    open_ticket_answer,
+    ticket_id_of,
+)
 from kessai.v1 import decline_pb2 as d
 from kessai.v1.envelope_pb2 import Signed
 from kessai.v1.payment_pb2 import PaymentAuthorization, PaymentRequest
 from kessai.v1.tap_pb2 import AskForTicket, DeliverReceipt, TapResponse, TellEntry
-from kessai.v1.ticket_pb2 import TICKET_KIND_ADMISSION, Ticket, TicketOffer, TicketOrder
+from kessai.v1.ticket_pb2 import (
+    TICKET_KIND_ADMISSION,
+    TICKET_KIND_GIFT_CERTIFICATE,
+    Ticket,
+    TicketOffer,
+    TicketOrder,
+)
 from simulators.phone.screen_view import draw
 from simulators.phone.ticket_papers import draw_tickets
 from simulators.phone.ticket_store import TicketStore
-from tests.unit.simulators.phone.conftest import Pocket, PocketMaker
+from tests.unit.simulators.phone.conftest import SPEND, Pocket, PocketMaker
 from tests.unit.simulators.phone.counter import SECOND_US, Counter, hash_of, read, status_of
 
 NONCE = b"n" * 32
@@ -62,6 +76,11 @@ def ask(counter: Counter, pocket: Pocket, *events: str, nonce: bytes = NONCE) ->
         nonce=nonce, merchant_certificate=counter.certificate(), event_ids=events or ["concert"]
     )
     return read(pocket.wallet.answer(counter.message(ask_for_ticket=body)))
+
+
+def name_of(answer: TapResponse) -> str:
+    """Name the status of an answer."""
+    return status_of(answer.SerializeToString())
 
 
 def shown(answer: TapResponse) -> Ticket:
@@ -146,6 +165,84 @@ def test_the_proof_is_for_this_door_and_this_nonce(
     answer.persons = 0
     with pytest.raises(TicketRefused, match="INVALID"):
         open_ticket_answer(answer, key, here)
+
+
+def gift(value_minor: int, currency: str = "EUR") -> Callable[[TicketOffer], object]:
+    """Make an offer that of a gift certificate."""
+
+    def change(terms: TicketOffer) -> None:
+        terms.kind, terms.admits = TICKET_KIND_GIFT_CERTIFICATE, 0
+        terms.value.amount_minor, terms.value.currency_code = value_minor, currency
+
+    return change
+
+
+def ask_to_pay(counter: Counter, pocket: Pocket, amount: Money) -> TapResponse:
+    """Ask for a gift certificate as the bakery's counter."""
+    body = AskForTicket(
+        nonce=NONCE, merchant_certificate=counter.certificate(), amount=amount.to_proto()
+    )
+    return read(pocket.wallet.answer(counter.message(ask_for_ticket=body)))
+
+
+def test_the_certificate_with_the_least_that_is_enough(
+    counter: Counter, make_pocket: PocketMaker
+) -> None:
+    """What it paid is noted, and what is left then counts; one in another currency does not."""
+    pocket = make_pocket()
+    places = enumerate((gift(900), gift(500), gift(100), gift(600, "JPY")))
+    gifts = [sold(counter, pocket, place, change=change) for place, change in places]
+    pocket.pocket.keep(gifts, PAYMENT)
+    five = Money(500, "EUR")
+    assert ask_to_pay(counter, pocket, five).ticket_answer.ticket == gifts[1]
+    told = TellEntry(ticket_id=ticket_id_of(PAYMENT, 1), value_left_minor=0)
+    answer = pocket.wallet.answer(counter.message(tell_entry=told))
+    assert (status_of(answer), pocket.pages[-1].view.value) == ("ENTRY_SHOWN", "paid")
+    assert ask_to_pay(counter, pocket, five).ticket_answer.ticket == gifts[0]
+    refused = TellEntry(
+        ticket_id=ticket_id_of(PAYMENT, 0), decline_reason=d.DECLINE_REASON_TICKET_REVOKED
+    )
+    pocket.wallet.answer(counter.message(tell_entry=refused))
+    assert pocket.pages[-1].reason == "TICKET_REVOKED"
+    assert name_of(ask(counter, pocket)) == "TICKET_MISSING"  # they open no door
+
+
+def test_a_certificate_pays_no_more_than_it_was_opened_for(
+    counter: Counter, make_pocket: PocketMaker
+) -> None:
+    """Nor in another currency; nor nothing, nor less."""
+    pocket = make_pocket()
+    pocket.pocket.keep([sold(counter, pocket, change=gift(9000))], PAYMENT)
+    most = SPEND.minor
+    for amount in (Money(most + 1, "EUR"), Money(5, "JPY"), Money(0, "EUR"), Money(-1, "EUR")):
+        assert name_of(ask_to_pay(counter, pocket, amount)) == "TICKET_MISSING"
+        assert pocket.pages[-1].view.value == "not-paid"
+    assert name_of(ask_to_pay(counter, pocket, SPEND)) == "TICKET_SHOWN"
+
+
+def test_the_proof_is_for_this_counter_and_this_amount(
+    counter: Counter, make_pocket: PocketMaker
+) -> None:
+    """Another amount, another counter, an admission instead of a certificate: each fails."""
+    pocket, key = make_pocket(), counter.switch_key.public_key()
+    pocket.pocket.keep([sold(counter, pocket, change=gift(500))], PAYMENT)
+    here, amount = Entrance(NONCE, "bakery", "till-1"), Money(300, "EUR")
+    answer = ask_to_pay(counter, pocket, amount).ticket_answer
+    assert open_certificate_answer(answer, key, here, amount).offer.value.amount_minor == 500
+    for entrance, due, reason in (
+        (replace(here, nonce=b"m" * 32), amount, "NOT_HOLDER"),
+        (replace(here, terminal_id="till-2"), amount, "NOT_HOLDER"),
+        (replace(here, merchant_id="butcher"), amount, "INVALID"),
+        (here, Money(301, "EUR"), "INVALID"),
+        (here, Money(300, "JPY"), "INVALID"),
+    ):
+        with pytest.raises(TicketRefused, match=reason):
+            open_certificate_answer(answer, key, entrance, due)
+    with pytest.raises(TicketRefused, match="INVALID"):
+        open_ticket_answer(answer, key, here)
+    answer.amount_minor = 301
+    with pytest.raises(TicketRefused, match="NOT_HOLDER"):
+        open_certificate_answer(answer, key, here, Money(301, "EUR"))
 
 
 def test_a_copy_of_a_ticket_is_no_ticket(counter: Counter, make_pocket: PocketMaker) -> None:

@@ -1,0 +1,1 @@
+"""The counter where gift certificates are spent (mission row B10)."""
