@@ -8,7 +8,6 @@ unauthenticated, in conflict or unavailable; a decline is a result (design rule 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
@@ -121,12 +120,6 @@ class ErrorTranslation:
         except Refusal as refusal:
             await context.abort_with_status(rpc_status.to_status(status_of(from_refusal(refusal))))
         except grpc.aio.AbortError:
-            raise
-        except asyncio.CancelledError:
-            # Cut from here, when the switch stops: without a status gRPC keeps the call, and the
-            # switch with it, until the drain is over.
-            if not context.cancelled():
-                await context.abort(grpc.StatusCode.UNAVAILABLE, "the switch stops; call again")
             raise
         except Exception:
             incident = self._random_bytes(_INCIDENT_BYTES).hex()

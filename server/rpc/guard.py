@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
+from contextlib import asynccontextmanager, suppress
+from typing import Any, TypeAlias
 
 import grpc.aio
+from google.rpc import status_pb2  # type: ignore[import-untyped]
+from grpc_status import rpc_status
 
 from kessai.v1 import error_pb2
 from server.domain.directory import RevocationList
@@ -20,10 +22,20 @@ from server.identity.callers import Caller, Callers, set_current_caller
 from server.identity.permissions import is_permitted
 from server.identity.refusals import CertificateRefused
 from server.rpc.call import Call
-from server.rpc.errors import RpcError
+from server.rpc.errors import RpcError, status_of
 
 _CERTIFICATE = "x509_pem_cert"
 _CUT_AFTER_END_S = 0.1
+
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+_REVOKED = "this certificate was revoked; ask the operator"
+_ENDED = "this certificate has ended; renew it, or have the device paired again"
+_STOPS = status_pb2.Status(
+    code=grpc.StatusCode.UNAVAILABLE.value[0], message="the switch stops; call again"
+)
+
+# A stream that is open: the task that serves it, and where its status goes.
+_Stream = tuple[asyncio.Task[Any], Context]
 
 
 class Guard:
@@ -32,14 +44,13 @@ class Guard:
     def __init__(self, callers: Callers, revocations: RevocationList) -> None:
         self._callers = callers
         self._revocations = revocations
-        self._streams: dict[int, set[asyncio.Task[Any]]] = {}
+        self._streams: dict[int, set[_Stream]] = {}
+        self._cutting: set[asyncio.Task[None]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         revocations.on_revoke(self._on_revoke)
 
     @asynccontextmanager
-    async def around(
-        self, call: Call, context: grpc.aio.ServicerContext[Any, Any]
-    ) -> AsyncIterator[None]:
+    async def around(self, call: Call, context: Context) -> AsyncIterator[None]:
         """Serve the call for a caller who may make it.
 
         CERTIFICATE_REFUSED for a certificate that is revoked, out of date or not of ours;
@@ -49,40 +60,36 @@ class Guard:
         caller = self._callers.read(certificate)
         set_current_caller(caller)
         if call.request_streaming or call.response_streaming:
-            self._remember(caller.serial, self._callers.seconds_left(certificate))
+            self._remember(context, caller.serial, self._callers.seconds_left(certificate))
         self._require_good(caller)
         if not is_permitted(call.method, caller.kind):
             raise _not_permitted(call, caller)
-        try:
-            yield
-        except asyncio.CancelledError:
-            # If it was cut here, one of these says why.
-            self._callers.read(certificate)
-            self._require_good(caller)
-            raise
+        yield
 
     def end_streams(self) -> None:
         """Cut all open streams, when the switch stops; from the event loop."""
         for serial in list(self._streams):
-            self._cut(serial)
+            self._cut(serial, _STOPS)
 
     def _require_good(self, caller: Caller) -> None:
         if self._revocations.is_revoked(caller.serial):
-            raise CertificateRefused("this certificate was revoked; ask the operator")
+            raise CertificateRefused(_REVOKED)
 
-    def _remember(self, serial: int, seconds_left: float) -> None:
+    def _remember(self, context: Context, serial: int, seconds_left: float) -> None:
         task = asyncio.current_task()
         if task is None:
             return
         self._loop = task.get_loop()
-        self._streams.setdefault(serial, set()).add(task)
-        end = self._loop.call_later(seconds_left + _CUT_AFTER_END_S, task.cancel)
-        task.add_done_callback(lambda done: self._forget(serial, done, end))
+        stream = (task, context)
+        self._streams.setdefault(serial, set()).add(stream)
+        after = seconds_left + _CUT_AFTER_END_S
+        end = self._loop.call_later(after, self._cut_one, stream, _refused(_ENDED))
+        task.add_done_callback(lambda _: self._forget(serial, stream, end))
 
-    def _forget(self, serial: int, task: asyncio.Task[Any], end: asyncio.TimerHandle) -> None:
+    def _forget(self, serial: int, stream: _Stream, end: asyncio.TimerHandle) -> None:
         end.cancel()
         streams = self._streams[serial]
-        streams.discard(task)
+        streams.discard(stream)
         if not streams:
             del self._streams[serial]
 
@@ -90,14 +97,36 @@ class Guard:
         # Comes from the thread that wrote the revocation. A stream that begins meanwhile finds
         # itself revoked, because the directory's set was changed before.
         if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._cut, serial)
+            self._loop.call_soon_threadsafe(self._cut, serial, _refused(_REVOKED))
 
-    def _cut(self, serial: int) -> None:
-        for task in self._streams.get(serial, ()):
-            task.cancel()
+    def _cut(self, serial: int, why: status_pb2.Status) -> None:
+        for stream in self._streams.get(serial, ()):
+            self._cut_one(stream, why)
+
+    def _cut_one(self, stream: _Stream, why: status_pb2.Status) -> None:
+        cutting = asyncio.ensure_future(_end(*stream, why))
+        self._cutting.add(cutting)
+        cutting.add_done_callback(self._cutting.discard)
 
 
-def _certificate_of(context: grpc.aio.ServicerContext[Any, Any]) -> bytes:
+async def _end(task: asyncio.Task[Any], context: Context, why: status_pb2.Status) -> None:
+    """Cut a stream, and say why.
+
+    What serves it may be sending just then, where nothing of ours runs that could say it; and gRPC
+    gives a call that was cancelled from here no status, so its caller would wait for ever.
+    """
+    task.cancel()
+    await asyncio.wait({task})
+    if not context.done():
+        with suppress(grpc.aio.AbortError):
+            await context.abort_with_status(rpc_status.to_status(why))
+
+
+def _refused(message: str) -> status_pb2.Status:
+    return status_of(RpcError(error_pb2.ERROR_REASON_CERTIFICATE_REFUSED, message))
+
+
+def _certificate_of(context: Context) -> bytes:
     for certificate in context.auth_context().get(_CERTIFICATE, ()):
         return certificate
     raise CertificateRefused("this line shows no certificate")

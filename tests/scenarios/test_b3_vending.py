@@ -6,7 +6,7 @@ Money is held before the item falls and taken after; whatever goes wrong in betw
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import pytest
 
@@ -318,15 +318,14 @@ def test_a_phone_that_claims_it_needed_no_pin(
 ) -> None:
     """Above the merchant's limit the switch declines it, whatever the phone says."""
     ann = shop.customer("cheat", 50_00)
-    vendor = Vendor(shop, "machine-dear", radios["nfc"].reader())
-    vendor.machine.shelves[WATER].price_minor = 501
-    vendor.start()
-    vendor.select(WATER)
-    phone = vendor.tap(ann, *APPROVE, "--unverified")
-    assert vendor.steps.next("declined")["reason"] == "CUSTOMER_NOT_VERIFIED"
-    assert phone.next("not-paid")["reason"] == "CUSTOMER_NOT_VERIFIED"
-    assert vendor.machine.tray == []
-    vendor.close()
+    with closing(Vendor(shop, "machine-dear", radios["nfc"].reader())) as vendor:
+        vendor.machine.shelves[WATER].price_minor = 501
+        vendor.start()
+        vendor.select(WATER)
+        phone = vendor.tap(ann, *APPROVE, "--unverified")
+        assert vendor.steps.next("declined")["reason"] == "CUSTOMER_NOT_VERIFIED"
+        assert phone.next("not-paid")["reason"] == "CUSTOMER_NOT_VERIFIED"
+        assert vendor.machine.tray == []
 
 
 @OVER_NFC
@@ -370,16 +369,15 @@ def test_the_phone_submits_by_its_own_line(
 ) -> None:
     """Row B2 at the machine: it gives out on the receipt that the switch tells, and captures."""
     before = shop.switch.balance(ann.account)
-    vendor = Vendor(shop, "machine-direct", radios["nfc"].reader())
-    vendor.start("--submission", "direct")
-    asked = vendor.select(WATER)
-    phone = vendor.tap(ann, *AGREE)
-    assert vendor.steps.next("settled")["payment_id"] == asked["payment_id"]
-    phone.next("paid")
-    assert vendor.machine.tray == ["Sparkling water"]
-    vendor.send_phones_away()
-    vendor.machine.jammed = True
-    vendor.select(CHOCOLATE)
-    vendor.tap(ann, *AGREE).next("not-paid")
-    vendor.close()
+    with closing(Vendor(shop, "machine-direct", radios["nfc"].reader())) as vendor:
+        vendor.start("--submission", "direct")
+        asked = vendor.select(WATER)
+        phone = vendor.tap(ann, *AGREE)
+        assert vendor.steps.next("settled")["payment_id"] == asked["payment_id"]
+        phone.next("paid")
+        assert vendor.machine.tray == ["Sparkling water"]
+        vendor.send_phones_away()
+        vendor.machine.jammed = True
+        vendor.select(CHOCOLATE)
+        vendor.tap(ann, *AGREE).next("not-paid")
     assert shop.switch.balance(ann.account) == available(shop, ann) == before - 150

@@ -57,9 +57,11 @@ class Vendor:
     def close(self) -> None:
         """Stop the agent and switch the machine off."""
         self.send_phones_away()
-        if self._running is not None and self._running.is_running:
-            assert self._running.stop() == 0
-        self.machine.close()
+        try:
+            if self._running is not None and self._running.is_running:
+                assert self._running.stop() == 0
+        finally:
+            self.machine.close()
 
     def kill(self) -> None:
         """End the agent with SIGKILL."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import grpc
@@ -31,9 +32,15 @@ Attached = grpc.aio.StreamStreamCall[pb.AttachRequest, pb.AttachResponse]
 async def switch(tmp_path: Path) -> AsyncIterator[Switch]:
     """A switch's ports, with one till in its directory."""
     async with serving(tmp_path) as made:
-        entered = IssuedCertificate(1, TILL, b"r" * 16, b"", b"", b"", made.clock() + 10**12)
-        made.directory.enroll(DeviceEntry(entered, b"k" * 16, b"", "kessai 1", made.clock()))
+        enter(made, TILL, 1)
         yield made
+
+
+def enter(switch: Switch, device: str, serial: int) -> None:
+    """Enter a device in the directory, with its certificate."""
+    key_id = serial.to_bytes(20, "big")[-16:]
+    issued = IssuedCertificate(serial, device, key_id, b"", b"", b"", switch.clock() + 10**12)
+    switch.directory.enroll(DeviceEntry(issued, key_id, b"", "kessai 1", switch.clock()))
 
 
 async def attach(channel: grpc.aio.Channel, **report: object) -> Attached:
@@ -203,6 +210,26 @@ async def test_a_revoked_terminal_is_cut_off(switch: Switch) -> None:
         with pytest.raises(grpc.aio.AioRpcError) as error:
             await until(call, lambda _: False)
     assert reason_of(error.value) == "CERTIFICATE_REFUSED"
+
+
+async def test_many_that_are_cut_off_while_they_are_told_something(switch: Switch) -> None:
+    """A revocation is itself news for all: who is revoked just then hears why he was cut off."""
+    tills = [f"agent/shop/till-{number}" for number in range(50)]
+    async with AsyncExitStack() as stack:
+        calls = []
+        for till in tills:
+            identity = switch.identity(till)
+            enter(switch, till, identity.certificate.serial_number)
+            channel = await stack.enter_async_context(open_channel(identity))
+            calls.append(await attach(channel))
+            await until(calls[-1], bool)
+        for till in tills:
+            await asyncio.to_thread(switch.fleet.revoke, till)
+            switch.deny_list.deny(DenyKind.CREDENTIAL, till.encode(), switch.clock() + 10**12)
+        for call in calls:
+            with pytest.raises(grpc.aio.AioRpcError) as error:
+                await until(call, lambda _: False)
+            assert reason_of(error.value) == "CERTIFICATE_REFUSED"
 
 
 @pytest.mark.parametrize(

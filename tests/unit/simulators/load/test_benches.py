@@ -134,10 +134,10 @@ def test_the_recovery_bench_kills_the_switch_and_finds_every_payment(tmp_path: P
 
 
 def test_the_tap_bench_measures_both_radios(tmp_path: Path) -> None:
-    """Air and serial line take time that is not ours."""
+    """Air and serial line take time that is not ours, the model of them at least 10 ms a tap."""
     figures = run_tap(tmp_path, 8, lambda doing: None)
     assert 1 < figures.p50_ms <= figures.p99_ms
-    assert figures.p50_ms < figures.p50_air_ms <= figures.p99_air_ms
+    assert 10 < figures.p50_air_ms <= figures.p99_air_ms
     assert figures.taps == 8
 
 
@@ -147,7 +147,7 @@ def test_the_gate_bench_measures_on_line_and_off(tmp_path: Path) -> None:
     assert 1 < figures.gate_p50_ms <= figures.gate_p99_ms
     assert figures.gate_p99_air_ms is not None
     assert figures.p99_edge_air_ms is not None
-    assert figures.p99_edge_air_ms > figures.gate_p50_ms
+    assert figures.p99_edge_air_ms > 10
     assert (figures.passages, figures.wrong_decisions) == (2 * 5 + 2 * 3 + 5, 0)
 
 
