@@ -50,9 +50,11 @@ class EntryLane:
         return await self._grant(session, self._admit(holder, spent))
 
     def _not_used(self, holder: Holder, shown: Signed | None) -> Signed | None:
-        """Give the holder's last admission from here if nobody has passed with it yet.
+        """Give the admission that is shown if it is from here and nobody has passed with it yet.
 
-        Refused with ADMISSION_OPEN for a second person with one phone.
+        If the phone shows none, it never had it, or that ride is over elsewhere, and the gate was
+        killed before it noted who passed: it gets a new one, because the exits know the old one as
+        used. Refused with ADMISSION_OPEN for a second person with one phone.
         """
         parts = self._parts
         last = parts.rides.newest_entry(holder.public_key)
@@ -63,10 +65,11 @@ class EntryLane:
             if now_us < last.pass_us + parts.rules.passback_us:
                 raise Refused(d.DECLINE_REASON_ADMISSION_OPEN)
             return None
-        is_other = shown is not None and shown.payload != last.admission.payload
+        if shown is None or shown.payload != last.admission.payload:
+            return None
         expire_us = Admission.FromString(last.admission.payload).expire_time.ToMicroseconds()
         is_good = last.issue_us <= now_us < min(last.issue_us + RETRY_US, expire_us)
-        return last.admission if is_good and not is_other else None
+        return last.admission if is_good else None
 
     async def _confirm(
         self, holder: Holder, answer: HolderAnswer, nonce: bytes, open_ride: bytes

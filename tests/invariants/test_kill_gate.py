@@ -93,7 +93,8 @@ def _pass(gate: Gate, rider: Passenger, kill: _Kill | None, what: str) -> None:
             kill = None
         if gate.barrier.passages > before:
             return
-    raise AssertionError(f"{what}: nobody got through in {MOST_TAPS} taps: {gate.steps.names}")
+    told = [(step["event"], step.get("reason", "")) for step in gate.steps.told]
+    raise AssertionError(f"{what}: nobody got through in {MOST_TAPS} taps: {told}")
 
 
 def _victims(dice: random.Random) -> Iterator[str]:

@@ -11,13 +11,15 @@ import itertools
 import random
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 
-from edge_agents.journal import PaymentState
+from edge_agents.journal import Entry, PaymentState
 from kessai.v1 import payment_pb2
 from server.domain.command import CommandKind
 from simulators.phone.bill_store import BillStore
+from simulators.phone.store import Store
 from simulators.town import free_udp_port
 from tests.invariants.kill_cases import kills
 from tests.invariants.kill_table import ABSENT, WHOLE, KillTable
@@ -89,13 +91,23 @@ def test_a_direct_purchase_is_whole_or_absent(
             register.steps.kill()
             register.start("--submission", "direct")
         phone.kill()
-        again = register.tap(payer, *APPROVE)  # the customer comes back, and the phone goes on
+        register.tap(payer, *APPROVE)  # the customer comes back, and the phone goes on
         wait_until(lambda: register.journal()[0].state is PaymentState.SETTLED)
-        again.next("paid")
+        wait_until(partial(has_receipt, payer, register.journal()[0]))
         kill_table.add("direct", victim, WHOLE)
         register.send_phones_away()
         register.clear()
     check_purchases(shop, payers, register)
+
+
+def has_receipt(payer: Customer, entry: Entry) -> bool:
+    """Tell whether a phone has the receipt of a payment on its disk."""
+    store = Store(payer.folder)
+    try:
+        decision = store.find(entry.pending.request_hash)
+        return decision is not None and bool(decision.receipt)
+    finally:
+        store.close()
 
 
 def check_purchases(shop: Shop, payers: list[Customer], register: Register) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
+from edge_agents.gate.rides import FILE_NAME
 from simulators.devices.barrier import BarrierFault
 from simulators.phone.screen import View
 from tests.scenarios.radios import Radio
@@ -174,6 +177,24 @@ def test_a_gate_killed_before_the_person_walked(
     airport.barrier.wait_until_shut()
     airport.let_through(unlucky)
     assert railway.balance(unlucky) == 100_00 - FARE
+
+
+def test_an_entry_killed_before_it_noted_who_passed(
+    railway: Railway, harbour: Gate, airport: Gate
+) -> None:
+    """Who is soon back gets a new admission: the exits know that of the first ride as used."""
+    soon_back = railway.passenger("soon-back", 100_00)
+    harbour.let_through(soon_back)
+    harbour.kill()
+    with closing(sqlite3.connect(harbour.folder / FILE_NAME)) as book, book:
+        newest = "SELECT max(issue_us) FROM entry"
+        book.execute(f"UPDATE entry SET pass_us = NULL WHERE issue_us = ({newest})")
+    harbour.start()
+    airport.let_through(soon_back)
+    harbour.let_through(soon_back)
+    airport.let_through(soon_back)
+    rides = [(r.admission.station_id, r.note is not None) for r in soon_back.rides()]
+    assert rides == [("harbour", True)] * 2
 
 
 def test_a_switch_killed_while_a_fare_is_paid(
