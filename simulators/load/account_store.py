@@ -35,7 +35,7 @@ STREAMS, BATCH = 32, 100
 # As in kessai.toml of a switch that takes batches; a process for each core.
 SHARD_PROCESSES = 2
 
-_MARGIN = 1.5
+_MARGIN = 1.3
 _FIRST_GUESS_PER_SECOND = 4000.0
 _DELIVERY_LIMIT_S = 60.0
 
@@ -52,7 +52,7 @@ class AccountStore:
         )
         self.depositor = Depositor(self.shards)
         self.depositor.start()
-        self._per_second = _FIRST_GUESS_PER_SECOND
+        self._per_second: dict[Payees, float] = {}
         self.acknowledged = Acknowledged()
 
     @classmethod
@@ -69,7 +69,8 @@ class AccountStore:
 
     async def slice(self, signers: Signers, seconds: float, payees: Payees) -> float:
         """Settle for some seconds; settlements a second, over the time until all is delivered."""
-        count = int(self._per_second * seconds * _MARGIN) + BATCH
+        expected = self._per_second.get(payees, _FIRST_GUESS_PER_SECOND)
+        count = int(expected * seconds * _MARGIN) + BATCH
         commands = await signers.prepare(count, self.population, payees)
         batches = deque(commands[i : i + BATCH] for i in range(0, len(commands), BATCH))
         before, begin = self.acknowledged.payments, perf_counter()
@@ -84,8 +85,8 @@ class AccountStore:
         # Money that is still in transit is not settled on both sides.
         await self.deliver()
         settled, took_s = self.acknowledged.payments - before, perf_counter() - begin
-        self._per_second = settled / took_s
-        return self._per_second
+        self._per_second[payees] = settled / took_s
+        return self._per_second[payees]
 
     async def deliver(self) -> None:
         """Wait until no money is in transit; Complaint if that takes too long."""

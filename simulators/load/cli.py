@@ -87,7 +87,7 @@ def engine(
 
 @bench.command()
 def hot(
-    seconds: Annotated[float, typer.Option(min=0.5, help="Seconds of load.")] = 15,
+    seconds: Annotated[float, typer.Option(min=0.5, help="Seconds of load.")] = 9,
     accounts: Annotated[int, typer.Option(min=100, help="Funded accounts.")] = 10_000,
     folder: Folder = Path("."),
     json: Json = False,

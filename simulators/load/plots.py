@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import matplotlib as mpl
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 _OURS, _RIVAL, _AIM, _INK = "#3d8bd4", "#9aa4b0", "#d97a1e", "#7d8794"
@@ -31,11 +32,12 @@ _STYLE: dict[Any, object] = {
 
 
 class Bar(NamedTuple):
-    """A figure of ours, or of the rival's."""
+    """A figure of ours, or of the rival's; `aim` is marked beside it, if it has one of its own."""
 
     label: str
     value: float
     ours: bool = True
+    aim: float | None = None
 
 
 class Limit(NamedTuple):
@@ -57,13 +59,16 @@ def draw_bars(path: Path, unit: str, bars: Sequence[Bar], limits: Sequence[Limit
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(_WIDTH, _BAR * len(bars) + _MARGIN), layout="constrained")
         axes = figure.add_subplot()
-        drawn = axes.barh(
+        axes.barh(
             [bar.label for bar in bars],
             [bar.value for bar in bars],
             color=[_OURS if bar.ours else _RIVAL for bar in bars],
             height=0.6,
         )
-        axes.bar_label(drawn, labels=[_number(bar.value) for bar in bars], padding=4)
+        aims = [bar.aim or 0.0 for bar in bars] + [limit.value for limit in limits]
+        most = max([*(bar.value for bar in bars), *aims])
+        for place, bar in enumerate(bars):
+            _label(axes, place, bar, most)
         axes.invert_yaxis()
         axes.set_xlabel(unit)
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:,g}")
@@ -73,7 +78,6 @@ def draw_bars(path: Path, unit: str, bars: Sequence[Bar], limits: Sequence[Limit
                 limit.label, (limit.value, 1), xycoords=("data", "axes fraction"),
                 xytext=(0, 3), textcoords="offset points", ha="center", color=_AIM, fontsize=8,
             )  # fmt: skip
-        most = max([*(bar.value for bar in bars), *(limit.value for limit in limits)])
         axes.set_xlim(0, most * 1.15)
         axes.tick_params(axis="y", length=0)
         figure.savefig(path, transparent=True, metadata={"Date": None})
@@ -101,6 +105,17 @@ def draw_curve(path: Path, over: str, unit: str, curve: Curve, limit: Limit) -> 
                 _number(at[1]), at, xytext=(0, -13), textcoords="offset points", ha="center"
             )
         figure.savefig(path, transparent=True, metadata={"Date": None})
+
+
+def _label(axes: Axes, place: int, bar: Bar, most: float) -> None:
+    """Write a bar's figure beside it, behind the mark of its aim if that stands in the way."""
+    at = bar.value
+    if bar.aim is not None:
+        axes.plot([bar.aim] * 2, [place - 0.4, place + 0.4], color=_AIM, linewidth=1.6)
+        at = bar.aim if 0 < bar.aim - at < most / 8 else at
+    axes.annotate(
+        _number(bar.value), (at, place), xytext=(4, 0), textcoords="offset points", va="center"
+    )
 
 
 def _number(value: float) -> str:
