@@ -178,8 +178,7 @@ def test_too_little_money(shop: Shop, vendor: Vendor) -> None:
 def test_the_customer_says_no(vendor: Vendor, ann: Customer) -> None:
     """On the phone: the machine is told at once."""
     vendor.select(WATER)
-    phone = vendor.tap(ann, "--answer", "decline")
-    phone.next("cancelled")
+    vendor.tap(ann, "--answer", "decline").next("cancelled")
     vendor.steps.next("customer_declined")
     vendor.shows("Not paid. Declined on the phone.")
     vendor.machine.wait_for(lambda: vendor.machine.state == "ready")
@@ -381,3 +380,19 @@ def test_the_phone_submits_by_its_own_line(
         vendor.select(CHOCOLATE)
         vendor.tap(ann, *AGREE).next("not-paid")
     assert shop.switch.balance(ann.account) == available(shop, ann) == before - 150
+
+
+@OVER_BLE
+def test_the_line_to_the_switch_is_down(shop: Shop, vendor: Vendor, ann: Customer) -> None:
+    """Nothing is given out on an unknown outcome; what turns out to be held is given back."""
+    before = available(shop, ann)
+    shop.switch.kill()
+    asked = vendor.select(WATER)
+    phone = vendor.tap(ann, *AGREE)
+    vendor.shows("No line to the bank. Not paid")
+    vendor.machine.wait_for(lambda: vendor.machine.state == "ready")
+    shop.switch.restart()
+    assert vendor.steps.next("voided")["payment_id"] == asked["payment_id"]
+    assert phone.next("not-paid")["reason"] == "VOIDED"
+    assert vendor.machine.tray == []
+    assert available(shop, ann) == before

@@ -12,8 +12,9 @@ import pytest
 from edge_agents.gate.rides import FILE_NAME
 from simulators.devices.barrier import BarrierFault
 from simulators.phone.screen import View
+from tests.running import kessai
 from tests.scenarios.radios import Radio
-from tests.scenarios.railway import FARE, Gate, Railway
+from tests.scenarios.railway import FARE, MERCHANT, Gate, Railway
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +27,7 @@ def railway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Railway]:
 
 @pytest.fixture(scope="module")
 def radio(radios: dict[str, Radio]) -> Radio:
-    """Give one radio: the rules are the same on every one."""
+    """Give one radio: the rules are the same on every one; `far_exit` has the other."""
     return radios["nfc"]
 
 
@@ -51,9 +52,9 @@ def far_entry(railway: Railway, radio: Radio) -> Gate:
 
 
 @pytest.fixture(scope="module")
-def far_exit(railway: Railway, radio: Radio) -> Gate:
-    """An exit that may decide without the switch."""
-    return railway.gate(radio, "exit", "airport", "offline_days = 7")
+def far_exit(railway: Railway, radios: dict[str, Radio]) -> Gate:
+    """An exit over BLE that may decide without the switch."""
+    return railway.gate(radios["ble"], "exit", "airport", "offline_days = 7")
 
 
 def test_a_daily_cap(railway: Railway, harbour: Gate, airport: Gate) -> None:
@@ -82,6 +83,16 @@ def test_a_missing_tap_at_the_exit(railway: Railway, harbour: Gate, airport: Gat
     assert harbour.let_through(climber).view is View.ADMITTED
     assert railway.balance(climber) == 100_00 - 900
     assert airport.let_through(climber).total == "0.00 EUR"  # the cap of the day is reached
+
+
+def test_a_ride_that_never_ended_where_nothing_is_charged_for_it(
+    railway: Railway, far_entry: Gate
+) -> None:
+    """The carrier has no fare for it: he is sent to the attendant."""
+    climber = railway.passenger("climber", 100_00)
+    far_entry.let_through(climber)
+    far_entry.turn_away(climber, "ADMISSION_OPEN")
+    assert railway.balance(climber) == 100_00
 
 
 def test_a_phone_that_missed_the_end_of_its_ride(
@@ -132,12 +143,15 @@ def test_a_barrier_that_is_unplugged(railway: Railway, harbour: Gate, airport: G
 
 
 def test_a_slow_barrier(railway: Railway, harbour: Gate, airport: Gate) -> None:
-    """Half a second later, and all the same right."""
+    """Half a second later, and all the same right; so also without its display."""
     patient = railway.passenger("patient", 100_00)
     harbour.let_through(patient)
     airport.barrier.set_fault(BarrierFault.SLOW)
+    airport.display.line.unplug()
     assert airport.let_through(patient).view is View.RIDE_OVER
     airport.barrier.set_fault(BarrierFault.NONE)
+    airport.display.line.plug()
+    airport.display.wait_for("Tap to")
 
 
 def test_tailgating_and_climbing_are_told(railway: Railway, harbour: Gate) -> None:
@@ -245,23 +259,26 @@ def test_a_ride_without_the_switch(railway: Railway, far_entry: Gate, far_exit: 
 def test_a_fare_over_the_offline_limit_waits_for_the_switch(
     railway: Railway, far_entry: Gate, far_exit: Gate
 ) -> None:
-    """Four fares of one holder may wait; the fifth does not open."""
+    """As many fares of one holder may wait as the operator says; the next does not open."""
     frequent = railway.passenger("frequent", 100_00)
     for gate in (far_entry, far_exit):
         gate.steps.latest("in_touch", since="out_of_touch")
+    terminal = f"agent/{MERCHANT}/{far_exit.folder.name}"
+    data = ("--data", str(railway.switch.folder))
+    kessai("device", "config", *data, terminal, "offline_holder_count=1")
+    far_exit.steps.next("configured")
     railway.switch.kill()
     for gate in (far_entry, far_exit):
         gate.steps.next("out_of_touch")
-    for _ in range(4):
-        far_entry.let_through(frequent)
-        far_exit.let_through(frequent)
+    far_entry.let_through(frequent)
+    far_exit.let_through(frequent)
     far_entry.let_through(frequent)
     openings = far_exit.barrier.openings
-    frequent.tap(far_exit, stay_s=4)
+    frequent.tap(far_exit, stay_s=2)
     assert far_exit.steps.next("not_accepted")["reason"] == "OFFLINE_LIMIT_EXCEEDED"
     assert far_exit.barrier.openings == openings
     railway.switch.restart()
-    for _ in range(5):
+    for _ in range(2):
         far_exit.steps.next("settled")
     far_exit.let_through(frequent)
-    assert railway.balance(frequent) == 100_00 - 5 * FARE
+    assert railway.balance(frequent) == 100_00 - 2 * FARE
