@@ -35,7 +35,7 @@ class ShardOpener:
         self._processes: list[WriterProcess] = []
 
     def start_processes(self, count: int, held: Sequence[int]) -> None:
-        """Let so many processes write the local shards that are opened until `no_more_processes`.
+        """Let so many processes write the local shards that are opened from now on, in turn.
 
         `held` are descriptors that these keep open.
         """
@@ -44,10 +44,6 @@ class ShardOpener:
                 f"shards-{number}", self._now_us, self._on_owed, self._on_written, held
             )
             self._processes.append(writing)
-
-    def no_more_processes(self) -> None:
-        """From now on they are at work; what is opened later is written by this process."""
-        self._processes = []
 
     def open(self, address: ShardAddress) -> tuple[AnyShard, list[Moved]]:
         """Open a shard, and tell which slots came to it and went.
@@ -117,6 +113,5 @@ def open_with(
         opener.start_processes(min(processes, local), held)
         for address in addresses:
             shards.add(*opener.open(address))
-        opener.no_more_processes()
         undo.pop_all()
     return shards

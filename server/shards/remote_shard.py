@@ -69,7 +69,7 @@ class WriterProcess:
         self._closed = False
 
     def open(self, address: ShardAddress, slots: SlotMap) -> None:
-        """Let it open a shard, before its first job; Complaint if the shard cannot be opened."""
+        """Let it open a shard, between two groups; Complaint if the shard cannot be opened."""
         answer = self._ask(Open(address, slots))
         if isinstance(answer, Exception):
             raise answer

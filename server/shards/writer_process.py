@@ -74,6 +74,8 @@ class WriterHost:
             store = message.address.open_store()
         except Complaint as complaint:
             return complaint
+        if (former := self._writers.pop(place.shard, None)) is not None:
+            former.close()  # the switch could not use it, and tries again
         writer = ShardWriter(
             place, store, lambda: self._now_us, self._owing.append, self._on_written
         )

@@ -8,15 +8,19 @@ from pathlib import Path
 
 import pytest
 
+from kessai.account_number import slot_of
+from server.domain.command import ACCEPTED
 from server.identity.refusals import Exists, FieldRefused
 from server.shards.address import sqlite_urls
 from server.shards.books_file import Books, read_books, write_books
 from server.shards.opening import ShardOpener, open_with
 from server.shards.placement import SlotMap
+from server.shards.remote_shard import RemoteShard
 from server.shards.router import Shards
 from server.switch.more_shards import MoreShards
 from server.switch.shard_status import shard_states
-from tests.unit.server.domain.commands import accounts_on, fresh_id, open_account
+from server.switch.slot_move import SlotMover
+from tests.unit.server.domain.commands import accounts_on, deposit, fresh_id, open_account
 from tests.unit.server.shards.parts import BOOKS_ID, Clock, Stores
 
 NEW = "sqlite:///shards/new.db"
@@ -57,6 +61,29 @@ async def test_a_request_adds_one_shard(desk: Desk) -> None:
         await desk.more.add("sqlite:///shards/else.db", request_id)
     states = await shard_states(desk.folder, desk.shards)
     assert [state.slots for state in states] == [512, 512, 0, 0]
+
+
+async def test_what_is_added_is_written_by_the_processes_too(tmp_path: Path) -> None:
+    """At once, beside the shards that they write already; also on a second try."""
+    Stores(tmp_path).make(1)
+    slots, owing = SlotMap.even(1), list[int]()
+    write_books(tmp_path, Books(BOOKS_ID, tuple(sqlite_urls(1)), slots))
+    opener = ShardOpener(slots, Clock(), owing.append)
+    shards = open_with(opener, read_books(tmp_path).addresses(tmp_path), processes=1)
+    try:
+        more = MoreShards(tmp_path, shards, opener, lambda shard: None)
+        ann = next(accounts_on(0, 1))
+        assert (await shards.submit(open_account(ann))).decline == ACCEPTED
+        assert await more.add(NEW, fresh_id()) == 1
+        assert isinstance(shards.shard(1), RemoteShard)
+        opener.open(read_books(tmp_path).addresses(tmp_path)[1])[0]._reading.close()
+        await SlotMover(shards, fresh_id).move(slot_of(ann), 1)
+        assert (await shards.submit(deposit(ann, 5))).decline == ACCEPTED
+        account = await shards.account(ann)
+        assert account is not None
+        assert account.balance == 5
+    finally:
+        shards.close()
 
 
 async def test_a_plan_is_kept_when_a_shard_is_added(desk: Desk) -> None:
