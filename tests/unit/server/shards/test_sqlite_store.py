@@ -6,6 +6,7 @@ gets from the system.
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 from pathlib import Path
@@ -16,10 +17,11 @@ import pytest
 from kessai.complaint import Complaint
 from server.shards.router import shard_path
 from server.shards.schema import create_shard
+from server.shards.settlement_log import LogRow
 from server.shards.sqlite_reader import SqliteReader
 from server.shards.sqlite_store import EXIT_DISK_FAILED, SqliteStore
 from server.shards.store import StoreUnavailable
-from tests.unit.server.domain.commands import NOW_US
+from tests.unit.server.domain.commands import NOW_US, accounts_on, deposit, open_account
 from tests.unit.server.shards.parts import (
     ANN,
     BOB,
@@ -27,7 +29,9 @@ from tests.unit.server.shards.parts import (
     full_batch,
     make_files,
     open_reader,
+    shards_in,
     verify_shards,
+    written_here,
 )
 
 
@@ -224,3 +228,27 @@ def test_a_full_disk_refuses_and_then_works_again(tmp_path: Path) -> None:
         "unavailable: 0000.db: no space",
         "acknowledged 1 11",
     ]
+
+
+async def test_a_full_disk_stops_one_shard_only(tmp_path: Path) -> None:
+    """It refuses and says which it is; the other goes on, in the same groups; then both do."""
+    with shards_in(tmp_path, 2) as shards:
+        full, other = (next(accounts_on(number, 2)) for number in range(2))
+        for account in (full, other):
+            await shards.submit(open_account(account))
+        db = written_here(shards, 0)._store._db  # type: ignore[attr-defined]
+        db.pragma("max_page_count", db.pragma("page_count") + 4)
+        acknowledged, refused = 0, None
+        while refused is None:
+            here, there = (shards.submit(deposit(account, 1)) for account in (full, other))
+            outcome, row = await asyncio.gather(here, there, return_exceptions=True)
+            assert isinstance(row, LogRow)
+            refused = outcome if isinstance(outcome, StoreUnavailable) else None
+            acknowledged += isinstance(outcome, LogRow)
+        assert "0000.db" in str(refused)
+        db.pragma("max_page_count", 2**30)
+        await shards.submit(deposit(full, 1))
+        found = [await shards.account(account) for account in (full, other)]
+        balances = [account.balance for account in found if account is not None]
+        assert balances == [acknowledged + 1, acknowledged + 1]
+    assert verify_shards(tmp_path, 2).faults == []
