@@ -127,8 +127,12 @@ def landings(payee: int, ledger: int, place: Place) -> tuple[int, ...]:
 
 def landing(payee: int, ledger: int, state: State) -> int:
     """Name the account credited here: the payee's own, or his auxiliary, or that in transit."""
-    own, *in_transit = landings(payee, ledger, state.place)
-    return own if not in_transit or state.account(own) else in_transit[0]
+    if state.place.is_here(payee):
+        return payee
+    auxiliary = auxiliary_id(state.place.shard, payee)
+    if auxiliary in state.books.accounts:
+        return auxiliary
+    return state.house(AccountKind.IN_TRANSIT, ledger)
 
 
 def owed(command: Command, credited: int, code: int, state: State) -> tuple[Owed, ...]:

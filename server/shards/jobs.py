@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from server.domain.command import Command
+from server.domain.command import ACCEPTED, Command
 from server.shards.relocate import Copied, Depart, SlotMoved, Swept
 from server.shards.settlement_log import LogRow, RequestIdReused
 
@@ -33,10 +33,18 @@ class Delivered:
 
 
 Several = tuple[Command, ...]
+
+
+class Arrivals(Several):
+    """Several commands whose rows nobody reads: None comes back for each that was accepted."""
+
+    __slots__ = ()
+
+
 Work = Command | Several | Sought | Delivered | Copied | Swept
 Job = Work | Depart
 Outcome = LogRow | RequestIdReused | SlotMoved
-Answer = Outcome | tuple[Outcome, ...] | None
+Answer = Outcome | tuple[Outcome | None, ...] | None
 
 
 def commands_of(job: Work) -> Several:
@@ -46,3 +54,8 @@ def commands_of(job: Work) -> Several:
     if isinstance(job, Sought):
         return (job.command,)
     return (job,) if isinstance(job, Command) else ()
+
+
+def unless_accepted(outcome: Outcome) -> Outcome | None:
+    """Give what came of a command, but None if it was accepted."""
+    return None if isinstance(outcome, LogRow) and outcome.decline == ACCEPTED else outcome

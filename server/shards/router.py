@@ -9,12 +9,12 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from server.domain.command import Command
 from server.ledger.account import Account
 from server.ledger.chart import shard_named_in
-from server.shards.jobs import Sought
+from server.shards.jobs import Arrivals, Several, Sought
 from server.shards.placement import Moved, SlotMap
 from server.shards.relocate import SlotMoved
 from server.shards.remote_shard import AnyShard
@@ -76,33 +76,11 @@ class Shards:
 
     async def submit_all(self, commands: Sequence[Command]) -> list[LogRow | Exception]:
         """Have commands decided, those of a shard in one commit: what `submit` gives or raises."""
-        homes: dict[AnyShard, list[int]] = {}
-        singly: list[int] = []
-        for position, command in enumerate(commands):
-            if self.needs_care(command):
-                singly.append(position)
-            else:
-                homes.setdefault(self.home_of(command.home()), []).append(position)
+        return await self._together(commands, tuple)
 
-        async def decided(shard: AnyShard, own: list[int]) -> list[LogRow | Exception]:
-            try:
-                outcomes: Sequence[LogRow | Exception] = await shard.submit(
-                    tuple(commands[i] for i in own)
-                )
-            except Exception as error:
-                outcomes = [error] * len(own)
-            return [
-                await self._alone(commands[i]) if isinstance(outcome, SlotMoved) else outcome
-                for i, outcome in zip(own, outcomes, strict=True)
-            ]
-
-        groups = [*homes.values(), singly]
-        answered = await asyncio.gather(
-            *(decided(shard, own) for shard, own in homes.items()),
-            asyncio.gather(*(self._alone(commands[i]) for i in singly)),
-        )
-        outcomes = dict(pair for pairs in map(zip, groups, answered) for pair in pairs)
-        return [outcomes[position] for position in range(len(commands))]
+    async def bring(self, arrivals: Sequence[Command]) -> list[LogRow | Exception | None]:
+        """Have arrivals booked as `submit_all` does; None, or its row, for each that is."""
+        return await self._together(arrivals, Arrivals)
 
     def needs_care(self, command: Command) -> bool:
         """Tell whether a command is to be settled by itself, because its slot moves or moved."""
@@ -212,6 +190,29 @@ class Shards:
         """Work what has queued up, then close every shard."""
         for shard in self._shards:
             shard.close()
+
+    async def _together(
+        self, commands: Sequence[Command], job: Callable[[Iterable[Command]], Several]
+    ) -> list[Any]:
+        outcomes: dict[int, Any] = {}
+        homes: dict[AnyShard, list[int]] = {}
+        alone: list[int] = []
+        for position, command in enumerate(commands):
+            careful, home = self.needs_care(command), self.home_of(command.home())
+            (alone if careful else homes.setdefault(home, [])).append(position)
+
+        async def decide(shard: AnyShard, own: list[int]) -> None:
+            try:
+                decided: Sequence[Any] = await shard.submit(job(commands[i] for i in own))
+            except Exception as error:
+                decided = [error] * len(own)
+            outcomes.update(zip(own, decided, strict=True))
+
+        await asyncio.gather(*(decide(shard, own) for shard, own in homes.items()))
+        alone += (i for i, outcome in outcomes.items() if isinstance(outcome, SlotMoved))
+        settled = await asyncio.gather(*(self._alone(commands[i]) for i in alone))
+        outcomes.update(zip(alone, settled, strict=True))
+        return [outcomes[position] for position in range(len(commands))]
 
     async def _alone(self, command: Command) -> LogRow | Exception:
         try:

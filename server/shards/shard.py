@@ -11,13 +11,14 @@ import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar, overload
 
-from server.domain.command import Command
+from server.domain.command import Command, CommandKind
 from server.domain.document import Document
 from server.domain.slot_move import MoveIn
 from server.ledger.books import Books
 from server.shards.carry_out import carry_out
 from server.shards.jobs import (
     Answer,
+    Arrivals,
     Delivered,
     Job,
     Outcome,
@@ -25,6 +26,7 @@ from server.shards.jobs import (
     Sought,
     Work,
     commands_of,
+    unless_accepted,
 )
 from server.shards.lane import Lane
 from server.shards.placement import ShardPlace
@@ -67,7 +69,7 @@ class ShardWriter:
 
     `now_us` gives microseconds since 1970; booking times never go back, whatever it does.
     `on_owed` is called after a commit that owes money to other shards, `on_written` after each,
-    with its log rows; both where it was written.
+    with its log rows but for arrivals; both where it was written.
     """
 
     def __init__(
@@ -112,8 +114,8 @@ class ShardWriter:
             raise
         if batch.outbox:
             self._on_owed(self.place.shard)
-        if batch.rows:
-            self._on_written(self.place.shard, batch.rows)
+        if told := [row for row in batch.rows if row.kind != CommandKind.ARRIVE]:
+            self._on_written(self.place.shard, told)
         return answers
 
     def relocate(self, job: Depart | MoveIn) -> LogRow:
@@ -159,7 +161,8 @@ class ShardWriter:
 
     def _work(self, job: Work, known: dict[bytes, LogRow], batch: Batch) -> Answer:
         if isinstance(job, tuple):
-            return tuple(self._take(command, known, batch) for command in job)
+            outcomes = tuple(self._take(command, known, batch) for command in job)
+            return tuple(map(unless_accepted, outcomes)) if isinstance(job, Arrivals) else outcomes
         if isinstance(job, Command):
             return self._take(job, known, batch)
         if isinstance(job, Sought):

@@ -42,7 +42,8 @@ class Group(NamedTuple):
 class Written(NamedTuple):
     """An answer for each job, in order.
 
-    And the shards that owe money to others since, and the log rows that each shard has written.
+    And the shards that owe money to others since, and the log rows that each shard has written but
+    for arrivals.
     """
 
     answers: Sequence[Answer | Exception]

@@ -147,11 +147,11 @@ class Depositor:
         return stuck
 
     async def _bring(self, shard: int, rows: Sequence[OutboxRow]) -> list[Exception | None]:
-        outcomes = await self._shards.submit_all([arrival(shard, *row) for row in rows])
+        outcomes = await self._shards.bring([arrival(shard, *row) for row in rows])
         return [_trouble(row, outcome) for row, outcome in zip(rows, outcomes, strict=True)]
 
 
-def _trouble(row: OutboxRow, outcome: LogRow | Exception) -> Exception | None:
+def _trouble(row: OutboxRow, outcome: LogRow | Exception | None) -> Exception | None:
     if isinstance(outcome, RequestIdReused):
         return ArrivalDeclined(f"another payment has arrived under the id of {row}")
     if isinstance(outcome, LogRow) and outcome.decline != ACCEPTED:
