@@ -37,9 +37,14 @@ class Origin(NamedTuple):
 
 @dataclass(slots=True)
 class Arrive(Command):
-    """The arrival of what an outbox owes; never declined. `body` is its `Origin`, 12 bytes."""
+    """The arrival of what an outbox owes; never declined. `body` is its `Origin`, 12 bytes.
+
+    `code` is the kind of movement, as the origin says.
+    """
 
     kind = CommandKind.ARRIVE
+
+    code: int
 
     def home(self) -> int:
         """An arrival is decided where the payee is."""
@@ -49,7 +54,7 @@ class Arrive(Command):
         """The accounts on the way to the payee, and the shard's own in that currency."""
         in_transit = house_account_id(AccountKind.IN_TRANSIT, place.shard, self.ledger)
         suspense = house_account_id(AccountKind.SUSPENSE, place.shard, self.ledger)
-        return Needs((*_way(self.payee, read_origin(self.body).code), in_transit, suspense))
+        return Needs((*_way(self.payee, self.code), in_transit, suspense))
 
     def decide(self, state: State, now_us: int) -> Decision:
         """Credit the payee, or the suspense account if the payee cannot take it."""
@@ -57,8 +62,8 @@ class Arrive(Command):
         opens = () if state.account(in_transit) else house_accounts(
             state.place.shard, self.ledger, now_us
         )  # fmt: skip
-        code, debit, transfers = read_origin(self.body).code, in_transit, []
-        way = _way(self.payee, code)
+        debit, transfers = in_transit, []
+        way = _way(self.payee, self.code)
         if not all(self._can_be_taken(state.account(account_id)) for account_id in way):
             way = (state.house(AccountKind.SUSPENSE, self.ledger),)
         for step, credit in enumerate(way, self.transfer_id):
@@ -69,7 +74,7 @@ class Arrive(Command):
                     credit_account_id=credit,
                     amount=self.amount,
                     ledger=self.ledger,
-                    code=code,
+                    code=self.code,
                     far_payer=self.payer,
                 )
             )
@@ -97,7 +102,7 @@ def arrival(
     """Make the arrival of what a shard's log row owes; `request_id` is the payment's."""
     body = _ORIGIN.pack(shard, log_sequence, code)
     content = hashlib.sha256(body + struct.pack(">QQqH", payer, payee, amount, ledger)).digest()
-    return Arrive(arrival_id(request_id), content, payer, payee, amount, ledger, body)
+    return Arrive(arrival_id(request_id), content, payer, payee, amount, ledger, body, code)
 
 
 def arrival_id(request_id: bytes) -> bytes:
