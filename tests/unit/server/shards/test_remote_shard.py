@@ -15,6 +15,7 @@ import pytest
 from kessai.account_number import slot_of
 from kessai.complaint import Complaint
 from kessai.v1 import decline_pb2 as d
+from server.domain.arrival import arrival
 from server.domain.command import ACCEPTED, Command
 from server.shards import opening
 from server.shards.jobs import Delivered
@@ -86,6 +87,27 @@ async def test_what_is_written_elsewhere_is_answered_here(tmp_path: Path) -> Non
         shards.close()
     with pytest.raises(LaneClosed):
         await shards.submit(payment)
+
+
+async def test_of_arrivals_only_what_is_wrong_comes_back(tmp_path: Path) -> None:
+    written: list[int] = []
+    shards = open_shards(
+        tmp_path, SHARDS, on_written=lambda shard, _: written.append(shard), processes=PROCESSES
+    )
+    try:
+        for command in (*OPENING, pay(ANN, SHOP, 60)):
+            await shards.submit(command)
+        del written[:]
+        [debt] = await shards.outbox(0, 9)
+        coming = arrival(0, *debt)
+        for _ in range(2):
+            outcomes = await shards.bring([coming, replace(coming, input_hash=bytes(32))])
+            assert [type(outcome) for outcome in outcomes] == [type(None), RequestIdReused]
+        account = await shards.account(SHOP)
+        assert account is not None
+        assert (account.balance, written) == (60, [])
+    finally:
+        shards.close()
 
 
 async def test_many_at_once_are_answered_in_order(tmp_path: Path) -> None:

@@ -134,6 +134,9 @@ async def test_several_commands_are_one_job(stores: Stores) -> None:
         ]
         assert [row.decline for row in rows] == [0] * 5 + [d.DECLINE_REASON_INSUFFICIENT_FUNDS]
         assert rows[3] == rows[4]
+        brought = await shards.bring(commands)
+        assert [brought[4].__class__, brought[6]] == [RequestIdReused, rows[-1]]
+        assert [brought[i] for i in (0, 1, 2, 3, 5)] == [None] * 5
     lost = await shards.submit_all([deposit(there, 1), deposit(here, 2)])
     assert [type(outcome) for outcome in lost] == [LaneClosed] * 2
     assert verify_shards(stores, 2).faults == []
