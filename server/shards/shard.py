@@ -43,6 +43,8 @@ GROUP_LIMIT = 4096
 # Of what is in memory nothing is trusted while the tail is not known.
 _UNKNOWN = Tail(-1, CHAIN_START, 0)
 
+_ARRIVE = CommandKind.ARRIVE
+
 Found = TypeVar("Found")
 
 
@@ -114,7 +116,7 @@ class ShardWriter:
             raise
         if batch.outbox:
             self._on_owed(self.place.shard)
-        if told := [row for row in batch.rows if row.kind != CommandKind.ARRIVE]:
+        if told := [row for row in batch.rows if row.kind != _ARRIVE]:
             self._on_written(self.place.shard, told)
         return answers
 
