@@ -148,6 +148,8 @@ class TapDesk:
             on_deciding=lambda: self._seller.on_deciding(pending),
         )
         if answer is None:
+            if direct is not None:  # the switch may have told the outcome before the phone could
+                await self._offer_receipts(session)
             return
         if direct is not None and answer.status == tap_pb2.TAP_STATUS_SUBMITTING:
             self._seller.on_authorized(pending)

@@ -123,7 +123,8 @@ async def test_an_agent_out_of_touch_says_so_once_and_comes_back(
             await until(lambda: member.events().count("in_touch") == 3)
             await stop(task)
     events = member.events()
-    assert events[:4] == ["in_touch", "out_of_touch", "in_touch", "out_of_touch"]
+    first = events.index("in_touch")  # the very first answer may come too late, too
+    assert events[first : first + 4] == ["in_touch", "out_of_touch"] * 2
 
 
 async def test_a_line_that_is_exchanged_is_taken_up_again(

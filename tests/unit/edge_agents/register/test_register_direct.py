@@ -112,6 +112,17 @@ async def test_a_result_before_the_phone_has_said_a_word(direct: Shop) -> None:
         await direct.slips(1)
 
 
+async def test_a_result_that_is_faster_than_the_phones_answer(direct: Shop) -> None:
+    """The phone still stands at the reader: it gets its receipt there and then."""
+    async with open_till(direct):
+        pending, phone = await ask(direct, DECIDING)
+        await direct.events.wait_for("customer_deciding")
+        submit(direct, pending)
+        await direct.events.wait_for("receipt_delivered")
+        assert direct.events.names().count("phone_seen") == 1
+    assert len(phone.receipts) == 1
+
+
 async def test_a_result_that_comes_twice_pays_once(direct: Shop) -> None:
     async with open_till(direct):
         pending, _ = await ask(direct, SUBMITTING)

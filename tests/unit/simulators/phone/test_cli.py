@@ -162,6 +162,8 @@ async def test_a_tap_as_a_process(kind: str, folder: Path, tmp_path: Path) -> No
             link = await radio.wait_for_phone(PATIENCE_S)
             assert link is not None
             answer = await link.exchange(counter.present(request), PATIENCE_S)
+            while status_of(answer) == "CUSTOMER_DECIDING":
+                answer = await link.exchange(counter.inquire(request), PATIENCE_S)
             if total > 0:
                 assert read(answer).sealed_authorization.ciphertext
                 delivered = await link.exchange(
