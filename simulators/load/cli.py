@@ -128,7 +128,7 @@ def recovery(
 
 @bench.command()
 def tap(
-    taps: Annotated[int, typer.Option(min=8, help="Taps, a quarter of them with air time.")] = 100,
+    taps: Annotated[int, typer.Option(min=8, help="Taps, a quarter of them with air time.")] = 80,
     folder: Folder = Path("."),
     json: Json = False,
 ) -> None:
