@@ -241,14 +241,20 @@ def test_no_paper_and_a_display_unplugged(venue: Venue, machine: Register, alice
     assert machine.steps.next("receipt_printed")["copy"]
 
 
-def test_unplugged_keys(machine: Register) -> None:
-    """The display says so; when they are back, they are taken."""
+def test_unplugged_keys_and_printer(machine: Register, alice: Customer) -> None:
+    """The display says so; when they are back, keys are taken and the receipt is printed."""
     machine.scanner.line.unplug()
     machine.steps.next("device_lost")
     machine.display.wait_for("Scanner unplugged")
     machine.scanner.line.plug()
     machine.steps.next("device_back")
+    machine.printer.line.unplug()
     choose(machine, ADULT)
+    asked = machine.pay()
+    machine.tap(alice, *APPROVE).next("paid")
+    machine.steps.next("device_lost")
+    machine.printer.line.plug()
+    assert machine.steps.next("receipt_printed")["payment_id"] == asked["payment_id"]
 
 
 def test_nobody_presses_a_key(venue: Venue) -> None:
