@@ -29,11 +29,16 @@ def now_us() -> int:
     return time.time_ns() // 1000
 
 
+def collect_rarely() -> None:
+    """Let Python look for circles in its memory rarely, and never in what is loaded by now."""
+    gc.freeze()
+    gc.set_threshold(*_RARE_COLLECTIONS)
+
+
 def run(folder: Path, config: ServerConfig) -> None:
     """Serve until SIGTERM or SIGINT, then drain; Complaint if it cannot start."""
     _set_up_log(config.log_level)
-    gc.freeze()
-    gc.set_threshold(*_RARE_COLLECTIONS)
+    collect_rarely()
     uvloop.run(_serve(folder, config))
 
 

@@ -58,7 +58,11 @@ class AccountStore:
     @classmethod
     @asynccontextmanager
     async def open(cls, folder: Path, population: Population) -> AsyncIterator[AccountStore]:
-        """Open the store of a data folder; what is owed in the end is delivered first."""
+        """Open the store of a data folder; what is owed in the end is delivered first.
+
+        This process then collects garbage as rarely as a switch does.
+        """
+        main.collect_rarely()
         store = cls(folder, population)
         try:
             yield store
