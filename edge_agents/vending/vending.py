@@ -10,6 +10,7 @@ Put together by `machine`.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from edge_agents.devices import mdb_adapter
 from edge_agents.devices.mdb_adapter import Status, VendRequest, VendResult, Word
@@ -54,10 +55,15 @@ class Vending:
         """Be there for the machine; and hear how a vend ended that was cut off."""
         self._parts.say(mdb_adapter.ENABLE)
         if self._untold:
-            self._start_timer(self._parts.ask_s, "the machine did not tell how it ended")
+            self._start_timer(self._parts.ask_s, self._on_silence)
         elif self._may_be_asking:
             self._parts.say(mdb_adapter.DENY)
         self._may_be_asking = False
+
+    def _on_silence(self) -> None:
+        # If the approval never reached the machine, it still asks, and must not wait for ever.
+        self._end_vend("the machine did not tell how it ended")
+        self._parts.say(mdb_adapter.DENY)
 
     def on_line_lost(self) -> None:
         """Keep what is not decided; what nobody agreed to is over."""
@@ -220,7 +226,8 @@ class Vending:
         self._events.emit("approved", vend.pending)
         self._parts.show(screens.GIVING_OUT)
         self._parts.say(mdb_adapter.approve(vend.asked.price))
-        self._start_timer(self._parts.vend_s, "the machine told nothing in time")
+        why = "the machine told nothing in time"
+        self._start_timer(self._parts.vend_s, lambda: self._end_vend(why))
 
     def _finish(self, delivered: bool, why: str) -> None:
         vend, self._vend = self._vend, None
@@ -242,10 +249,10 @@ class Vending:
         self._events.emit("delivered" if delivered else "failed", pending, why=why)
         self._parts.ends.wake()
 
-    def _start_timer(self, seconds: float, why: str) -> None:
+    def _start_timer(self, seconds: float, then: Callable[[], None]) -> None:
         self._stop_timer()
         loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(seconds, self._end_vend, why)
+        self._timer = loop.call_later(seconds, then)
 
     def _stop_timer(self) -> None:
         if self._timer is not None:

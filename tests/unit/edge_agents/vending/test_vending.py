@@ -309,3 +309,14 @@ async def test_after_a_gap_the_machine_is_asked(
         front.vending.on_word(word)
     await front.told.wait_for(state.value)
     assert front.state is state
+
+
+async def test_an_approval_that_never_reached_the_machine(front: Front) -> None:
+    """Killed between the note and the line: the machine still asks, and is denied."""
+    pending = front.ask()
+    front.agree(pending)
+    front.journal.hold(pending.request_id, sign_receipt(make_receipt(pending, outcome=HELD)))
+    front.journal.approve(pending.request_id)
+    front.restart()
+    await front.told.wait_for("failed")
+    assert (front.state, front.said) == (PaymentState.FAILED, ["C,1", "C,STOP"])
