@@ -39,7 +39,7 @@ KESSAI_SEED ?= $(shell od -An -N4 -tu4 /dev/urandom | tr -d ' ')
 
 crash: $(READY)  ## SIGKILL at 270 random moments of all scenes; one table of what became of them.
 	@export KESSAI_KILLS=30 KESSAI_SEED=$(KESSAI_SEED); echo "seed $$KESSAI_SEED"; \
-		$(BIN)/python -m pytest -q $(CUT:%=tests/invariants/test_kill_%.py)
+		$(PYTEST) $(CUT:%=tests/invariants/test_kill_%.py)
 
 crash-store: $(READY)  ## SIGKILL at 300 random moments of merges, rebalancing and deposits.
 	@export KESSAI_KILLS=300 KESSAI_SEED=$(KESSAI_SEED); echo "seed $$KESSAI_SEED"; \

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from contextlib import nullcontext
+from typing import Any
 
 import pytest
 
@@ -41,16 +43,23 @@ def pytest_terminal_summary(
     terminalreporter.write(config.stash[_TABLE].draw(caption, colours=terminalreporter.hasmarkup))
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hand the kills of a worker to the process that shows the table."""
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["kills"] = session.config.stash[_TABLE].rows()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:  # noqa: ANN401
+    """Take the kills of a worker over."""
+    rows = getattr(node, "workeroutput", {}).get("kills", ())
+    node.config.stash[_TABLE].take(rows)
+
+
 def _tell(config: pytest.Config, table: KillTable, scene: str, victim: str) -> None:
-    """Say on the terminal, or in the log of a run, how far it has come."""
-    reporter = config.pluginmanager.get_plugin("terminalreporter")
-    if not isinstance(reporter, pytest.TerminalReporter):
-        return
-    seconds = time.monotonic() - _BEGIN_S
-    line = f"{seconds:6,.0f} s  {table.kills():4} kills  {scene}: {table.kills(scene)}, {victim}"
+    """Say on the terminal, or in the log of a run, how far it has come; a worker does so, too."""
+    line = f"{time.monotonic() - _BEGIN_S:6,.0f} s  {scene}: {table.kills(scene)}, {victim}"
     capture = config.pluginmanager.get_plugin("capturemanager")
     with capture.global_and_fixture_disabled() if capture is not None else nullcontext():
-        if reporter.isatty:
-            reporter.rewrite(line, erase=True)
-        else:
-            reporter.write_line(line)
+        print(line, file=sys.__stderr__, flush=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from rich import box
 from rich.console import Console
@@ -35,6 +35,15 @@ class KillTable:
         assert outcome in OUTCOMES
         self._tally[scene, victim, outcome] += 1
         self.on_kill(scene, victim)
+
+    def rows(self) -> list[tuple[str, str, str, int]]:
+        """Give scene, victim, outcome and count, for `take` in another process."""
+        return [(*key, count) for key, count in self._tally.items()]
+
+    def take(self, rows: Iterable[tuple[str, str, str, int]]) -> None:
+        """Add what another process has counted."""
+        for scene, victim, outcome, count in rows:
+            self._tally[scene, victim, outcome] += count
 
     def kills(self, scene: str = "") -> int:
         """Count the kills of a scene, or all."""
