@@ -31,6 +31,7 @@ class Counter:
 
     def __init__(self, terminal: Register, reader: str) -> None:
         self.folder, self.reader = terminal.folder, reader
+        self._phones: list[Followed] = []
 
     def command(self, amount: str) -> list[str]:
         """Give the words that let a certificate pay."""
@@ -41,7 +42,14 @@ class Counter:
         """Hold a phone to the counter; it waits for it."""
         command = ["phone", "tap", "--events", "--folder", str(customer.folder)]
         log = customer.folder.with_name(f"{customer.name}.log")
-        return Followed([*command, "--field", self.reader, *words], log, "view")
+        phone = Followed([*command, "--field", self.reader, *words], log, "view")
+        self._phones.append(phone)
+        return phone
+
+    def send_phones_away(self) -> None:
+        """Take every phone away."""
+        for phone in self._phones:
+            phone.kill()
 
     def spend(
         self, customer: Customer, amount: str, *words: str
@@ -64,8 +72,10 @@ def venue(shop: Shop) -> Iterator[Venue]:
 
 
 @pytest.fixture(scope="module")
-def counter(shop: Shop, radio: Radio) -> Counter:
-    return Counter(shop.register(f"counter-{radio.kind}"), radio.reader())
+def counter(shop: Shop, radio: Radio) -> Iterator[Counter]:
+    made = Counter(shop.register(f"counter-{radio.kind}"), radio.reader())
+    yield made
+    made.send_phones_away()
 
 
 def test_a_certificate_pays_in_parts(shop: Shop, venue: Venue, counter: Counter) -> None:
