@@ -15,7 +15,7 @@ from edge_agents.payment_request import RequestMaker
 from edge_agents.terminal import open_terminal
 from kessai.device_identity import load_identity
 from kessai.money import Money
-from kessai.ticket import ticket_id_of
+from kessai.ticket import format_ticket_id, ticket_id_of
 from kessai.v1 import ticket_pb2 as pb
 from kessai.v1.payment_pb2 import LineItem, SettlePaymentResponse
 from kessai.v1.payment_pb2_grpc import PaymentServiceStub
@@ -86,6 +86,12 @@ class EntranceAgent:
         self.steps.next("passed")
         assert phone.next("welcome")
         assert phone.end() == 0
+
+    def is_unsure_of(self, ticket_id: bytes) -> bool:
+        """Tell whether it said, since it was started, that a ticket's holder may be in or not."""
+        name = format_ticket_id(ticket_id)
+        unsure = (step for step in self.steps.told if step["event"] == "entry_uncertain")
+        return any(step["ticket"] == name for step in unsure)
 
     def turn_away(self, customer: Customer, *words: str) -> str:
         """See somebody turned away; why, as door and phone say."""
