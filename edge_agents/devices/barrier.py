@@ -60,6 +60,7 @@ class Barrier:
         self._path, self._baudrate, self._unit = path, baudrate, unit
         self._client: AsyncModbusSerialClient | None = None
         self._is_there = False
+        self._connecting = asyncio.Lock()
 
     def open(self) -> None:
         """Find the line; Complaint if the device is missing or another program has it."""
@@ -97,10 +98,16 @@ class Barrier:
         return BarrierState(inputs.bits[0], inputs.bits[1], counter.registers[0])
 
     async def _connected(self) -> AsyncModbusSerialClient:
+        # The line is one program's, and one client's: a second one would find it taken for ever.
+        async with self._connecting:
+            return self._client_now() or await self._connect()
+
+    def _client_now(self) -> AsyncModbusSerialClient | None:
         if not self._is_there:
             raise DeviceLost(self.name, "it is not open")
-        if self._client is not None and self._client.connected:
-            return self._client
+        return self._client if self._client is not None and self._client.connected else None
+
+    async def _connect(self) -> AsyncModbusSerialClient:
         client = AsyncModbusSerialClient(
             self._path,
             baudrate=self._baudrate,
@@ -109,7 +116,8 @@ class Barrier:
             reconnect_delay=0,
         )
         self._client = client
-        if not await client.connect():
+        if not await client.connect() or self._client is not client:
+            client.close()
             raise DeviceLost(self.name, "the line cannot be opened")
         return client
 

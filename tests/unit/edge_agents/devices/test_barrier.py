@@ -50,6 +50,12 @@ async def test_one_person(board: SimulatedBarrier, barrier: Barrier) -> None:
     assert (await barrier.read()).passages == 1
 
 
+async def test_two_who_ask_at_once_share_the_line(barrier: Barrier) -> None:
+    """As a gate does when it has just started and the first phone is there already."""
+    first, second = await asyncio.gather(barrier.read(), barrier.read())
+    assert first == second
+
+
 async def test_a_jam_is_told_and_nothing_moves(board: SimulatedBarrier, barrier: Barrier) -> None:
     board.set_fault(BarrierFault.JAM)
     await barrier.release()
