@@ -22,7 +22,7 @@ from tests.invariants.kill_table import ABSENT, WHOLE, KillTable
 from tests.running import kessai
 from tests.scenarios.shop import APPROVE, BREAD, MILK, SHARDS, Shop, shards_of
 
-KILLS = kills(2)
+KILLS = kills(1)
 CASH = 1_000_000_00
 LIMIT_S = 60.0
 SCENE = "store and forward"

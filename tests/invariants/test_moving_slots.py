@@ -38,7 +38,7 @@ from tests.invariants.test_busy_payees import Fate
 from tests.unit.server.domain.commands import capture, deposit, pay, place_hold, void
 from tests.unit.server.shards.parts import Clock, Stores, open_reader
 
-LIVES, STEPS, LIMIT_S = 6, 25, 150.0
+LIVES, STEPS, LIMIT_S = 5, 30, 150.0
 
 
 class Customers:
