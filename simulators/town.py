@@ -9,9 +9,11 @@ TLS. The town only watches.
 from __future__ import annotations
 
 import os
+import secrets
 import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -33,6 +35,9 @@ WITHOUT_PIN = "10.00 EUR"
 
 START_LIMIT_S = 20.0
 BALANCE_LIMIT_S = 20.0
+
+# Below those that Linux gives to whoever asks for any, as every reader does: from 32,768.
+_FIELD_PORTS = range(20_000, 32_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +183,9 @@ class Town:
 
 
 def free_udp_port() -> int:
-    """Find a UDP port on 127.0.0.1 that nobody has."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Find a UDP port on 127.0.0.1 that nobody has, and that nobody is given by chance later."""
+    while True:
+        port = secrets.choice(_FIELD_PORTS)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -14,6 +13,7 @@ from kessai.complaint import Complaint
 from simulators.air.air import Air
 from simulators.phone.field import AppCard, Field, open_field
 from simulators.phone.iso_dep import Card
+from simulators.town import free_udp_port
 
 PATIENCE_S = 10.0
 
@@ -21,14 +21,6 @@ PATIENCE_S = 10.0
 def reversed_bytes(message: bytes) -> bytes:
     """Answer a message so that the answer is not the message."""
     return message[::-1]
-
-
-def free_udp_port() -> int:
-    """Find a port on which nobody listens."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class Ground:

@@ -20,10 +20,10 @@ from simulators.phone.hce import WalletService
 from simulators.phone.iso_dep import Card, IsoDepCard
 from simulators.phone.pn532_chip import Pn532Chip
 from simulators.phone.udp_field import UdpField
+from simulators.town import free_udp_port
 from tests.unit.edge_agents.links.fields import (
     PATIENCE_S,
     Ground,
-    free_udp_port,
     ground,
     reversed_bytes,
 )

@@ -21,8 +21,9 @@ from simulators.phone.bank_line import open_bank_line
 from simulators.phone.cli import phone
 from simulators.phone.screen import Screen, View
 from simulators.phone.vault import Vault
+from simulators.town import free_udp_port
 from tests.running import RunningSwitch
-from tests.unit.edge_agents.links.fields import PATIENCE_S, free_udp_port
+from tests.unit.edge_agents.links.fields import PATIENCE_S
 from tests.unit.simulators.phone.counter import PIN, Counter, hash_of, read, status_of
 
 _COMMAND = """
