@@ -59,11 +59,14 @@ class Guard:
         certificate = _certificate_of(context)
         caller = self._callers.read(certificate)
         set_current_caller(caller)
-        if call.request_streaming or call.response_streaming:
-            self._remember(context, caller.serial, self._callers.seconds_left(certificate))
         self._require_good(caller)
         if not is_permitted(call.method, caller.kind):
             raise _not_permitted(call, caller)
+        if call.request_streaming or call.response_streaming:
+            # By itself, else a status that comes while the first answer is sent would send it too.
+            await context.send_initial_metadata(())
+            self._remember(context, caller.serial, self._callers.seconds_left(certificate))
+            self._require_good(caller)
         yield
 
     def end_streams(self) -> None:

@@ -151,7 +151,7 @@ async def test_a_phone_that_left_half_way_taps_again(leaves: Misbehaviour, quick
 async def test_a_receipt_is_delivered_at_the_next_tap(quick: Shop) -> None:
     """The phone left after it had authorised."""
     request = quick.counter.request()
-    gone = quick.tap(Approving(PIN), stay_s=0.3)
+    gone = quick.tap(Approving(PIN), stay_s=1.5)
     await quick.ask(await quick.find(), request)
     assert (await asyncio.wrap_future(gone)).view is View.AUTHORIZED
     last = quick.tap(Approving(PIN))
@@ -178,7 +178,7 @@ async def test_a_phone_that_agrees_to_something_else(quick: Shop) -> None:
     """It is well signed, and it is the switch that must notice."""
     lies = Misbehaviour(amount_minor=1, merchant_id="other", terminal_id="elsewhere")
     request = quick.counter.request()
-    last = quick.tap(Approving(PIN), lies, stay_s=0.3)
+    last = quick.tap(Approving(PIN), lies, stay_s=1.5)
     said = _opened(quick, await quick.ask(await quick.find(), request), request)
     assert said.amount.amount_minor == 1
     assert (said.merchant_id, said.terminal_id) == ("other", "elsewhere")
@@ -189,10 +189,10 @@ async def test_a_phone_that_agrees_to_something_else(quick: Shop) -> None:
 async def test_a_phone_that_replays(quick: Shop) -> None:
     """Its old authorisation does not open for the new request."""
     old, new = quick.counter.request(), quick.counter.request()
-    last = quick.tap(Approving(PIN), stay_s=0.3)
+    last = quick.tap(Approving(PIN), stay_s=1.5)
     first = await quick.ask(await quick.find(), old)
     await asyncio.wrap_future(last)
-    last = quick.tap(Approving(PIN), Misbehaviour(replay=True), stay_s=0.3)
+    last = quick.tap(Approving(PIN), Misbehaviour(replay=True), stay_s=1.5)
     answer = await quick.ask(await quick.find(), new)
     assert answer.sealed_authorization == first.sealed_authorization
     with pytest.raises(SealBroken):
@@ -204,7 +204,7 @@ async def test_a_phone_that_alters_and_is_late(quick: Shop) -> None:
     """One bit, a third of a second."""
     request = quick.counter.request()
     does = Misbehaviour(alter_sealed=True, answer_late_s=0.3)
-    last = quick.tap(Approving(PIN), does, stay_s=0.8)
+    last = quick.tap(Approving(PIN), does, stay_s=2.0)
     answer = await quick.ask(await quick.find(), request)
     with pytest.raises(SealBroken):
         _opened(quick, answer, request)
