@@ -26,6 +26,8 @@ from server.rpc.errors import RpcError, status_of
 
 _CERTIFICATE = "x509_pem_cert"
 _CUT_AFTER_END_S = 0.1
+# How long what serves a stream may take to end; then its caller is cut off all the same.
+_END_LIMIT_S = 5.0
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 _REVOKED = "this certificate was revoked; ask the operator"
@@ -119,7 +121,7 @@ async def _end(task: asyncio.Task[Any], context: Context, why: status_pb2.Status
     gives a call that was cancelled from here no status, so its caller would wait for ever.
     """
     task.cancel()
-    await asyncio.wait({task})
+    await asyncio.wait({task}, timeout=_END_LIMIT_S)
     if not context.done():
         with suppress(grpc.aio.AbortError):
             await context.abort_with_status(rpc_status.to_status(why))
