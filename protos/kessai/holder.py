@@ -55,11 +55,15 @@ class Holder:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a phone is asked to prove: a challenge of 32 bytes, by a terminal of a merchant."""
+    """What a phone is asked to prove: a challenge of 32 bytes, by a terminal of a merchant.
+
+    `sealed_hash` (see `kessai.seal`) with a payment: what the phone gives beside the proof.
+    """
 
     challenge: bytes
     merchant_id: str
     terminal_id: str
+    sealed_hash: bytes = b""
 
 
 def key_proof_input(request_id: bytes) -> bytes:
@@ -82,6 +86,7 @@ def prove(credential: Signed, key: ec.EllipticCurvePrivateKey, asked: Asked) -> 
         challenge=asked.challenge,
         merchant_id=asked.merchant_id,
         terminal_id=asked.terminal_id,
+        sealed_hash=asked.sealed_hash,
     )
     return HolderAnswer(credential=credential, proof=sign(HOLDER_PROOF, proof, key))
 
@@ -104,6 +109,8 @@ def open_holder_answer(
         raise HolderRefused(d.DECLINE_REASON_HOLDER_NOT_PROVEN) from None
     said = (proof.credential_id, proof.challenge, proof.merchant_id, proof.terminal_id)
     if said != (holder.credential_id, asked.challenge, asked.merchant_id, asked.terminal_id):
+        raise HolderRefused(d.DECLINE_REASON_HOLDER_NOT_PROVEN)
+    if asked.sealed_hash and proof.sealed_hash != asked.sealed_hash:
         raise HolderRefused(d.DECLINE_REASON_HOLDER_NOT_PROVEN)
     return holder
 

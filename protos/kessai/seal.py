@@ -42,3 +42,9 @@ def unseal(sealed: Sealed, key: X25519PrivateKey, info: bytes) -> bytes:
 def sealing_key_id(key: X25519PublicKey) -> bytes:
     """Name a sealing key: the first 16 bytes of SHA-256 over its 32 raw bytes."""
     return hashlib.sha256(key.public_bytes_raw()).digest()[:KEY_ID_BYTES]
+
+
+def sealed_hash(sealed: Sealed) -> bytes:
+    """Name what was sealed, without opening it, 32 bytes: a phone's holder proof stands for it."""
+    parts = hashlib.sha256(sealed.key_id).digest() + hashlib.sha256(sealed.ciphertext).digest()
+    return hashlib.sha256(parts).digest()

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from google.protobuf.message import DecodeError
 
 from kessai.holder import CHALLENGE_BYTES, Asked, challenge_of
+from kessai.seal import sealed_hash
 from kessai.ticket import TicketRefused
 from kessai.v1 import decline_pb2, tap_pb2
 from kessai.v1.envelope_pb2 import Sealed
@@ -217,11 +218,11 @@ class Wallet:
             self._submit(decision)
             shown = decision.show_receipt()
             return TapResponse(status=tap_pb2.TAP_STATUS_SUBMITTING, receipt=shown)
-        response = TapResponse(
-            status=decision.status, sealed_authorization=Sealed.FromString(decision.sealed)
-        )
+        sealed = Sealed.FromString(decision.sealed)
+        response = TapResponse(status=decision.status, sealed_authorization=sealed)
         if request.HasField("deferred_expire_time"):
-            asked = Asked(decision.request_hash, request.merchant_id, request.terminal_id)
+            given = sealed_hash(sealed)
+            asked = Asked(decision.request_hash, request.merchant_id, request.terminal_id, given)
             answer = self._holder_key.answer(asked, self._now_us())
             if answer is not None:
                 response.holder_answer.CopyFrom(answer)

@@ -81,6 +81,7 @@ class HolderProof(_message.Message):
     CHALLENGE_FIELD_NUMBER: _builtins.int
     MERCHANT_ID_FIELD_NUMBER: _builtins.int
     TERMINAL_ID_FIELD_NUMBER: _builtins.int
+    SEALED_HASH_FIELD_NUMBER: _builtins.int
     credential_id: _builtins.bytes
     """The credential whose key signs; 16 bytes."""
     challenge: _builtins.bytes
@@ -91,6 +92,12 @@ class HolderProof(_message.Message):
     """
     terminal_id: _builtins.str
     """The terminal that the phone was asked by, likewise."""
+    sealed_hash: _builtins.bytes
+    """With a payment request: names the sealed authorisation that the phone gives beside this proof,
+    SHA-256 over (SHA-256 of its key_id, SHA-256 of its ciphertext), 32 bytes. Empty with a nonce.
+    A terminal accepts nothing off line whose hash is another: so the phone answers for the bytes
+    that the terminal cannot read, and the terminal cannot exchange them.
+    """
     def __init__(
         self,
         *,
@@ -98,10 +105,11 @@ class HolderProof(_message.Message):
         challenge: _builtins.bytes = ...,
         merchant_id: _builtins.str = ...,
         terminal_id: _builtins.str = ...,
+        sealed_hash: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["challenge", b"challenge", "credential_id", b"credential_id", "merchant_id", b"merchant_id", "terminal_id", b"terminal_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["challenge", b"challenge", "credential_id", b"credential_id", "merchant_id", b"merchant_id", "sealed_hash", b"sealed_hash", "terminal_id", b"terminal_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

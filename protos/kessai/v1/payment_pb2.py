@@ -26,67 +26,68 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from kessai.v1 import decline_pb2 as kessai_dot_v1_dot_decline__pb2
 from kessai.v1 import envelope_pb2 as kessai_dot_v1_dot_envelope__pb2
 from kessai.v1 import error_pb2 as kessai_dot_v1_dot_error__pb2
+from kessai.v1 import holder_pb2 as kessai_dot_v1_dot_holder__pb2
 from kessai.v1 import money_pb2 as kessai_dot_v1_dot_money__pb2
 from kessai.v1 import ticket_pb2 as kessai_dot_v1_dot_ticket__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17kessai/v1/payment.proto\x12\tkessai.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17kessai/v1/decline.proto\x1a\x18kessai/v1/envelope.proto\x1a\x15kessai/v1/error.proto\x1a\x15kessai/v1/money.proto\x1a\x16kessai/v1/ticket.proto\"\xf7\x03\n\x0ePaymentRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\x0c\x12\x13\n\x0bmerchant_id\x18\x02 \x01(\t\x12\x13\n\x0bterminal_id\x18\x03 \x01(\t\x12\x10\n\x08order_id\x18\x04 \x01(\t\x12\"\n\x05items\x18\x05 \x03(\x0b\x32\x13.kessai.v1.LineItem\x12\x1f\n\x05total\x18\x06 \x01(\x0b\x32\x10.kessai.v1.Money\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05terms\x18\n \x01(\x0e\x32\x1a.kessai.v1.SettlementTerms\x12\x14\n\x0chold_seconds\x18\x0b \x01(\x05\x12\x38\n\x14\x64\x65\x66\x65rred_expire_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\rticket_orders\x18\r \x03(\x0b\x32\x16.kessai.v1.TicketOrder\x12\x14\n\x0c\x61\x64mission_id\x18\x14 \x01(\x0c\x12.\n\tsubmitter\x18\t \x01(\x0e\x32\x1b.kessai.v1.PaymentSubmitter\"Y\n\x08LineItem\x12\x0c\n\x04gtin\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x10\n\x08quantity\x18\x03 \x01(\x05\x12\x18\n\x10unit_price_minor\x18\x04 \x01(\x03\"\xa3\x02\n\x14PaymentAuthorization\x12\x14\n\x0crequest_hash\x18\x01 \x01(\x0c\x12\x13\n\x0bmerchant_id\x18\x02 \x01(\t\x12\x13\n\x0bterminal_id\x18\x03 \x01(\t\x12 \n\x06\x61mount\x18\x04 \x01(\x0b\x32\x10.kessai.v1.Money\x12\x16\n\x0e\x61\x63\x63ount_number\x18\x05 \x01(\t\x12>\n\x15\x63ustomer_verification\x18\x06 \x01(\x0e\x32\x1f.kessai.v1.CustomerVerification\x12/\n\x0b\x65xpire_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12 \n\x18ticket_holder_public_key\x18\r \x01(\x0c\"\x96\x02\n\x13MerchantCertificate\x12\x13\n\x0bmerchant_id\x18\x01 \x01(\t\x12\x13\n\x0bterminal_id\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x03 \x01(\t\x12\x15\n\rcategory_code\x18\x04 \x01(\t\x12\x1b\n\x13terminal_public_key\x18\x05 \x01(\x0c\x12*\n\x10unverified_limit\x18\x06 \x01(\x0b\x32\x10.kessai.v1.Money\x12.\n\nissue_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xaa\x02\n\x07Receipt\x12\x12\n\nrequest_id\x18\x01 \x01(\x0c\x12\x14\n\x0crequest_hash\x18\x02 \x01(\x0c\x12*\n\x07outcome\x18\x03 \x01(\x0e\x32\x19.kessai.v1.PaymentOutcome\x12\x30\n\x0e\x64\x65\x63line_reason\x18\x04 \x01(\x0e\x32\x18.kessai.v1.DeclineReason\x12\x16\n\x0e\x64\x65\x63line_detail\x18\x05 \x01(\t\x12 \n\x06\x61mount\x18\x06 \x01(\x0b\x32\x10.kessai.v1.Money\x12,\n\x0clog_position\x18\x07 \x01(\x0b\x32\x16.kessai.v1.LogPosition\x12/\n\x0bsettle_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"B\n\x0bLogPosition\x12\r\n\x05shard\x18\x01 \x01(\x05\x12\x10\n\x08sequence\x18\x02 \x01(\x03\x12\x12\n\nchain_hash\x18\x03 \x01(\x0c\"\x87\x01\n\x14SettlePaymentRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12*\n\x0fpayment_request\x18\x02 \x01(\x0b\x32\x11.kessai.v1.Signed\x12/\n\x14sealed_authorization\x18\x03 \x01(\x0b\x32\x11.kessai.v1.Sealed\"_\n\x15SettlePaymentResponse\x12\"\n\x07receipt\x18\x01 \x01(\x0b\x32\x11.kessai.v1.Signed\x12\"\n\x07tickets\x18\x02 \x03(\x0b\x32\x11.kessai.v1.Signed\"-\n\x15\x46ollowPaymentsRequest\x12\x14\n\x0cresume_token\x18\x01 \x01(\x0c\"R\n\x16\x46ollowPaymentsResponse\x12\"\n\x07receipt\x18\x01 \x01(\x0b\x32\x11.kessai.v1.Signed\x12\x14\n\x0cresume_token\x18\x02 \x01(\x0c\"G\n\x12SubmitBatchRequest\x12\x31\n\x08payments\x18\x01 \x03(\x0b\x32\x1f.kessai.v1.SettlePaymentRequest\"@\n\x13SubmitBatchResponse\x12)\n\x07results\x18\x01 \x03(\x0b\x32\x18.kessai.v1.PaymentResult\"}\n\rPaymentResult\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12$\n\x07receipt\x18\x02 \x01(\x0b\x32\x11.kessai.v1.SignedH\x00\x12(\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x17.kessai.v1.PaymentErrorH\x00\x42\x08\n\x06result\"V\n\x0cPaymentError\x12&\n\x06reason\x18\x01 \x01(\x0e\x32\x16.kessai.v1.ErrorReason\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\r\n\x05\x66ield\x18\x03 \x01(\t\"\'\n\x11GetPaymentRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\"\\\n\x12GetPaymentResponse\x12\"\n\x07receipt\x18\x01 \x01(\x0b\x32\x11.kessai.v1.Signed\x12\"\n\x07tickets\x18\x02 \x03(\x0b\x32\x11.kessai.v1.Signed\"a\n\x15\x43\x61pturePaymentRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x12\n\npayment_id\x18\x02 \x01(\t\x12 \n\x06\x61mount\x18\x03 \x01(\x0b\x32\x10.kessai.v1.Money\"n\n\x16\x43\x61pturePaymentResponse\x12\"\n\x07receipt\x18\x01 \x01(\x0b\x32\x11.kessai.v1.Signed\x12\x30\n\x0e\x64\x65\x63line_reason\x18\x02 \x01(\x0e\x32\x18.kessai.v1.DeclineReason\"<\n\x12VoidPaymentRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x12\n\npayment_id\x18\x02 \x01(\t\"k\n\x13VoidPaymentResponse\x12\"\n\x07receipt\x18\x01 \x01(\x0b\x32\x11.kessai.v1.Signed\x12\x30\n\x0e\x64\x65\x63line_reason\x18\x02 \x01(\x0e\x32\x18.kessai.v1.DeclineReason\"\xe8\x01\n\x0fPaymentEvidence\x12*\n\x0fpayment_request\x18\x01 \x01(\x0b\x32\x11.kessai.v1.Signed\x12(\n\rauthorization\x18\x02 \x01(\x0b\x32\x11.kessai.v1.Signed\x12\x11\n\twallet_id\x18\x03 \x01(\t\x12)\n\x07refusal\x18\x04 \x01(\x0e\x32\x18.kessai.v1.DeclineReason\x12-\n\rticket_offers\x18\r \x03(\x0b\x32\x16.kessai.v1.TicketOffer\x12\x12\n\nvenue_name\x18\x0e \x01(\t*R\n\x10PaymentSubmitter\x12!\n\x1dPAYMENT_SUBMITTER_UNSPECIFIED\x10\x00\x12\x1b\n\x17PAYMENT_SUBMITTER_PHONE\x10\x01*N\n\x0fSettlementTerms\x12 \n\x1cSETTLEMENT_TERMS_UNSPECIFIED\x10\x00\x12\x19\n\x15SETTLEMENT_TERMS_HOLD\x10\x01*\xa8\x01\n\x14\x43ustomerVerification\x12%\n!CUSTOMER_VERIFICATION_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x43USTOMER_VERIFICATION_NONE\x10\x01\x12$\n CUSTOMER_VERIFICATION_DEVICE_PIN\x10\x02\x12#\n\x1f\x43USTOMER_VERIFICATION_BIOMETRIC\x10\x03*\xbf\x01\n\x0ePaymentOutcome\x12\x1f\n\x1bPAYMENT_OUTCOME_UNSPECIFIED\x10\x00\x12\x1b\n\x17PAYMENT_OUTCOME_SETTLED\x10\x01\x12\x1c\n\x18PAYMENT_OUTCOME_DECLINED\x10\x02\x12\x18\n\x14PAYMENT_OUTCOME_HELD\x10\x03\x12\x1a\n\x16PAYMENT_OUTCOME_VOIDED\x10\x04\x12\x1b\n\x17PAYMENT_OUTCOME_EXPIRED\x10\x05\x32\xff\x03\n\x0ePaymentService\x12R\n\rSettlePayment\x12\x1f.kessai.v1.SettlePaymentRequest\x1a .kessai.v1.SettlePaymentResponse\x12I\n\nGetPayment\x12\x1c.kessai.v1.GetPaymentRequest\x1a\x1d.kessai.v1.GetPaymentResponse\x12U\n\x0e\x43\x61pturePayment\x12 .kessai.v1.CapturePaymentRequest\x1a!.kessai.v1.CapturePaymentResponse\x12L\n\x0bVoidPayment\x12\x1d.kessai.v1.VoidPaymentRequest\x1a\x1e.kessai.v1.VoidPaymentResponse\x12W\n\x0e\x46ollowPayments\x12 .kessai.v1.FollowPaymentsRequest\x1a!.kessai.v1.FollowPaymentsResponse0\x01\x12P\n\x0bSubmitBatch\x12\x1d.kessai.v1.SubmitBatchRequest\x1a\x1e.kessai.v1.SubmitBatchResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17kessai/v1/payment.proto\x12\tkessai.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17kessai/v1/decline.proto\x1a\x18kessai/v1/envelope.proto\x1a\x15kessai/v1/error.proto\x1a\x16kessai/v1/holder.proto\x1a\x15kessai/v1/money.proto\x1a\x16kessai/v1/ticket.proto\"\xf7\x03\n\x0ePaymentRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\x0c\x12\x13\n\x0bmerchant_id\x18\x02 \x01(\t\x12\x13\n\x0bterminal_id\x18\x03 \x01(\t\x12\x10\n\x08order_id\x18\x04 \x01(\t\x12\"\n\x05items\x18\x05 \x03(\x0b\x32\x13.kessai.v1.LineItem\x12\x1f\n\x05total\x18\x06 \x01(\x0b\x32\x10.kessai.v1.Money\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05terms\x18\n \x01(\x0e\x32\x1a.kessai.v1.SettlementTerms\x12\x14\n\x0chold_seconds\x18\x0b \x01(\x05\x12\x38\n\x14\x64\x65\x66\x65rred_expire_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\rticket_orders\x18\r \x03(\x0b\x32\x16.kessai.v1.TicketOrder\x12\x14\n\x0c\x61\x64mission_id\x18\x14 \x01(\x0c\x12.\n\tsubmitter\x18\t \x01(\x0e\x32\x1b.kessai.v1.PaymentSubmitter\"Y\n\x08LineItem\x12\x0c\n\x04gtin\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x10\n\x08quantity\x18\x03 \x01(\x05\x12\x18\n\x10unit_price_minor\x18\x04 \x01(\x03\"\xa3\x02\n\x14PaymentAuthorization\x12\x14\n\x0crequest_hash\x18\x01 \x01(\x0c\x12\x13\n\x0bmerchant_id\x18\x02 \x01(\t\x12\x13\n\x0bterminal_id\x18\x03 \x01(\t\x12 \n\x06\x61mount\x18\x04 \x01(\x0b\x32\x10.kessai.v1.Money\x12\x16\n\x0e\x61\x63\x63ount_number\x18\x05 \x01(\t\x12>\n\x15\x63ustomer_verification\x18\x06 \x01(\x0e\x32\x1f.kessai.v1.CustomerVerification\x12/\n\x0b\x65xpire_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12 \n\x18ticket_holder_public_key\x18\r \x01(\x0c\"\x96\x02\n\x13MerchantCertificate\x12\x13\n\x0bmerchant_id\x18\x01 \x01(\t\x12\x13\n\x0bterminal_id\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x03 \x01(\t\x12\x15\n\rcategory_code\x18\x04 \x01(\t\x12\x1b\n\x13terminal_public_key\x18\x05 \x01(\x0c\x12*\n\x10unverified_limit\x18\x06 \x01(\x0b\x32\x10.kessai.v1.Money\x12.\n\nissue_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xaa\x02\n\x07Receipt\x12\x12\n\nrequest_id\x18\x01 \x01(\x0c\x12\x14\n\x0crequest_hash\x18\x02 \x01(\x0c\x12*\n\x07outcome\x18\x03 \x01(\x0e\x32\x19.kessai.v1.PaymentOutcome\x12\x30\n\x0e\x64\x65\x63line_reason\x18\x04 \x01(\x0e\x32\x18.kessai.v1.DeclineReason\x12\x16\n\x0e\x64\x65\x63line_detail\x18\x05 \x01(\t\x12 \n\x06\x61mount\x18\x06 \x01(\x0b\x32\x10.kessai.v1.Money\x12,\n\x0clog_position\x18\x07 \x01(\x0b\x32\x16.kessai.v1.LogPosition\x12/\n\x0bsettle_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"B\n\x0bLogPosition\x12\r\n\x05shard\x18\x01 \x01(\x05\x12\x10\n\x08sequence\x18\x02 \x01(\x03\x12\x12\n\nchain_hash\x18\x03 \x01(\x0c\"\xc0\x01\n\x14SettlePaymentRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12*\n\x0fpayment_request\x18\x02 \x01(\x0b\x32\x11.kessai.v1.Signed\x12/\n\x14sealed_authorization\x18\x03 \x01(\x0b\x32\x11.kessai.v1.Sealed\x12\x37\n\x16\x61\x63\x63\x65pted_holder_answer\x18\x04 \x01(\x0b\x32\x17.kessai.v1.HolderAnswer\"_\n\x15SettlePaymentResponse\x12\"\n\x07receipt\x18\x01 \x01(\x0b\x32\x11.kessai.v1.Signed\x12\"\n\x07tickets\x18\x02 \x03(\x0b\x32\x11.kessai.v1.Signed\"-\n\x15\x46ollowPaymentsRequest\x12\x14\n\x0cresume_token\x18\x01 \x01(\x0c\"R\n\x16\x46ollowPaymentsResponse\x12\"\n\x07receipt\x18\x01 \x01(\x0b\x32\x11.kessai.v1.Signed\x12\x14\n\x0cresume_token\x18\x02 \x01(\x0c\"G\n\x12SubmitBatchRequest\x12\x31\n\x08payments\x18\x01 \x03(\x0b\x32\x1f.kessai.v1.SettlePaymentRequest\"@\n\x13SubmitBatchResponse\x12)\n\x07results\x18\x01 \x03(\x0b\x32\x18.kessai.v1.PaymentResult\"}\n\rPaymentResult\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12$\n\x07receipt\x18\x02 \x01(\x0b\x32\x11.kessai.v1.SignedH\x00\x12(\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x17.kessai.v1.PaymentErrorH\x00\x42\x08\n\x06result\"V\n\x0cPaymentError\x12&\n\x06reason\x18\x01 \x01(\x0e\x32\x16.kessai.v1.ErrorReason\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\r\n\x05\x66ield\x18\x03 \x01(\t\"\'\n\x11GetPaymentRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\"\\\n\x12GetPaymentResponse\x12\"\n\x07receipt\x18\x01 \x01(\x0b\x32\x11.kessai.v1.Signed\x12\"\n\x07tickets\x18\x02 \x03(\x0b\x32\x11.kessai.v1.Signed\"a\n\x15\x43\x61pturePaymentRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x12\n\npayment_id\x18\x02 \x01(\t\x12 \n\x06\x61mount\x18\x03 \x01(\x0b\x32\x10.kessai.v1.Money\"n\n\x16\x43\x61pturePaymentResponse\x12\"\n\x07receipt\x18\x01 \x01(\x0b\x32\x11.kessai.v1.Signed\x12\x30\n\x0e\x64\x65\x63line_reason\x18\x02 \x01(\x0e\x32\x18.kessai.v1.DeclineReason\"<\n\x12VoidPaymentRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x12\n\npayment_id\x18\x02 \x01(\t\"k\n\x13VoidPaymentResponse\x12\"\n\x07receipt\x18\x01 \x01(\x0b\x32\x11.kessai.v1.Signed\x12\x30\n\x0e\x64\x65\x63line_reason\x18\x02 \x01(\x0e\x32\x18.kessai.v1.DeclineReason\"\xe8\x01\n\x0fPaymentEvidence\x12*\n\x0fpayment_request\x18\x01 \x01(\x0b\x32\x11.kessai.v1.Signed\x12(\n\rauthorization\x18\x02 \x01(\x0b\x32\x11.kessai.v1.Signed\x12\x11\n\twallet_id\x18\x03 \x01(\t\x12)\n\x07refusal\x18\x04 \x01(\x0e\x32\x18.kessai.v1.DeclineReason\x12-\n\rticket_offers\x18\r \x03(\x0b\x32\x16.kessai.v1.TicketOffer\x12\x12\n\nvenue_name\x18\x0e \x01(\t*R\n\x10PaymentSubmitter\x12!\n\x1dPAYMENT_SUBMITTER_UNSPECIFIED\x10\x00\x12\x1b\n\x17PAYMENT_SUBMITTER_PHONE\x10\x01*N\n\x0fSettlementTerms\x12 \n\x1cSETTLEMENT_TERMS_UNSPECIFIED\x10\x00\x12\x19\n\x15SETTLEMENT_TERMS_HOLD\x10\x01*\xa8\x01\n\x14\x43ustomerVerification\x12%\n!CUSTOMER_VERIFICATION_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x43USTOMER_VERIFICATION_NONE\x10\x01\x12$\n CUSTOMER_VERIFICATION_DEVICE_PIN\x10\x02\x12#\n\x1f\x43USTOMER_VERIFICATION_BIOMETRIC\x10\x03*\xbf\x01\n\x0ePaymentOutcome\x12\x1f\n\x1bPAYMENT_OUTCOME_UNSPECIFIED\x10\x00\x12\x1b\n\x17PAYMENT_OUTCOME_SETTLED\x10\x01\x12\x1c\n\x18PAYMENT_OUTCOME_DECLINED\x10\x02\x12\x18\n\x14PAYMENT_OUTCOME_HELD\x10\x03\x12\x1a\n\x16PAYMENT_OUTCOME_VOIDED\x10\x04\x12\x1b\n\x17PAYMENT_OUTCOME_EXPIRED\x10\x05\x32\xff\x03\n\x0ePaymentService\x12R\n\rSettlePayment\x12\x1f.kessai.v1.SettlePaymentRequest\x1a .kessai.v1.SettlePaymentResponse\x12I\n\nGetPayment\x12\x1c.kessai.v1.GetPaymentRequest\x1a\x1d.kessai.v1.GetPaymentResponse\x12U\n\x0e\x43\x61pturePayment\x12 .kessai.v1.CapturePaymentRequest\x1a!.kessai.v1.CapturePaymentResponse\x12L\n\x0bVoidPayment\x12\x1d.kessai.v1.VoidPaymentRequest\x1a\x1e.kessai.v1.VoidPaymentResponse\x12W\n\x0e\x46ollowPayments\x12 .kessai.v1.FollowPaymentsRequest\x1a!.kessai.v1.FollowPaymentsResponse0\x01\x12P\n\x0bSubmitBatch\x12\x1d.kessai.v1.SubmitBatchRequest\x1a\x1e.kessai.v1.SubmitBatchResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'kessai.v1.payment_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_PAYMENTSUBMITTER']._serialized_start=3205
-  _globals['_PAYMENTSUBMITTER']._serialized_end=3287
-  _globals['_SETTLEMENTTERMS']._serialized_start=3289
-  _globals['_SETTLEMENTTERMS']._serialized_end=3367
-  _globals['_CUSTOMERVERIFICATION']._serialized_start=3370
-  _globals['_CUSTOMERVERIFICATION']._serialized_end=3538
-  _globals['_PAYMENTOUTCOME']._serialized_start=3541
-  _globals['_PAYMENTOUTCOME']._serialized_end=3732
-  _globals['_PAYMENTREQUEST']._serialized_start=193
-  _globals['_PAYMENTREQUEST']._serialized_end=696
-  _globals['_LINEITEM']._serialized_start=698
-  _globals['_LINEITEM']._serialized_end=787
-  _globals['_PAYMENTAUTHORIZATION']._serialized_start=790
-  _globals['_PAYMENTAUTHORIZATION']._serialized_end=1081
-  _globals['_MERCHANTCERTIFICATE']._serialized_start=1084
-  _globals['_MERCHANTCERTIFICATE']._serialized_end=1362
-  _globals['_RECEIPT']._serialized_start=1365
-  _globals['_RECEIPT']._serialized_end=1663
-  _globals['_LOGPOSITION']._serialized_start=1665
-  _globals['_LOGPOSITION']._serialized_end=1731
-  _globals['_SETTLEPAYMENTREQUEST']._serialized_start=1734
-  _globals['_SETTLEPAYMENTREQUEST']._serialized_end=1869
-  _globals['_SETTLEPAYMENTRESPONSE']._serialized_start=1871
-  _globals['_SETTLEPAYMENTRESPONSE']._serialized_end=1966
-  _globals['_FOLLOWPAYMENTSREQUEST']._serialized_start=1968
-  _globals['_FOLLOWPAYMENTSREQUEST']._serialized_end=2013
-  _globals['_FOLLOWPAYMENTSRESPONSE']._serialized_start=2015
-  _globals['_FOLLOWPAYMENTSRESPONSE']._serialized_end=2097
-  _globals['_SUBMITBATCHREQUEST']._serialized_start=2099
-  _globals['_SUBMITBATCHREQUEST']._serialized_end=2170
-  _globals['_SUBMITBATCHRESPONSE']._serialized_start=2172
-  _globals['_SUBMITBATCHRESPONSE']._serialized_end=2236
-  _globals['_PAYMENTRESULT']._serialized_start=2238
-  _globals['_PAYMENTRESULT']._serialized_end=2363
-  _globals['_PAYMENTERROR']._serialized_start=2365
-  _globals['_PAYMENTERROR']._serialized_end=2451
-  _globals['_GETPAYMENTREQUEST']._serialized_start=2453
-  _globals['_GETPAYMENTREQUEST']._serialized_end=2492
-  _globals['_GETPAYMENTRESPONSE']._serialized_start=2494
-  _globals['_GETPAYMENTRESPONSE']._serialized_end=2586
-  _globals['_CAPTUREPAYMENTREQUEST']._serialized_start=2588
-  _globals['_CAPTUREPAYMENTREQUEST']._serialized_end=2685
-  _globals['_CAPTUREPAYMENTRESPONSE']._serialized_start=2687
-  _globals['_CAPTUREPAYMENTRESPONSE']._serialized_end=2797
-  _globals['_VOIDPAYMENTREQUEST']._serialized_start=2799
-  _globals['_VOIDPAYMENTREQUEST']._serialized_end=2859
-  _globals['_VOIDPAYMENTRESPONSE']._serialized_start=2861
-  _globals['_VOIDPAYMENTRESPONSE']._serialized_end=2968
-  _globals['_PAYMENTEVIDENCE']._serialized_start=2971
-  _globals['_PAYMENTEVIDENCE']._serialized_end=3203
-  _globals['_PAYMENTSERVICE']._serialized_start=3735
-  _globals['_PAYMENTSERVICE']._serialized_end=4246
+  _globals['_PAYMENTSUBMITTER']._serialized_start=3286
+  _globals['_PAYMENTSUBMITTER']._serialized_end=3368
+  _globals['_SETTLEMENTTERMS']._serialized_start=3370
+  _globals['_SETTLEMENTTERMS']._serialized_end=3448
+  _globals['_CUSTOMERVERIFICATION']._serialized_start=3451
+  _globals['_CUSTOMERVERIFICATION']._serialized_end=3619
+  _globals['_PAYMENTOUTCOME']._serialized_start=3622
+  _globals['_PAYMENTOUTCOME']._serialized_end=3813
+  _globals['_PAYMENTREQUEST']._serialized_start=217
+  _globals['_PAYMENTREQUEST']._serialized_end=720
+  _globals['_LINEITEM']._serialized_start=722
+  _globals['_LINEITEM']._serialized_end=811
+  _globals['_PAYMENTAUTHORIZATION']._serialized_start=814
+  _globals['_PAYMENTAUTHORIZATION']._serialized_end=1105
+  _globals['_MERCHANTCERTIFICATE']._serialized_start=1108
+  _globals['_MERCHANTCERTIFICATE']._serialized_end=1386
+  _globals['_RECEIPT']._serialized_start=1389
+  _globals['_RECEIPT']._serialized_end=1687
+  _globals['_LOGPOSITION']._serialized_start=1689
+  _globals['_LOGPOSITION']._serialized_end=1755
+  _globals['_SETTLEPAYMENTREQUEST']._serialized_start=1758
+  _globals['_SETTLEPAYMENTREQUEST']._serialized_end=1950
+  _globals['_SETTLEPAYMENTRESPONSE']._serialized_start=1952
+  _globals['_SETTLEPAYMENTRESPONSE']._serialized_end=2047
+  _globals['_FOLLOWPAYMENTSREQUEST']._serialized_start=2049
+  _globals['_FOLLOWPAYMENTSREQUEST']._serialized_end=2094
+  _globals['_FOLLOWPAYMENTSRESPONSE']._serialized_start=2096
+  _globals['_FOLLOWPAYMENTSRESPONSE']._serialized_end=2178
+  _globals['_SUBMITBATCHREQUEST']._serialized_start=2180
+  _globals['_SUBMITBATCHREQUEST']._serialized_end=2251
+  _globals['_SUBMITBATCHRESPONSE']._serialized_start=2253
+  _globals['_SUBMITBATCHRESPONSE']._serialized_end=2317
+  _globals['_PAYMENTRESULT']._serialized_start=2319
+  _globals['_PAYMENTRESULT']._serialized_end=2444
+  _globals['_PAYMENTERROR']._serialized_start=2446
+  _globals['_PAYMENTERROR']._serialized_end=2532
+  _globals['_GETPAYMENTREQUEST']._serialized_start=2534
+  _globals['_GETPAYMENTREQUEST']._serialized_end=2573
+  _globals['_GETPAYMENTRESPONSE']._serialized_start=2575
+  _globals['_GETPAYMENTRESPONSE']._serialized_end=2667
+  _globals['_CAPTUREPAYMENTREQUEST']._serialized_start=2669
+  _globals['_CAPTUREPAYMENTREQUEST']._serialized_end=2766
+  _globals['_CAPTUREPAYMENTRESPONSE']._serialized_start=2768
+  _globals['_CAPTUREPAYMENTRESPONSE']._serialized_end=2878
+  _globals['_VOIDPAYMENTREQUEST']._serialized_start=2880
+  _globals['_VOIDPAYMENTREQUEST']._serialized_end=2940
+  _globals['_VOIDPAYMENTRESPONSE']._serialized_start=2942
+  _globals['_VOIDPAYMENTRESPONSE']._serialized_end=3049
+  _globals['_PAYMENTEVIDENCE']._serialized_start=3052
+  _globals['_PAYMENTEVIDENCE']._serialized_end=3284
+  _globals['_PAYMENTSERVICE']._serialized_start=3816
+  _globals['_PAYMENTSERVICE']._serialized_end=4327
 # @@protoc_insertion_point(module_scope)

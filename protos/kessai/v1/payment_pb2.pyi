@@ -12,6 +12,7 @@ from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from kessai.v1 import decline_pb2 as _decline_pb2
 from kessai.v1 import envelope_pb2 as _envelope_pb2
 from kessai.v1 import error_pb2 as _error_pb2
+from kessai.v1 import holder_pb2 as _holder_pb2
 from kessai.v1 import money_pb2 as _money_pb2
 from kessai.v1 import ticket_pb2 as _ticket_pb2
 import builtins as _builtins
@@ -485,6 +486,7 @@ class SettlePaymentRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     PAYMENT_REQUEST_FIELD_NUMBER: _builtins.int
     SEALED_AUTHORIZATION_FIELD_NUMBER: _builtins.int
+    ACCEPTED_HOLDER_ANSWER_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """The UUIDv7 in the payment request, as text, 36 characters."""
     @_builtins.property
@@ -495,16 +497,28 @@ class SettlePaymentRequest(_message.Message):
     def sealed_authorization(self) -> _envelope_pb2.Sealed:
         """The phone's Signed payment authorisation, sealed to the switch with the request's hash as info."""
 
+    @_builtins.property
+    def accepted_holder_answer(self) -> _holder_pb2.HolderAnswer:
+        """Set if the terminal has accepted the payment off line: the phone's answer on which it did, as it
+        came, with the proof over this request and this sealed authorisation. A terminal that handed
+        nothing over sends none.
+
+        No part of the payment: the same request_id with it and without it is the same request. If the
+        payment is declined by the phone's fault the switch verifies the answer, denies the credentials
+        of that phone, and counts the loss against its wallet, before it answers.
+        """
+
     def __init__(
         self,
         *,
         request_id: _builtins.str = ...,
         payment_request: _envelope_pb2.Signed | None = ...,
         sealed_authorization: _envelope_pb2.Sealed | None = ...,
+        accepted_holder_answer: _holder_pb2.HolderAnswer | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["payment_request", b"payment_request", "sealed_authorization", b"sealed_authorization"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["accepted_holder_answer", b"accepted_holder_answer", "payment_request", b"payment_request", "sealed_authorization", b"sealed_authorization"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["payment_request", b"payment_request", "request_id", b"request_id", "sealed_authorization", b"sealed_authorization"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted_holder_answer", b"accepted_holder_answer", "payment_request", b"payment_request", "request_id", b"request_id", "sealed_authorization", b"sealed_authorization"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -19,9 +19,10 @@ from kessai.holder import (
     prove,
 )
 from kessai.money import Money
+from kessai.seal import sealed_hash
 from kessai.v1 import decline_pb2 as d
 from kessai.v1.decline_pb2 import DeclineReason
-from kessai.v1.envelope_pb2 import Signed
+from kessai.v1.envelope_pb2 import Sealed, Signed
 from kessai.v1.holder_pb2 import HolderAnswer, HolderCredential, HolderProof
 
 NOW_US = 1_800_000_000_000_000
@@ -75,6 +76,15 @@ def test_a_holder_is_known_by_credential_and_key() -> None:
 def test_an_answer_is_for_one_challenge_at_one_terminal(other: Asked) -> None:
     """What was answered elsewhere, or before, proves nothing here."""
     assert refusal(prove(credential(), HOLDER, other)) == "HOLDER_NOT_PROVEN"
+
+
+def test_a_proof_stands_for_what_is_given_beside_it() -> None:
+    """With a payment: another sealed authorisation is refused, and a proof that names none."""
+    given, other = (sealed_hash(Sealed(key_id=b"k" * 16, ciphertext=c)) for c in (b"a", b"b"))
+    asked = replace(ASKED, sealed_hash=given)
+    open_holder_answer(prove(credential(), HOLDER, asked), SWITCH.public_key(), asked, NOW_US)
+    for said in (replace(ASKED, sealed_hash=other), ASKED):
+        assert refusal(prove(credential(), HOLDER, said), asked=asked) == "HOLDER_NOT_PROVEN"
 
 
 def test_a_copied_credential_proves_nothing() -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kessai.envelope import MAX_PAYLOAD_BYTES
-from kessai.seal import SealBroken, seal, sealing_key_id, unseal
+from kessai.seal import SealBroken, seal, sealed_hash, sealing_key_id, unseal
 from kessai.v1.envelope_pb2 import Sealed
 from tests.vectors.hpke import seal_with
 from tests.vectors.keys import OTHER_SEALING_KEY, SEALING_KEY, flip
@@ -77,3 +77,9 @@ def test_a_seal_has_at_most_16_kib() -> None:
 
 def test_equal_messages_do_not_look_alike() -> None:
     assert seal(b"x", PUBLIC, INFO).ciphertext != seal(b"x", PUBLIC, INFO).ciphertext
+
+
+def test_a_sealed_document_has_a_name() -> None:
+    """Every byte of it counts, and which part it stands in."""
+    made = {sealed_hash(Sealed(key_id=k, ciphertext=c)) for k, c in ((b"ab", b"c"), (b"a", b"bc"))}
+    assert len(made | {sealed_hash(Sealed(key_id=b"ab", ciphertext=b"d"))}) == 3

@@ -17,7 +17,7 @@ from kessai.holder import (
     key_proof_input,
     open_holder_answer,
 )
-from kessai.seal import unseal
+from kessai.seal import sealed_hash, unseal
 from kessai.v1.envelope_pb2 import Signed
 from kessai.v1.holder_pb2 import HolderCredential
 from kessai.v1.payment_pb2 import MerchantCertificate, PaymentAuthorization, PaymentRequest
@@ -105,7 +105,8 @@ def test_a_deferred_payment_carries_the_proof(counter: Counter, make_pocket: Poc
     """And only such a one; the authorisation is good as long as the request may be settled."""
     pocket, request = certified(counter, make_pocket()), deferred(counter)
     answer = read(pocket.wallet.answer(counter.present(request)))
-    asked = Asked(hash_of(request), "bakery", "till-1")
+    given = sealed_hash(answer.sealed_authorization)
+    asked = Asked(hash_of(request), "bakery", "till-1", given)
     open_holder_answer(answer.holder_answer, counter.switch_key.public_key(), asked, counter.now_us)
     opened = unseal(answer.sealed_authorization, counter.sealing_key, hash_of(request))
     said = PaymentAuthorization.FromString(Signed.FromString(opened).payload)
