@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.invariants.kill_cases import FULL_RUN, kills
 from tests.invariants.kill_table import KillTable
 from tests.unit.server.shards.conftest import postgres_server, stores
 
@@ -28,8 +29,7 @@ def kill_table(request: pytest.FixtureRequest) -> KillTable:
 def pytest_configure(config: pytest.Config) -> None:
     """Begin a table; a long run, which names its number of kills, shows how far it has come."""
     table = config.stash[_TABLE] = KillTable()
-    wanted = int(os.environ.get("KESSAI_KILLS") or 0)
-    if wanted:
+    if kills(0):
         table.on_kill = lambda scene, victim: _tell(config, table, scene, victim)
 
 
@@ -44,10 +44,15 @@ def pytest_terminal_summary(
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Hand the kills of a worker to the process that shows the table."""
-    output = getattr(session.config, "workeroutput", None)
+    """Hand the kills of a worker to the process that shows the table.
+
+    A run of FULL_RUN kills or more a scene that left a step out has failed.
+    """
+    table, output = session.config.stash[_TABLE], getattr(session.config, "workeroutput", None)
     if output is not None:
-        output["kills"] = session.config.stash[_TABLE].rows()
+        output["kills"] = table.rows()
+    elif kills(0) >= FULL_RUN and table.missed() and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.hookimpl(optionalhook=True)

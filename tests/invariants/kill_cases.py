@@ -13,6 +13,9 @@ from typing import TypeVar
 
 Window = TypeVar("Window")
 
+# So many kills a scene come after each of its steps at least once.
+FULL_RUN = 30
+
 
 def kills(few: int) -> int:
     """Tell how many kills a test makes; `few` of them where nobody said."""

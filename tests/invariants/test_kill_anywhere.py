@@ -25,12 +25,14 @@ from tests.scenarios.shop import APPROVE, PRICES, SHARDS, Customer, Shop, shards
 
 KILLS = kills(3)
 CASH = 1_000_000_00
+SCENE = "register"
 OUTCOME_LIMIT_S = 20.0
 
 VICTIMS = ("switch", "register", "phone")
-# The step after which the kill comes, whose step it is, and within how many seconds.
+WAITING = "waiting_for_tap"
+# Whose step it is, the step after which the kill comes, and within how many seconds.
 WINDOWS = (
-    ("", "", 0.6),
+    ("", WAITING, 0.6),
     ("register", "phone_seen", 0.06),
     ("phone", "enter-pin", 0.08),
     ("register", "authorized", 0.004),
@@ -45,6 +47,7 @@ class Killer:
 
     def __init__(self, shop: Shop, seed: int, table: KillTable) -> None:
         self.shop, self.dice, self.table = shop, random.Random(seed), table
+        table.expect(SCENE, (step for _, step, _ in WINDOWS))
         self.payers = [shop.customer(f"payer-{n}", CASH, shard=n) for n in range(SHARDS)]
         self.balances = dict.fromkeys((payer.account for payer in self.payers), CASH)
         self.register = shop.register("till-1")
@@ -62,7 +65,7 @@ class Killer:
         entry = self._conclude(str(asked["payment_id"]), payer, phones)
         self.register.send_phones_away()
         outcome = self._check(entry, payer, phones)
-        self.table.add("register", victim, outcome)
+        self.table.add(SCENE, victim, window[1], outcome)
         if victim == "switch":
             self.shop.switch.verify()
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from simulators.town import free_udp_port
-from tests.invariants.kill_cases import kills
+from tests.invariants.kill_cases import cases, kills
 from tests.invariants.kill_table import UNSURE, WHOLE, KillTable
 from tests.scenarios.following import Followed
 from tests.scenarios.shop import Customer, Shop
@@ -26,8 +26,15 @@ from tests.scenarios.venue import PRICE, EntranceAgent, Venue
 
 KILLS = kills(2)
 MOST_TAPS = 5
-WINDOW_S = 1.2
+SCENE = "entrance"
 VICTIMS = ("entrance", "phone", "switch")
+# The step after which the kill comes, and within how many seconds.
+WINDOWS = (
+    ("tap", 1.0),
+    ("phone_seen", 0.03),
+    ("admitted", 0.3),
+    ("passed", 0.05),
+)
 
 
 @pytest.fixture
@@ -45,20 +52,23 @@ def test_one_entry_a_ticket(venue: Venue, random_seed: int, kill_table: KillTabl
     dice = random.Random(random_seed)
     door = venue.entrance("door-1", f"udp:127.0.0.1:{free_udp_port()}")
     door.start()
-    victims = itertools.cycle(dice.sample(VICTIMS, len(VICTIMS)))
-    for victim in itertools.islice(victims, KILLS):
+    kill_table.expect(SCENE, (step for step, _ in WINDOWS))
+    for victim, (step, seconds) in itertools.islice(cases(dice, VICTIMS, WINDOWS), KILLS):
         holder = venue.shop.customer("holder", PRICE, shard=1)
         ticket = venue.sell(holder)
         before = door.door.view.persons
+        door.steps.skip()
         phone = door.tap(holder)
-        time.sleep(dice.uniform(0, WINDOW_S))  # the kill comes at a random moment
+        if step != "tap":
+            door.steps.next(step)
+        time.sleep(dice.uniform(0, seconds))  # the kill comes at a random moment
         _kill(venue, door, phone, victim)
         _tap_until_used(door, holder)
         went_in = door.door.view.persons - before
         assert went_in <= 1
         assert went_in == 1 or door.is_unsure_of(ticket)
         venue.wait_until_told(ticket, 1)
-        kill_table.add("entrance", victim, WHOLE if went_in else UNSURE)
+        kill_table.add(SCENE, victim, step, WHOLE if went_in else UNSURE)
     venue.shop.switch.verify()
     assert venue.shop.earned() == KILLS * PRICE
 

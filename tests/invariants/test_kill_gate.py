@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import random
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +17,29 @@ import pytest
 
 from tests.invariants.kill_cases import kills
 from tests.invariants.kill_table import WHOLE, KillTable
+from tests.scenarios.following import Followed
 from tests.scenarios.radios import Nfc
 from tests.scenarios.railway import FARE, Gate, Passenger, Railway
 
 KILLS = kills(2)
-TAKE_S = 1.2
+SCENE = "gate"
+# Who is killed, after which step of the gate that is tapped at, and within how many seconds.
+CASES = (
+    ("entry", "tap", 0.8),
+    ("entry", "phone_seen", 0.03),
+    ("entry", "admitted", 0.1),
+    ("entry", "passed", 0.1),
+    ("exit", "tap", 0.8),
+    ("exit", "phone_seen", 0.03),
+    ("exit", "authorized", 0.02),
+    ("exit", "settled", 0.02),
+    ("exit", "left", 0.1),
+    ("exit", "passed", 0.1),
+    ("switch", "tap", 0.8),
+    ("switch", "phone_seen", 0.03),
+    ("switch", "authorized", 0.02),
+    ("switch", "settled", 0.1),
+)
 # How long phone and rider wait at the gate: it starts again meanwhile.
 STAY_S = 3
 # A ride takes a few taps at most: killed, told to wait, then out.
@@ -29,19 +48,25 @@ MOST_TAPS = 6
 
 @dataclass(frozen=True)
 class _Kill:
-    """Who is killed, so many seconds after the phone was brought, and how he is started again."""
+    """A kill after a step of the gate that is tapped at, and how the victim is started again."""
 
     kill: Callable[[], None]
     start_again: Callable[[], None]
+    step: str
     after_s: float
 
-    def begin(self) -> threading.Timer:
+    def begin(self, gate: Gate) -> threading.Thread:
         """Let it happen while the phone is still there."""
-        timer = threading.Timer(self.after_s, self._happen)
-        timer.start()
-        return timer
+        steps = gate.steps
+        steps.skip()
+        happening = threading.Thread(target=self._happen, args=(steps,))
+        happening.start()
+        return happening
 
-    def _happen(self) -> None:
+    def _happen(self, steps: Followed) -> None:
+        if self.step != "tap":
+            steps.next(self.step)
+        time.sleep(self.after_s)
         self.kill()
         self.start_again()
 
@@ -60,21 +85,23 @@ def test_one_fare_a_ride_whatever_is_killed(
 ) -> None:
     """In and out again and again, with a kill in every ride; no fare is lost or doubled."""
     dice = random.Random(random_seed)
+    kill_table.expect(SCENE, (step for _, step, _ in CASES))
     nfc = Nfc(tmp_path)
     entry = railway.gate(nfc, "entry", "harbour", "passback_seconds = 0")
     leave = railway.gate(nfc, "exit", "airport", "open_seconds = 1")
     rider = railway.passenger("rider", 10_000_00)
-    for number, victim in enumerate(itertools.islice(_victims(dice), KILLS)):
-        what = f"ride {number}"
-        delay_s = dice.uniform(0, TAKE_S)
-        entering = _Kill(entry.kill, entry.start, delay_s) if victim == "entry" else None
+    for number, case in enumerate(itertools.islice(_cases(dice), KILLS)):
+        victim, step, seconds = case
+        what = f"ride {number}, {victim} killed after {step}"
+        when = step, dice.uniform(0, seconds)
+        entering = _Kill(entry.kill, entry.start, *when) if victim == "entry" else None
         _pass(entry, rider, entering, what)
         leaving = {
-            "exit": _Kill(leave.kill, leave.start, delay_s),
-            "switch": _Kill(railway.switch.kill, railway.switch.restart, delay_s),
+            "exit": _Kill(leave.kill, leave.start, *when),
+            "switch": _Kill(railway.switch.kill, railway.switch.restart, *when),
         }.get(victim)
         _pass(leave, rider, leaving, what)
-        kill_table.add("gate", victim, WHOLE)
+        kill_table.add(SCENE, victim, step, WHOLE)
     settled = railway.balance(rider)
     assert settled == 10_000_00 - KILLS * FARE
 
@@ -85,11 +112,11 @@ def _pass(gate: Gate, rider: Passenger, kill: _Kill | None, what: str) -> None:
     for _ in range(MOST_TAPS):
         walker = threading.Thread(target=_walk_if_open, args=(gate,), daemon=True)
         walker.start()
-        timer = kill.begin() if kill is not None else None
+        killing = kill.begin(gate) if kill is not None else None
         rider.tap(gate, stay_s=STAY_S)
         walker.join()
-        if timer is not None:
-            timer.join()
+        if killing is not None:
+            killing.join()
             kill = None
         if gate.barrier.passages > before:
             return
@@ -97,9 +124,9 @@ def _pass(gate: Gate, rider: Passenger, kill: _Kill | None, what: str) -> None:
     raise AssertionError(f"{what}: nobody got through in {MOST_TAPS} taps: {told}")
 
 
-def _victims(dice: random.Random) -> Iterator[str]:
+def _cases(dice: random.Random) -> Iterator[tuple[str, str, float]]:
     while True:
-        yield from dice.sample(("entry", "exit", "switch"), 3)
+        yield from dice.sample(CASES, len(CASES))
 
 
 def _walk_if_open(gate: Gate) -> None:

@@ -18,16 +18,23 @@ from pathlib import Path
 import pytest
 
 from simulators.town import free_udp_port
-from tests.invariants.kill_cases import kills
+from tests.invariants.kill_cases import cases, kills
 from tests.invariants.kill_table import UNSURE, WHOLE, KillTable
 from tests.scenarios.following import Followed
 from tests.scenarios.shop import Customer, Shop
 from tests.scenarios.venue import PRICE, EntranceAgent, Venue
 
 KILLS = kills(1)
-WINDOW_S = 1.2
+SCENE = "hub of two doors"
 LIMIT_S = 60.0
 VICTIMS = ("hub", "door", "phone", "switch")
+# The step of the door that is tapped at after which the kill comes, and within how many seconds.
+WINDOWS = (
+    ("tap", 1.0),
+    ("phone_seen", 0.03),
+    ("admitted", 0.3),
+    ("passed", 0.05),
+)
 
 
 class Doors:
@@ -78,16 +85,19 @@ def test_one_entry_a_ticket_at_all_doors(
     """Whoever is killed, whenever: in once, by one door, told once, paid once."""
     dice = random.Random(random_seed)
     shop = doors.venue.shop
-    victims = itertools.cycle(dice.sample(VICTIMS, len(VICTIMS)))
-    for victim in itertools.islice(victims, KILLS):
+    kill_table.expect(SCENE, (step for step, _ in WINDOWS))
+    for victim, (step, seconds) in itertools.islice(cases(dice, VICTIMS, WINDOWS), KILLS):
         holder = shop.customer("holder", PRICE, shard=1)
         ticket, doors.persons_before = doors.venue.sell(holder), doors.persons_in
         is_cut_off = victim == "switch" or dice.random() < 0.3
         if is_cut_off:
             shop.switch.kill()
         first, second = dice.sample((doors.hall, doors.side), 2)
+        first.steps.skip()
         phone = first.tap(holder)
-        time.sleep(dice.uniform(0, WINDOW_S))  # the kill comes at a random moment
+        if step != "tap":
+            first.steps.next(step)
+        time.sleep(dice.uniform(0, seconds))  # the kill comes at a random moment
         _kill(doors, first, phone, victim)
         went_in = _go_in(doors, first, holder, ticket)
         assert _show(second, holder) == "TICKET_USED"
@@ -95,7 +105,7 @@ def test_one_entry_a_ticket_at_all_doors(
         if is_cut_off:
             shop.switch.restart()
         doors.venue.wait_until_told(ticket, 1)
-        kill_table.add("hub of two doors", victim, WHOLE if went_in else UNSURE)
+        kill_table.add(SCENE, victim, step, WHOLE if went_in else UNSURE)
     shop.switch.verify()
     assert shop.earned() == KILLS * PRICE
 

@@ -21,7 +21,7 @@ from server.domain.command import CommandKind
 from simulators.phone.bill_store import BillStore
 from simulators.phone.store import Store
 from simulators.town import free_udp_port
-from tests.invariants.kill_cases import kills
+from tests.invariants.kill_cases import cases, kills
 from tests.invariants.kill_table import ABSENT, WHOLE, KillTable
 from tests.running import kessai
 from tests.scenarios.following import Followed
@@ -40,6 +40,21 @@ KILLS = kills(2)
 CASH = 1_000_000_00
 LIMIT_S = 30.0
 WINDOW_S = 0.5
+DIRECT, BILL = "direct", "bill"
+# Of a purchase: the register's step after which the kill comes, and within how many seconds.
+DIRECT_WINDOWS = (
+    ("waiting_for_tap", 0.5),
+    ("phone_seen", 0.1),
+    ("submitting", 0.05),
+    ("settled", 0.05),
+)
+# Of a bill: the page of the payer's phone.
+BILL_WINDOWS = (
+    ("tap", 0.5),
+    ("purchase", 0.05),
+    ("enter-pin", 0.1),
+    ("authorized", 0.2),
+)
 
 
 @pytest.fixture(scope="module")
@@ -78,12 +93,15 @@ def test_a_direct_purchase_is_whole_or_absent(
     payers = [shop.customer(f"payer-{n}", CASH, shard=n) for n in range(3)]
     register = shop.register("till-1")
     register.start("--submission", "direct")
-    victims = itertools.cycle(("phone", "register", "switch"))
-    for victim in itertools.islice(victims, KILLS):
+    kill_table.expect(DIRECT, (step for step, _ in DIRECT_WINDOWS))
+    drawn = cases(dice, ("phone", "register", "switch"), DIRECT_WINDOWS)
+    for victim, (step, seconds) in itertools.islice(drawn, KILLS):
         payer = dice.choice(payers)
         register.ring_up(dice.choice((BREAD, MILK)))
         phone = register.tap(payer, *APPROVE)
-        time.sleep(dice.uniform(0, WINDOW_S))  # the kill comes at a random moment
+        if step != "waiting_for_tap":
+            register.steps.next(step)
+        time.sleep(dice.uniform(0, seconds))  # the kill comes at a random moment
         if victim == "switch":
             shop.switch.kill()
             shop.switch.restart()
@@ -94,7 +112,7 @@ def test_a_direct_purchase_is_whole_or_absent(
         register.tap(payer, *APPROVE)  # the customer comes back, and the phone goes on
         wait_until(lambda: register.journal()[0].state is PaymentState.SETTLED)
         wait_until(partial(has_receipt, payer, register.journal()[0]))
-        kill_table.add("direct", victim, WHOLE)
+        kill_table.add(DIRECT, victim, step, WHOLE)
         register.send_phones_away()
         register.clear()
     check_purchases(shop, payers, register)
@@ -140,14 +158,18 @@ def test_a_bill_is_whole_or_absent(shop: Shop, random_seed: int, kill_table: Kil
     """Whichever phone is killed: what the payee's phone knows is what the switch has settled."""
     dice = random.Random(random_seed)
     payee, payer = shop.customer("payee", CASH, shard=1), shop.customer("payer", CASH, shard=2)
-    cases = itertools.cycle(itertools.product(("payee", "payer", "switch"), ("payee", "payer")))
+    kill_table.expect(BILL, (step for step, _ in BILL_WINDOWS))
+    ways = list(itertools.product(BILL_WINDOWS, ("payee", "payer")))
+    drawn = itertools.islice(cases(dice, ("payee", "payer", "switch"), ways), KILLS)
     before = CASH
-    for number, (victim, submitter) in enumerate(itertools.islice(cases, KILLS)):
+    for number, (victim, ((step, seconds), submitter)) in enumerate(drawn):
         field = f"udp:127.0.0.1:{free_udp_port()}"
         asking = ask(shop, payee, field, submitter, number)
         asking.next("bill")
         paying = tap(shop, payer, field, number, APPROVE)
-        time.sleep(dice.uniform(0, 2 * WINDOW_S))  # the kill comes at a random moment
+        if step != "tap":
+            paying.next(step)
+        time.sleep(dice.uniform(0, seconds))  # the kill comes at a random moment
         if victim == "switch":
             shop.switch.kill()
             shop.switch.restart()
@@ -161,7 +183,7 @@ def test_a_bill_is_whole_or_absent(shop: Shop, random_seed: int, kill_table: Kil
         back.end()
         kessai("phone", "bills", "--folder", str(payee.folder))
         left = shop.switch.balance(payer.account)
-        kill_table.add("bill", victim, WHOLE if left < before else ABSENT)
+        kill_table.add(BILL, victim, step, WHOLE if left < before else ABSENT)
         before = left
     check_bills(shop, payee, payer)
 

@@ -26,17 +26,18 @@ KILLS = kills(1)
 CASH = 1_000_000_00
 LIMIT_S = 60.0
 SCENE = "store and forward"
+UPLOADING = "the line is back"
 
 FINAL = (PaymentState.SETTLED, PaymentState.ABANDONED)
-# Who is killed, after which step of the till's with the switch away ("": while it uploads), and
-# within how many seconds.
+# Who is killed, after which step of the till's with the switch away (or UPLOADING), and within how
+# many seconds.
 CASES = (
     ("till", "waiting_for_tap", 2.0),
     ("till", "authorized", 2.5),
     ("till", "accepted", 0.1),
-    ("till", "", 1.0),
+    ("till", UPLOADING, 1.0),
     ("phone", "phone_seen", 2.5),
-    ("switch", "", 0.5),
+    ("switch", UPLOADING, 0.5),
 )
 
 
@@ -45,6 +46,7 @@ class Killer:
 
     def __init__(self, shop: Shop, seed: int, table: KillTable) -> None:
         self.shop, self.dice, self.table = shop, random.Random(seed), table
+        table.expect(SCENE, (step for _, step, _ in CASES))
         self.payers = [shop.customer(f"payer-{n}", CASH, shard=n) for n in range(SHARDS)]
         self.till = shop.register("till-1")
         limit = "offline_payment_limit_minor=500"
@@ -58,7 +60,7 @@ class Killer:
         """Cut the till off with one payment waiting, kill the victim, and mend everything."""
         self.shop.switch.kill()
         self._buy("accepted", 0)
-        if step:
+        if step != UPLOADING:
             last = self._buy(step, seconds, victim)
             self.shop.switch.restart()
         else:
@@ -67,7 +69,8 @@ class Killer:
             time.sleep(self.dice.uniform(0, seconds))  # the kill comes at a random moment
             self._kill(victim)
         entry = self._conclude(last)
-        self.table.add(SCENE, victim, WHOLE if entry.state is PaymentState.SETTLED else ABSENT)
+        is_settled = entry.state is PaymentState.SETTLED
+        self.table.add(SCENE, victim, step, WHOLE if is_settled else ABSENT)
         self.shop.switch.verify()
 
     def check_all(self) -> None:

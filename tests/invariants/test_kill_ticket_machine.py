@@ -56,6 +56,7 @@ class Killer:
         self.machine = venue.ticket_machine(f"machine-{submission}", "", *self._words)
         self.bought = 0
         self.table, self.scene = table, SCENES[submission]
+        table.expect(self.scene, (step for step, _ in WINDOWS[submission]))
 
     def kill_one(self, victim: str, window: tuple[str, float]) -> None:
         """Let the customer buy, kill the victim within the window, and see what became of it."""
@@ -70,7 +71,7 @@ class Killer:
         self.machine.send_phones_away()
         is_bought = entry.state is PaymentState.SETTLED
         self.bought += is_bought
-        self.table.add(self.scene, victim, WHOLE if is_bought else ABSENT)
+        self.table.add(self.scene, victim, window[0], WHOLE if is_bought else ABSENT)
         assert self.venue.tickets_on(self.payer) == self.bought
         assert self.shop.switch.balance(self.payer.account) == CASH - self.bought * PRICE
         self.machine.clear()

@@ -34,6 +34,7 @@ from tests.scenarios.vendor import (
 
 KILLS = kills(3)
 CASH = 100_000_00
+SCENE = "vending machine"
 OUTCOME_LIMIT_S = 40.0
 
 VICTIMS = ("switch", "agent", "phone")
@@ -59,6 +60,7 @@ class Killer:
 
     def __init__(self, shop: Shop, seed: int, table: KillTable) -> None:
         self.shop, self.dice, self.table = shop, random.Random(seed), table
+        table.expect(SCENE, (step for step, _ in WINDOWS))
         self.account = open_snacks(shop)
         self.payer = without_pin(shop.customer("payer", CASH))
         self.vendor = Vendor(shop, "machine-1", f"udp:127.0.0.1:{free_udp_port()}")
@@ -72,13 +74,15 @@ class Killer:
         machine.tray.clear()
         asked = self.vendor.select(item)
         phone = self.vendor.tap(self.payer, *AGREE)
-        if window[0] != "waiting_for_tap":
-            self.vendor.steps.next(window[0], "failed", "declined")
+        step = window[0]
+        if step != "waiting_for_tap":
+            step = str(self.vendor.steps.next(step, "failed", "declined")["event"])
         time.sleep(self.dice.uniform(0, window[1]))  # the kill comes at a random moment
         self._kill(victim, phone)
         entry = self._conclude(str(asked["payment_id"]))
         self.vendor.send_phones_away()
-        self._check(entry, victim, PRICES[item])
+        outcome = self._check(entry, victim, PRICES[item])
+        self.table.add(SCENE, victim, step, outcome)
 
     def check_all(self) -> None:
         """Count the money: what is not the customer's any more is the machine's, nothing held."""
@@ -114,7 +118,7 @@ class Killer:
         names = self.vendor.steps.names
         raise AssertionError(f"{payment_id} is {entry.state}, {machine.state}: {names}")
 
-    def _check(self, entry: Entry, victim: str, price: int) -> None:
+    def _check(self, entry: Entry, victim: str, price: int) -> str:
         """Hold the agent's outcome against what lies in the tray, and against the money."""
         fell, paid = len(self.vendor.machine.tray), entry.state is PaymentState.SETTLED
         assert fell <= 1
@@ -123,7 +127,7 @@ class Killer:
         assert fell or not paid, f"money without goods: {entry.note}"
         outcome = (WHOLE if paid else UNSURE) if fell else ABSENT
         assert outcome != UNSURE or victim == "agent", entry.note
-        self.table.add("vending machine", victim, outcome)
+        return outcome
 
 
 @pytest.fixture

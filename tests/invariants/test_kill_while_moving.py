@@ -88,11 +88,12 @@ async def test_books_and_answers_outlive_every_kill(
     stores.make(SHARDS)
     killer = Killer(stores, Random(random_seed))
     scene = "shards on a mix" if any(stores.urls) else "shards in files"
+    kill_table.expect(scene, PHASES)
     for number in range(-(-KILLS // len(ENGINES))):
         phase = PHASES[number % len(PHASES)]
         killer.kill_in(phase)
         assert verify_all(stores).faults == []
-        kill_table.add(scene, f"in a {phase}", WHOLE)
+        kill_table.add(scene, "switch", phase, WHOLE)
     async with life(stores, Clock()) as last:
         for request_id, command in killer.past.asked.items():
             shard, row = await last.settle(command)
