@@ -11,10 +11,16 @@ import sqlite3
 from pathlib import Path
 
 from kessai.complaint import Complaint
-from kessai.v1.fleet_pb2 import DENY_KIND_CREDENTIAL, DENY_KIND_TICKET, DenyKind, DenyListUpdate
+from kessai.v1.fleet_pb2 import (
+    DENY_KIND_CERTIFICATE,
+    DENY_KIND_CREDENTIAL,
+    DENY_KIND_TICKET,
+    DenyKind,
+    DenyListUpdate,
+)
 
 FILE_NAME = "deny_list.db"
-CREDENTIAL, TICKET = DENY_KIND_CREDENTIAL, DENY_KIND_TICKET
+CREDENTIAL, TICKET, CERTIFICATE = DENY_KIND_CREDENTIAL, DENY_KIND_TICKET, DENY_KIND_CERTIFICATE
 
 _SCHEMA = """
     CREATE TABLE IF NOT EXISTS entry (
@@ -53,7 +59,7 @@ class DenyList:
         self.as_of_us: int = state[1]
 
     def is_denied(self, kind: DenyKind.ValueType, entry_id: bytes) -> bool:
-        """Tell whether a credential or a ticket is to be turned away."""
+        """Whether a credential, ticket or certificate (20 bytes of its serial) is turned away."""
         return (int(kind), entry_id) in self._entries
 
     def take(self, update: DenyListUpdate, now_us: int) -> None:

@@ -82,7 +82,7 @@ class Switch:
             undo.callback(self._directory.close)
             self._shards = self._open_shards()
             undo.pop_all()
-        self._deny_list = DenyList(DenyBook(self._directory.file), now_us)
+        self._deny_list = DenyList(DenyBook(self._directory.file), self._directory, now_us)
         self._holders = Holders(
             HolderBook(self._directory.file), self._deny_list, self._keyring, now_us, random_bytes
         )

@@ -121,6 +121,7 @@ class DenyKind(IntEnum):
 
     CREDENTIAL = 1
     TICKET = 2
+    CERTIFICATE = 3
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,8 @@ class FleetServicer(FleetServiceServicer):
         self, requests: AsyncIterator[pb.AttachRequest], context: Context
     ) -> AsyncIterator[pb.AttachResponse]:
         """Keep a terminal in touch: FIELD_INVALID for a report that makes no sense."""
-        device = current_caller().device
+        caller = current_caller()
+        device, merchant_id = caller.device, caller.path[0]
         first = await anext(aiter(requests), None)
         if first is None or not first.HasField("report"):
             raise field_invalid("report", "is missing: the first message is a report")
@@ -50,7 +51,7 @@ class FleetServicer(FleetServiceServicer):
         hearing = asyncio.ensure_future(self._hear(device, requests))
         with self._fleet.attached(device):
             try:
-                async for update in self._updates(device, first.report, hearing):
+                async for update in self._updates(device, merchant_id, first.report, hearing):
                     yield update
             finally:
                 hearing.cancel()
@@ -80,7 +81,11 @@ class FleetServicer(FleetServiceServicer):
             await in_thread(self._fleet.hear, device, request.report)
 
     async def _updates(
-        self, device: str, report: pb.DeviceReport, hearing: asyncio.Future[None]
+        self,
+        device: str,
+        merchant_id: str,
+        report: pb.DeviceReport,
+        hearing: asyncio.Future[None],
     ) -> AsyncIterator[pb.AttachResponse]:
         changed, loop = asyncio.Event(), asyncio.get_running_loop()
 
@@ -97,7 +102,7 @@ class FleetServicer(FleetServiceServicer):
                 if config.version != configured:
                     configured = config.version
                     yield pb.AttachResponse(config=config)
-                entries, denied = await in_thread(self._deny_list.page_after, denied)
+                entries, denied = await in_thread(self._deny_list.page_after, denied, merchant_id)
                 yield pb.AttachResponse(deny_list=_update(entries, denied))
                 if len(entries) == PAGE:
                     continue

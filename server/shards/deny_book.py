@@ -1,48 +1,70 @@
 """The deny list in the directory: what terminals turn away without asking, in order of versions.
 
-Used by `server/identity/deny_list.py`. Every method may raise StoreUnavailable.
+Every method may raise StoreUnavailable. What a method wrote is durable when it returns, or with the
+transaction around it.
 """
 
 from __future__ import annotations
 
+from kessai.identity_path import AGENT, parse_device
 from server.domain.directory import DenyEntry, DenyKind
 from server.shards.directory_file import DirectoryFile
 
+EVERYBODY = ""
+
 
 class DenyBook:
-    """The table `deny_entry`. What it wrote is durable when it returns."""
+    """The table `deny_entry`. An entry is for the terminals of one merchant, or for EVERYBODY."""
 
     def __init__(self, file: DirectoryFile) -> None:
         self._file = file
 
-    def add(self, kind: DenyKind, entry_id: bytes, expire_us: int) -> int:
-        """Deny something; the newest version comes back. Again it changes nothing."""
+    def add(self, kind: DenyKind, entry_id: bytes, expire_us: int, merchant_id: str) -> None:
+        """Deny something. Again it changes nothing."""
         self._file.rows(
-            "INSERT INTO deny_entry (kind, id, expire_us) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+            "INSERT INTO deny_entry (kind, id, expire_us, merchant_id) VALUES (?, ?, ?, ?)"
+            " ON CONFLICT DO NOTHING",
             int(kind),
             entry_id,
             expire_us,
+            merchant_id,
         )
-        return self.version()
+
+    def add_certificates(self, device: str) -> None:
+        """Deny the revoked certificates of a terminal to its merchant's others."""
+        kind, names = parse_device(device)
+        if kind != AGENT:
+            return
+        self._file.rows(
+            "INSERT INTO deny_entry (kind, id, expire_us, merchant_id)"
+            " SELECT ?, serial, expire_us, ? FROM certificate WHERE device = ? AND revoked"
+            " ON CONFLICT DO NOTHING",
+            int(DenyKind.CERTIFICATE),
+            names[0],
+            device,
+        )
 
     def version(self) -> int:
-        """Tell the newest version; 0 if nothing was ever denied."""
+        """The newest version, whomever it concerns; 0 if nothing was ever denied."""
         rows = self._file.rows("SELECT seq FROM sqlite_sequence WHERE name = 'deny_entry'")
         return int(rows[0][0]) if rows else 0
 
-    def after(self, version: int, now_us: int, limit: int) -> list[DenyEntry]:
-        """List what was denied after a version and has not expired, in order, at most `limit`."""
+    def after(self, version: int, merchant_id: str, now_us: int, limit: int) -> list[DenyEntry]:
+        """Entries for a merchant's terminals after a version that have not expired, in order."""
         rows = self._file.rows(
             "SELECT version, kind, id, expire_us FROM deny_entry"
-            " WHERE version > ? AND expire_us > ? ORDER BY version LIMIT ?",
+            " WHERE version > ? AND merchant_id IN (?, ?) AND expire_us > ?"
+            " ORDER BY version LIMIT ?",
             version,
+            EVERYBODY,
+            merchant_id,
             now_us,
             limit,
         )
         return [DenyEntry(row[0], DenyKind(row[1]), row[2], row[3]) for row in rows]
 
     def holds(self, kind: DenyKind, entry_id: bytes) -> bool:
-        """Tell whether something is denied."""
+        """Whether something is denied."""
         rows = self._file.rows(
             "SELECT 1 FROM deny_entry WHERE kind = ? AND id = ?", int(kind), entry_id
         )

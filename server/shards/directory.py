@@ -23,6 +23,7 @@ from server.domain.directory import (
     SigningKey,
     WalletKey,
 )
+from server.shards.deny_book import DenyBook
 from server.shards.directory_file import DirectoryFile
 from server.shards.lru import LruCache
 
@@ -46,6 +47,7 @@ class Directory:
     def __init__(self, path: Path, now_us: Callable[[], int]) -> None:
         """Open or make `directory.db`; Complaint if it cannot be used."""
         self._file = DirectoryFile(path)
+        self._denied = DenyBook(self._file)
         self._merchants = LruCache[str, Merchant](CACHED_ENTRIES)
         self._terminal_keys = LruCache[str, PublicKey](CACHED_ENTRIES)
         self._wallet_keys = LruCache[bytes, WalletKey](CACHED_ENTRIES)
@@ -259,6 +261,7 @@ class Directory:
             "UPDATE certificate SET revoked = 1 WHERE device = ? AND NOT revoked RETURNING serial",
             device,
         )
+        self._denied.add_certificates(device)
         return [int.from_bytes(serial, "big") for (serial,) in rows]
 
     def _forget(self, device: str) -> None:

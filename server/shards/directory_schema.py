@@ -1,4 +1,6 @@
-"""The tables of `directory.db`, and how the file is opened. Used by `directory_file` alone.
+"""The tables of `directory.db`, by steps, and how the file is opened.
+
+A new file takes all steps, one of a former version those that it lacks: `user_version` counts them.
 
 WAL with synchronous=FULL, so that what was answered is on the disk (design rule 3). The lock is
 exclusive: the switch keeps revocations and keys in memory, so no second process may write here.
@@ -12,9 +14,7 @@ import apsw
 
 from kessai.complaint import Complaint
 
-VERSION = 1
-
-_TABLES = """
+_FIRST_TABLES = """
 CREATE TABLE merchant (
     merchant_id TEXT PRIMARY KEY,
     display_name TEXT NOT NULL,
@@ -130,9 +130,19 @@ CREATE TABLE setting (
 ) STRICT, WITHOUT ROWID;
 """
 
+# Whose terminals an entry is told to; "": everybody's. Terminals that were revoked before join it.
+_DENIED_BY_MERCHANT = """
+ALTER TABLE deny_entry ADD COLUMN merchant_id TEXT NOT NULL DEFAULT '';
+INSERT INTO deny_entry (kind, id, expire_us, merchant_id)
+    SELECT 3, serial, expire_us, substr(device, 7, instr(substr(device, 7), '/') - 1)
+    FROM certificate WHERE revoked AND device LIKE 'agent/%';
+"""
+
+STEPS = (_FIRST_TABLES, _DENIED_BY_MERCHANT)
+
 
 def open_database(path: Path) -> apsw.Connection:
-    """Open the directory's file, making the tables in a new one.
+    """Open the directory's file, with every table of this version.
 
     Complaint if it cannot be opened, is damaged, is in use, or is of a newer version.
     """
@@ -142,7 +152,7 @@ def open_database(path: Path) -> apsw.Connection:
         connection.execute("PRAGMA locking_mode = EXCLUSIVE")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
-        _make_tables(connection, path)
+        _take_steps(connection, path)
     except apsw.BusyError:
         raise Complaint(f"{path} is in use: another kessai runs on this data folder.") from None
     except apsw.Error as error:
@@ -150,12 +160,11 @@ def open_database(path: Path) -> apsw.Connection:
     return connection
 
 
-def _make_tables(connection: apsw.Connection, path: Path) -> None:
-    version = connection.pragma("user_version")
-    if version == VERSION:
-        return
-    if version != 0:
+def _take_steps(connection: apsw.Connection, path: Path) -> None:
+    version = int(connection.pragma("user_version"))
+    if version > len(STEPS):
         raise Complaint(f"{path} was written by a newer kessai (version {version}): update this.")
-    with connection:
-        connection.execute(_TABLES)
-        connection.pragma("user_version", VERSION)
+    for number, step in enumerate(STEPS[version:], version + 1):
+        with connection:
+            connection.execute(step)
+            connection.pragma("user_version", number)

@@ -172,8 +172,13 @@ class TicketUses:
         # denied.
         if decline in _VOID:
             terms = terms_of(sold.ticket)
-            deny = self._deny_list.deny
-            await in_thread(deny, DenyKind.TICKET, terms.ticket_id, terms.valid_until_us)
+            await in_thread(
+                self._deny_list.deny,
+                DenyKind.TICKET,
+                terms.ticket_id,
+                terms.valid_until_us,
+                sold.ticket.offer.merchant_id,
+            )
 
 
 def _evidence(request: bytes, ticket: Signed, requester: Requester) -> bytes:

@@ -89,7 +89,7 @@ class Office:
         self._keyring = Keyring.load(folder / "identity")
         self._merchants = Merchants(directory, self._keyring)
         self._desk = PairingDesk(directory, self._keyring, main.now_us)
-        deny_list = DenyList(DenyBook(directory.file), main.now_us)
+        deny_list = DenyList(DenyBook(directory.file), directory, main.now_us)
         holders = Holders(
             HolderBook(directory.file), deny_list, self._keyring, main.now_us, os.urandom
         )

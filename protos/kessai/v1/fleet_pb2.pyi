@@ -56,7 +56,11 @@ class _DenyKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DenyKind.Val
     DENY_KIND_CREDENTIAL: _DenyKind.ValueType  # 1
     """A holder credential."""
     DENY_KIND_TICKET: _DenyKind.ValueType  # 2
-    """A ticket."""
+    """A ticket of the terminal's own merchant."""
+    DENY_KIND_CERTIFICATE: _DenyKind.ValueType  # 3
+    """The certificate of a terminal of the same merchant, which was revoked or replaced by a new
+    pairing: for the hub of an entrance, which terminals of the same merchant call.
+    """
 
 class DenyKind(_DenyKind, metaclass=_DenyKindEnumTypeWrapper):
     """What kind of thing is denied."""
@@ -66,7 +70,11 @@ DENY_KIND_UNSPECIFIED: DenyKind.ValueType  # 0
 DENY_KIND_CREDENTIAL: DenyKind.ValueType  # 1
 """A holder credential."""
 DENY_KIND_TICKET: DenyKind.ValueType  # 2
-"""A ticket."""
+"""A ticket of the terminal's own merchant."""
+DENY_KIND_CERTIFICATE: DenyKind.ValueType  # 3
+"""The certificate of a terminal of the same merchant, which was revoked or replaced by a new
+pairing: for the hub of an entrance, which terminals of the same merchant call.
+"""
 Global___DenyKind: _TypeAlias = DenyKind  # noqa: Y015
 
 @_typing.final
@@ -223,7 +231,9 @@ class DenyListEntry(_message.Message):
     kind: Global___DenyKind.ValueType
     """What kind of thing it is."""
     id: _builtins.bytes
-    """Its id: 16 bytes of a credential, or a ticket's id."""
+    """Its id: 16 bytes of a credential, a ticket's id, or 20 bytes of a certificate's serial number,
+    big-endian.
+    """
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
         """From when on it need not be remembered, because the thing itself has expired."""

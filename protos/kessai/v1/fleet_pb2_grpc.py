@@ -60,7 +60,8 @@ class FleetServiceServicer:
 
     def Attach(self, request_iterator, context):
         """Keeps a terminal in touch for as long as the line holds. The terminal sends a report at once,
-        whenever something changed, and at least once a minute. The switch sends deny-list updates and
+        whenever something changed, and at least once a minute. The switch sends deny-list updates (what
+        concerns every terminal, and the own merchant's tickets and terminals) and
         the device's configuration, each at once when it changed; an empty update every 20 seconds says
         that the terminal's copy is still the newest. For terminals.
 

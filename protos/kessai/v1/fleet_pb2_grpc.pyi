@@ -37,7 +37,8 @@ class FleetServiceStub:
     def __new__(cls, channel: _aio.Channel) -> FleetServiceAsyncStub: ...
     Attach: _grpc.StreamStreamMultiCallable[_fleet_pb2.AttachRequest, _fleet_pb2.AttachResponse]
     """Keeps a terminal in touch for as long as the line holds. The terminal sends a report at once,
-    whenever something changed, and at least once a minute. The switch sends deny-list updates and
+    whenever something changed, and at least once a minute. The switch sends deny-list updates (what
+    concerns every terminal, and the own merchant's tickets and terminals) and
     the device's configuration, each at once when it changed; an empty update every 20 seconds says
     that the terminal's copy is still the newest. For terminals.
 
@@ -66,7 +67,8 @@ class FleetServiceAsyncStub(FleetServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     Attach: _aio.StreamStreamMultiCallable[_fleet_pb2.AttachRequest, _fleet_pb2.AttachResponse]  # type: ignore[assignment]
     """Keeps a terminal in touch for as long as the line holds. The terminal sends a report at once,
-    whenever something changed, and at least once a minute. The switch sends deny-list updates and
+    whenever something changed, and at least once a minute. The switch sends deny-list updates (what
+    concerns every terminal, and the own merchant's tickets and terminals) and
     the device's configuration, each at once when it changed; an empty update every 20 seconds says
     that the terminal's copy is still the newest. For terminals.
 
@@ -98,7 +100,8 @@ class FleetServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_fleet_pb2.AttachResponse], _abc.AsyncIterator[_fleet_pb2.AttachResponse]]:
         """Keeps a terminal in touch for as long as the line holds. The terminal sends a report at once,
-        whenever something changed, and at least once a minute. The switch sends deny-list updates and
+        whenever something changed, and at least once a minute. The switch sends deny-list updates (what
+        concerns every terminal, and the own merchant's tickets and terminals) and
         the device's configuration, each at once when it changed; an empty update every 20 seconds says
         that the terminal's copy is still the newest. For terminals.
 

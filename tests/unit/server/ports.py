@@ -98,7 +98,7 @@ class Switch:
         self.directory = Directory(self.folder / "directory.db", self.clock)
         self.merchants = Merchants(self.directory, self.keyring)
         self.desk = PairingDesk(self.directory, self.keyring, self.clock)
-        self.deny_list = DenyList(DenyBook(self.directory.file), self.clock)
+        self.deny_list = DenyList(DenyBook(self.directory.file), self.directory, self.clock)
         self.holders = Holders(
             HolderBook(self.directory.file), self.deny_list, self.keyring, self.clock, os.urandom
         )

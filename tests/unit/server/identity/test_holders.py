@@ -13,12 +13,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from kessai.envelope import PrivateKey, raw_public_key, sign_bytes
 from kessai.holder import CREDENTIAL_LIFETIME_US, Holder, key_proof_input, open_credential
 from kessai.money import Money
-from server.domain.directory import DenyKind
-from server.identity import deny_list as deny_list_module
-from server.identity.deny_list import DenyList
 from server.identity.holders import KeyToCertify
 from server.identity.refusals import FieldRefused, RequestIdReused
-from server.shards.deny_book import DenyBook
 from tests.unit.server.identity.test_enrollment import PIXEL, application
 from tests.unit.server.ports import SHOP, Switch
 
@@ -50,7 +46,7 @@ def certified(switch: Switch, asked: KeyToCertify, device: str = PIXEL) -> Holde
 
 def denied(switch: Switch) -> list[bytes]:
     """List the credentials that terminals are told to turn away."""
-    return [entry.id for entry in switch.deny_list.page_after(0)[0]]
+    return [entry.id for entry in switch.deny_list.page_after(0, "shop")[0]]
 
 
 def test_a_key_is_certified_for_seven_days(switch: Switch) -> None:
@@ -136,27 +132,3 @@ def test_a_phone_that_is_paired_anew_starts_afresh(switch: Switch) -> None:
     former = certified(switch, asking(switch, ec.generate_private_key(ec.SECP256R1())))
     switch.enrollment.enroll(application(switch, PIXEL, ec.generate_private_key(ec.SECP256R1())))
     assert denied(switch) == [former.credential_id]
-
-
-def test_the_deny_list_tells_what_is_new(switch: Switch, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In pages, in order, without what has expired; also after a restart, and nothing twice."""
-    monkeypatch.setattr(deny_list_module, "PAGE", 2)
-    heard: list[int] = []
-    end = switch.deny_list.listen(lambda: heard.append(1))
-    now_us = switch.clock()
-    assert switch.deny_list.page_after(0) == ([], 0)
-    for name in (b"a", b"b", b"c", b"a"):
-        switch.deny_list.deny(DenyKind.TICKET, name, now_us + 3_600_000_000)
-    switch.deny_list.deny(DenyKind.TICKET, b"old", now_us - 1)
-    end()
-    switch.deny_list.deny(DenyKind.CREDENTIAL, b"a", now_us + 3_600_000_000)
-    assert len(heard) == 5
-    after_restart = DenyList(DenyBook(switch.directory.file), switch.clock)
-    first, version = after_restart.page_after(0)
-    second, newest = after_restart.page_after(version)
-    assert [entry.id for entry in first + second] == [b"a", b"b", b"c", b"a"]
-    assert second[-1].kind is DenyKind.CREDENTIAL
-    third, final = after_restart.page_after(newest)
-    assert (third, final) == ([], after_restart.page_after(final)[1])
-    assert after_restart.is_denied(DenyKind.TICKET, b"c")
-    assert not after_restart.is_denied(DenyKind.CREDENTIAL, b"c")

@@ -255,3 +255,18 @@ async def test_what_cannot_be_configured(
             await FleetServiceStub(channel).ConfigureDevice(request, timeout=LIMIT_S)
     assert reason_of(error.value) == reason
     assert not switch.fleet.config(TILL).settings
+
+
+async def test_another_merchants_tickets_are_not_told(switch: Switch) -> None:
+    """Nor its revoked terminals; the version grows all the same."""
+    enter(switch, "agent/zoo/door", 7)
+    end_us = switch.clock() + 10**12
+    switch.deny_list.deny(DenyKind.TICKET, b"theirs", end_us, "zoo")
+    async with open_channel(switch.identity(TILL)) as channel:
+        call = await attach(channel)
+        await until(call, lambda u: u.HasField("deny_list"))
+        await asyncio.to_thread(switch.fleet.revoke, "agent/zoo/door")
+        switch.deny_list.deny(DenyKind.TICKET, b"ours", end_us, "shop")
+        heard = await until(call, lambda u: bool(u.deny_list.entries))
+        assert [entry.id for entry in heard.deny_list.entries] == [b"ours"]
+        assert heard.deny_list.version == 3

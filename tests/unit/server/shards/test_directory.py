@@ -26,6 +26,7 @@ from server.domain.directory import (
     WalletKey,
 )
 from server.shards.directory import Directory
+from server.shards.directory_schema import STEPS
 from server.shards.lru import LruCache
 from server.shards.sqlite_store import EXIT_DISK_FAILED
 from server.shards.store import StoreUnavailable
@@ -237,8 +238,8 @@ def test_it_is_durable_and_of_this_version(directory: Directory, tmp_path: Path)
     connection = directory._file._connection
     assert connection.pragma("journal_mode") == "wal"
     assert connection.pragma("synchronous") == 2
-    assert connection.pragma("user_version") == 1
-    connection.pragma("user_version", 2)
+    assert connection.pragma("user_version") == len(STEPS)
+    connection.pragma("user_version", len(STEPS) + 1)
     directory.close()
     with pytest.raises(Complaint, match="newer kessai"):
         Directory(tmp_path / "directory.db", now_us)

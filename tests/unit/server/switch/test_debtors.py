@@ -66,7 +66,7 @@ def denied_after(switch: Switch, *rows: LogRow) -> int:
     debtors = Debtors(switch.directory, switch.holders)
     debtors.on_written(0, rows)
     debtors.close()
-    return len(switch.deny_list.page_after(0)[0])
+    return len(switch.deny_list.page_after(0, "shop")[0])
 
 
 def test_a_debtor_loses_his_credential(switch: Switch) -> None:
