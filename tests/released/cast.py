@@ -129,7 +129,8 @@ class Cast:
         self.sales = self.counter.tickets(self.shards)
         self.tickets = TicketUses(
             self.sales, self.shards, self.settle, directory,
-            DenyList(DenyBook(directory.file), clock), self.counter.switch_key.public_key(),
+            DenyList(DenyBook(directory.file), directory, clock),
+            self.counter.switch_key.public_key(),
         )  # fmt: skip
         self.offers = TicketOffers(directory.file)
 
