@@ -35,7 +35,7 @@ async def submit_batch(
 
     Ends early if the line breaks, or the switch is silent for `silence_s` seconds.
     """
-    call = PaymentServiceStub(channel).SubmitBatch(_messages(payments))
+    call = PaymentServiceStub(channel).SubmitBatch(_messages(payments), wait_for_ready=True)
     try:
         while True:
             async with asyncio.timeout(silence_s):

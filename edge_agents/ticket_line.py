@@ -52,7 +52,7 @@ class TicketLine:
         """Ask what the terminal's merchant has on offer; SwitchAway."""
         ask = ListTicketOffersRequest()
         try:
-            answer = await self._stub().ListTicketOffers(ask, timeout=CALL_S)
+            answer = await self._stub().ListTicketOffers(ask, timeout=CALL_S, wait_for_ready=True)
         except grpc.aio.AioRpcError as error:
             raise SwitchAway(describe(error)) from None
         return list(answer.offers)
@@ -62,7 +62,7 @@ class TicketLine:
         try:
             ask = GetPaymentRequest(request_id=payment_id)
             stub: PaymentServiceAsyncStub = PaymentServiceStub(self._uplink.channel)
-            answer = await stub.GetPayment(ask, timeout=TICKETS_S)
+            answer = await stub.GetPayment(ask, timeout=TICKETS_S, wait_for_ready=True)
         except grpc.aio.AioRpcError as error:
             raise SwitchAway(describe(error)) from None
         return list(answer.tickets)
@@ -71,7 +71,7 @@ class TicketLine:
         """Tell what was let in; the results in the same order. SwitchAway: ask again the same."""
         try:
             request = RedeemTicketsRequest(redemptions=uses)
-            answer = await self._stub().RedeemTickets(request, timeout=CALL_S)
+            answer = await self._stub().RedeemTickets(request, timeout=CALL_S, wait_for_ready=True)
         except grpc.aio.AioRpcError as error:
             raise SwitchAway(describe(error)) from None
         return list(answer.results)

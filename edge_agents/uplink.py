@@ -106,7 +106,9 @@ class Uplink:
         """
 
         async def attempt(timeout_s: float) -> Signed:
-            return (await self._stub.SettlePayment(request, timeout=timeout_s)).receipt
+            return (
+                await self._stub.SettlePayment(request, timeout=timeout_s, wait_for_ready=True)
+            ).receipt
 
         answer = await self._insist(attempt, budget_s)
         if isinstance(answer, NotTaken):
@@ -120,7 +122,9 @@ class Uplink:
         async def attempt(timeout_s: float) -> Signed | None:
             try:
                 ask = GetPaymentRequest(request_id=payment_id)
-                return (await self._stub.GetPayment(ask, timeout=timeout_s)).receipt
+                return (
+                    await self._stub.GetPayment(ask, timeout=timeout_s, wait_for_ready=True)
+                ).receipt
             except grpc.aio.AioRpcError as error:
                 if reason_of(error) == "RESOURCE_UNKNOWN":
                     return None
@@ -136,8 +140,12 @@ class Uplink:
 
         async def attempt(timeout_s: float) -> Signed:
             if isinstance(request, CapturePaymentRequest):
-                return (await self._stub.CapturePayment(request, timeout=timeout_s)).receipt
-            return (await self._stub.VoidPayment(request, timeout=timeout_s)).receipt
+                return (
+                    await self._stub.CapturePayment(request, timeout=timeout_s, wait_for_ready=True)
+                ).receipt
+            return (
+                await self._stub.VoidPayment(request, timeout=timeout_s, wait_for_ready=True)
+            ).receipt
 
         return await self._insist(attempt, budget_s)
 
@@ -148,7 +156,8 @@ class Uplink:
 
         Also after `silence_s` seconds without an answer.
         """
-        call = self._stub.FollowPayments(FollowPaymentsRequest(resume_token=resume_token))
+        request = FollowPaymentsRequest(resume_token=resume_token)
+        call = self._stub.FollowPayments(request, wait_for_ready=True)
         answers = aiter(call)
         try:
             while True:
@@ -173,7 +182,7 @@ class Uplink:
         """Ask whether a holder may travel, until it is answered or `budget_s` seconds are over."""
 
         async def attempt(timeout_s: float) -> ConfirmTravelResponse:
-            return await self._fares.ConfirmTravel(request, timeout=timeout_s)
+            return await self._fares.ConfirmTravel(request, timeout=timeout_s, wait_for_ready=True)
 
         return await self._insist(attempt, budget_s)
 

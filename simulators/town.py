@@ -58,6 +58,7 @@ class Town:
         self.residents: dict[str, Resident] = {}
         self.accounts: dict[str, str] = {}
         self.movements: list[Movement] = []
+        self._phones: list[Process] = []
 
     @property
     def data(self) -> Path:
@@ -80,7 +81,9 @@ class Town:
             self._settle_in(name, minor)
 
     def close(self) -> None:
-        """Stop everything, the switch last, and check that it stopped cleanly."""
+        """Stop everything, the switch last."""
+        for phone in self._phones:
+            phone.stop()
         for name in ("_watch", "operator"):
             part = getattr(self, name, None)
             if part is not None:
@@ -137,7 +140,9 @@ class Town:
             self.stage.phones[name] = screen = Screen.from_json(page)
             self.on_step(f"{name}'s phone: {screen.view.value} {screen.message}".strip())
 
-        return Process(line, self.folder / f"{name}.log", show)
+        process = Process(line, self.folder / f"{name}.log", show)
+        self._phones.append(process)
+        return process
 
     def balance(self, name: str) -> int:
         """Ask the switch for the balance of a person or merchant, minor units."""

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import io
 import shutil
+import signal
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -19,6 +21,7 @@ from rich.live import Live
 from rich.table import Table
 
 from kessai.complaint import Complaint
+from simulators.devices.pty_line import NobodyListens
 from simulators.town import CURRENCY, Town
 from simulators.town_interactive import play as play_yourself
 from simulators.town_ledger import trial_lines
@@ -30,6 +33,9 @@ from simulators.town_story import CASH, SCENES, Story
 PACE_WATCHED = 1.0
 PACE_UNWATCHED = 0.1
 MOVEMENTS_SHOWN = 24
+
+# What devices, places and processes end with if something does not happen in time.
+_WHAT_FAILS = (Complaint, OSError, AssertionError, NobodyListens)
 
 demo = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
 
@@ -57,6 +63,7 @@ def show(
     scenes = _choose(scene)
     folder = _make_folder(keep)
     town = Town(folder, (lambda step: None) if console.is_terminal else _say(console))
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:
         if interactive:
             town.open(CASH)
@@ -64,6 +71,9 @@ def show(
         else:
             watched = PACE_WATCHED if console.is_terminal else PACE_UNWATCHED
             _tell(town, scenes, console, watched if pace is None else pace, picture)
+    except _WHAT_FAILS as error:
+        why = " ".join(str(error).split())
+        raise Complaint(f"the demo did not hold: {why} (no real money is in it)") from error
     finally:
         town.close()
         if keep is None:

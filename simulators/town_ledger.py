@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import TypeVar, cast
 
 import grpc
-import grpc.aio
+from google.protobuf.message import Message
 
 from kessai.account_number import parse_account, pretty_account
-from kessai.channel import CHANNEL_OPTIONS
+from kessai.channel import ask_until_answered, open_blocking_channel
+from kessai.complaint import Complaint
 from kessai.device_identity import DeviceIdentity
 from kessai.money import Money, format_minor
 from kessai.request_id import format_request_id
@@ -26,16 +28,18 @@ CALL_LIMIT_S = 10.0
 _EVERY_S = 0.15
 
 
+Answer = TypeVar("Answer")
+
+
 class Operator:
-    """The operator's line to the switch, and the calls that the town needs."""
+    """The operator's line to the switch, and the calls that the town needs.
+
+    It outlives a switch that is killed: each call waits for the next one. Complaint if none answers
+    in time, or it refuses.
+    """
 
     def __init__(self, identity: DeviceIdentity, new_request_id: Callable[[], bytes]) -> None:
-        credentials = grpc.ssl_channel_credentials(
-            identity.root_pem, identity.key_pem, identity.chain_pem
-        )
-        self._channel = grpc.secure_channel(
-            identity.server_address, credentials, list(CHANNEL_OPTIONS)
-        )
+        self._channel = open_blocking_channel(identity)
         self._new_request_id = new_request_id
         self._accounts = AccountServiceStub(self._channel)
         self._devices = DeviceServiceStub(self._channel)
@@ -45,14 +49,14 @@ class Operator:
         request = pb.OpenAccountRequest(
             request_id=self._id(), owner=owner, currency_code=currency, branch=1
         )
-        number = self._accounts.OpenAccount(request, timeout=CALL_LIMIT_S).account.account_number
+        number = self._ask(self._accounts.OpenAccount, request).account.account_number
         if cash_minor:
             deposit = pb.DepositCashRequest(
                 request_id=self._id(),
                 account_number=number,
                 amount=Money(cash_minor, currency).to_proto(),
             )
-            self._accounts.DepositCash(deposit, timeout=CALL_LIMIT_S)
+            self._ask(self._accounts.DepositCash, deposit)
         return number
 
     def create_merchant(
@@ -70,25 +74,33 @@ class Operator:
         )  # fmt: skip
         if unverified_limit is not None:
             request.unverified_limit.CopyFrom(unverified_limit.to_proto())
-        self._devices.CreateMerchant(request, timeout=CALL_LIMIT_S)
+        self._ask(self._devices.CreateMerchant, request)
 
     def pair(self, request: device_pb2.CreatePairingCodeRequest) -> str:
         """Make a pairing code; its URI."""
         request.request_id = self._id()
-        return self._devices.CreatePairingCode(request, timeout=CALL_LIMIT_S).pairing_uri
+        return self._ask(self._devices.CreatePairingCode, request).pairing_uri
 
     def entries(self, number: str) -> pb.ListEntriesResponse:
         """Read an account's newest entries and its balance."""
         request = pb.ListEntriesRequest(account_number=number, page_size=20)
-        return self._accounts.ListEntries(request, timeout=CALL_LIMIT_S)
+        return self._ask(self._accounts.ListEntries, request)
 
     def trial_balance(self) -> pb.GetTrialBalanceResponse:
         """Add up all accounts."""
-        return self._accounts.GetTrialBalance(pb.GetTrialBalanceRequest(), timeout=CALL_LIMIT_S)
+        return self._ask(self._accounts.GetTrialBalance, pb.GetTrialBalanceRequest())
 
     def close(self) -> None:
         """Close the line."""
         self._channel.close()
+
+    def _ask(self, method: Callable[..., Answer], request: Message) -> Answer:
+        try:
+            return ask_until_answered(method, request, CALL_LIMIT_S)
+        except grpc.RpcError as error:
+            call = cast(grpc.Call, error)
+            why = call.details() or call.code().name
+            raise Complaint(f"the switch did not answer the operator: {why}") from None
 
     def _id(self) -> str:
         return format_request_id(self._new_request_id())
@@ -124,8 +136,8 @@ class LedgerWatch:
         try:
             for number in self._names:
                 self._report(number, self._operator.entries(number))
-        except grpc.RpcError:
-            return  # the switch is busy or away: look again next time
+        except (Complaint, ValueError):
+            return  # the switch is busy or away, or the line was closed
 
     def _report(self, number: str, page: pb.ListEntriesResponse) -> None:
         for entry in reversed(page.entries):

@@ -27,13 +27,16 @@ def kessai_command() -> list[str]:
 
 def run(*words: str) -> str:
     """Run a command to its end; Complaint with its last line if it fails. Its output comes back."""
-    done = subprocess.run(
-        [*kessai_command(), *words],
-        capture_output=True,
-        text=True,
-        timeout=RUN_LIMIT_S,
-        check=False,
-    )
+    try:
+        done = subprocess.run(
+            [*kessai_command(), *words],
+            capture_output=True,
+            text=True,
+            timeout=RUN_LIMIT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise Complaint(f"kessai {words[0]} did not end in {RUN_LIMIT_S:g} s") from None
     if done.returncode != 0:
         raise Complaint(f"kessai {words[0]} failed: {(done.stderr or done.stdout).strip()}")
     return done.stdout

@@ -6,12 +6,19 @@ SERVER_OPTIONS and PAIRING_OPTIONS. Every call on it needs a deadline: `timeout=
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+from typing import TypeVar, cast
+
 import grpc
 import grpc.aio
+from google.protobuf.message import Message
 
 from kessai.device_identity import DeviceIdentity
 
-# A deadline for every call, and how a caller that must know the outcome asks again.
+# A deadline for every call, and how a caller that must know the outcome asks again. A line that has
+# lost its switch waits up to RETRY_LONGEST_S before it looks for it again, so whoever may outlive a
+# switch calls with `wait_for_ready` and this deadline.
 CALL_TIMEOUT_S = 5.0
 RETRY_FIRST_S = 0.2
 RETRY_LONGEST_S = 5.0
@@ -56,6 +63,8 @@ PAIRING_OPTIONS = (
     ("grpc.max_receive_message_length", MAX_PAIRING_REQUEST_BYTES),
 )
 
+Answer = TypeVar("Answer")
+
 
 def open_channel(identity: DeviceIdentity) -> grpc.aio.Channel:
     """Open the line of a device. It connects by itself, and again after every loss.
@@ -71,6 +80,24 @@ def open_blocking_channel(identity: DeviceIdentity) -> grpc.Channel:
     return grpc.secure_channel(
         identity.server_address, _credentials(identity), list(CHANNEL_OPTIONS)
     )
+
+
+def ask_until_answered(method: Callable[..., Answer], request: Message, limit_s: float) -> Answer:
+    """The answer to a blocking call, asked again with the same bytes while the switch is away.
+
+    grpc.RpcError if it refuses, or is away for `limit_s` seconds. The request carries its own
+    request id, or changes nothing.
+    """
+    deadline = time.monotonic() + limit_s
+    while True:
+        left_s = max(0.0, deadline - time.monotonic())
+        try:
+            return method(request, timeout=left_s, wait_for_ready=True)
+        except grpc.RpcError as error:
+            away = cast(grpc.Call, error).code() is grpc.StatusCode.UNAVAILABLE
+            if not away or left_s <= RETRY_FIRST_S:
+                raise
+        time.sleep(RETRY_FIRST_S)
 
 
 def _credentials(identity: DeviceIdentity) -> grpc.ChannelCredentials:

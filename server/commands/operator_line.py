@@ -23,6 +23,8 @@ from kessai.request_id import format_request_id, new_request_id
 from server import data_folder
 
 DEADLINE_S = 10.0
+# For a switch that is just starting, or a handshake that a busy machine draws out.
+LINE_S = 3.0
 
 Answer = TypeVar("Answer")
 
@@ -42,6 +44,7 @@ def call(
 
     async def run() -> Answer:
         async with open_channel(who) as channel:
+            await _ready(channel, who.server_address)
             return await talk(channel)
 
     try:
@@ -55,12 +58,24 @@ def fresh_request_id() -> str:
     return format_request_id(new_request_id(time.time_ns() // 1_000_000, os.urandom))
 
 
+async def _ready(channel: grpc.aio.Channel, address: str) -> None:
+    try:
+        async with asyncio.timeout(LINE_S):
+            await channel.channel_ready()
+    except TimeoutError:
+        raise Complaint(_nobody(address)) from None
+
+
+def _nobody(address: str) -> str:
+    return f"no switch answers at {address}. Start it with kessai serve, or check the address."
+
+
 def _explain(error: grpc.aio.AioRpcError, address: str) -> str:
     if error.code() is grpc.StatusCode.UNAVAILABLE:
         # What the switch itself says comes with details; without them nobody answered.
         if any(key == "grpc-status-details-bin" for key, _ in error.trailing_metadata() or ()):
             return error.details() or "the account store is not available"
-        return f"no switch answers at {address}. Start it with kessai serve, or check the address."
+        return _nobody(address)
     if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
         return (
             f"the switch at {address} did not answer in {DEADLINE_S:g} s; "

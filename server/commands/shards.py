@@ -108,7 +108,8 @@ async def _watch(channel: grpc.aio.Channel, total: int) -> pb.GetShardStatusResp
 
 async def _status(channel: grpc.aio.Channel) -> pb.GetShardStatusResponse:
     stub = ShardServiceStub(channel)
-    return await stub.GetShardStatus(pb.GetShardStatusRequest(), timeout=DEADLINE_S)
+    request = pb.GetShardStatusRequest()
+    return await stub.GetShardStatus(request, timeout=DEADLINE_S, wait_for_ready=True)
 
 
 def _described(now: pb.MoveProgress) -> str:

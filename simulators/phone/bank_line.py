@@ -55,7 +55,9 @@ class BankLine:
             account_number=account_number,
         )
         with _complaints():
-            answer = await self._holders.IssueCredential(request, timeout=CALL_TIMEOUT_S)
+            answer = await self._holders.IssueCredential(
+                request, timeout=CALL_TIMEOUT_S, wait_for_ready=True
+            )
         key.keep(answer.credential)
 
     async def tickets(self, request_id: bytes) -> Sequence[Signed]:
@@ -66,7 +68,9 @@ class BankLine:
         ask = GetPaymentRequest(request_id=format_request_id(request_id))
         with _complaints():
             try:
-                answer = await self._payments.GetPayment(ask, timeout=CALL_TIMEOUT_S)
+                answer = await self._payments.GetPayment(
+                    ask, timeout=CALL_TIMEOUT_S, wait_for_ready=True
+                )
             except grpc.aio.AioRpcError as error:
                 if error.code() is not grpc.StatusCode.NOT_FOUND:
                     raise
@@ -79,7 +83,9 @@ class BankLine:
         with _complaints():
             answers = [
                 await self._stub.GetAccount(
-                    GetAccountRequest(account_number=number), timeout=CALL_TIMEOUT_S
+                    GetAccountRequest(account_number=number),
+                    timeout=CALL_TIMEOUT_S,
+                    wait_for_ready=True,
                 )
                 for number in numbers
             ]
@@ -91,7 +97,9 @@ class BankLine:
             account_number=account_number, page_size=min(limit, MAX_ENTRIES)
         )
         with _complaints():
-            return await self._stub.ListEntries(request, timeout=CALL_TIMEOUT_S)
+            return await self._stub.ListEntries(
+                request, timeout=CALL_TIMEOUT_S, wait_for_ready=True
+            )
 
 
 @asynccontextmanager

@@ -96,9 +96,11 @@ class OwnLine:
     def follow(self, within_s: float) -> Iterator[Signed | None]:
         """Tell the receipts of this wallet's bills as they are booked, None when it has begun.
 
-        Ends after so many seconds, or when the line breaks.
+        Ends after so many seconds, or when the line breaks; waits so long for a line.
         """
-        call: Any = self._payments.FollowPayments(FollowPaymentsRequest(), timeout=within_s)
+        call: Any = self._payments.FollowPayments(
+            FollowPaymentsRequest(), timeout=within_s, wait_for_ready=True
+        )
         try:
             for answer in call:
                 yield answer.receipt if answer.HasField("receipt") else None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import queue
+import time
 from pathlib import Path
 
 import grpc
@@ -13,13 +15,20 @@ from kessai.channel import (
     MAX_REQUEST_BYTES,
     PAIRING_OPTIONS,
     SERVER_OPTIONS,
+    ask_until_answered,
+    open_blocking_channel,
     open_channel,
 )
+from kessai.v1.account_pb2 import GetTrialBalanceRequest
+from kessai.v1.account_pb2_grpc import AccountServiceStub
 from kessai.v1.payment_pb2 import SettlePaymentRequest
 from kessai.v1.payment_pb2_grpc import PaymentServiceStub
+from tests.running import RunningSwitch
 from tests.unit.server.ports import serving
 
 TIMEOUT_S = 5.0
+
+States = queue.SimpleQueue[grpc.ChannelConnectivity]
 
 
 def test_the_switch_allows_the_pings_that_devices_send() -> None:
@@ -54,3 +63,23 @@ async def test_a_message_has_a_largest_size(tmp_path: Path) -> None:
                 with pytest.raises(grpc.aio.AioRpcError) as failed:
                     await stub.SettlePayment(large, timeout=TIMEOUT_S)
                 assert failed.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+def test_a_line_in_back_off_waits_for_its_switch(tmp_path: Path) -> None:
+    """A call that does not say so fails at once, though the switch is there again."""
+    switch, states = RunningSwitch.start(tmp_path / "data", shards=1), States()
+    with open_blocking_channel(switch.operator) as channel:
+        channel.subscribe(states.put)
+        method = AccountServiceStub(channel).GetTrialBalance
+        assert ask_until_answered(method, GetTrialBalanceRequest(), TIMEOUT_S).balanced
+        switch.kill()
+        while states.get(timeout=TIMEOUT_S) is not grpc.ChannelConnectivity.TRANSIENT_FAILURE:
+            with pytest.raises(grpc.RpcError):
+                method(GetTrialBalanceRequest(), timeout=TIMEOUT_S)
+        begin = time.monotonic()
+        with pytest.raises(grpc.RpcError):
+            ask_until_answered(method, GetTrialBalanceRequest(), 1.0)
+        assert time.monotonic() - begin < TIMEOUT_S
+        switch.restart()
+        assert ask_until_answered(method, GetTrialBalanceRequest(), 2 * TIMEOUT_S).balanced
+    switch.kill()
