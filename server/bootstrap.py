@@ -12,9 +12,8 @@ from pathlib import Path
 
 import grpc
 import grpc.aio
-from grpc_health.v1 import health, health_pb2
 
-from kessai.channel import PAIRING_OPTIONS, SERVER_OPTIONS
+from kessai.channel import LINES_OPTION, PAIRING_OPTIONS, SERVER_OPTIONS
 from kessai.complaint import Complaint
 from kessai.request_id import new_request_id
 from server import data_folder
@@ -28,7 +27,9 @@ from server.metrics_port import MetricsPort
 from server.rpc.credentials import ServerCertificate
 from server.rpc.errors import ErrorTranslation
 from server.rpc.guard import Guard
+from server.rpc.health_servicer import HealthServicer
 from server.rpc.interceptors import main_port, pairing_port
+from server.rpc.lines import Lines, raise_descriptor_limit
 from server.rpc.telemetry import Telemetry
 from server.services import MAIN_SERVICES, Parts, add_health, add_services
 from server.shards.deny_book import DenyBook
@@ -97,8 +98,8 @@ class Switch:
         self._purchases = self._open_purchases()
         self._debtors = Debtors(self._directory, self._holders)
         self._guard = Guard(Callers(self._authority, now_us), self._directory)
-        self._health = health.aio.HealthServicer()
-        self._metrics = MetricsPort()
+        self._health = HealthServicer(MAIN_SERVICES)
+        self._metrics, self._lines = MetricsPort(), Lines()
         self._servers: list[grpc.aio.Server] = []
 
     async def start(self) -> data_folder.Running:
@@ -108,27 +109,13 @@ class Switch:
         self._holds.start()
         self._merge.start()
         self._rebalance.start()
-        telemetry, errors = Telemetry(self._metrics.registry), ErrorTranslation(self._random_bytes)
-        guard = self._guard
-        certificate = ServerCertificate(self._authority, self._config.hosts, self._now_us)
-        main = grpc.aio.server(
-            interceptors=[main_port(telemetry, errors, guard)], options=list(SERVER_OPTIONS)
-        )
-        pairing = grpc.aio.server(
-            interceptors=[pairing_port(telemetry, errors)], options=list(PAIRING_OPTIONS)
-        )
-        self._servers = [main, pairing]
-        address = self._bind(main, self._config.listen, certificate.main_port())
-        pairing_address = self._bind(
-            pairing, self._config.pairing_listen, certificate.pairing_port()
-        )
+        main, pairing, address, pairing_address = self._open_ports()
         add_services(main, pairing, self._parts(), address, pairing_address)
         add_health(main, self._health)
-        metrics_address = self._metrics.serve(self._config.metrics_listen)
+        metrics_address = await self._metrics.serve(self._config.metrics_listen)
         for server in self._servers:
             await server.start()
-        for service in ("", *MAIN_SERVICES):
-            await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
+        await self._health.serve_all()
         running = data_folder.running_here(address, pairing_address, metrics_address)
         data_folder.announce(self._folder, running)
         return running
@@ -150,8 +137,37 @@ class Switch:
         self._shards.close()
         self._debtors.close()
         self._directory.close()
-        self._metrics.close()
+        await self._metrics.close()
+        self._lines.close()
         self._lock.release()
+
+    def _open_ports(self) -> tuple[grpc.aio.Server, grpc.aio.Server, str, str]:
+        telemetry, errors = Telemetry(self._metrics.registry), ErrorTranslation(self._random_bytes)
+        certificate = ServerCertificate(
+            self._authority, self._config.hosts, self._now_us, self._lines.came
+        )
+        lines = raise_descriptor_limit(len(self._shards))
+        main = grpc.aio.server(
+            interceptors=[main_port(telemetry, errors, self._guard)],
+            options=[*SERVER_OPTIONS, (LINES_OPTION, lines.main)],
+        )
+        pairing = grpc.aio.server(
+            interceptors=[pairing_port(telemetry, errors)],
+            options=[*PAIRING_OPTIONS, (LINES_OPTION, lines.pairing)],
+        )
+        self._servers = [main, pairing]
+        address = self._bind(main, self._config.listen, certificate.main_port())
+        pairing_address = self._bind(
+            pairing, self._config.pairing_listen, certificate.pairing_port()
+        )
+        of_an_address = (self._config.lines_per_address, self._config.pairing_lines_per_address)
+        self._lines.start(
+            {
+                _port(address): min(of_an_address[0], lines.main // 2),
+                _port(pairing_address): min(of_an_address[1], lines.pairing // 2),
+            }
+        )
+        return main, pairing, address, pairing_address
 
     def _open_rehearsal(self) -> Rehearsal | None:
         books = data_folder.read_books(self._folder)
@@ -230,3 +246,7 @@ class Switch:
                 "not this machine's. No money was moved. Change kessai.toml or stop the other one."
             ) from None
         return f"{self._config.public_host}:{port}"
+
+
+def _port(address: str) -> int:
+    return int(address.rpartition(":")[2])

@@ -41,6 +41,11 @@ public_host = "{public_host}"
 # Further names and addresses that the server's certificate is to carry.
 other_hosts = []
 
+# How many lines one address may have to the main port, and to the one where devices are paired. A
+# shop whose tills are behind one address needs one line a till.
+lines_per_address = {lines_per_address}
+pairing_lines_per_address = {pairing_lines_per_address}
+
 # How long a stopping switch waits for calls under way, in seconds.
 drain_s = 10
 
@@ -74,6 +79,8 @@ class ServerConfig(BaseSettings):
     metrics_listen: str = "127.0.0.1:7445"
     public_host: str = Field(default="127.0.0.1", min_length=1, max_length=253)
     other_hosts: tuple[str, ...] = ()
+    lines_per_address: int = Field(default=1024, ge=1, le=65_536)
+    pairing_lines_per_address: int = Field(default=64, ge=1, le=65_536)
     drain_s: int = Field(default=10, ge=0, le=600)
     shard_processes: int = Field(default=1, ge=0, le=64)
     merge_every_s: float = Field(default=5, ge=0.01, le=86_400)

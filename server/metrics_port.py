@@ -1,22 +1,38 @@
-"""The port where Prometheus reads the switch's metrics, in plain HTTP. Used by `bootstrap`."""
+"""The port where Prometheus reads the switch's metrics, in plain HTTP.
+
+Bounded, because anyone in the operator's network reaches it: a few lines at once, each with a few
+seconds, the oldest making room for a new one, all on the switch's event loop.
+"""
 
 from __future__ import annotations
 
-from wsgiref.simple_server import WSGIServer
+import asyncio
+from contextlib import suppress
+from http import HTTPStatus
 
-from prometheus_client import GC_COLLECTOR, PROCESS_COLLECTOR, CollectorRegistry, start_http_server
+from prometheus_client import GC_COLLECTOR, PROCESS_COLLECTOR, CollectorRegistry
+from prometheus_client.exposition import choose_encoder
 
 from kessai.complaint import Complaint
+
+LINES = 16
+REQUEST_LIMIT_S = 5.0
+REQUEST_BYTES = 8 * 1024
+
+_PATHS = (b"/metrics", b"/")
 
 
 class MetricsPort:
     """A registry, and the port that shows it once it serves."""
 
-    def __init__(self) -> None:
+    def __init__(self, limit_s: float = REQUEST_LIMIT_S) -> None:
+        """`limit_s`: how long a line may take, from its first byte to its last."""
         self.registry = CollectorRegistry()
-        self._server: WSGIServer | None = None
+        self._limit_s = limit_s
+        self._lines: dict[asyncio.StreamWriter, asyncio.Task[None] | None] = {}
+        self._server: asyncio.Server | None = None
 
-    def serve(self, listen: str) -> str:
+    async def serve(self, listen: str) -> str:
         """Serve at host:port, "" for not at all; Complaint if it is in use. Where comes back."""
         if not listen:
             return ""
@@ -24,16 +40,62 @@ class MetricsPort:
             self.registry.register(collector)
         host, _, port = listen.rpartition(":")
         try:
-            self._server, _ = start_http_server(int(port), host, self.registry)
+            self._server = await asyncio.start_server(
+                self._serve, host.strip("[]"), int(port), limit=REQUEST_BYTES, backlog=LINES
+            )
         except OSError as error:
             raise Complaint(
                 f"the metrics port {listen} cannot be listened on ({error.strerror}). "
                 "Change metrics_listen in kessai.toml."
             ) from None
-        return f"{host}:{self._server.server_port}"
+        return f"{host}:{self._server.sockets[0].getsockname()[1]}"
 
-    def close(self) -> None:
-        """Stop serving."""
+    async def close(self) -> None:
+        """Stop serving, and hang up."""
         if self._server is not None:
-            self._server.shutdown()
-            self._server.server_close()
+            self._server.close()
+        for line in self._lines:
+            line.transport.abort()
+        serving = [task for task in self._lines.values() if task is not None]
+        if serving:
+            await asyncio.wait(serving, timeout=self._limit_s)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._lines[writer] = asyncio.current_task()
+        if len(self._lines) > LINES:
+            next(iter(self._lines)).transport.abort()
+        # What is too slow, too long or gone does not ask for metrics.
+        with suppress(OSError, EOFError, TimeoutError, asyncio.LimitOverrunError):
+            async with asyncio.timeout(self._limit_s):
+                await self._answer(reader, writer)
+        del self._lines[writer]
+        writer.transport.abort()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        request, *lines = head.split(b"\r\n")
+        method, _, rest = request.partition(b" ")
+        path = rest.partition(b" ")[0].partition(b"?")[0]
+        if method != b"GET":
+            status, kind, body = HTTPStatus.METHOD_NOT_ALLOWED, "text/plain", b""
+        elif path not in _PATHS:
+            status, kind, body = HTTPStatus.NOT_FOUND, "text/plain", b""
+        else:
+            encode, kind = choose_encoder(_accepted(lines))
+            status, body = HTTPStatus.OK, await asyncio.to_thread(encode, self.registry)
+        writer.write(
+            f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: {kind}\r\n"
+            f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode()
+            + body
+        )
+        writer.close()
+        await writer.wait_closed()
+
+
+def _accepted(lines: list[bytes]) -> str:
+    """What the caller accepts, as its header says; "" for anything."""
+    for line in lines:
+        name, _, value = line.partition(b":")
+        if name.strip().lower() == b"accept":
+            return value.strip().decode("latin-1")
+    return ""

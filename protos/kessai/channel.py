@@ -31,10 +31,17 @@ MAX_REQUEST_BYTES = 1024 * 1024
 MAX_PAIRING_REQUEST_BYTES = 64 * 1024
 MAX_RESPONSE_BYTES = 1024 * 1024
 
+# The most lines that a port of the server takes.
+LINES_OPTION = "grpc.max_allowed_incoming_connections"
+
 # A dead line is noticed within 20 s. The server must allow pings this often, or it ends the line
 # with "too_many_pings".
 _KEEPALIVE_MS = 15_000
 _KEEPALIVE_TIMEOUT_MS = 5_000
+
+# How long a line may take to its end of the handshake, and how long it may then do nothing.
+_HANDSHAKE_MS = 10_000
+_IDLE_MS, _PAIRING_IDLE_MS = 1_800_000, 60_000
 
 CHANNEL_OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.keepalive_time_ms", _KEEPALIVE_MS),
@@ -54,12 +61,18 @@ _SERVER_OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.http2.min_ping_interval_without_data_ms", _KEEPALIVE_MS // 2),
     ("grpc.http2.min_recv_ping_interval_without_data_ms", _KEEPALIVE_MS // 2),
     ("grpc.max_send_message_length", MAX_RESPONSE_BYTES),
-    ("grpc.max_concurrent_streams", 256),
+    ("grpc.max_concurrent_streams", 100),
+    ("grpc.server_handshake_timeout_ms", _HANDSHAKE_MS),
     ("grpc.so_reuseport", 0),
 )
-SERVER_OPTIONS = (*_SERVER_OPTIONS, ("grpc.max_receive_message_length", MAX_REQUEST_BYTES))
+SERVER_OPTIONS = (
+    *_SERVER_OPTIONS,
+    ("grpc.max_connection_idle_ms", _IDLE_MS),
+    ("grpc.max_receive_message_length", MAX_REQUEST_BYTES),
+)
 PAIRING_OPTIONS = (
     *_SERVER_OPTIONS,
+    ("grpc.max_connection_idle_ms", _PAIRING_IDLE_MS),
     ("grpc.max_receive_message_length", MAX_PAIRING_REQUEST_BYTES),
 )
 

@@ -18,15 +18,23 @@ from kessai.identity_path import SERVER
 from server.identity.authority import LIFETIME_DAYS, Authority, renewal_us
 
 
+def _nobody_listens() -> None: ...
+
+
 class ServerCertificate:
     """The switch's certificate under its host names and addresses, always in date."""
 
     def __init__(
-        self, authority: Authority, hosts: tuple[str, ...], now_us: Callable[[], int]
+        self,
+        authority: Authority,
+        hosts: tuple[str, ...],
+        now_us: Callable[[], int],
+        on_line: Callable[[], None] = _nobody_listens,
     ) -> None:
+        """`on_line` is called as each line begins its handshake, from a thread of gRPC's."""
         self._authority = authority
         self._hosts = hosts
-        self._now_us = now_us
+        self._now_us, self._on_line = now_us, on_line
         self._lock, self._handing_over = threading.Lock(), threading.Lock()
         self._renew()
 
@@ -46,6 +54,7 @@ class ServerCertificate:
             # None: go on with what was given. gRPC swaps what is given without a lock against other
             # handshakes, and ends the process if two of them meet in it; so only once a renewal.
             nonlocal given
+            self._on_line()
             with self._handing_over:
                 pair = self._current()
                 if pair is given:

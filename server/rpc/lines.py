@@ -1,0 +1,138 @@
+"""How many lines a port takes: in all, and from one address.
+
+gRPC for Python asks nobody before it accepts, and its own limit counts a whole port. So after lines
+came, this looks at the sockets that the process has, and hangs up on the newest of an address that
+has too many. A line that does not finish its handshake is ended by gRPC (`kessai/channel.py`).
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import socket
+import threading
+import time
+from collections import defaultdict
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+import structlog
+
+MAIN_LINES = 16_384
+PAIRING_LINES = 512
+
+# What files, shards, the metrics port and outgoing lines may take of the descriptors.
+_RESERVED, _RESERVED_A_SHARD = 256, 8
+# Between two looks, seconds; and at least so many times as long as the last one took.
+_PAUSE_S, _REST = 0.1, 20
+_QUIET_S = 60.0
+_DESCRIPTORS = Path("/proc/self/fd")
+
+_INTERNET = (socket.AF_INET, socket.AF_INET6)
+
+_log = structlog.get_logger("kessai.rpc")
+
+
+class PortLimits(NamedTuple):
+    """The most lines that the main and the pairing port take."""
+
+    main: int
+    pairing: int
+
+
+class _Line(NamedTuple):
+    port: int
+    address: str
+
+
+def raise_descriptor_limit(shards: int) -> PortLimits:
+    """Raise the process's descriptor limit as far as it goes; what of it each port may take."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        soft = hard
+    left = soft - _RESERVED - _RESERVED_A_SHARD * shards if soft > 0 else 1 << 20
+    pairing = max(16, min(PAIRING_LINES, left // 8))
+    return PortLimits(max(64, min(MAIN_LINES, left - pairing)), pairing)
+
+
+class Lines:
+    """Hangs up on addresses that have too many lines; `came` is told of each that begins."""
+
+    def __init__(self) -> None:
+        self._limits: dict[int, int] = {}
+        self._known: dict[int, tuple[int, _Line | None]] = {}
+        self._told: dict[str, float] = {}
+        self._came, self._ended = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="lines", daemon=True)
+
+    def start(self, limits: dict[int, int]) -> None:
+        """Watch ports; `limits` says for each the most lines of one address."""
+        self._limits = limits
+        if _DESCRIPTORS.exists():
+            self._thread.start()
+
+    def came(self) -> None:
+        """Take note that a line begins; from any thread, and cheap."""
+        self._came.set()
+
+    def close(self) -> None:
+        """Stop watching."""
+        self._ended.set()
+        self._came.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _watch(self) -> None:
+        while self._came.wait() and not self._ended.is_set():
+            self._came.clear()
+            begin = time.monotonic()
+            self._shed()
+            took_s = time.monotonic() - begin
+            self._ended.wait(max(_PAUSE_S, _REST * took_s))
+
+    def _shed(self) -> None:
+        lines: defaultdict[_Line, list[int]] = defaultdict(list)
+        known: dict[int, tuple[int, _Line | None]] = {}
+        for descriptor in map(int, os.listdir(_DESCRIPTORS)):
+            with suppress(OSError):  # it was closed meanwhile
+                number = os.fstat(descriptor).st_ino
+                before = self._known.get(descriptor)
+                line = before[1] if before and before[0] == number else self._read(descriptor)
+                known[descriptor] = number, line
+                if line is not None:
+                    lines[line].append(number)
+        self._known = known
+        for line, numbers in lines.items():
+            if len(numbers) > self._limits[line.port]:
+                self._hang_up(line, set(sorted(numbers)[self._limits[line.port] :]))
+
+    def _read(self, descriptor: int) -> _Line | None:
+        with _opened(descriptor) as line:
+            if line.type != socket.SOCK_STREAM or line.family not in _INTERNET:
+                return None
+            port = line.getsockname()[1]
+            return _Line(port, line.getpeername()[0]) if port in self._limits else None
+
+    def _hang_up(self, line: _Line, numbers: set[int]) -> None:
+        for descriptor, (number, _) in self._known.items():
+            if number in numbers:
+                with suppress(OSError), _opened(descriptor) as excess:
+                    if os.fstat(excess.fileno()).st_ino == number:
+                        excess.shutdown(socket.SHUT_RDWR)
+        now_s = time.monotonic()
+        if now_s - self._told.get(line.address, -_QUIET_S) >= _QUIET_S:
+            self._told = {a: at for a, at in self._told.items() if now_s - at < _QUIET_S}
+            self._told[line.address] = now_s
+            _log.warning("too many lines from one address", port=line.port, ended=len(numbers))
+
+
+def _opened(descriptor: int) -> socket.socket:
+    """A socket by a descriptor of its own, which pins what it stands for; OSError if it is none."""
+    own = os.dup(descriptor)
+    try:
+        return socket.socket(fileno=own)
+    except OSError:
+        os.close(own)
+        raise

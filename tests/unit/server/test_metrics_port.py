@@ -1,0 +1,99 @@
+"""The metrics port: what Prometheus reads, and that nobody can hold it up."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+
+import pytest
+
+from kessai.complaint import Complaint
+from server.metrics_port import LINES, MetricsPort
+
+LIMIT_S = 10.0
+
+
+@asynccontextmanager
+async def metrics(limit_s: float = LIMIT_S) -> AsyncIterator[tuple[MetricsPort, str, int]]:
+    """A port that serves, and its host and number."""
+    port = MetricsPort(limit_s)
+    host, _, number = (await port.serve("127.0.0.1:0")).rpartition(":")
+    try:
+        yield port, host, int(number)
+    finally:
+        await port.close()
+
+
+async def ask(host: str, number: int, request: bytes) -> bytes:
+    """Send a request, and read to the end."""
+    reader, writer = await asyncio.open_connection(host, number)
+    try:
+        writer.write(request)
+        return await asyncio.wait_for(reader.read(), LIMIT_S)
+    finally:
+        writer.transport.abort()
+
+
+async def test_metrics_are_read() -> None:
+    async with metrics() as (_, host, number):
+        answer = await ask(host, number, b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n")
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert b"Content-Type: text/plain" in head
+    assert b"process_resident_memory_bytes" in body
+
+
+async def test_openmetrics_is_given_to_who_accepts_it() -> None:
+    request = (
+        b"GET /metrics HTTP/1.1\r\nAccept: application/openmetrics-text; version=1.0.0\r\n\r\n"
+    )
+    async with metrics() as (_, host, number):
+        answer = await ask(host, number, request)
+    assert b"application/openmetrics-text" in answer.partition(b"\r\n\r\n")[0]
+    assert answer.endswith(b"# EOF\n")
+
+
+@pytest.mark.parametrize(
+    ("request_line", "status"),
+    [(b"POST /metrics HTTP/1.1", b"405"), (b"GET /secret HTTP/1.1", b"404"), (b"\xff\xff", b"405")],
+)
+async def test_anything_else_is_refused(request_line: bytes, status: bytes) -> None:
+    async with metrics() as (_, host, number):
+        answer = await ask(host, number, request_line + b"\r\n\r\n")
+    assert answer.split(b" ")[1] == status
+
+
+async def test_half_sent_requests_hold_no_threads_and_keep_nobody_out() -> None:
+    """300 of them held 300 threads once."""
+    threads = threading.active_count()
+    async with metrics() as (_, host, number), AsyncExitStack() as held:
+        for _ in range(300):
+            half = await asyncio.to_thread(socket.create_connection, (host, number), LIMIT_S)
+            held.enter_context(half).sendall(b"GET /metrics HTTP/1.1\r\nHos")
+        answer = await ask(host, number, b"GET /metrics HTTP/1.1\r\n\r\n")
+        assert answer.startswith(b"HTTP/1.1 200")
+        assert threading.active_count() <= threads + 2
+        assert len([task for task in asyncio.all_tasks() if "_serve" in repr(task)]) <= LINES + 1
+
+
+async def test_who_does_not_ask_is_hung_up_on() -> None:
+    async with metrics(limit_s=0.1) as (_, host, number):
+        begin = time.monotonic()
+        assert await ask(host, number, b"GET /metrics HTTP/1.1\r\n") == b""
+        assert time.monotonic() - begin < LIMIT_S / 2
+
+
+async def test_a_head_that_is_too_long_is_not_kept() -> None:
+    async with metrics() as (_, host, number):
+        with suppress(ConnectionError):  # hung up on with some of it unread
+            assert await ask(host, number, b"GET /" + b"a" * 100_000) == b""
+
+
+async def test_a_port_in_use_is_a_complaint() -> None:
+    async with metrics() as (_, host, number):
+        with pytest.raises(Complaint, match="cannot be listened on"):
+            await MetricsPort().serve(f"{host}:{number}")
