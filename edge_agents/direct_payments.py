@@ -13,14 +13,13 @@ import asyncio
 from collections.abc import Callable
 from contextlib import aclosing
 
-from google.protobuf.message import DecodeError
-
 from edge_agents.events import Events
 from edge_agents.journal import Journal, PaymentState
 from edge_agents.loops import run_until_one_ends, wait_at_most
 from edge_agents.payment_request import PendingPayment
 from edge_agents.settlements import Outcome, Settlements, Verdict
 from edge_agents.uplink import FollowEnded, Unknown, Uplink
+from kessai.envelope import DocumentMalformed, read_unverified
 from kessai.v1.envelope_pb2 import Signed
 from kessai.v1.payment_pb2 import Receipt
 
@@ -151,8 +150,8 @@ class DirectPayments:
     def _take(self, signed: Signed, on_outcome: OnOutcome) -> None:
         """Take a receipt from the stream; one that is known already changes nothing."""
         try:
-            request_id = Receipt.FromString(signed.payload).request_id
-        except DecodeError:
+            request_id = read_unverified(signed, Receipt).request_id
+        except DocumentMalformed:
             return
         for entry in self._journal.in_state(PaymentState.PRESENTED):
             if entry.pending.request_id == request_id:

@@ -16,6 +16,7 @@ from edge_agents.deny_list import CREDENTIAL, DenyList
 from edge_agents.journal import Journal
 from edge_agents.payment_request import PendingPayment, Terminal
 from edge_agents.remote_settings import RemoteSettings
+from kessai.envelope import read_verified
 from kessai.holder import Asked, Holder, HolderRefused, open_holder_answer
 from kessai.v1 import decline_pb2 as d
 from kessai.v1.decline_pb2 import DeclineReason
@@ -72,8 +73,8 @@ class OfflineDecision:
     ) -> None:
         self._terminal, self._deny_list, self._settings = terminal, deny_list, settings
         self._journal, self._now_us = journal, now_us
-        payload = terminal.merchant_certificate.payload
-        self._category = MerchantCertificate.FromString(payload).category_code
+        certificate = read_verified(terminal.merchant_certificate, MerchantCertificate)
+        self._category = certificate.category_code
 
     @property
     def rules(self) -> OfflineRules:

@@ -13,7 +13,7 @@ from typing import Literal
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from kessai.envelope import PAYMENT_REQUEST, PublicKey, sign
+from kessai.envelope import PAYMENT_REQUEST, PublicKey, read_verified, sign
 from kessai.money import Money
 from kessai.request_id import format_request_id, new_request_id
 from kessai.v1 import payment_pb2
@@ -56,7 +56,7 @@ class PendingPayment:
     def from_bytes(cls, signed: bytes) -> PendingPayment:
         """Take it from the journal, where only our own requests are kept."""
         envelope = Signed.FromString(signed)
-        return cls(envelope, PaymentRequest.FromString(envelope.payload))
+        return cls(envelope, read_verified(envelope, PaymentRequest))
 
     @property
     def request_id(self) -> bytes:

@@ -18,6 +18,7 @@ from edge_agents.journal import Entry, Journal
 from edge_agents.loops import wait_at_most
 from edge_agents.receipt_paper import lay_out_receipt
 from edge_agents.receipts import encode_qr
+from kessai.envelope import read_verified
 from kessai.v1.payment_pb2 import Receipt
 
 RETRY_S = 2.0
@@ -91,7 +92,7 @@ class ReceiptDesk:
     async def _print(self, entry: Entry, copy: bool) -> None:
         if entry.receipt is None:
             return
-        receipt = Receipt.FromString(entry.receipt.payload)  # it was verified before it was stored
+        receipt = read_verified(entry.receipt, Receipt)
         paper = lay_out_receipt(self._shop, entry.pending, receipt, encode_qr(entry.receipt), copy)
         await self._printer.print(paper)
 

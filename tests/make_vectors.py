@@ -42,6 +42,7 @@ from tests.vectors.keys import (
     stranger_to,
     with_high_s,
 )
+from tests.vectors.times import bad_times
 from tests.vectors.wire import encodings
 
 FOLDER = Path(__file__).resolve().parents[1] / "protos" / "kessai" / "vectors"
@@ -100,7 +101,7 @@ def document_vectors(cases: list[purchase.Case]) -> Vectors:
     invalid = _bad_signatures(sign_payload(first.type, payload, first.key), first.key)
     invalid += [
         _refused(name, first.key, first.type, sign_payload(first.type, bad, first.key), "document")
-        for name, bad in encodings(first.document).items()
+        for name, bad in (encodings(first.document) | bad_times(first.document)).items()
     ]
     return {
         "message": first.document.DESCRIPTOR.full_name,

@@ -17,9 +17,16 @@ from edge_agents.payment_request import Terminal
 from edge_agents.tap import SESSION_ID_BYTES, TapSession
 from edge_agents.ticket_line import SwitchAway, TicketLine
 from kessai.complaint import Complaint
+from kessai.envelope import read_verified
 from kessai.money import Money
 from kessai.request_id import format_request_id, new_request_id
-from kessai.ticket import NONCE_BYTES, Entrance, TicketRefused, open_certificate_answer
+from kessai.ticket import (
+    NONCE_BYTES,
+    Entrance,
+    TicketRefused,
+    claimed_ticket_id,
+    open_certificate_answer,
+)
 from kessai.v1 import decline_pb2, tap_pb2
 from kessai.v1.decline_pb2 import DeclineReason
 from kessai.v1.tap_pb2 import AskForTicket, TapRequest, TellEntry
@@ -100,8 +107,8 @@ class CertificateDesk:
         try:
             open_certificate_answer(answer.ticket_answer, terminal.switch_key, counter, amount)
         except TicketRefused as refused:
-            shown = Ticket.FromString(answer.ticket_answer.ticket.payload)
-            told = TellEntry(ticket_id=shown.ticket_id, decline_reason=refused.reason)
+            shown = claimed_ticket_id(answer.ticket_answer.ticket)
+            told = TellEntry(ticket_id=shown, decline_reason=refused.reason)
             await _tell(session, told)
             raise Complaint(
                 f"What the phone showed is no good certificate of yours ({refused}). Nothing was "
@@ -119,7 +126,7 @@ class CertificateDesk:
         return use
 
     async def _spend(self, use: Redemption) -> Spent:
-        ticket = Ticket.FromString(use.ticket.payload)
+        ticket = read_verified(use.ticket, Ticket)
         currency = ticket.offer.value.currency_code
         amount, refusal = Money(use.amount_minor, currency), await self._result(use)
         self._pending.forget()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from edge_agents.entrance.book import EntranceBook, Entry
+from kessai.envelope import read_verified
 from kessai.v1.ticket_pb2 import Ticket
 
 
@@ -48,4 +49,4 @@ class DoorCounter:
 
 def admits_of(entry: Entry) -> int:
     """Tell how many persons an entry's ticket lets in; it was verified before it was kept."""
-    return Ticket.FromString(entry.ticket.payload).offer.admits
+    return read_verified(entry.ticket, Ticket).offer.admits

@@ -28,6 +28,7 @@ from kessai.request_id import new_request_id
 from kessai.ticket import (
     NONCE_BYTES,
     TicketRefused,
+    claimed_ticket_id,
     format_ticket_id,
     open_ticket_answer,
 )
@@ -119,11 +120,11 @@ class Entrance:
         try:
             ticket = open_ticket_answer(shown, parts.terminal.switch_key, asked)
         except TicketRefused as refused:
-            await self._turn_away(session, Ticket.FromString(shown.ticket.payload), refused.reason)
+            await self._turn_away(session, claimed_ticket_id(shown.ticket), refused.reason)
             return
         reason = await self._judge(ticket, shown.persons)
         if reason != COME_IN:
-            await self._turn_away(session, ticket, reason)
+            await self._turn_away(session, ticket.ticket_id, reason)
             return
         now_us = parts.now_us()
         request_id = new_request_id(now_us // 1000, parts.random_bytes)
@@ -150,11 +151,11 @@ class Entrance:
         except (HubAway, TicketRefused) as error:
             self._tell("hub_away", entry, why=str(error))
             await self._give_back(entry)
-            await self._turn_away(session, ticket, _OUT_OF_SERVICE)
+            await self._turn_away(session, ticket.ticket_id, _OUT_OF_SERVICE)
             return
         if left is None:
             self._book.move(entry.request_id, EntryState.GIVEN_BACK)
-            await self._turn_away(session, ticket, _USED)
+            await self._turn_away(session, ticket.ticket_id, _USED)
             return
         self._book.move(entry.request_id, EntryState.ADMITTED)
         self._tell("admitted", entry, persons=entry.persons)
@@ -164,7 +165,7 @@ class Entrance:
         except NotUnlocked as lost:
             self._tell("door_not_opened", entry, why=str(lost))
             await self._give_back(entry)
-            await self._turn_away(session, ticket, _OUT_OF_SERVICE)
+            await self._turn_away(session, ticket.ticket_id, _OUT_OF_SERVICE)
             return
         except DeviceLost as lost:
             # Nobody knows whether it opened: the entry stays counted.
@@ -234,11 +235,11 @@ class Entrance:
         self._tell("given_back", entry)
 
     async def _turn_away(
-        self, session: TapSession, ticket: Ticket, reason: DeclineReason.ValueType
+        self, session: TapSession, ticket_id: bytes, reason: DeclineReason.ValueType
     ) -> None:
-        said = format_ticket_id(ticket.ticket_id) if len(ticket.ticket_id) == 18 else "?"
+        said = format_ticket_id(ticket_id) if ticket_id else "?"
         self._events.emit("turned_away", ticket=said, reason=name_of(reason))
-        told = TellEntry(ticket_id=ticket.ticket_id, decline_reason=reason)
+        told = TellEntry(ticket_id=ticket_id, decline_reason=reason)
         await self._show(Sign(False, meaning_of(reason).customer))
         await self._tell_phone(session, told)
 

@@ -16,6 +16,7 @@ from edge_agents.gate.lane import RETRY_US, Allowed, GateParts
 from edge_agents.offline_decision import ACCEPTED
 from edge_agents.tap import TapSession
 from edge_agents.uplink import NotTaken, Unknown
+from kessai.envelope import DocumentMalformed, read_unverified, read_verified
 from kessai.holder import Holder
 from kessai.money import Money
 from kessai.request_id import new_request_id
@@ -26,6 +27,7 @@ from kessai.v1.holder_pb2 import HolderAnswer
 
 # How long a person waits for the switch: where the gate may decide by itself, and where not.
 PATIENT_S, HASTY_S = 2.0, 0.15
+ADMISSION_ID_BYTES = 16
 
 
 class EntryLane:
@@ -42,7 +44,7 @@ class EntryLane:
         again = self._not_used(holder, shown)
         if again is not None:
             return await self._grant(session, again)
-        open_ride = Admission.FromString(shown.payload).admission_id if shown is not None else b""
+        open_ride = _claimed_ride(shown) if shown is not None else b""
         told = await self._confirm(holder, answer.holder_answer, nonce, open_ride)
         spent = told.spent_today.amount_minor
         if shown is not None:
@@ -67,7 +69,7 @@ class EntryLane:
             return None
         if shown is None or shown.payload != last.admission.payload:
             return None
-        expire_us = Admission.FromString(last.admission.payload).expire_time.ToMicroseconds()
+        expire_us = read_verified(last.admission, Admission).expire_time.ToMicroseconds()
         is_good = last.issue_us <= now_us < min(last.issue_us + RETRY_US, expire_us)
         return last.admission if is_good else None
 
@@ -135,6 +137,17 @@ class EntryLane:
     async def _grant(self, session: TapSession, signed: Signed) -> Allowed:
         parts = self._parts
         await parts.grant(session, signed)
-        ride = Admission.FromString(signed.payload).admission_id
+        ride = read_verified(signed, Admission).admission_id
         parts.events.emit("admitted", station=parts.rules.station)
         return Allowed(screens.come_in(), lambda: parts.rides.mark_entered(ride, parts.now_us()))
+
+
+def _claimed_ride(shown: Signed) -> bytes:
+    # Looked up before the admission is verified; the switch takes no id of another length.
+    try:
+        ride = read_unverified(shown, Admission).admission_id
+    except DocumentMalformed:
+        raise Refused(d.DECLINE_REASON_ADMISSION_INVALID) from None
+    if len(ride) != ADMISSION_ID_BYTES:
+        raise Refused(d.DECLINE_REASON_ADMISSION_INVALID)
+    return ride

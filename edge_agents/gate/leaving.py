@@ -15,6 +15,7 @@ from edge_agents.gate.admission import Refused, write_admission
 from edge_agents.gate.fare_box import FareBox
 from edge_agents.gate.lane import RETRY_US, Allowed, GateParts
 from edge_agents.tap import TapSession
+from kessai.envelope import read_verified
 from kessai.holder import Holder
 from kessai.money import Money
 from kessai.request_id import new_request_id
@@ -65,7 +66,7 @@ class ExitLane:
 
     def _allow(self, ride: bytes, note: Signed) -> Allowed:
         parts = self._parts
-        fare = Money.from_proto(ExitNote.FromString(note.payload).fare)
+        fare = Money.from_proto(read_verified(note, ExitNote).fare)
         parts.events.emit("left", station=parts.rules.station, fare_minor=fare.minor)
 
         async def farewell(session: TapSession) -> None:

@@ -19,6 +19,7 @@ from kessai.envelope import (
     PublicKey,
     load_public_key,
     open_signed,
+    read_verified,
     sign,
 )
 from kessai.money import Money, MoneyError
@@ -82,7 +83,7 @@ def challenge_of(nonce: bytes) -> bytes:
 def prove(credential: Signed, key: ec.EllipticCurvePrivateKey, asked: Asked) -> HolderAnswer:
     """Answer a challenge with the holder's key."""
     proof = HolderProof(
-        credential_id=HolderCredential.FromString(credential.payload).credential_id,
+        credential_id=read_verified(credential, HolderCredential).credential_id,
         challenge=asked.challenge,
         merchant_id=asked.merchant_id,
         terminal_id=asked.terminal_id,

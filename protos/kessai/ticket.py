@@ -16,11 +16,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from kessai.envelope import (
     HOLDER_PROOF,
     TICKET,
+    DocumentMalformed,
     EnvelopeError,
     PublicKey,
     load_public_key,
     open_signed,
     raw_public_key,
+    read_unverified,
     sign,
 )
 from kessai.money import Money
@@ -121,6 +123,15 @@ def open_ticket(signed: Signed, switch_key: PublicKey) -> Ticket:
         return open_signed(signed, TICKET, switch_key, Ticket.FromString)
     except EnvelopeError:
         raise TicketRefused(d.DECLINE_REASON_TICKET_INVALID) from None
+
+
+def claimed_ticket_id(shown: Signed) -> bytes:
+    """The id that a ticket says of itself, verified by nobody, 18 bytes; or b""."""
+    try:
+        claimed = read_unverified(shown, Ticket).ticket_id
+    except DocumentMalformed:
+        return b""
+    return claimed if len(claimed) == TICKET_ID_BYTES else b""
 
 
 def prove_holder(

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from kessai.complaint import Complaint
 from kessai.decline import meaning_of, name_of
+from kessai.envelope import read_verified
 from kessai.money import Money
 from kessai.request_id import RequestIdError
 from kessai.ticket import format_ticket_id, parse_ticket_id
@@ -120,7 +121,7 @@ def show_ticket(number: TicketNumber, data: Data = None, identity: Identity = No
     response = call(
         data, identity, lambda ch: TicketServiceStub(ch).GetTicket(request, timeout=DEADLINE_S)
     )
-    sold, state = pb.Ticket.FromString(response.ticket.payload), response.state
+    sold, state = read_verified(response.ticket, pb.Ticket), response.state
     terms = sold.offer
     _out.print(f"[bold]{terms.event_name}[/], {terms.title}, {sold.venue_name}")
     _out.print(f"{format_ticket_id(sold.ticket_id)}  {Money.from_proto(terms.price)}")

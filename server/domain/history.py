@@ -12,6 +12,7 @@ from functools import partial
 from google.protobuf.message import DecodeError
 
 from kessai.account_number import make_account, parse_account
+from kessai.envelope import read_verified
 from kessai.money import currency_of
 from kessai.request_id import parse_request_id
 from kessai.settlement_terms import is_held_first
@@ -96,11 +97,10 @@ def settle_until_us(request: PaymentRequest) -> int:
 def _read_payment(*parts: *Parts) -> SettlePayment | PlaceHold:
     request_id, input_hash, payer, _, amount, ledger, body = parts
     evidence = PaymentEvidence.FromString(body)
-    request_payload = evidence.payment_request.payload
-    authorization_payload = evidence.authorization.payload
-    _check(payment_input_hash(request_payload, authorization_payload), input_hash)
-    request = PaymentRequest.FromString(request_payload)
-    authorization = PaymentAuthorization.FromString(authorization_payload)
+    payloads = (evidence.payment_request.payload, evidence.authorization.payload)
+    _check(payment_input_hash(*payloads), input_hash)
+    request = read_verified(evidence.payment_request, PaymentRequest)
+    authorization = read_verified(evidence.authorization, PaymentAuthorization)
     _check(
         (request.request_id, parse_account(authorization.account_number), *_money(request.total)),
         (request_id, payer, amount, ledger),
@@ -122,7 +122,8 @@ def _read_bill(*parts: *Parts) -> SettleBill:
     evidence = BillEvidence.FromString(body)
     payloads = (evidence.bill.payload, evidence.authorization.payload)
     _check(payment_input_hash(*payloads), input_hash)
-    bill, authorization = Bill.FromString(payloads[0]), PaymentAuthorization.FromString(payloads[1])
+    bill = read_verified(evidence.bill, Bill)
+    authorization = read_verified(evidence.authorization, PaymentAuthorization)
     accounts = map(parse_account, (authorization.account_number, evidence.payee_account))
     _check(
         (bill.request_id, *accounts, *_money(bill.amount)),
@@ -254,7 +255,7 @@ def _read_ticket_revocation(*parts: *Parts) -> RevokeTicket:
 def _read_evidence(body: bytes, input_hash: bytes) -> tuple[TicketEvidence, Ticket]:
     evidence = TicketEvidence.FromString(body)
     _check(operator_input_hash(evidence.request), input_hash)
-    return evidence, Ticket.FromString(evidence.ticket.payload)
+    return evidence, read_verified(evidence.ticket, Ticket)
 
 
 def _read_move_out(*parts: *Parts) -> MoveOut:

@@ -5,12 +5,27 @@ Used by the servicers.
 
 from __future__ import annotations
 
+from typing import TypeVar
+
+from google.protobuf.message import Message
+
 from kessai.account_number import AccountNumberError, parse_account
 from kessai.currency import BY_CODE
 from kessai.money import Money
 from kessai.request_id import RequestIdError, parse_request_id
+from kessai.time_range import bad_time
 from kessai.v1 import money_pb2
 from server.rpc.errors import field_invalid
+
+Request = TypeVar("Request", bound=Message)
+
+
+def times(request: Request) -> Request:
+    """Give a request back in which every time is in range, at any depth."""
+    wrong = bad_time(request)
+    if wrong:
+        raise field_invalid(wrong, "is not a time from 1970-01-01 to 9999-12-31")
+    return request
 
 
 def request_id(text: str, field: str = "request_id") -> bytes:

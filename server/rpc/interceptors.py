@@ -5,7 +5,8 @@
     guard.Guard               who calls, may he, is he revoked (main port only)
 
 This file only knows how to put them around the four shapes of a gRPC handler. It must be the only
-interceptor of its server: a handler is wrapped at its first call and kept.
+interceptor of its server: a handler is wrapped at its first call and kept. Within all of them each
+request is looked through for times out of range, so that no servicer meets one.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any, TypeAlias
 import grpc
 import grpc.aio
 
+from server.rpc import fields
 from server.rpc.call import Call, Concern
 from server.rpc.errors import ErrorTranslation
 from server.rpc.guard import Guard
@@ -60,8 +62,11 @@ class Concerns(grpc.aio.ServerInterceptor):
         shape, make_handler = _SHAPES[handler.request_streaming, handler.response_streaming]
         call = Call(method, handler.request_streaming, handler.response_streaming)
         behavior: Behavior = getattr(handler, shape)
+        is_generator = inspect.isasyncgenfunction(behavior)
+        if handler.request_deserializer is not None:  # else what comes in is bytes to all of us
+            behavior = _in_range(call, behavior)
         for concern in reversed(self._concerns):
-            if inspect.isasyncgenfunction(behavior):
+            if is_generator:
                 behavior = _around_generator(concern, call, behavior)
             else:
                 behavior = _around_coroutine(concern, call, behavior)
@@ -76,6 +81,16 @@ def main_port(telemetry: Telemetry, errors: ErrorTranslation, guard: Guard) -> C
 def pairing_port(telemetry: Telemetry, errors: ErrorTranslation) -> Concerns:
     """Make the interceptor of the pairing port, where callers have none yet."""
     return Concerns(errors, telemetry)
+
+
+def _in_range(call: Call, behavior: Behavior) -> Behavior:
+    check = _each_in_range if call.request_streaming else fields.times
+    return lambda request, context: behavior(check(request), context)
+
+
+async def _each_in_range(requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    async for request in requests:
+        yield fields.times(request)
 
 
 def _around_coroutine(concern: Concern, call: Call, behavior: Behavior) -> Behavior:

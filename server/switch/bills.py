@@ -7,10 +7,10 @@ verify both documents -> is the account the payee's own -> settle -> signed rece
 from __future__ import annotations
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
-from google.protobuf.message import DecodeError
 
 from kessai.account_number import format_account
 from kessai.currency import BY_CODE
+from kessai.envelope import DocumentMalformed, read_unverified
 from kessai.v1 import decline_pb2 as d
 from kessai.v1.bill_pb2 import Bill, BillEvidence, SettleBillRequest
 from kessai.v1.decline_pb2 import DeclineReason
@@ -67,7 +67,7 @@ class Bills:
     async def _declined(self, submission: BillSubmission, declined: Declined) -> Signed:
         # What was decided stays so, for both sides, even if the documents would not hold today.
         payload, request_id = submission.message.bill.payload, submission.request_id
-        claimed = _claimed(payload)
+        claimed = _claimed(submission.message.bill)
         found = await self._outcomes.find(request_id, wallet(claimed.wallet_id))
         parties = (claimed.wallet_id, found.asked.payer_wallet) if found else ()
         if found is None or submission.wallet_id not in parties:
@@ -123,9 +123,9 @@ class Bills:
         return answers
 
 
-def _claimed(payload: bytes) -> Bill:
+def _claimed(signed: Signed) -> Bill:
     # What a bill says before it is verified: nothing, if it cannot be read.
     try:
-        return Bill.FromString(payload)
-    except DecodeError:
+        return read_unverified(signed, Bill)
+    except DocumentMalformed:
         return Bill()

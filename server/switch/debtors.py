@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from kessai.envelope import read_verified
 from kessai.identity_path import PHONE
 from kessai.v1 import decline_pb2 as d
 from kessai.v1.payment_pb2 import PaymentEvidence, PaymentRequest
@@ -41,7 +42,7 @@ class Debtors:
         if row.kind != CommandKind.SETTLE_PAYMENT:
             return
         evidence = PaymentEvidence.FromString(row.body)
-        request = PaymentRequest.FromString(evidence.payment_request.payload)
+        request = read_verified(evidence.payment_request, PaymentRequest)
         was_in_time = row.book_us < request.expire_time.ToMicroseconds()
         if was_in_time or not request.HasField("deferred_expire_time"):
             return  # the terminal may have asked first, and handed over nothing

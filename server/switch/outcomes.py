@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from kessai.envelope import read_verified
 from kessai.identity_path import AGENT
 from kessai.v1.bill_pb2 import BillEvidence
 from kessai.v1.envelope_pb2 import Signed
@@ -119,7 +120,7 @@ def _finish(reader: Reader, hold_id: bytes) -> LogRow | None:
 def _read_payment(body: bytes) -> Asked:
     evidence = PaymentEvidence.FromString(body)
     payload = evidence.payment_request.payload
-    request = PaymentRequest.FromString(payload)
+    request = read_verified(evidence.payment_request, PaymentRequest)
     owner = terminal(request.merchant_id, request.terminal_id)
     return Asked(owner, payload, evidence.wallet_id)
 

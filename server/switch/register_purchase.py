@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
-from google.protobuf.message import DecodeError
 
 from kessai.currency import BY_CODE
+from kessai.envelope import DocumentMalformed, read_unverified
 from kessai.settlement_terms import is_held_first
 from kessai.v1 import decline_pb2 as d
 from kessai.v1.decline_pb2 import DeclineReason
@@ -94,7 +94,7 @@ class RegisterPurchase:
         RequestIdReused, RequestIdStale, Unavailable, Overloaded.
         """
         payload = message.payment_request.payload
-        claimed = _claimed(payload)
+        claimed = _claimed(message.payment_request)
         merchant = self._directory.merchant(claimed.merchant_id)
         if merchant is None:
             forged = Declined(d.DECLINE_REASON_REQUEST_SIGNATURE_INVALID)
@@ -160,7 +160,7 @@ class RegisterPurchase:
         owner = terminal(submission.merchant.merchant_id, submission.terminal_id)
         found = await self._outcomes.find(request_id, owner)
         if found is None or submission.wallet_id not in ("", found.asked.payer_wallet):
-            amount = _claimed(payload).total
+            amount = _claimed(submission.message.payment_request).total
             return self._receipts.for_declined(request_id, payload, amount, declined)
         if found.asked.payload != payload:
             raise RequestIdReused
@@ -227,9 +227,9 @@ class RegisterPurchase:
         return answers
 
 
-def _claimed(payload: bytes) -> PaymentRequest:
+def _claimed(signed: Signed) -> PaymentRequest:
     # What a request says before it is verified: nothing, if it cannot be read.
     try:
-        return PaymentRequest.FromString(payload)
-    except DecodeError:
+        return read_unverified(signed, PaymentRequest)
+    except DocumentMalformed:
         return PaymentRequest()

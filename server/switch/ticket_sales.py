@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from kessai.envelope import TICKET, DocumentMalformed, load_public_key, sign
+from kessai.envelope import TICKET, DocumentMalformed, load_public_key, read_verified, sign
 from kessai.ticket import MAX_TICKETS, holder_key_hash, payment_of, ticket_id_of
 from kessai.v1 import decline_pb2 as d
 from kessai.v1.decline_pb2 import DeclineReason
@@ -88,10 +88,10 @@ class TicketSales:
 
         Raises Unavailable, Overloaded: the payment stands, and asking again gives the tickets.
         """
-        outcome = Receipt.FromString(receipt.payload)
+        outcome = read_verified(receipt, Receipt)
         if outcome.outcome != PAYMENT_OUTCOME_SETTLED:
             return []
-        orders = PaymentRequest.FromString(request.payload).ticket_orders
+        orders = read_verified(request, PaymentRequest).ticket_orders
         return await self.bought_with(outcome.request_id) if orders else []
 
     async def bought_with(self, request_id: bytes) -> list[Signed]:
@@ -124,8 +124,8 @@ def tickets_of(row: LogRow) -> Iterator[Ticket]:
     if row.kind != CommandKind.SETTLE_PAYMENT or row.decline != ACCEPTED:
         return
     evidence = PaymentEvidence.FromString(row.body)
-    request = PaymentRequest.FromString(evidence.payment_request.payload)
-    authorization = PaymentAuthorization.FromString(evidence.authorization.payload)
+    request = read_verified(evidence.payment_request, PaymentRequest)
+    authorization = read_verified(evidence.authorization, PaymentAuthorization)
     orders = zip(request.ticket_orders, evidence.ticket_offers, strict=True)
     sold = (offer for order, offer in orders for _ in range(order.count))
     for position, offer in enumerate(sold):

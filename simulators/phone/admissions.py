@@ -11,6 +11,7 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
+from kessai.envelope import read_verified
 from kessai.v1.envelope_pb2 import Signed
 from kessai.v1.fare_pb2 import Admission, ExitNote
 
@@ -42,12 +43,12 @@ class Ride:
     @property
     def admission(self) -> Admission:
         """The admission, as it was when it was verified."""
-        return Admission.FromString(self.signed.payload)
+        return read_verified(self.signed, Admission)
 
     @property
     def note(self) -> ExitNote | None:
         """The note that closed it, as it was when it was verified."""
-        return None if self.signed_note is None else ExitNote.FromString(self.signed_note.payload)
+        return None if self.signed_note is None else read_verified(self.signed_note, ExitNote)
 
 
 class Admissions:

@@ -17,6 +17,7 @@ from kessai.envelope import (
     SignatureInvalid,
     load_public_key,
     open_signed,
+    read_verified,
 )
 from kessai.identity_path import is_name
 from kessai.v1 import bill_pb2, decline_pb2, payment_pb2
@@ -89,8 +90,8 @@ def as_request(bill: Bill) -> PaymentRequest:
 def read_asked(signed: Signed) -> PaymentRequest:
     """Read what was presented, request or bill, as it was when it was checked."""
     if signed.type == BILL:
-        return as_request(Bill.FromString(signed.payload))
-    return PaymentRequest.FromString(signed.payload)
+        return as_request(read_verified(signed, Bill))
+    return read_verified(signed, PaymentRequest)
 
 
 def _makes_sense(bill: Bill, certificate: WalletCertificate) -> bool:

@@ -13,6 +13,7 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
+from kessai.envelope import read_verified
 from kessai.request_id import format_request_id
 from kessai.v1 import bill_pb2
 from kessai.v1.bill_pb2 import Bill
@@ -42,7 +43,7 @@ class OwnBill:
     @property
     def bill(self) -> Bill:
         """What is asked."""
-        return Bill.FromString(self.signed.payload)
+        return read_verified(self.signed, Bill)
 
     @property
     def bill_hash(self) -> bytes:
@@ -63,7 +64,7 @@ class OwnBill:
     def receipt(self) -> Receipt | None:
         """The receipt as it was when it was verified; None if none came."""
         signed = self.signed_receipt
-        return None if signed is None else Receipt.FromString(signed.payload)
+        return None if signed is None else read_verified(signed, Receipt)
 
 
 class BillStore:

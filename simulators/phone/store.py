@@ -13,7 +13,7 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
-from kessai.envelope import BILL
+from kessai.envelope import BILL, read_verified
 from kessai.v1.envelope_pb2 import Signed
 from kessai.v1.payment_pb2 import PaymentRequest, Receipt
 from kessai.v1.tap_pb2 import TapStatus
@@ -66,7 +66,7 @@ class Decision:
         """Read the receipt as it was when it was checked; None if none came."""
         if not self.receipt:
             return None
-        return Receipt.FromString(Signed.FromString(self.receipt).payload)
+        return read_verified(Signed.FromString(self.receipt), Receipt)
 
 
 class Store:

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from kessai.envelope import read_verified
 from kessai.v1.decline_pb2 import DeclineReason
 from kessai.v1.envelope_pb2 import Signed
 from kessai.v1.ticket_pb2 import Ticket
@@ -88,7 +89,7 @@ class TicketStore:
             rows = self._db.execute(query).fetchall()
         kept = ((Signed.FromString(signed), *standing) for signed, *standing in rows)
         return [
-            KeptTicket(signed, Ticket.FromString(signed.payload), *standing)
+            KeptTicket(signed, read_verified(signed, Ticket), *standing)
             for signed, *standing in kept
         ]
 

@@ -19,6 +19,7 @@ from concurrent.futures import TimeoutError as StillDeciding
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from google.protobuf.message import DecodeError
 
+from kessai.envelope import read_verified
 from kessai.holder import CHALLENGE_BYTES, Asked, challenge_of
 from kessai.seal import sealed_hash
 from kessai.ticket import TicketRefused
@@ -232,7 +233,7 @@ class Wallet:
         try:
             raw = delivered.receipt.SerializeToString()
             shown = accept_receipt(raw, self._switch_key, self._store)
-            paid = Receipt.FromString(delivered.receipt.payload)
+            paid = read_verified(delivered.receipt, Receipt)
             self._tickets.keep(delivered.tickets, paid.request_id)
         except (ReceiptRefused, TicketRefused):
             return TapResponse(status=tap_pb2.TAP_STATUS_RECEIPT_REFUSED)

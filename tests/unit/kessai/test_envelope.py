@@ -22,6 +22,7 @@ from kessai.envelope import (
     open_signed,
     parse_strictly,
     raw_public_key,
+    read_unverified,
     sign,
     sign_bytes,
     verify_bytes,
@@ -172,6 +173,24 @@ def test_a_payload_has_at_most_16_kib() -> None:
     largest.order_id += "x"
     with pytest.raises(EnvelopeError):
         opened(sign(PAYMENT_REQUEST, largest, KEYS["terminal"]), "terminal")
+
+
+@pytest.mark.parametrize("seconds", [2**62, -(2**62), -1])
+def test_a_time_out_of_range_is_malformed(seconds: int) -> None:
+    """Well signed, and still no document."""
+    request = PaymentRequest()
+    request.deferred_expire_time.seconds = seconds
+    with pytest.raises(DocumentMalformed, match="deferred_expire_time"):
+        opened(sign(PAYMENT_REQUEST, request, KEYS["terminal"]), "terminal")
+    with pytest.raises(DocumentMalformed, match="deferred_expire_time"):
+        read_unverified(sign(PAYMENT_REQUEST, request, KEYS["terminal"]), PaymentRequest)
+
+
+@pytest.mark.parametrize("payload", [b"\xff", b"\x2b" * 10_000, bytes(MAX_PAYLOAD_BYTES + 1)])
+def test_what_nobody_verified_is_read_with_care(payload: bytes) -> None:
+    """Garbage, nested garbage, and too much: malformed, and nothing else."""
+    with pytest.raises(DocumentMalformed):
+        read_unverified(Signed(payload=payload), PaymentRequest)
 
 
 def test_deep_nesting_ends_in_a_refusal() -> None:
