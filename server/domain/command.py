@@ -29,7 +29,12 @@ ACCEPTED = decline_pb2.DECLINE_REASON_UNSPECIFIED
 
 
 class CommandKind(IntEnum):
-    """Names a command in the settlement log. Numbers are never reused."""
+    """Names a command in the settlement log. Numbers are never reused.
+
+    The log is verified by deciding it again. So where `decide` itself changes, the command gets a
+    new kind, and the former class stays, read from logs only. At which time a row was decided is
+    not the command's affair: the row says it (`server/shards/settlement_log.py`).
+    """
 
     OPEN_ACCOUNT = 1
     DEPOSIT_CASH = 2
@@ -162,7 +167,10 @@ class Command(abc.ABC):
 
     @abc.abstractmethod
     def decide(self, state: State, now_us: int) -> Decision:
-        """Decide, from what was loaded and the time (microseconds since 1970) alone."""
+        """Decide, from what was loaded and the time (microseconds since 1970) alone.
+
+        `now_us` is the clock of whoever decides, and may be earlier than that of the row before.
+        """
 
 
 @cache

@@ -15,7 +15,7 @@ from server.domain.refusal import decline_for
 from server.ledger.books import Books
 from server.ledger.relocation import put_in, take_out
 from server.ledger.result import TransferResult
-from server.shards.settlement_log import LogRow, log_row
+from server.shards.settlement_log import LogRow, RowTime, log_row
 from server.shards.store import BookedEntry, OutboxRow, Tail
 
 
@@ -36,37 +36,38 @@ def carry_out(
     books: Books,
     documents: dict[bytes, Document],
     place: Place,
-    book_us: int,
+    time: RowTime,
     last: Tail | LogRow,
 ) -> Outcome:
     """Decide a command on the books and documents as they stand, after the log row `last`.
 
-    Both are changed if it is accepted, and left alone if it is declined.
+    It is decided at the time of decision, and booked at the booking time. Books and documents are
+    changed if it is accepted, and left alone if it is declined.
     """
     written = len(books.entries)
-    decision = command.decide(State(books, place, documents), book_us)
-    decline = _apply(command, decision, books, book_us)
-    row = log_row(last.sequence + 1, command, book_us, decline, last.chain_hash)
+    decision = command.decide(State(books, place, documents), time.decide_us)
+    decline = _apply(command, decision, books, time.decide_us)
+    row = log_row(last.sequence + 1, command, time, decline, last.chain_hash)
     if decline != ACCEPTED:
         return Outcome(row, Decision(decline), (), ())
     for document in decision.documents:
         documents[document.id] = document
     for document_id in decision.drops:
         del documents[document_id]
-    booked = (book_us, command.request_id, row.sequence)
+    booked = (time.book_us, command.request_id, row.sequence)
     entries = [BookedEntry._make(entry[:-1] + booked) for entry in books.entries[written:]]
     debts = [OutboxRow(row.sequence, command.request_id, *owed) for owed in decision.owes]
     return Outcome(row, decision, entries, debts)
 
 
 def _apply(
-    command: Command, decision: Decision, books: Books, book_us: int
+    command: Command, decision: Decision, books: Books, now_us: int
 ) -> DeclineReason.ValueType:
     if decision.decline != ACCEPTED:
         return decision.decline
     for account in decision.opens:
         books.open(account)
-    result = books.apply(decision.transfers, book_us)
+    result = books.apply(decision.transfers, now_us)
     if result is not TransferResult.OK:
         for account in decision.opens:
             books.take_back(account)

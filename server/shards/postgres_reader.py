@@ -19,7 +19,6 @@ from server.shards.columns import (
     DOCUMENT_COLUMNS,
     ENTRY_COLUMNS,
     HOLD_COLUMNS,
-    LOG_COLUMNS,
     OUTBOX_COLUMNS,
     read_account,
     read_hold,
@@ -90,7 +89,7 @@ class PostgresReader:
 
     def row(self, request_id: bytes) -> LogRow | None:
         """Find the log row of a request id."""
-        rows = self._select(f"SELECT {LOG_COLUMNS} FROM log WHERE request_id = %s", request_id)
+        rows = self._select("SELECT * FROM log WHERE request_id = %s", request_id)
         return LogRow(*rows[0]) if rows else None
 
     def document(self, document_id: bytes) -> Document | None:
@@ -106,7 +105,7 @@ class PostgresReader:
 
     def rows_after(self, sequence: int, limit: int) -> list[LogRow]:
         """List the log rows after a sequence in order, at most so many."""
-        sql = f"SELECT {LOG_COLUMNS} FROM log WHERE sequence > %s ORDER BY sequence LIMIT %s"
+        sql = "SELECT * FROM log WHERE sequence > %s ORDER BY sequence LIMIT %s"
         return [LogRow(*row) for row in self._select(sql, sequence, limit)]
 
     def recent_request_ids(self, since_us: int) -> list[bytes]:
@@ -156,7 +155,7 @@ class PostgresReader:
 
     def log(self) -> Iterator[LogRow]:
         """Walk the whole log in order."""
-        return map(LogRow._make, self._walk(f"SELECT {LOG_COLUMNS} FROM log ORDER BY sequence"))
+        return (LogRow(*row) for row in self._walk("SELECT * FROM log ORDER BY sequence"))
 
     def all_accounts(self) -> Iterator[Account]:
         """Walk all accounts in order of their ids."""

@@ -3,6 +3,8 @@
 Each shard is a schema of its own, named by books and shard number, so several may share a database.
 Ids of requests and holds are bytea, account numbers and amounts bigint. What is refused at opening:
 a server that acknowledges what is not on its disk, and a schema that is not there or not this one.
+One of a former release gets what it lacks when it is opened to write, in one transaction with its
+new version; opened to read only, it is read as it is.
 """
 
 from __future__ import annotations
@@ -16,7 +18,16 @@ from psycopg.types.numeric import Int8BinaryDumper
 
 from kessai.complaint import Complaint
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = "3"
+
+# What a version lacks of the next: a log row's own version, and when it was decided.
+_UPGRADES = {
+    "2": """
+ALTER TABLE log ADD COLUMN version integer NOT NULL DEFAULT 1,
+    ADD COLUMN decide_us bigint NOT NULL DEFAULT 0;
+UPDATE meta SET value = '3' WHERE key = 'version';
+""",
+}
 
 Line = psycopg.Connection[tuple[Any, ...]]
 
@@ -62,7 +73,9 @@ CREATE TABLE log (
     book_us bigint NOT NULL,
     decline integer NOT NULL,
     body bytea NOT NULL,
-    chain_hash bytea NOT NULL
+    chain_hash bytea NOT NULL,
+    version integer NOT NULL DEFAULT 1,
+    decide_us bigint NOT NULL DEFAULT 0
 );
 
 CREATE TABLE outbox (
@@ -157,7 +170,7 @@ def create_shard(url: str, shard: int, books_id: str) -> None:
             with db.transaction():
                 db.execute(f"CREATE SCHEMA {schema}")
                 db.execute(_TABLES, prepare=False)
-                meta = {"version": str(SCHEMA_VERSION), "shard": str(shard), "books": books_id}
+                meta = {"version": SCHEMA_VERSION, "shard": str(shard), "books": books_id}
                 for row in meta.items():
                     db.execute("INSERT INTO meta VALUES (%s, %s)", row)
     except psycopg.Error as error:
@@ -189,7 +202,9 @@ def open_shard(url: str, shard: int, books_id: str, *, read_only: bool) -> Line:
         ) from None
     try:
         _check_durability(db, url)
-        _check_meta(db, url, shard, books_id)
+        version = _check_meta(db, url, shard, books_id)
+        if version in _UPGRADES and not read_only:
+            _upgrade(db, url, shard)
     except BaseException:
         db.close()
         raise
@@ -218,7 +233,7 @@ def _check_durability(db: Line, url: str) -> None:
             )
 
 
-def _check_meta(db: Line, url: str, shard: int, books_id: str) -> None:
+def _check_meta(db: Line, url: str, shard: int, books_id: str) -> str:
     try:
         meta: dict[str, str] = dict(db.execute("SELECT key, value FROM meta").fetchall())
     except psycopg.Error as error:
@@ -227,13 +242,30 @@ def _check_meta(db: Line, url: str, shard: int, books_id: str) -> None:
             f"cannot be read ({_line(error)}). No money was moved. Bring it back, from a backup if "
             "need be, and start again."
         ) from None
-    expected = {"version": str(SCHEMA_VERSION), "shard": str(shard), "books": books_id}
+    version = meta["version"] if meta.get("version") in _UPGRADES else SCHEMA_VERSION
+    expected = {"version": version, "shard": str(shard), "books": books_id}
     for key, value in expected.items():
         if meta.get(key) != value:
             raise Complaint(
                 f"the schema at {shown(url)} is not the shard that belongs here: its {key} is "
                 f'"{meta.get(key)}", expected "{value}". No money was moved.'
             )
+    return version
+
+
+def _upgrade(db: Line, url: str, shard: int) -> None:
+    try:
+        with db.transaction():
+            # Of two switches that start at once the second waits here, and finds it done.
+            locked = db.execute("SELECT value FROM meta WHERE key = 'version' FOR UPDATE")
+            [version] = locked.fetchone() or ("",)
+            db.execute(_UPGRADES.get(version, ""), prepare=False)
+    except psycopg.Error as error:
+        raise Complaint(
+            f"shard {shard} at {shown(url)} is of a former release and cannot be brought to this "
+            f"one's form ({_line(error)}). Nothing in it was changed. Stop every switch and "
+            "verification on it, and start again."
+        ) from None
 
 
 def _parts(url: str) -> dict[str, Any]:

@@ -41,7 +41,7 @@ _TAIL = "SELECT sequence, chain_hash, book_us FROM log ORDER BY sequence DESC LI
 _TICK_OFF = "DELETE FROM outbox WHERE log_sequence <= %s AND log_sequence <> ALL(%s::bigint[])"
 _LOG_TYPES = (
     "int8", "bytea", "int4", "bytea", "int8", "int8",
-    "int8", "int4", "int8", "int4", "bytea", "bytea",
+    "int8", "int4", "int8", "int4", "bytea", "bytea", "int4", "int8",
 )  # fmt: skip
 _ENTRY_TYPES = ("int8", "int8", "int8", "int8", "int8", "int4", "int8", "bytea", "int8")
 _OUTBOX_TYPES = ("int8", "bytea", "int8", "int8", "int8", "int4", "int4")

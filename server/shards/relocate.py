@@ -23,7 +23,7 @@ from server.ledger.books import Books
 from server.ledger.relocation import as_they_leave
 from server.shards.carry_out import carry_out
 from server.shards.placement import Moved, ShardPlace
-from server.shards.settlement_log import LogRow, RequestIdReused
+from server.shards.settlement_log import LogRow, RequestIdReused, RowTime
 from server.shards.store import Batch, BookedEntry, Span, Store, Tail
 
 
@@ -69,7 +69,7 @@ class Swept:
 Relocating = Depart | MoveIn
 
 
-def relocate(job: Relocating, store: Store, place: ShardPlace, tail: Tail, book_us: int) -> LogRow:
+def relocate(job: Relocating, store: Store, place: ShardPlace, tail: Tail, time: RowTime) -> LogRow:
     """Let a slot leave or come, in one commit; the log row of it, or of the first time.
 
     SlotMoved if it is not here to leave; RequestIdReused if the id is another command's.
@@ -80,7 +80,7 @@ def relocate(job: Relocating, store: Store, place: ShardPlace, tail: Tail, book_
         return _checked(first, job)
     command = job if isinstance(job, MoveIn) else _departure(job, store, place)
     books, documents = _load(command, store, place)
-    outcome = carry_out(command, books, documents, place, book_us, tail)
+    outcome = carry_out(command, books, documents, place, time, tail)
     move = command.move
     batch = Batch(
         rows=[outcome.row],
@@ -96,7 +96,7 @@ def relocate(job: Relocating, store: Store, place: ShardPlace, tail: Tail, book_
         batch.left_holds = [int.from_bytes(hold.id, "big") for hold in move.holds]
     else:
         batch.opened = [account.id for account in move.accounts]
-    batch.moved = [moved_by(command, book_us)]
+    batch.moved = [moved_by(command, time.book_us)]
     store.commit(batch)
     return outcome.row
 

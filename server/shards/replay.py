@@ -82,7 +82,7 @@ class Replay:
     def _decide(self, row: LogRow, before: Tail) -> Iterator[str]:
         self.books.start_group()
         command = row.command()
-        outcome = carry_out(command, self.books, self.documents, self.place, row.book_us, before)
+        outcome = carry_out(command, self.books, self.documents, self.place, row.time, before)
         if outcome.row.decline != row.decline:
             yield f"decided {row.decline}, must be {outcome.row.decline}"
         elif outcome.row != row:

@@ -4,6 +4,9 @@ All rows of an account lie together: `entry` is clustered by (account, sequence)
 one range read (row B11). `log` is the settlement log; its UNIQUE request_id is the promise that the
 same request has one effect for ever. `resident` lists the accounts here by slot, and `moved` the
 slots that came or went, for when a slot moves; no payment reads them.
+
+A file of a former release gets what it lacks when it is opened to write, in one transaction with
+its new version; opened to read only, it is read as it is.
 """
 
 from __future__ import annotations
@@ -14,7 +17,16 @@ import apsw
 
 from kessai.complaint import Complaint
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = "3"
+
+# What a version lacks of the next: a log row's own version, and when it was decided.
+_UPGRADES = {
+    "2": """
+ALTER TABLE log ADD COLUMN version INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE log ADD COLUMN decide_us INTEGER NOT NULL DEFAULT 0;
+UPDATE meta SET value = '3' WHERE key = 'version';
+""",
+}
 
 _TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -58,7 +70,9 @@ CREATE TABLE log (
     book_us INTEGER NOT NULL,
     decline INTEGER NOT NULL,
     body BLOB NOT NULL,
-    chain_hash BLOB NOT NULL
+    chain_hash BLOB NOT NULL,
+    version INTEGER NOT NULL DEFAULT 1,
+    decide_us INTEGER NOT NULL DEFAULT 0
 );
 
 CREATE TABLE outbox (
@@ -120,24 +134,30 @@ def create_shard(path: Path, shard: int, books_id: str) -> None:
     db.execute("PRAGMA synchronous = FULL")
     with db:
         db.execute(_TABLES)
-        meta = (("version", str(SCHEMA_VERSION)), ("shard", str(shard)), ("books", books_id))
+        meta = (("version", SCHEMA_VERSION), ("shard", str(shard)), ("books", books_id))
         db.executemany("INSERT INTO meta VALUES (?, ?)", meta)
     db.close()
 
 
 def open_shard(path: Path, shard: int, books_id: str, *, read_only: bool) -> apsw.Connection:
-    """Open a shard file; Complaint if it is missing, unreadable, or another shard's."""
+    """Open a shard file; Complaint if it is missing, unreadable, or another shard's.
+
+    To write, with every commit durable, and in this release's form from then on.
+    """
     mode = apsw.SQLITE_OPEN_READONLY if read_only else apsw.SQLITE_OPEN_READWRITE
     try:
         db = apsw.Connection(str(path), flags=mode)
         db.set_busy_timeout(5000)
+        db.execute("PRAGMA synchronous = FULL")
         meta = {str(key): value for key, value in db.execute("SELECT key, value FROM meta")}
     except apsw.Error as error:
         raise Complaint(
             f"the shard file {path} cannot be read ({error}). No money was moved. "
             "Bring the file back, from a backup if need be, and start again."
         ) from None
-    expected = {"version": str(SCHEMA_VERSION), "shard": str(shard), "books": books_id}
+    readable = meta.get("version") in _UPGRADES
+    version = meta["version"] if readable else SCHEMA_VERSION
+    expected = {"version": version, "shard": str(shard), "books": books_id}
     for key, value in expected.items():
         if meta.get(key) != value:
             db.close()
@@ -145,4 +165,20 @@ def open_shard(path: Path, shard: int, books_id: str, *, read_only: bool) -> aps
                 f"{path} is not the shard file that belongs here: its {key} is "
                 f'"{meta.get(key)}", expected "{value}". No money was moved.'
             )
+    if readable and not read_only:
+        _upgrade(db, path)
     return db
+
+
+def _upgrade(db: apsw.Connection, path: Path) -> None:
+    try:
+        db.execute("BEGIN IMMEDIATE")
+        [(version,)] = db.execute("SELECT value FROM meta WHERE key = 'version'")
+        db.execute(_UPGRADES.get(str(version), ""))
+        db.execute("COMMIT")
+    except apsw.Error as error:
+        db.close()
+        raise Complaint(
+            f"{path} is of a former release and cannot be brought to this one's form ({error}). "
+            "Nothing in it was changed. Make room, let nobody else use it, and start again."
+        ) from None

@@ -32,7 +32,7 @@ from server.shards.lane import Lane
 from server.shards.placement import ShardPlace
 from server.shards.reading import Reading
 from server.shards.relocate import Copied, Depart, SlotMoved, Swept, relocate
-from server.shards.settlement_log import CHAIN_START, LogRow, RequestIdReused
+from server.shards.settlement_log import CHAIN_START, LogRow, RequestIdReused, RowTime
 from server.shards.store import Batch, Reader, Store, Tail
 
 ACCOUNTS_IN_MEMORY = 25_000
@@ -69,7 +69,8 @@ def writing_lane(name: str) -> WritingLane:
 class ShardWriter:
     """The only one who writes a shard, in groups, one after another.
 
-    `now_us` gives microseconds since 1970; booking times never go back, whatever it does.
+    `now_us` gives microseconds since 1970. By it commands are decided, also if it went back;
+    booking times never do.
     `on_owed` is called after a commit that owes money to other shards, `on_written` after each,
     with its log rows but for arrivals; both where it was written.
     """
@@ -90,7 +91,7 @@ class ShardWriter:
         self._documents: dict[bytes, Document] = {}
         self._absent: set[int] = set()
         self._tail = _UNKNOWN
-        self._book_us = 0
+        self._time = RowTime(0, 0)
 
     def close(self) -> None:
         """Close the database."""
@@ -124,7 +125,7 @@ class ShardWriter:
         """Let a slot leave or come, in one commit; what is in memory is forgotten."""
         try:
             self._take_up(self._store.begin())
-            return relocate(job, self._store, self.place, self._tail, self._book_us)
+            return relocate(job, self._store, self.place, self._tail, self._time)
         finally:
             self._store.abandon()
             self._tail = _UNKNOWN
@@ -135,7 +136,7 @@ class ShardWriter:
             self._forget()
             self.place.know(self._store.moved())
         self._tail = tail
-        self._book_us = max(tail.book_us, self._now_us())
+        self._time = RowTime.after(tail.book_us, self._now_us())
 
     def _forget(self) -> None:
         self._books = Books()
@@ -203,7 +204,7 @@ class ShardWriter:
     def _decide(self, command: Command, batch: Batch) -> LogRow:
         last = batch.rows[-1] if batch.rows else self._tail
         row, decision, entries, debts = carry_out(
-            command, self._books, self._documents, self.place, self._book_us, last
+            command, self._books, self._documents, self.place, self._time, last
         )
         batch.rows.append(row)
         batch.entries += entries

@@ -16,7 +16,6 @@ from server.shards.columns import (
     ACCOUNT_COLUMNS,
     DOCUMENT_COLUMNS,
     HOLD_COLUMNS,
-    LOG_COLUMNS,
     read_account,
     read_hold,
 )
@@ -72,7 +71,7 @@ class SqliteReader:
 
     def row(self, request_id: bytes) -> LogRow | None:
         """Find the log row of a request id."""
-        sql = f"SELECT {LOG_COLUMNS} FROM log WHERE request_id = ?"
+        sql = "SELECT * FROM log WHERE request_id = ?"
         row = self._db.execute(sql, (request_id,)).fetchone()
         return LogRow(*row) if row else None
 
@@ -89,7 +88,7 @@ class SqliteReader:
 
     def rows_after(self, sequence: int, limit: int) -> list[LogRow]:
         """List the log rows after a sequence in order, at most so many."""
-        sql = f"SELECT {LOG_COLUMNS} FROM log WHERE sequence > ? ORDER BY sequence LIMIT ?"
+        sql = "SELECT * FROM log WHERE sequence > ? ORDER BY sequence LIMIT ?"
         return [LogRow(*row) for row in self._db.execute(sql, (sequence, limit))]
 
     def recent_request_ids(self, since_us: int) -> list[bytes]:
@@ -145,7 +144,7 @@ class SqliteReader:
 
     def log(self) -> Iterator[LogRow]:
         """Walk the whole log in order."""
-        sql = f"SELECT {LOG_COLUMNS} FROM log ORDER BY sequence"
+        sql = "SELECT * FROM log ORDER BY sequence"
         return (LogRow(*row) for row in self._db.execute(sql))
 
     def all_accounts(self) -> Iterator[Account]:

@@ -45,7 +45,6 @@ class SqliteStore:
     def __init__(self, path: Path, shard: int, books_id: str) -> None:
         self._path = path
         self._db = open_shard(path, shard, books_id, read_only=False)
-        self._db.execute("PRAGMA synchronous = FULL")
         self._db.execute("PRAGMA cache_size = -16384")
         self._db.execute(f"PRAGMA wal_autocheckpoint = {_WAL_PAGES}")
         self._tail: Tail | None = None
@@ -137,7 +136,7 @@ class SqliteStore:
 
     def _write(self, batch: Batch) -> None:
         many = self._db.executemany
-        many("INSERT INTO log VALUES (?,?,?,?,?,?,?,?,?,?,?,?)", batch.rows)
+        many("INSERT INTO log VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)", batch.rows)
         if batch.entries:
             many("INSERT INTO entry VALUES (?,?,?,?,?,?,?,?,?)", batch.entries)
         if batch.accounts:

@@ -93,7 +93,7 @@ class Accounts:
             )
             if row.decline == ACCEPTED:
                 kind = kind_of_owner(message.owner)
-                return open_account(account_id, ledger, kind, message.owner, row.book_us)
+                return open_account(account_id, ledger, kind, message.owner, row.time.decide_us)
             if message.number:
                 break
         raise Exists("that account number is taken")

@@ -43,7 +43,7 @@ class Debtors:
             return
         evidence = PaymentEvidence.FromString(row.body)
         request = read_verified(evidence.payment_request, PaymentRequest)
-        was_in_time = row.book_us < request.expire_time.ToMicroseconds()
+        was_in_time = row.time.decide_us < request.expire_time.ToMicroseconds()
         if was_in_time or not request.HasField("deferred_expire_time"):
             return  # the terminal may have asked first, and handed over nothing
         key = self._directory.wallet_key(evidence.authorization.key_id)

@@ -50,7 +50,7 @@ class Receipts:
             amount=Money(amount_minor=row.amount, currency_code=BY_NUMBER[row.ledger].code),
             log_position=LogPosition(shard=shard, sequence=row.sequence, chain_hash=row.chain_hash),
         )
-        receipt.settle_time.FromMicroseconds(row.book_us)
+        receipt.settle_time.FromMicroseconds(row.time.decide_us)
         return sign(RECEIPT, receipt, self._signing_key)
 
     def for_declined(

@@ -89,7 +89,7 @@ class Rehearsal:
         """
         ending, answer_us = _ending(request), 0
         if ending in LATE_S:
-            answer_us = row.book_us + LATE_S[ending] * 1_000_000
+            answer_us = row.time.decide_us + LATE_S[ending] * 1_000_000
         elif ending == NEVER_ANSWERED:
             answer_us = request.expire_time.ToMicroseconds()
         await asyncio.sleep(max(0, answer_us - self._now_us()) / 1_000_000)

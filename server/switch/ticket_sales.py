@@ -135,7 +135,7 @@ def tickets_of(row: LogRow) -> Iterator[Ticket]:
             venue_name=evidence.venue_name,
             holder_key_hash=holder_key_hash(authorization.ticket_holder_public_key),
         )
-        ticket.issue_time.FromMicroseconds(row.book_us)
+        ticket.issue_time.FromMicroseconds(row.time.decide_us)
         yield ticket
 
 

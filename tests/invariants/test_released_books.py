@@ -5,27 +5,39 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import secrets
 import tarfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import apsw
+import psycopg
 import pytest
 
+from kessai.complaint import Complaint
 from kessai.v1.payment_pb2 import PAYMENT_OUTCOME_SETTLED
 from server.bootstrap import Switch
 from server.domain.command import CommandKind
 from server.identity.authority import Authority
 from server.ledger.transfer import HoldState
+from server.shards.address import SqliteAddress, addresses
 from server.shards.books_file import read_books
+from server.shards.opening import open_shards
+from server.shards.postgres_schema import schema_name
 from server.shards.verify import Report, verify
+from tests.postgres import PostgresServer, postgres_server
 from tests.released import make
-from tests.released.cast import LODGER, counter_in, purchase
-from tests.unit.server.domain.commands import fresh_id
+from tests.released.cast import DORA, LODGER, counter_in, purchase
+from tests.unit.server.domain.commands import deposit, fresh_id
 from tests.unit.server.shards.parts import Clock
 from tests.unit.server.switch.in_process import CONFIG, DOMAIN
 
+__all__ = ["postgres_server"]
+
 LIMIT_S = 20.0
+MERCHANTS = ("shop", "kiosk", "shop")
 RELEASED = sorted(path.stem for path in make.FOLDER.glob("*.json"))
 KINDS = {
     "schema_2": (
@@ -50,14 +62,18 @@ class Released:
         return int(self.said["end_us"])
 
 
+def unpack(name: str, place: Path) -> Released:
+    """Unpack an archive."""
+    folder = place / "data"
+    with tarfile.open(make.FOLDER / f"{name}.tar.xz") as archive:
+        archive.extractall(folder, filter="data")
+    return Released(name, folder, json.loads((make.FOLDER / f"{name}.json").read_text()))
+
+
 @pytest.fixture(params=RELEASED)
 def released(request: pytest.FixtureRequest, tmp_path: Path) -> Released:
     """Each released folder in turn."""
-    folder = tmp_path / "data"
-    with tarfile.open(make.FOLDER / f"{request.param}.tar.xz") as archive:
-        archive.extractall(folder, filter="data")
-    said = json.loads((make.FOLDER / f"{request.param}.json").read_text())
-    return Released(request.param, folder, said)
+    return unpack(request.param, tmp_path)
 
 
 def verified(folder: Path) -> Report:
@@ -90,16 +106,17 @@ async def test_a_switch_serves_on_released_books(released: Released, tmp_path: P
     Authority.create(released.folder / "identity", tmp_path / "offline", DOMAIN, clock)
     counter = counter_in(released.folder, known=True)
     counter.clock.us = clock.us
-    ids = [fresh_id(clock.us) for _ in range(2)]
+    ids = [fresh_id(clock.us) for _ in range(3)]
     messages = [
         purchase(counter, ids[0], 21),
         purchase(counter, ids[1], 22, "kiosk", LODGER),
+        purchase(counter, ids[2], 23, "shop", DORA, "dora"),  # where book time is hours ahead
     ]
     counter.directory.close()
     switch = Switch(released.folder, CONFIG, clock, os.urandom)
     await switch.start()
     async with asyncio.timeout(LIMIT_S):
-        for request_id, message, merchant in zip(ids, messages, ("shop", "kiosk"), strict=True):
+        for request_id, message, merchant in zip(ids, messages, MERCHANTS, strict=True):
             settled = await switch._purchases.settle(message, request_id, merchant, "till-1")
             assert counter.read(settled).outcome == PAYMENT_OUTCOME_SETTLED
         await switch._depositor.idle(LIMIT_S)
@@ -109,6 +126,82 @@ async def test_a_switch_serves_on_released_books(released: Released, tmp_path: P
     report = verified(released.folder)
     assert (report.faults, report.in_transit) == ([], 0)
     assert report.rows > sum(shard["rows"] for shard in released.said["shards"])
+
+
+def test_a_schema_of_version_2_is_read_and_then_upgraded(
+    postgres_server: PostgresServer, tmp_path: Path
+) -> None:
+    """By whoever writes first, of two that start at once; the old rows stay as they are."""
+    released = unpack("schema_2", tmp_path)
+    books, books_id = read_books(released.folder), secrets.token_hex(8)
+    [*places] = addresses([postgres_server.url] * books.shards, released.folder, books_id)
+    for here, there in zip(books.addresses(released.folder), places, strict=True):
+        assert isinstance(here, SqliteAddress)
+        copy_shard(here, postgres_server.url, schema_name(there.shard, books_id), books_id)
+    try:
+        assert verify(lambda: [at.open_reader() for at in places], books.slots).faults == []
+        with ThreadPoolExecutor() as pool:
+            stores = list(pool.map(lambda at: at.open_store(), places * 2))
+        for store in stores:
+            store.close()
+        shards = open_shards(places, books.slots, Clock(released.end_us), lambda shard: None)
+        with asyncio.Runner() as runner:
+            row = runner.run(shards.submit(deposit(DORA, 5, request_id=fresh_id(released.end_us))))
+        shards.close()
+        assert (row.version, row.decide_us) == (2, released.end_us)
+        assert row.decide_us < row.book_us
+        assert verify(lambda: [at.open_reader() for at in places], books.slots).faults == []
+    finally:
+        for place in places:
+            place.remove()
+
+
+def copy_shard(here: SqliteAddress, url: str, schema: str, books_id: str) -> None:
+    """Copy a released file to a schema as that release made it."""
+    with psycopg.connect(url) as db:
+        db.execute(f"CREATE SCHEMA {schema}")
+        db.execute(f"SET search_path = {schema}")
+        db.execute((make.FOLDER / "postgres_schema_2.sql").read_bytes())
+        file = apsw.Connection(str(here.path), flags=apsw.SQLITE_OPEN_READONLY)
+        for (table,) in file.execute("SELECT name FROM sqlite_master WHERE type = 'table'"):
+            for row in file.execute(f"SELECT * FROM {table}"):
+                marks = ", ".join(["%s"] * len(row))
+                db.execute(f"INSERT INTO {table} VALUES ({marks})".encode(), row)
+        file.close()
+        db.execute("UPDATE meta SET value = %s WHERE key = 'books'", (books_id,))
+
+
+@pytest.mark.parametrize("version", ["1", "4"])
+def test_other_versions_are_refused(version: str, tmp_path: Path) -> None:
+    """A newer one above all: whatever it says would be lost on this release."""
+    [address, *_] = read_books(unpack("schema_2", tmp_path).folder).addresses(tmp_path / "data")
+    assert isinstance(address, SqliteAddress)
+    db = apsw.Connection(str(address.path))
+    db.execute("UPDATE meta SET value = ? WHERE key = 'version'", (version,))
+    db.close()
+    for open_it in (address.open_store, address.open_reader):
+        with pytest.raises(Complaint, match=f'its version is "{version}", expected "3"'):
+            open_it()
+
+
+def test_a_file_is_upgraded_once_and_whole(tmp_path: Path) -> None:
+    """And not at all by who only reads."""
+    folder = unpack("schema_2", tmp_path).folder
+    [address, *_] = read_books(folder).addresses(folder)
+    assert isinstance(address, SqliteAddress)
+
+    def state() -> tuple[object, ...]:
+        db = apsw.Connection(str(address.path))
+        [(version,)] = db.execute("SELECT value FROM meta WHERE key = 'version'")
+        columns = list(db.execute("SELECT name FROM pragma_table_info('log')"))
+        db.close()
+        return version, len(columns)
+
+    address.open_reader().close()
+    assert state() == ("2", 12)
+    for _ in range(2):
+        address.open_store().close()
+        assert state() == ("3", 14)
 
 
 async def pending(switch: Switch) -> int:

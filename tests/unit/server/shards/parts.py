@@ -28,7 +28,7 @@ from server.shards.address import (
 )
 from server.shards.placement import Moved, ShardPlace, SlotMap
 from server.shards.router import Shards
-from server.shards.settlement_log import CHAIN_START, LogRow, log_row
+from server.shards.settlement_log import CHAIN_START, LogRow, RowTime, log_row
 from server.shards.shard import OnWritten, Shard, nobody_listens
 from server.shards.store import Batch, BookedEntry, OutboxRow, Reader, Residents, Store, Tail
 from server.shards.verify import Report, verify
@@ -133,9 +133,10 @@ class HeldStore:
 def full_batch() -> Batch:
     """One of everything, with the largest values that there are."""
     batch = Batch()
-    first = log_row(1, deposit(ANN, 1), NOW_US, ACCEPTED, CHAIN_START)
+    time = RowTime(NOW_US, NOW_US - 5)
+    first = log_row(1, deposit(ANN, 1), time, ACCEPTED, CHAIN_START)
     declined = d.DECLINE_REASON_INSUFFICIENT_FUNDS
-    batch.rows = [first, log_row(2, deposit(ANN, 2), NOW_US, declined, first.chain_hash)]
+    batch.rows = [first, log_row(2, deposit(ANN, 2), time, declined, first.chain_hash)]
     for account_id in (ANN, BOB):
         account = open_account(account_id, EUR, AccountKind.CUSTOMER, "wallet/ann", NOW_US)
         account.credits_posted = account.debits_pending = MAX_AMOUNT

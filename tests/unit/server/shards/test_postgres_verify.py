@@ -67,7 +67,7 @@ async def test_an_edit_is_found(stores: Stores) -> None:
             "WHERE table_schema = current_schema AND table_name = ANY(%s)",
             (list(TABLES),),
         ).fetchall()
-        assert len(columns) == 12 + 9 + 11 + 10 + 7
+        assert len(columns) == 14 + 9 + 11 + 10 + 7
         for table, column, kind in columns:
             with altered(db, table, column, _OTHER[kind]):
                 assert verify_shards(stores, 2).faults, (table, column)

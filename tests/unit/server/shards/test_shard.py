@@ -13,14 +13,16 @@ from kessai.v1 import decline_pb2 as d
 from server.domain.command import ACCEPTED, Command
 from server.shards.jobs import Job
 from server.shards.lane import LaneClosed
-from server.shards.settlement_log import CHAIN_START, LogRow, RequestIdReused
+from server.shards.settlement_log import CHAIN_START, LogRow, RequestIdReused, RowTime
 from server.shards.sqlite_store import SqliteStore
 from server.shards.store import StoreUnavailable
 from tests.unit.server.domain.commands import (
     EUR,
+    NOW_US,
     accounts_on,
     capture,
     deposit,
+    expire,
     fresh_id,
     open_account,
     pay,
@@ -172,6 +174,7 @@ async def test_rows_are_chained(stores: Stores) -> None:
     before = CHAIN_START
     for row in rows:
         numbers = (
+            b"\x02", row.decide_us.to_bytes(8, "big", signed=True),
             row.sequence.to_bytes(8, "big"), row.kind.to_bytes(2, "big"),
             row.payer.to_bytes(8, "big"), row.payee.to_bytes(8, "big"),
             row.amount.to_bytes(8, "big", signed=True), row.ledger.to_bytes(2, "big"),
@@ -192,6 +195,26 @@ async def test_booking_times_never_go_back(stores: Stores) -> None:
     with shards_in(stores, clock=clock) as shards:
         third = await shards.submit(OPENING[2])
     assert first.book_us == second.book_us == third.book_us
+
+
+async def test_after_a_clock_that_ran_ahead_the_clock_as_it_is_decides(stores: Stores) -> None:
+    """Booked is after what was booked ahead; payments and holds live by the clock."""
+    clock, held = Clock(), place_hold(ANN, SHOP, 5, 60)
+    with shards_in(stores, clock=clock) as shards:
+        clock.us += 3 * 3_600_000_000
+        ahead = [await shards.submit(command) for command in OPENING]
+        assert (await shards.submit(pay(ANN, SHOP, 1))).decline == d.DECLINE_REASON_EXPIRED
+        clock.us = NOW_US
+        assert (await shards.submit(pay(ANN, SHOP, 2))).decline == ACCEPTED
+        assert (await shards.submit(held)).decline == ACCEPTED
+    with shards_in(stores, clock=clock) as shards:
+        assert (await shards.submit(pay(ANN, SHOP, 3))).decline == ACCEPTED
+        clock.us += 60_000_000 - 1
+        assert (await shards.submit(expire(held))).decline == d.DECLINE_REASON_HOLD_NOT_PENDING
+        clock.us += 1
+        row = await shards.submit(expire(held))
+    assert (row.decline, row.time) == (ACCEPTED, RowTime(ahead[-1].book_us, clock.us))
+    assert verify_shards(stores).faults == []
 
 
 async def test_a_group_that_cannot_be_written_leaves_no_trace(tmp_path: Path) -> None:

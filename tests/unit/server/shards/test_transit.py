@@ -11,7 +11,7 @@ import pytest
 from kessai.complaint import Complaint
 from server.domain.arrival import arrival
 from server.domain.command import ACCEPTED
-from server.shards.settlement_log import CHAIN_START, LogRow, log_row
+from server.shards.settlement_log import CHAIN_START, LogRow, RowTime, log_row
 from server.shards.store import OutboxRow
 from server.shards.transit import OnTheWay, Transit
 from server.shards.verify_transit import transit_fits
@@ -30,7 +30,7 @@ def debt(sequence: int, amount: int = 5) -> OutboxRow:
 
 def arrived(owed: OutboxRow, at_row: int = 1, source: int = 0) -> LogRow:
     """The log row by which it arrives."""
-    return log_row(at_row, arrival(source, *owed), NOW_US, ACCEPTED, CHAIN_START)
+    return log_row(at_row, arrival(source, *owed), RowTime(NOW_US, NOW_US), ACCEPTED, CHAIN_START)
 
 
 OWED = debt(1)

@@ -66,6 +66,7 @@ EDITS = {
         "payer": "payer + 1", "payee": "payee + 1", "amount": "amount + 1",
         "ledger": "ledger + 1", "book_us": "book_us + 1", "decline": "decline + 1",
         "body": "body || x'00'", "chain_hash": "randomblob(32)", "sequence": "sequence + 100",
+        "version": "version - 1", "decide_us": "decide_us + 1",
     },
     "entry": {
         "account": "account + 1000", "sequence": "sequence + 100", "amount": "amount + 1",
@@ -95,7 +96,8 @@ EDITS = {
 }  # fmt: skip
 COPY_OF_THE_LAST = {
     "log": "INSERT INTO log SELECT sequence + 1, randomblob(16), kind, input_hash, payer, payee,"
-    " amount, ledger, book_us, decline, body, chain_hash FROM log ORDER BY sequence DESC LIMIT 1",
+    " amount, ledger, book_us, decline, body, chain_hash, version, decide_us FROM log"
+    " ORDER BY sequence DESC LIMIT 1",
     "entry": "INSERT INTO entry SELECT account, sequence + 1, amount, balance, counterparty, code,"
     " book_us, request_id, log_sequence FROM entry ORDER BY account, sequence DESC LIMIT 1",
     "account": "INSERT INTO account SELECT max(id) + 1, ledger, code, flags, owner, open_us, 0, 0,"
@@ -158,7 +160,7 @@ def chain_again(db: apsw.Connection) -> None:
     before = CHAIN_START
     rows = db.execute(f"SELECT {LOG_COLUMNS} FROM log ORDER BY sequence").fetchall()
     for row in map(LogRow._make, rows):
-        before = chain(before, row[:-1])
+        before = chain(before, row.content)
         db.execute("UPDATE log SET chain_hash = ? WHERE sequence = ?", (before, row.sequence))
 
 
