@@ -73,21 +73,18 @@ def _run(name: str, words: list[str]) -> None:
 
 
 def _print_error(message: str) -> None:
-    from rich.console import Console
-    from rich.text import Text
+    from kessai.console import Console, styled
 
-    errors = Console(stderr=True, soft_wrap=True, highlight=False)
-    errors.print("[bold red]kessai:[/]", Text(message))
+    Console(stderr=True, soft_wrap=True).print(styled("[bold red]kessai:[/] {}", message))
 
 
 def _print_help() -> None:
-    from rich.console import Console
-    from rich.table import Table
+    from kessai.console import Console, Table, styled
 
     console = Console()
-    console.print("[bold]kessai[/] COMMAND, a payment switch: phones pay at terminals.\n")
+    console.print(styled("[bold]kessai[/] COMMAND, a payment switch: phones pay at terminals.\n"))
     table = Table.grid(padding=(0, 3))
     for name, (_, does) in ROOMS.items():
-        table.add_row(f"  [bold cyan]{name}[/]", does)
+        table.add_row(styled("  [bold cyan]{}[/]", name), does)
     console.print(table)
     console.print("\n  kessai COMMAND --help tells more.")

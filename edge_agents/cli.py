@@ -72,8 +72,7 @@ def pair(
     """Make this machine a terminal, with the one-time code that the operator gave."""
     from importlib.metadata import version
 
-    from rich.console import Console
-
+    from kessai.console import Console, styled
     from kessai.enrollment import pair as enroll
     from kessai.enrollment import parse_pairing_uri
 
@@ -81,7 +80,9 @@ def pair(
     key = load_or_make_signing_key(folder)
     enroll(pairing, folder, key, f"kessai {version('kessai')}")
     identity = load_identity(folder)
-    Console().print(f"[green]Paired[/] as {identity.device}, at {identity.server_address}.")
+    Console().print(
+        styled("[green]Paired[/] as {}, at {}.", identity.device, identity.server_address)
+    )
 
 
 @agent.command()

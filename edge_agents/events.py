@@ -42,6 +42,7 @@ from datetime import UTC, datetime
 from typing import TextIO
 
 from edge_agents.payment_request import PendingPayment
+from kessai.plain_text import plain
 
 _WARNINGS = {
     "lost_after_acceptance",
@@ -89,7 +90,7 @@ class Events:
         if self._follower is None:
             return
         try:
-            self._follower.write(json.dumps(line, ensure_ascii=False) + "\n")
+            self._follower.write(json.dumps(line) + "\n")
             self._follower.flush()
         except OSError as error:
             # What is still buffered goes nowhere, so that closing the stream does not fail again.
@@ -110,7 +111,7 @@ class _JsonLines(logging.Formatter):
             line["exception"] = self.formatException(record.exc_info)
         line["level"] = record.levelname.lower()
         line["timestamp"] = datetime.fromtimestamp(record.created, UTC).isoformat()
-        return json.dumps(line, ensure_ascii=False, default=str)
+        return json.dumps(line, default=str)
 
 
 class _ForPeople(logging.Formatter):
@@ -120,9 +121,10 @@ class _ForPeople(logging.Formatter):
         """Write one line, and the traceback below it if there is one."""
         clock = datetime.fromtimestamp(record.created).astimezone().strftime("%H:%M:%S")
         level = record.levelname.lower()
-        fields = " ".join(f"{name}={value}" for name, value in _fields_of(record).items())
+        said = _fields_of(record).items()
+        fields = " ".join(f"{name}={plain(str(value))}" for name, value in said)
         line = f"{_DIM}{clock}{_PLAIN} {_COLOURS.get(level, '')}{level:<7}{_PLAIN} "
-        line += f"{_BOLD}{record.getMessage():<24}{_PLAIN} {fields}"
+        line += f"{_BOLD}{plain(record.getMessage()):<24}{_PLAIN} {fields}"
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 

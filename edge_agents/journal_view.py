@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from edge_agents.journal import Entry, PaymentState
 from edge_agents.receipts import is_held, is_settled
+from kessai.console import Console, Table, styled
 from kessai.decline import meaning_of, name_of
 from kessai.money import Money
 from kessai.request_id import format_request_id
@@ -54,7 +53,8 @@ def show_receipt(receipt: Receipt, own: Entry | None) -> None:
     outcome = "[bold green]PAID[/]" if is_settled(receipt) else "[bold red]NOT PAID[/]"
     if is_held(receipt):
         outcome = "[bold yellow]HELD, NOT PAID YET[/]"
-    console.print(f"{outcome}  {Money.from_proto(receipt.amount)}  signed by the switch")
+    amount = Money.from_proto(receipt.amount)
+    console.print(styled(f"{outcome}  {{}}  signed by the switch", amount))
     reason = receipt.decline_reason
     if reason:
         console.print(f"{name_of(reason)}: {meaning_of(reason).cashier}")

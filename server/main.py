@@ -13,8 +13,9 @@ from pathlib import Path
 
 import structlog
 import uvloop
-from rich.console import Console
 
+from kessai.console import Console, styled
+from kessai.plain_text import plain
 from server.bootstrap import Switch
 from server.config import ServerConfig
 from server.switch.test_amounts import ON
@@ -50,15 +51,23 @@ async def _serve(folder: Path, config: ServerConfig) -> None:
     switch = Switch(folder, config, now_us, os.urandom)
     try:
         running = await switch.start()
-        Console(stderr=True, highlight=False, soft_wrap=True).print(
-            f"[bold green]kessai[/] serves {folder} on [bold]{running.address}[/], "
-            f"pairing on {running.pairing_address}, metrics on {running.metrics_address or 'none'}"
-        )
+        where = "[bold green]kessai[/] serves {} on [bold]{}[/], pairing on {}, metrics on {}"
+        parts = (folder, running.address, running.pairing_address, running.metrics_address)
+        Console(stderr=True, soft_wrap=True).print(styled(where, *(p or "none" for p in parts)))
         if config.test_amounts:
             structlog.get_logger().warning(ON)
         await stop.wait()
     finally:
         await switch.stop()
+
+
+def _on_one_line(
+    logger: object, name: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """Show what others wrote as plain text, so that nobody writes a line of this log but us."""
+    ours = event.pop("exception", None)
+    shown = {key: plain(value) if isinstance(value, str) else value for key, value in event.items()}
+    return shown if ours is None else {**shown, "exception": ours}
 
 
 def _set_up_log(level: str) -> None:
@@ -72,6 +81,7 @@ def _set_up_log(level: str) -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
+            _on_one_line,
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),

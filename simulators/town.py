@@ -33,8 +33,8 @@ PIN = "4711"
 # What the phones of the town pay without their PIN, where the merchant allows it.
 WITHOUT_PIN = "10.00 EUR"
 
-START_LIMIT_S = 20.0
-BALANCE_LIMIT_S = 20.0
+START_LIMIT_S = 60.0
+BALANCE_LIMIT_S = 60.0
 
 # Below those that Linux gives to whoever asks for any, as every reader does: from 32,768.
 _FIELD_PORTS = range(20_000, 32_000)

@@ -16,11 +16,10 @@ from typing import Annotated
 
 import typer
 from rich import box
-from rich.console import Console
 from rich.live import Live
-from rich.table import Table
 
 from kessai.complaint import Complaint
+from kessai.console import Console, Table, styled
 from simulators.devices.pty_line import NobodyListens
 from simulators.town import CURRENCY, Town
 from simulators.town_interactive import play as play_yourself
@@ -59,7 +58,7 @@ def show(
     ] = None,
 ) -> None:
     """Watch phones pay all over a town, from radio to ledger; exit code 0 if everything held."""
-    console = Console(highlight=False)
+    console = Console()
     scenes = _choose(scene)
     folder = _make_folder(keep)
     town = Town(folder, (lambda step: None) if console.is_terminal else _say(console))
@@ -138,14 +137,15 @@ def _conclude(town: Town, console: Console, story: Story, set_up_s: float, story
         table.add_row(*line)
     console.print(table)
     for scene in story.scenes:
-        console.print(f"[green]✔[/] {scene.title}: {scene.line.outcome}", soft_wrap=True)
-    console.print(verified)
+        played = styled("[green]✔[/] {}: {}", scene.title, scene.line.outcome)
+        console.print(played, soft_wrap=True)
+    console.print(verified, soft_wrap=True)
     paid = -sum(minor for minor in story.moved.values() if minor < 0)
-    console.print(
-        f"[bold green]Everything held:[/] {len(story.scenes)} scenes, {money(paid)} {CURRENCY} "
-        f"paid, the books balance; {story_s:.1f} s after {set_up_s:.1f} s of set-up.",
-        soft_wrap=True,
+    sums = (
+        f"{len(story.scenes)} scenes, {money(paid)} {CURRENCY} paid, the books balance; "
+        f"{story_s:.1f} s after {set_up_s:.1f} s of set-up."
     )
+    console.print(styled("[bold green]Everything held:[/] {}", sums), soft_wrap=True)
 
 
 def _draw(town: Town, picture: Path) -> None:
@@ -171,4 +171,4 @@ class _say:
         self._console = console
 
     def __call__(self, step: str) -> None:
-        self._console.print(f"  {step}", soft_wrap=True, markup=False)
+        self._console.print(f"  {step}", soft_wrap=True)

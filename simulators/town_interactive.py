@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import subprocess
 
-from rich.console import Console
 from rich.prompt import Prompt
-from rich.table import Table
+from rich.text import Text
 
+from kessai.console import Console, Table, styled
 from kessai.money import Money
 from simulators.town import CURRENCY, PIN, Town
 from simulators.town_processes import kessai_command
@@ -46,18 +46,19 @@ def _serve(shop: Shop, town: Town, console: Console) -> None:
             if word == "p" and shop.is_waiting_for_phone:
                 _hand_over(shop, town, console)
         else:
-            console.print(f'[yellow]"{word}" is not on the command sheet.[/]')
+            console.print(styled('[yellow]"{}" is not on the command sheet.[/]', word))
 
 
 def _explain(console: Console, goods: dict[int, str]) -> None:
     table = Table(title="You are the cashier, and then the customer", box=None)
     for number, gtin in goods.items():
-        table.add_row(f"[bold]{number}[/]", NAMES[gtin], str(Money(PRICES[gtin], CURRENCY)))
+        table.add_row(Text(str(number), "bold"), NAMES[gtin], str(Money(PRICES[gtin], CURRENCY)))
     console.print(table)
-    console.print(
+    keys = (
         "[bold]p[/] pay  [bold]r[/] remove the last  [bold]c[/] cancel  [bold]x[/] reprint  "
-        f"[bold]q[/] quit        Both customers' PIN is [bold]{PIN}[/].\n"
+        "[bold]q[/] quit        Both customers' PIN is [bold]{}[/].\n"
     )
+    console.print(styled(keys, PIN))
 
 
 def _hand_over(shop: Shop, town: Town, console: Console) -> None:

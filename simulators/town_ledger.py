@@ -24,7 +24,7 @@ from kessai.v1.account_pb2_grpc import AccountServiceStub
 from kessai.v1.device_pb2_grpc import DeviceServiceStub
 from simulators.town_stage import Movement
 
-CALL_LIMIT_S = 10.0
+CALL_LIMIT_S = 20.0
 _EVERY_S = 0.15
 
 

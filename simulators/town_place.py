@@ -18,7 +18,7 @@ from kessai.complaint import Complaint
 from simulators.town import Town, free_udp_port
 from simulators.town_processes import Process
 
-EVENT_LIMIT_S = 30.0
+EVENT_LIMIT_S = 60.0
 
 _UNTOLD = ("item_scanned", "started", "stopped", "in_touch", "out_of_touch", "configured")
 

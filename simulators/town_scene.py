@@ -17,7 +17,7 @@ from simulators.town_place import Place
 from simulators.town_processes import Process
 from simulators.town_stage import Line
 
-PHONE_LIMIT_S = 30.0
+PHONE_LIMIT_S = 60.0
 APPROVE = ("--answer", "approve", "--pin", PIN)
 
 

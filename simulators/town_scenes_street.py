@@ -17,7 +17,7 @@ from simulators.town_scene import APPROVE, PHONE_LIMIT_S, Scene, money
 from simulators.town_snacks import CHOCOLATE, WATER, Snacks
 from simulators.town_snacks import NAME as SNACKS
 
-_WALK_LIMIT_S = 20.0
+_WALK_LIMIT_S = 60.0
 
 
 class Vending(Scene):

@@ -18,7 +18,7 @@ LIMIT = Money(500, CURRENCY)
 
 WATER, CHOCOLATE = 7, 12
 
-_READY_S = 20.0
+_READY_S = 60.0
 
 
 class Snacks(Place):

@@ -10,12 +10,13 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import rich.console
 from rich import box
-from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.console import ConsoleOptions, Group, RenderableType, RenderResult
 from rich.panel import Panel
-from rich.table import Table
 from rich.text import Text
 
+from kessai.console import Table
 from simulators.phone.screen import Screen
 from simulators.phone.screen_view import draw as draw_phone
 
@@ -69,7 +70,9 @@ class Stage:
         self.steps.clear()
         self.says, line.is_playing = says, True
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+    def __rich_console__(
+        self, console: rich.console.Console, options: ConsoleOptions
+    ) -> RenderResult:
         """Draw the whole stage; the steps are left out where the terminal is too narrow."""
         yield self._draw_lines()
         yield Text(self.says, style="italic bright_black")
@@ -107,5 +110,5 @@ def draw_movements(movements: list[Movement]) -> Table:
     table.add_column("with", style="bright_black")
     for m in movements:
         colour = "red" if m.amount.startswith("-") else "green"
-        table.add_row(m.account, m.what, f"[{colour}]{m.amount}[/]", m.balance, m.counterparty)
+        table.add_row(m.account, m.what, Text(m.amount, colour), m.balance, m.counterparty)
     return table

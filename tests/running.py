@@ -29,7 +29,7 @@ from server.commands.folder import make_folder
 from server.commands.ledger import verify_folder
 
 KESSAI = str(Path(sys.executable).with_name("kessai"))
-START_LIMIT_S = 20.0
+START_LIMIT_S = 60.0
 CALL_LIMIT_S = 10.0
 
 

@@ -24,9 +24,8 @@ def certificate(
 
     If it is not known what became of the last one, that is asked first, and nothing new is paid.
     """
-    from rich.console import Console
-
     from edge_agents.certificate.main import spend_certificate
+    from kessai.console import Console, styled
     from kessai.decline import meaning_of, name_of
     from kessai.ticket import format_ticket_id
     from kessai.v1.decline_pb2 import DECLINE_REASON_TICKET_USED
@@ -38,14 +37,15 @@ def certificate(
         raise Complaint(f"{error}. Nothing was paid.") from None
     if due.minor <= 0:
         raise Complaint("An amount is more than zero. Nothing was paid.")
-    console = Console(highlight=False)
-    tell_code = lambda code: console.print(f"Code for phone: [bold]{code}[/]")  # noqa: E731
+    console = Console()
+    tell_code = lambda code: console.print(styled("Code for phone: [bold]{}[/]", code))  # noqa: E731
     spent = asyncio.run(spend_certificate(folder, reader, due, wait, tell_code))
     left = f" {spent.left} are left." if spent.left is not None else ""
     if not spent.is_paid:
         is_short = spent.refusal == DECLINE_REASON_TICKET_USED
         why = "It has less left." if is_short else meaning_of(spent.refusal).cashier
-        console.print(f"[red]NOT PAID[/] {spent.amount}: {why}{left} ({name_of(spent.refusal)})")
+        refused = "[red]NOT PAID[/] {}: {}{} ({})"
+        console.print(styled(refused, spent.amount, why, left, name_of(spent.refusal)))
         raise typer.Exit(NOT_PAID)
-    console.print(f"[green]PAID[/] {spent.amount} by certificate.{left}")
-    console.print(f"[dim]{format_ticket_id(spent.ticket_id)}[/]")
+    console.print(styled("[green]PAID[/] {} by certificate.{}", spent.amount, left))
+    console.print(styled("[dim]{}[/]", format_ticket_id(spent.ticket_id)))

@@ -11,6 +11,7 @@ import asyncio
 import serial
 
 from edge_agents.devices.serial_line import DeviceLost, open_line
+from kessai.plain_text import plain
 
 COLUMNS = 20
 
@@ -52,5 +53,5 @@ class Display:
 
 
 def _at(row: int, text: str) -> bytes:
-    cell = text[:COLUMNS].ljust(COLUMNS).encode("cp858", "replace")
-    return _MOVE + bytes((1, row)) + bytes(byte if byte >= 0x20 else 0x3F for byte in cell)
+    cell = plain(text)[:COLUMNS].ljust(COLUMNS).encode("cp858", "replace")
+    return _MOVE + bytes((1, row)) + cell

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import serial
 
 from edge_agents.devices.serial_line import DeviceLost, FlowControl, open_line
+from kessai.plain_text import plain
 
 COLUMNS = 42
 
@@ -152,7 +153,7 @@ def _line(line: Text) -> bytes:
     # The size command ends bold print too, so it comes first.
     size = _SIZE + bytes([_LARGE if line.large else _NORMAL])
     style = size + _BOLD + bytes([line.bold]) + _ALIGN + bytes([line.centred])
-    return style + line.text.encode(_CODE_PAGE, "replace") + b"\n"
+    return style + plain(line.text).encode(_CODE_PAGE, "replace") + b"\n"
 
 
 def _qr(code: QrCode) -> bytes:

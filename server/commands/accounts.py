@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
+from rich.text import Text
 
 from kessai.account_number import AccountNumberError, format_account, pretty_account
 from kessai.account_number import parse_account as parse
 from kessai.complaint import Complaint
+from kessai.console import Console, Table, styled
 from kessai.decline import meaning_of, name_of
 from kessai.money import Money
 from kessai.v1 import account_pb2 as pb
@@ -27,7 +27,7 @@ account = typer.Typer(
     help="Open accounts, take cash in and out, read statements.",
 )
 
-_out = Console(highlight=False)
+_out = Console()
 
 AccountNumber = Annotated[str, typer.Argument(help="14 digits, with or without hyphens.")]
 Currency = Annotated[str, typer.Option(help="ISO 4217 code.")]
@@ -79,7 +79,7 @@ def distribute_account(number: AccountNumber, data: Data = None, identity: Ident
         identity,
         lambda ch: AccountServiceStub(ch).DistributeAccount(request, timeout=DEADLINE_S),
     )
-    _out.print(f"[green]distributed over {response.auxiliary_count} shards[/]")
+    _out.print(styled("[green]distributed over {} shards[/]", response.auxiliary_count))
     _show(response.account)
 
 
@@ -90,7 +90,7 @@ def merge_account(number: AccountNumber, data: Data = None, identity: Identity =
     response = call(
         data, identity, lambda ch: AccountServiceStub(ch).MergeAccount(request, timeout=DEADLINE_S)
     )
-    _out.print(f"[green]{Money.from_proto(response.merged)} merged[/]")
+    _out.print(styled("[green]{} merged[/]", Money.from_proto(response.merged)))
     _show(response.account)
 
 
@@ -119,7 +119,7 @@ def show_statement(
     )
     _out.print(_statement(response, auxiliary))
     if response.next_page_token:
-        _out.print(f"[dim]older entries: --page-token {response.next_page_token}[/]")
+        _out.print(styled("[dim]older entries: --page-token {}[/]", response.next_page_token))
 
 
 @account.command("deposit")
@@ -177,7 +177,7 @@ def _statement(response: pb.ListEntriesResponse, auxiliary: int) -> Table:
             str(entry.sequence),
             _time(entry.book_time.ToMicroseconds()),
             pb.EntryKind.Name(entry.kind).removeprefix("ENTRY_KIND_").replace("_", " ").lower(),
-            f"[{'green' if amount.minor > 0 else 'red'}]{amount.decimal()}[/]",
+            Text(amount.decimal(), style="green" if amount.minor > 0 else "red"),
             Money.from_proto(entry.balance).decimal(),
             pretty_account(parse(entry.counterparty)),
         )
@@ -187,7 +187,7 @@ def _statement(response: pb.ListEntriesResponse, auxiliary: int) -> Table:
 def _outcome(reason: DeclineReason.ValueType, done: str) -> None:
     if reason:
         raise Complaint(f"{name_of(reason)}: {meaning_of(reason).cashier} No money was moved.")
-    _out.print(f"[green]{done}[/]")
+    _out.print(styled("[green]{}[/]", done))
 
 
 def _number(text: str) -> str:
@@ -199,23 +199,22 @@ def _number(text: str) -> str:
 
 def _show(a: pb.Account) -> None:
     balance, available = Money.from_proto(a.balance), Money.from_proto(a.available)
-    held = "" if balance == available else f"[dim]{available} available[/]"
+    held = Text("" if balance == available else f"{available} available", "dim")
     figures = Table.grid(padding=(0, 2))
     figures.add_column()
     figures.add_column(justify="right")
     figures.add_row("balance", str(balance), held)
     figures.add_row("auxiliaries", str(Money.from_proto(a.auxiliary)))
-    figures.add_row("[bold]total[/]", f"[bold]{Money.from_proto(a.total)}[/]")
-    _out.print(f"[bold]{pretty_account(parse(a.account_number))}[/]  {a.owner}")
+    figures.add_row(Text("total", "bold"), Text(str(Money.from_proto(a.total)), "bold"))
+    _out.print(styled("[bold]{}[/]  {}", pretty_account(parse(a.account_number)), a.owner))
     _out.print(figures)
 
 
-def _summary(a: pb.Account) -> str:
+def _summary(a: pb.Account) -> Text:
     balance, available = Money.from_proto(a.balance), Money.from_proto(a.available)
     held = "" if balance == available else f", {available} available"
-    return (
-        f"[bold]{pretty_account(parse(a.account_number))}[/]  {a.owner}  [bold]{balance}[/]{held}"
-    )
+    number = pretty_account(parse(a.account_number))
+    return styled("[bold]{}[/]  {}  [bold]{}[/]{}", number, a.owner, balance, held)
 
 
 def _time(micros: int) -> str:

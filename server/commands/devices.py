@@ -8,10 +8,10 @@ from typing import Annotated
 import grpc.aio
 import segno
 import typer
-from rich.console import Console
-from rich.table import Table
+from rich.text import Text
 
 from kessai.complaint import Complaint
+from kessai.console import Console, Table, styled
 from kessai.v1 import device_pb2 as pb
 from kessai.v1.device_pb2_grpc import DeviceServiceStub
 from kessai.v1.holder_pb2 import SetRiderCategoryRequest
@@ -27,7 +27,7 @@ device = typer.Typer(
     help="Pair, list and revoke devices.",
 )
 
-_out = Console(highlight=False)
+_out = Console()
 
 
 device.command("show")(fleet.show_device)
@@ -64,11 +64,10 @@ def pair_device(
         )
         return
     segno.make(response.pairing_uri, error="l").terminal(compact=True)
-    _out.print(f"Code for {path}: [bold]{response.pairing_code}[/]")
+    _out.print(styled("Code for {}: [bold]{}[/]", path, response.pairing_code))
     _out.print(response.pairing_uri, soft_wrap=True)
-    _out.print(
-        f"[dim]good for one device until {fleet.moment(response.expire_time)}, five tries[/]"
-    )
+    until = fleet.moment(response.expire_time)
+    _out.print(styled("[dim]good for one device until {}, five tries[/]", until))
 
 
 @device.command("list")
@@ -115,7 +114,7 @@ def revoke_device(
         identity,
         lambda ch: DeviceServiceStub(ch).RevokeDevice(request, timeout=DEADLINE_S),
     )
-    _out.print(f"[green]{path} is revoked[/]")
+    _out.print(styled("[green]{} is revoked[/]", path))
 
 
 @device.command("rider")
@@ -134,7 +133,7 @@ def set_rider_category(
         identity,
         lambda ch: HolderServiceStub(ch).SetRiderCategory(request, timeout=DEADLINE_S),
     )
-    _out.print(f"[green]{wallet} rides as {category}[/]")
+    _out.print(styled("[green]{} rides as {}[/]", wallet, category))
 
 
 def _pairing(path: str, accounts: list[str], name: str) -> pb.CreatePairingCodeRequest:
@@ -158,7 +157,7 @@ def _pairing(path: str, accounts: list[str], name: str) -> pb.CreatePairingCodeR
     return request
 
 
-def _certificate(entry: pb.Device) -> str:
+def _certificate(entry: pb.Device) -> Text:
     if entry.HasField("revoke_time"):
-        return f"[red]revoked {fleet.moment(entry.revoke_time)}[/]"
-    return f"[green]until {fleet.moment(entry.certificate_expire_time)}[/]"
+        return styled("[red]revoked {}[/]", fleet.moment(entry.revoke_time))
+    return styled("[green]until {}[/]", fleet.moment(entry.certificate_expire_time))

@@ -10,11 +10,10 @@ from typing import Annotated
 
 import typer
 from google.protobuf.timestamp_pb2 import Timestamp
-from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from kessai.complaint import Complaint
+from kessai.console import Console, Table, styled
 from kessai.device_settings import SETTINGS
 from kessai.money import Money
 from kessai.v1 import fleet_pb2 as pb
@@ -22,7 +21,7 @@ from kessai.v1.fleet_pb2_grpc import FleetServiceStub
 from server.commands.operator_line import DEADLINE_S, call, fresh_request_id
 from server.commands.options import Data, Identity
 
-_out = Console(highlight=False)
+_out = Console()
 
 Device = Annotated[str, typer.Argument(help="The device, as kessai device list shows it.")]
 
@@ -56,7 +55,7 @@ def configure_device(
         identity,
         lambda ch: FleetServiceStub(ch).ConfigureDevice(request, timeout=DEADLINE_S),
     )
-    _out.print(f"[green]{device} is configured[/] (version {answer.config.version})")
+    _out.print(styled("[green]{} is configured[/] (version {})", device, answer.config.version))
 
 
 def list_settings() -> None:

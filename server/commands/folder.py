@@ -6,8 +6,8 @@ import os
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from kessai.console import Console, styled
 from server import data_folder, main
 from server.commands.options import DataFolder
 from server.config import check_config, load_config
@@ -32,12 +32,12 @@ ForTests = Annotated[
 ]
 
 _NEXT_STEPS = """\
-[bold green]{data}[/] is ready: {shards} shards, keys and certificates of {domain}.
-  1. Move [bold]{data}/offline-root[/] to a safe place, off this machine.
-  2. Look at [bold]{data}/kessai.toml[/].
-  3. kessai serve --data {data}"""
+[bold green]{0}[/] is ready: {1} shards, keys and certificates of {2}.
+  1. Move [bold]{0}/offline-root[/] to a safe place, off this machine.
+  2. Look at [bold]{0}/kessai.toml[/].
+  3. kessai serve --data {0}"""
 
-_out = Console(highlight=False)
+_out = Console()
 
 
 @init.command()
@@ -73,7 +73,7 @@ def make_folder(
     )
     urls = shard or sqlite_urls(shards)
     data_folder.create(data, domain, urls, config, main.now_us, os.urandom)
-    _out.print(_NEXT_STEPS.format(data=data, shards=len(urls), domain=domain))
+    _out.print(styled(_NEXT_STEPS, data, len(urls), domain))
 
 
 @serve.command()

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import typer
-from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn
-from rich.table import Table
 
 from kessai.complaint import Complaint
+from kessai.console import Console, Table, styled
 from kessai.money import format_minor
 from kessai.v1.account_pb2 import GetTrialBalanceRequest
 from kessai.v1.account_pb2_grpc import AccountServiceStub
@@ -24,7 +23,7 @@ ledger = typer.Typer(
     pretty_exceptions_enable=False, add_completion=False, no_args_is_help=True, help="The books."
 )
 
-_out = Console(highlight=False, soft_wrap=True)
+_out = Console(soft_wrap=True)
 
 
 @ledger.command("trial-balance")
@@ -51,7 +50,7 @@ def show_trial_balance(data: Data = None, identity: Identity = None) -> None:
     _out.print(table)
     if not trial.balanced:
         raise Complaint("debits and credits differ: run kessai ledger verify")
-    _out.print("[bold green]Debits equal credits.[/]")
+    _out.print(styled("[bold green]Debits equal credits.[/]"))
 
 
 @ledger.command("verify")
@@ -66,7 +65,7 @@ def verify_folder(data: DataFolder) -> None:
     def open_readers() -> list[Reader]:
         return [address.open_reader() for address in books.addresses(data)]
 
-    columns = (SpinnerColumn(), TextColumn("{task.description}"))
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False))
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("verifying")
         try:
@@ -85,9 +84,9 @@ def verify_folder(data: DataFolder) -> None:
 
 def _show(report: Report, shards: int) -> None:
     for fault in report.faults[:FAULTS_SHOWN]:
-        _out.print(f"[red]fault:[/] {fault}", soft_wrap=True)
+        _out.print(styled("[red]fault:[/] {}", fault), soft_wrap=True)
     if len(report.faults) > FAULTS_SHOWN:
-        _out.print(f"[red]and {len(report.faults) - FAULTS_SHOWN} more[/]")
+        _out.print(styled("[red]and {} more[/]", len(report.faults) - FAULTS_SHOWN))
     looked_at = (
         f"{report.rows:,} log rows, {report.accounts:,} accounts, {report.entries:,} entries "
         f"in {shards} shards, {report.in_transit:,} payments in transit"
@@ -97,4 +96,4 @@ def _show(report: Report, shards: int) -> None:
             f"the books do NOT verify: {len(report.faults)} faults in {looked_at}. "
             "Stop the switch, keep the data folder as it is, and compare it with a backup."
         )
-    _out.print(f"[bold green]The books verify:[/] {looked_at}.")
+    _out.print(styled("[bold green]The books verify:[/] {}.", looked_at))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from kessai.console import Console, styled
 from kessai.v1.device_pb2 import CreateMerchantRequest
 from kessai.v1.device_pb2_grpc import DeviceServiceStub
 from server.commands.operator_line import DEADLINE_S, call, fresh_request_id
@@ -19,7 +19,7 @@ merchant = typer.Typer(
     help="Enter merchants.",
 )
 
-_out = Console(highlight=False)
+_out = Console()
 
 
 @merchant.callback()
@@ -55,4 +55,4 @@ def create_merchant(
         identity,
         lambda ch: DeviceServiceStub(ch).CreateMerchant(request, timeout=DEADLINE_S),
     )
-    _out.print(f"[green]{name}[/] ({merchant_id}) is paid on {account}")
+    _out.print(styled("[green]{}[/] ({}) is paid on {}", name, merchant_id, account))

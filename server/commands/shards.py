@@ -7,11 +7,11 @@ from typing import Annotated
 
 import grpc.aio
 import typer
-from rich.console import Console, JustifyMethod
+from rich.console import JustifyMethod
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
-from rich.table import Table
 
 from kessai.complaint import Complaint
+from kessai.console import Console, Table, styled
 from kessai.v1 import shard_pb2 as pb
 from kessai.v1.shard_pb2_grpc import ShardServiceStub
 from server.commands.operator_line import DEADLINE_S, call, fresh_request_id
@@ -27,7 +27,7 @@ shards = typer.Typer(
 _LOOK_S = 0.2
 _ADD_LIMIT_S = 30.0
 
-_out = Console(highlight=False, soft_wrap=True)
+_out = Console(soft_wrap=True)
 
 
 @shards.command("add")
@@ -41,9 +41,8 @@ def add_shard(
     response = call(
         data, identity, lambda ch: ShardServiceStub(ch).AddShard(request, timeout=_ADD_LIMIT_S)
     )
-    _out.print(
-        f"[green]shard {response.shard} is there, and empty.[/] Next: kessai shards rebalance"
-    )
+    there = "[green]shard {} is there, and empty.[/] Next: kessai shards rebalance"
+    _out.print(styled(there, response.shard))
 
 
 @shards.command("status")
@@ -63,12 +62,11 @@ def show_status(data: Data = None, identity: Identity = None) -> None:
         _out.print("Each slot is where it belongs.")
         return
     moving = status.progress
-    _out.print(
-        f"[bold]{moving.slots_left:,} slots are to move[/]; slot {moving.slot}: "
-        f"shard {moving.source_shard} -> {moving.target_shard}"
-    )
+    to_move = "[bold]{} slots are to move[/]; slot {}: shard {} -> {}"
+    places = (moving.slot, moving.source_shard, moving.target_shard)
+    _out.print(styled(to_move, f"{moving.slots_left:,}", *places))
     if moving.trouble:
-        _out.print(f"[red]waiting:[/] {moving.trouble}")
+        _out.print(styled("[red]waiting:[/] {}", moving.trouble))
 
 
 @shards.command("rebalance")
@@ -88,12 +86,17 @@ def rebalance_shards(
 
     status = call(data, identity, rebalance)
     spread = ", ".join(f"{shard.slot_count}" for shard in status.shards)
-    _out.print(f"[green]Each slot is where it belongs.[/] Slots by shard: {spread}")
+    _out.print(styled("[green]Each slot is where it belongs.[/] Slots by shard: {}", spread))
 
 
 async def _watch(channel: grpc.aio.Channel, total: int) -> pb.GetShardStatusResponse:
     """Show how it goes, on a terminal, until nothing is left to move."""
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+    )
     errors = Console(stderr=True)
     with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
         task = bar.add_task("moving slots", total=total)

@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
+from rich.text import Text
 
 from kessai.complaint import Complaint
+from kessai.console import Console, Table, styled
 from kessai.decline import meaning_of, name_of
 from kessai.envelope import read_verified
 from kessai.money import Money
@@ -35,7 +35,7 @@ offer = typer.Typer(
 )
 ticket.add_typer(offer, name="offer")
 
-_out = Console(highlight=False)
+_out = Console()
 
 KINDS = {
     "admission": pb.TICKET_KIND_ADMISSION,
@@ -87,7 +87,8 @@ def add_offer(
         identity,
         lambda ch: TicketServiceStub(ch).CreateTicketOffer(request, timeout=DEADLINE_S),
     )
-    _out.print(f"[green]{event_name}, {title}[/] ({offer_id}) is on sale for {_money(price)}")
+    on_sale = "[green]{}, {}[/] ({}) is on sale for {}"
+    _out.print(styled(on_sale, event_name, title, offer_id, _money(price)))
 
 
 @offer.command("list")
@@ -123,7 +124,7 @@ def show_ticket(number: TicketNumber, data: Data = None, identity: Identity = No
     )
     sold, state = read_verified(response.ticket, pb.Ticket), response.state
     terms = sold.offer
-    _out.print(f"[bold]{terms.event_name}[/], {terms.title}, {sold.venue_name}")
+    _out.print(styled("[bold]{}[/], {}, {}", terms.event_name, terms.title, sold.venue_name))
     _out.print(f"{format_ticket_id(sold.ticket_id)}  {Money.from_proto(terms.price)}")
     _out.print(
         f"from {_clock(terms.valid_from_time.ToDatetime(UTC))} "
@@ -160,11 +161,11 @@ def _worth(terms: pb.TicketOffer) -> str:
     return f"{terms.admits} person{'s' if terms.admits > 1 else ''}"
 
 
-def _standing(terms: pb.TicketOffer, state: pb.TicketState) -> str:
+def _standing(terms: pb.TicketOffer, state: pb.TicketState) -> str | Text:
     if state.refunded:
-        return "[red]refunded[/]"
+        return styled("[red]refunded[/]")
     if state.revoked:
-        return "[red]revoked[/]"
+        return styled("[red]revoked[/]")
     if terms.HasField("value"):
         left = terms.value.amount_minor - state.spent_minor
         return f"{Money(left, terms.value.currency_code)} left"

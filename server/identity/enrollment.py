@@ -23,6 +23,7 @@ from kessai.envelope import (
     verify_bytes,
 )
 from kessai.identity_path import AGENT, PHONE, parse_device
+from kessai.plain_text import TextError, check_text
 from server.domain.directory import DeviceEntry, IssuedCertificate
 from server.identity.authority import Authority
 from server.identity.certificates import public_key_of_request
@@ -81,8 +82,10 @@ class Enrollment:
         PairingRefused, TooManyGuesses, FieldRefused.
         """
         version = application.software_version
-        if len(version) > MAX_SOFTWARE_VERSION or not version.isprintable():
-            raise FieldRefused("software_version", f"not {MAX_SOFTWARE_VERSION} characters at most")
+        try:
+            check_text(version, MAX_SOFTWARE_VERSION, least=0)
+        except TextError as error:
+            raise FieldRefused("software_version", str(error)) from None
         with self._lock:
             grant = self._desk.take_in(application.pairing_code)
             tls_key = public_key_of_request(application.signing_request)

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from kessai.device_settings import SettingError, check_setting
 from kessai.identity_path import AGENT, IdentityError, parse_device
 from kessai.money import Money, MoneyError
+from kessai.plain_text import plain
 from kessai.v1.fleet_pb2 import DeviceConfig, DeviceReport, DeviceSetting, DeviceState
 from server.domain.directory import Device
 from server.identity.holders import Holders
@@ -57,8 +58,13 @@ class Fleet:
             self._attached[device] -= 1
 
     def hear(self, device: str, report: DeviceReport) -> None:
-        """Keep what a device says of itself; FieldRefused if it makes no sense."""
+        """Keep what a device says of itself; FieldRefused if it makes no sense.
+
+        Its words are kept as plain text: a terminal must get through, whatever it calls itself.
+        """
         _check_report(report)
+        report.software_version = plain(report.software_version)
+        report.state = plain(report.state)
         self._book.keep_report(device, self._now_us(), report.SerializeToString())
 
     def state(self, device: str) -> DeviceState:

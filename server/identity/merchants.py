@@ -7,6 +7,7 @@ import re
 from kessai.account_number import HOUSE_BRANCH, branch_of
 from kessai.envelope import MERCHANT_CERTIFICATE, sign
 from kessai.identity_path import is_name
+from kessai.plain_text import TextError, check_text
 from kessai.v1.payment_pb2 import MerchantCertificate
 from server.domain.directory import Merchant
 from server.identity.keyring import Keyring
@@ -63,11 +64,12 @@ class Merchants:
 
 
 def _check(merchant: Merchant) -> None:
-    name = merchant.display_name
     if not is_name(merchant.merchant_id):
         raise FieldRefused("merchant_id", 'not 1 to 40 of a-z, 0-9 and "-"')
-    if not 1 <= len(name) <= MAX_DISPLAY_NAME or not name.isprintable() or name != name.strip():
-        raise FieldRefused("display_name", f"not 1 to {MAX_DISPLAY_NAME} printable characters")
+    try:
+        check_text(merchant.display_name, MAX_DISPLAY_NAME)
+    except TextError as error:
+        raise FieldRefused("display_name", str(error)) from None
     if _CATEGORY.fullmatch(merchant.category_code) is None:
         raise FieldRefused("category_code", "not four digits (ISO 18245)")
     if branch_of(merchant.account) == HOUSE_BRANCH:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from kessai.envelope import WALLET_CERTIFICATE, sign
 from kessai.identity_path import parse_device
+from kessai.plain_text import TextError, check_text
 from kessai.v1.bill_pb2 import WalletCertificate
 from kessai.v1.envelope_pb2 import Signed
 from server.identity.keyring import Keyring
@@ -29,10 +30,10 @@ class Wallets:
 
     def put_name(self, wallet_id: str, display_name: str) -> None:
         """Enter the name that people see; FieldRefused if it is none."""
-        whole = display_name.isprintable() and display_name == display_name.strip()
-        if not whole or not 1 <= len(display_name) <= MAX_DISPLAY_NAME:
-            words = f"not 1 to {MAX_DISPLAY_NAME} printable characters"
-            raise FieldRefused("phone.display_name", words)
+        try:
+            check_text(display_name, MAX_DISPLAY_NAME)
+        except TextError as error:
+            raise FieldRefused("phone.display_name", str(error)) from None
         self._book.put_name(wallet_id, display_name)
 
     def certify(self, device: str) -> Signed:

@@ -7,6 +7,7 @@ machine shows, a customer agrees to and a ticket says is one thing.
 from __future__ import annotations
 
 from kessai.identity_path import is_name
+from kessai.plain_text import TextError, check_text
 from kessai.ticket import MAX_PERSONS
 from kessai.v1.ticket_pb2 import TICKET_KIND_GIFT_CERTIFICATE, TicketKind, TicketOffer
 from server.identity.refusals import Exists, FieldRefused, NotPermitted, Unknown
@@ -48,9 +49,10 @@ def _check(offer: TicketOffer) -> None:
         if not is_name(getattr(offer, field)):
             raise FieldRefused(f"offer.{field}", 'not 1 to 40 of a-z, 0-9 and "-"')
     for field, limit in (("event_name", MAX_EVENT_NAME), ("title", MAX_TITLE)):
-        text = getattr(offer, field)
-        if not 1 <= len(text) <= limit or not text.isprintable() or text != text.strip():
-            raise FieldRefused(f"offer.{field}", f"not 1 to {limit} printable characters")
+        try:
+            check_text(getattr(offer, field), limit)
+        except TextError as error:
+            raise FieldRefused(f"offer.{field}", str(error)) from None
     if offer.kind not in TicketKind.values() or not offer.kind:
         raise FieldRefused("offer.kind", "say what the ticket is for")
     if offer.valid_until_time.ToMicroseconds() <= offer.valid_from_time.ToMicroseconds():

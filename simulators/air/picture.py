@@ -9,11 +9,10 @@ import select
 import sys
 
 from rich import box
-from rich.console import Console
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
+from kessai.console import Console, Table
 from simulators.air.air import Air
 from simulators.air.peripheral import Conditions, Peripheral
 

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.live import Live
 
 from kessai.complaint import Complaint
+from kessai.console import Console
 from simulators.devices import vending_front
 from simulators.devices.counter import Counter
 from simulators.devices.gate_spot import GateSpot

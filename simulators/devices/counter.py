@@ -13,9 +13,9 @@ from rich import box
 from rich.columns import Columns
 from rich.console import Group, RenderableType
 from rich.panel import Panel
-from rich.table import Table
 from rich.text import Text
 
+from kessai.console import Table
 from simulators.devices.display import SimulatedDisplay
 from simulators.devices.paper_roll import Printed, PrintedLine, PrintedQr, draw_slip, height_of
 from simulators.devices.printer import SimulatedPrinter

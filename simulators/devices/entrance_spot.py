@@ -11,9 +11,9 @@ from pathlib import Path
 
 from rich.console import Group, RenderableType
 from rich.panel import Panel
-from rich.table import Table
 from rich.text import Text
 
+from kessai.console import Table
 from simulators.devices.osdp_door import SimulatedDoor
 
 KEY_FILE = "door.key"

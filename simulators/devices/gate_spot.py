@@ -9,9 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
+from kessai.console import Table
 from simulators.devices.barrier import BarrierFault, SimulatedBarrier
 from simulators.devices.display import SimulatedDisplay
 

@@ -10,9 +10,9 @@ from rich import box
 from rich.align import Align
 from rich.console import Group, RenderableType
 from rich.panel import Panel
-from rich.table import Table
 from rich.text import Text
 
+from kessai.console import Table
 from simulators.devices.vending_machine import VendingMachine
 
 _WIDTH = 46
@@ -73,7 +73,9 @@ def draw_front(machine: VendingMachine) -> RenderableType:
         Panel(Align.center(shown), box=box.HEAVY, border_style="#3a3a3a", style="on #001a14"),
         Panel(tray, title="tray", box=box.ROUNDED, border_style="bright_black"),
     )
-    return Panel(front, title="Kessai Snacks", subtitle=machine.state, box=box.DOUBLE, width=_WIDTH)
+    return Panel(
+        front, title="Kessai Snacks", subtitle=Text(machine.state), box=box.DOUBLE, width=_WIDTH
+    )
 
 
 def _toggle(thing: object, name: str, word: str) -> str:

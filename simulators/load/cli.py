@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from kessai.complaint import Complaint
+from kessai.console import Console
 from simulators.load.books import Payees
 from simulators.load.engine import run_engine
 from simulators.load.figures import Figures
@@ -173,7 +173,7 @@ def _measuring(folder: Path) -> Iterator[tuple[Path, Callable[[str], None]]]:
     """Give a place to measure in, and a line to tell the progress; all is cleaned up after."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does, cleanly
     errors = Console(stderr=True)
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
     try:
         place = tempfile.TemporaryDirectory(prefix="kessai-bench-", dir=folder)
     except OSError as error:

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from rich.box import SIMPLE_HEAD
-from rich.table import Table
+
+from kessai.console import Table
 
 
 class Figures(Protocol):

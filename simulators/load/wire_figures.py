@@ -8,8 +8,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 
-from rich.table import Table
-
+from kessai.console import Table
 from simulators.load.figures import draw_table
 
 

@@ -15,12 +15,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from edge_agents.links.radio import open_radio
 from kessai.complaint import Complaint
+from kessai.console import Console, Table
 from kessai.decline import meaning_of
 from kessai.device_identity import DeviceIdentity, load_identity
 from kessai.money import Money, MoneyError

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.prompt import Prompt
 
 from kessai.complaint import Complaint
+from kessai.console import Console, styled
 from kessai.device_identity import load_identity
 from kessai.money import Money, MoneyError
 from kessai.v1.account_pb2 import Account, ListEntriesResponse
@@ -93,7 +93,8 @@ def pair(
         ) from None
     identity = enroll(pairing, folder, key, f"kessai {importlib.metadata.version('kessai')}")
     console = Console()
-    console.print(f"[green]Paired[/] as {identity.device}, at {identity.server_address}.")
+    paired = "[green]Paired[/] as {}, at {}."
+    console.print(styled(paired, identity.device, identity.server_address))
     if identity.accounts:
         try:
             asyncio.run(_certify(folder, ""))
@@ -120,7 +121,8 @@ def without_pin(
         raise Complaint(f"{error}. Nothing was changed.") from None
     except (WrongPin, VaultLocked) as error:
         raise Complaint(f"The PIN does not fit ({error}). Nothing was changed.") from None
-    Console().print(f"No PIN is asked up to [bold]{vault.small_limit}[/] where merchants allow it.")
+    allowed = "No PIN is asked up to [bold]{}[/] where merchants allow it."
+    Console().print(styled(allowed, vault.small_limit))
 
 
 @phone.command()
@@ -168,7 +170,8 @@ def certify(
 ) -> None:
     """Fetch a new credential from the bank, with which gates and doors know the phone off line."""
     asyncio.run(_certify(folder, account))
-    Console().print("[green]Certified[/]: gates, doors and terminals that are cut off know it.")
+    certified = "[green]Certified[/]: gates, doors and terminals that are cut off know it."
+    Console().print(styled(certified))
 
 
 @phone.command()

@@ -10,10 +10,10 @@ import threading
 from collections.abc import Iterable
 from typing import Protocol
 
-from rich.console import Console
 from rich.prompt import Confirm, Prompt
 from rich.text import Text
 
+from kessai.console import Console
 from simulators.phone.purchase import Purchase
 
 

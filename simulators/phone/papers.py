@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from rich.table import Table
 from rich.text import Text
 
 from kessai.account_number import parse_account, pretty_account
+from kessai.console import Table
 from kessai.decline import meaning_of
 from kessai.money import Money
 from kessai.v1 import account_pb2, money_pb2, payment_pb2, tap_pb2

@@ -98,7 +98,7 @@ class Screen:
 
     def to_json(self) -> str:
         """Write it as one line of JSON."""
-        return json.dumps(asdict(self), ensure_ascii=False)
+        return json.dumps(asdict(self))
 
     @classmethod
     def from_json(cls, line: str) -> Screen:

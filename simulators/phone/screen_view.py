@@ -7,13 +7,13 @@ from collections.abc import Callable
 
 from rich import box
 from rich.align import Align
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.panel import Panel
 from rich.rule import Rule
-from rich.table import Table
 from rich.text import Text
 
+from kessai.console import Console, Table
 from simulators.phone.screen import Item, Screen, View
 from simulators.phone.vault import MAX_TRIES
 

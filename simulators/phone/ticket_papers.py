@@ -13,9 +13,9 @@ from rich import box
 from rich.align import Align
 from rich.console import Group, RenderableType
 from rich.panel import Panel
-from rich.table import Table
 from rich.text import Text
 
+from kessai.console import Table
 from kessai.decline import meaning_of
 from kessai.device_identity import load_identity
 from kessai.money import Money

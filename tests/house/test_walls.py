@@ -108,6 +108,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "kessai": {"google.protobuf", "google.rpc", "cryptography"},
     "kessai.enrollment": {"google", "cryptography", "grpc", "grpc_status", "OpenSSL"},
     "kessai.channel": {"google", "cryptography", "grpc", "grpc_status", "OpenSSL"},
+    "kessai.console": {"rich"},
     "server.ledger": set(),
     "server.domain": {"google.protobuf"},
 }

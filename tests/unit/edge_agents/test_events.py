@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import os
 import subprocess
 import sys
 
+from edge_agents import events
 from edge_agents.events import Events
+from kessai.plain_text import MARK
 from tests.unit.edge_agents.parties import make_pending
 
 LOG = """
@@ -42,10 +45,24 @@ def test_the_log_is_json_on_stderr_where_nobody_looks() -> None:
     assert ended.stdout == ""
 
 
+def test_nobody_writes_a_line_of_the_log_or_moves_the_cursor() -> None:
+    """Neither where people look, nor in what machines read."""
+    said = {"why": "gone\n12:00:00 info settled \x1b[2J\x9b1A\u202e"}
+    record = logging.makeLogRecord({"msg": "device_lost", "levelname": "INFO", "fields": said})
+    for_people, for_machines = (
+        events._ForPeople().format(record),
+        events._JsonLines().format(record),
+    )
+    assert for_people.endswith(f"why=gone 12:00:00 info settled {MARK}[2J{MARK}1A{MARK}")
+    assert for_machines.isascii()
+    assert for_machines.isprintable()
+    assert json.loads(for_machines)["why"] == said["why"]
+
+
 def test_a_follower_that_went_away_does_not_stop_the_till() -> None:
     reading, writing = os.pipe()
     with open(writing, "w") as follower:
-        events = Events(lambda: 7, follower)
+        told = Events(lambda: 7, follower)
         os.close(reading)
-        events.emit("settled", make_pending())
-        events.emit("settled", make_pending())
+        told.emit("settled", make_pending())
+        told.emit("settled", make_pending())

@@ -39,6 +39,12 @@ def test_the_bytes_are_those_of_epsons_reference() -> None:
     )
 
 
+def test_nobody_s_name_works_the_printer() -> None:
+    """ESC p opens the cash drawer, GS V cuts the paper, LF prints a line of one's own."""
+    evil = encode([Text("Shop\x1bp\x00\x19\xfa\x1dV\x00\nPAID \x9b1A")])
+    assert evil == encode([Text("Shop?p??ú V? PAID ?1A")])
+
+
 async def test_a_slip_is_printed(tmp_path: Path) -> None:
     simulated = SimulatedPrinter(tmp_path / "printer")
     printer = Printer(str(simulated.line.path))

@@ -11,9 +11,14 @@ import apsw
 import pytest
 
 from cli.main import main
+from kessai.device_identity import load_identity
+from kessai.plain_text import MARK
 from kessai.v1 import account_pb2
 from kessai.v1.account_pb2_grpc import AccountServiceStub
+from kessai.v1.fleet_pb2 import AttachRequest, DeviceReport
+from kessai.v1.fleet_pb2_grpc import FleetServiceStub
 from server.shards.router import shard_path
+from tests.pairing import pair_agent
 from tests.running import CALL_LIMIT_S, RunningSwitch, fresh_id, kessai
 
 Kessai = Callable[..., tuple[int, str, str]]
@@ -178,3 +183,24 @@ def test_serve_stops_cleanly_and_refuses_in_one_line(tmp_path: Path) -> None:
     wrong = kessai("serve", "--data", str(running.folder), check=False)
     assert (wrong.returncode, wrong.stderr.count("\n")) == (1, 1), wrong.stderr
     assert "Traceback" not in wrong.stderr
+
+
+def test_a_terminal_writes_nothing_on_the_operator_s_screen(
+    switch: RunningSwitch, run: Kessai, tmp_path: Path
+) -> None:
+    """Whatever it calls itself: it gets through, and is listed in one line, as plain text."""
+    data = ("--data", str(switch.folder))
+    switch.create_merchant("evil", "[/] Shop", switch.open_account("merchant/evil", 77))
+    pair_agent(tmp_path, switch.pair_terminal("evil", "till-1"))
+    evil = "[/] [red]1.0[/red]\x1b[2J\nagent/evil/till-9 in touch \u202e"
+    report = DeviceReport(software_version=evil, state=evil)
+    with switch.channel(load_identity(tmp_path)) as channel:
+        said = iter([AttachRequest(report=report)])
+        answers = FleetServiceStub(channel).Attach(said, timeout=CALL_LIMIT_S)
+        assert next(iter(answers)).HasField("deny_list")
+    shown = f"[/] [red]1.0[/red]{MARK}[2J agent/evil/till-9 in touch {MARK}"
+    for words in (("device", "list"), ("device", "show", "agent/evil/till-1")):
+        code, out, err = run(*words, *data)
+        assert (code, err) == (0, "")
+        assert shown in out
+        assert "\x1b" not in out
