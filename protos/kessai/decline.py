@@ -66,6 +66,11 @@ MEANINGS: dict[DeclineReason.ValueType, Meaning] = {
         "The payee's account in the bill cannot be read.",
         False,
     ),
+    decline_pb2.DECLINE_REASON_SWITCH_FAULT: Meaning(
+        "The bank failed at this payment. No money was moved.",
+        "A fault at the switch: start again, and tell the operator the payment's number.",
+        True,
+    ),
     decline_pb2.DECLINE_REASON_WALLET_UNKNOWN: Meaning(
         "This phone is not enrolled here.", "The phone is not enrolled here.", False
     ),

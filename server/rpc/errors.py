@@ -37,6 +37,7 @@ CODES: dict[ErrorReason.ValueType, grpc.StatusCode] = {
     e.ERROR_REASON_STORE_UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
     e.ERROR_REASON_OVERLOADED: grpc.StatusCode.RESOURCE_EXHAUSTED,
     e.ERROR_REASON_RESOURCE_EXISTS: grpc.StatusCode.ALREADY_EXISTS,
+    e.ERROR_REASON_INTERNAL: grpc.StatusCode.INTERNAL,
     e.ERROR_REASON_SLOTS_MOVING: grpc.StatusCode.FAILED_PRECONDITION,
 }
 
@@ -124,11 +125,12 @@ class ErrorTranslation:
         except Exception:
             incident = self._random_bytes(_INCIDENT_BYTES).hex()
             _log.exception("internal error", method=call.method, incident=incident)
-            await context.abort(
-                grpc.StatusCode.INTERNAL,
+            told = RpcError(
+                e.ERROR_REASON_INTERNAL,
                 f"internal error {incident}; the outcome is unknown: ask again with the same"
                 " request_id, and give the operator this number",
             )
+            await context.abort_with_status(rpc_status.to_status(status_of(told)))
 
 
 def _packed(detail: error_details_pb2.ErrorInfo | error_details_pb2.BadRequest) -> AnyMessage:

@@ -24,6 +24,7 @@ from server.shards.lane import Lane
 from server.shards.router import Shards
 from server.switch.bill_documents import AgreedBill, BillSubmission, open_bill
 from server.switch.documents import Declined
+from server.switch.faults import unless_foreseen
 from server.switch.outcomes import Outcomes, wallet
 from server.switch.receipts import Receipts
 from server.switch.refused import refusing_store_trouble
@@ -119,7 +120,7 @@ class Bills:
             try:
                 answers.append(open_bill(submission, self._directory, self._sealing_key))
             except Exception as error:
-                answers.append(error)
+                answers.append(unless_foreseen(error, submission.request_id))
         return answers
 
 

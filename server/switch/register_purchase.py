@@ -31,6 +31,7 @@ from server.shards.lane import Lane
 from server.shards.router import Shards
 from server.shards.settlement_log import LogRow
 from server.switch.documents import Declined, Purchase, Submission, open_purchase
+from server.switch.faults import refusal_of, unless_foreseen
 from server.switch.outcomes import Outcomes, terminal
 from server.switch.payees import Payees
 from server.switch.receipts import Receipts
@@ -145,8 +146,8 @@ class RegisterPurchase:
             if isinstance(purchase, Exception):
                 raise purchase
             return await self._approved(submission, purchase)
-        except Refusal as refusal:
-            return refusal
+        except Exception as error:
+            return refusal_of(error, submission.request_id)
 
     async def _approved(self, submission: Submission, purchase: Purchase) -> Approved:
         signed_request = submission.message.payment_request
@@ -223,7 +224,7 @@ class RegisterPurchase:
             try:
                 answers.append(open_purchase(submission, self._directory, self._sealing_key))
             except Exception as error:
-                answers.append(error)
+                answers.append(unless_foreseen(error, submission.request_id))
         return answers
 
 

@@ -19,6 +19,7 @@ from server.shards.router import Shards
 from server.shards.routes import slot_of_home
 from server.shards.settlement_log import LogRow
 from server.switch.claims import MEMORY_US, Claims, is_young
+from server.switch.faults import refusal_of
 from server.switch.refused import RequestIdStale, refusing_store_trouble
 
 # The shard and log row of a command, or why it was not decided; and with its position among those
@@ -98,8 +99,9 @@ class Settle:
         try:
             with refusing_store_trouble():
                 answers = await self._shards.shard(shard).submit(tuple(claimed.values()))
-        except Refusal as refusal:
-            settled |= dict.fromkeys(claimed, refusal)
+        except Exception as error:
+            for position, command in claimed.items():
+                settled[position] = refusal_of(error, command.request_id)
         else:
             rows = zip(claimed, answers, strict=True)
             for position, row in rows:
@@ -107,6 +109,8 @@ class Settle:
                     settled[position] = shard, row
                 elif isinstance(row, SlotMoved):
                     settled |= await self._alone(position, claimed[position], deferred=False)
+                elif not isinstance(row, settlement_log.RequestIdReused):
+                    settled[position] = refusal_of(row, claimed[position].request_id)
         return list(settled.items())
 
     def _claim(self, command: Command, now_us: int) -> bool:
@@ -117,8 +121,8 @@ class Settle:
     async def _alone(self, position: int, command: Command, deferred: bool) -> list[Settled]:
         try:
             return [(position, await self(command, deferred))]
-        except Refusal as refusal:
-            return [(position, refusal)]
+        except Exception as error:
+            return [(position, refusal_of(error, command.request_id))]
 
     async def _first_row(self, command: Command) -> tuple[int, LogRow]:
         found = await self._shards.first_row(command.home(), command.request_id)

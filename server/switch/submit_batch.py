@@ -14,6 +14,7 @@ from kessai.v1.payment_pb2 import SettlePaymentRequest
 from server.identity.refusals import Refusal, Unknown
 from server.shards.directory import Directory
 from server.switch.documents import Submission
+from server.switch.faults import refusal_of
 from server.switch.register_purchase import Approved, RegisterPurchase
 from server.switch.settle import Outcome, Settle
 
@@ -86,4 +87,7 @@ class SubmitBatch:
     def _result(self, position: int, submission: Submission, outcome: Outcome) -> Result:
         if isinstance(outcome, Refusal):
             return Result(position, outcome)
-        return Result(position, self._purchases.receipt(submission, *outcome))
+        try:
+            return Result(position, self._purchases.receipt(submission, *outcome))
+        except Exception as error:
+            return Result(position, refusal_of(error, submission.request_id))

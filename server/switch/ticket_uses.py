@@ -36,6 +36,7 @@ from server.identity.refusals import RequestIdReused, Unknown
 from server.shards import settlement_log
 from server.shards.directory import Directory
 from server.shards.router import Shards
+from server.switch.faults import declined_fault
 from server.switch.refused import refusing_store_trouble
 from server.switch.settle import Settle
 from server.switch.ticket_sales import SoldTicket, TicketSales
@@ -143,13 +144,25 @@ class TicketUses:
     ) -> DeclineReason.ValueType:
         request_id, message = use
         try:
-            ticket = open_ticket(message.ticket, self._switch_key)
+            command = self._redemption(request_id, message, requester, venue_account)
         except TicketRefused as refused:
             return refused.reason
+        except Exception as error:
+            return declined_fault(error, request_id)
+        with refusing_store_trouble():
+            try:
+                return (await self._shards.submit(command)).decline
+            except settlement_log.RequestIdReused:
+                raise RequestIdReused from None
+
+    def _redemption(
+        self, request_id: bytes, message: Redemption, requester: Requester, venue_account: int
+    ) -> RedeemTicket:
+        ticket = open_ticket(message.ticket, self._switch_key)
         if ticket.offer.merchant_id != requester.merchant_id or not _fits(message, ticket):
-            return d.DECLINE_REASON_TICKET_INVALID
+            raise TicketRefused(d.DECLINE_REASON_TICKET_INVALID)
         content = message.SerializeToString(deterministic=True)
-        command = RedeemTicket(
+        return RedeemTicket(
             redemption_id(requester.device, request_id),
             operator_input_hash(content),
             0,
@@ -161,11 +174,6 @@ class TicketUses:
             persons=message.persons,
             redeem_us=message.redeem_time.ToMicroseconds(),
         )
-        with refusing_store_trouble():
-            try:
-                return (await self._shards.submit(command)).decline
-            except settlement_log.RequestIdReused:
-                raise RequestIdReused from None
 
     async def _deny(self, decline: DeclineReason.ValueType, sold: SoldTicket) -> None:
         # Also for a ticket that is void already: the switch may have been killed before it was

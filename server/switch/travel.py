@@ -27,6 +27,7 @@ from server.ledger.account import Account
 from server.ledger.chart import main_account
 from server.shards.directory import Directory
 from server.shards.router import Shards
+from server.switch.faults import declined_fault
 from server.switch.refused import refusing_store_trouble
 
 # ISO 18245: commuter transport, passenger railways, bus lines, cruise lines, airlines, tolls.
@@ -85,6 +86,8 @@ class Travel:
             holder = open_holder_answer(asked.answer, self._switch_key, proof, self._now_us())
         except HolderRefused as refused:
             return TravelTold(refused.reason)
+        except Exception as error:
+            return TravelTold(declined_fault(error, asked.nonce))
         entry = await in_thread(self._holders.find, holder.credential_id)
         if entry is None:
             return TravelTold(d.DECLINE_REASON_CREDENTIAL_DENIED)

@@ -48,6 +48,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """RESOURCE_EXHAUSTED: too many requests are waiting. Nothing was done; retry later."""
     ERROR_REASON_RESOURCE_EXISTS: _ErrorReason.ValueType  # 10
     """ALREADY_EXISTS: the merchant, wallet or account exists with other properties."""
+    ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 11
+    """INTERNAL: the switch failed by a fault of its own, and does not know what became of the request:
+    ask again with the same request_id. The message carries a number for the operator.
+    """
     ERROR_REASON_SLOTS_MOVING: _ErrorReason.ValueType  # 20
     """FAILED_PRECONDITION: slots are being moved by another plan. Nothing was changed; wait for its end."""
 
@@ -82,6 +86,10 @@ ERROR_REASON_OVERLOADED: ErrorReason.ValueType  # 9
 """RESOURCE_EXHAUSTED: too many requests are waiting. Nothing was done; retry later."""
 ERROR_REASON_RESOURCE_EXISTS: ErrorReason.ValueType  # 10
 """ALREADY_EXISTS: the merchant, wallet or account exists with other properties."""
+ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 11
+"""INTERNAL: the switch failed by a fault of its own, and does not know what became of the request:
+ask again with the same request_id. The message carries a number for the operator.
+"""
 ERROR_REASON_SLOTS_MOVING: ErrorReason.ValueType  # 20
 """FAILED_PRECONDITION: slots are being moved by another plan. Nothing was changed; wait for its end."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -705,7 +705,8 @@ class PaymentError(_message.Message):
     FIELD_FIELD_NUMBER: _builtins.int
     reason: _error_pb2.ErrorReason.ValueType
     """FIELD_INVALID, REQUEST_ID_REUSED, REQUEST_ID_STALE, RESOURCE_UNKNOWN (no such merchant),
-    STORE_UNAVAILABLE (the outcome is unknown: send it again) or OVERLOADED (send it again later).
+    STORE_UNAVAILABLE or INTERNAL (the outcome is unknown: send it again) or OVERLOADED (send it
+    again later).
     """
     message: _builtins.str
     """What happened, for people."""

@@ -150,7 +150,7 @@ class PaymentServiceServicer:
         that broke, whatever was not answered is sent again: the same request_id with the same content
         gets the first answer.
 
-        An error of one payment does not end the stream. These end it, after what was read before was
+        An error of one payment does not end the stream, nor does a fault of the switch. These end it, after what was read before was
         answered: FIELD_INVALID (a message without payments, or with too many). And at once:
         CERTIFICATE_REFUSED (also when the caller is revoked meanwhile), CALLER_NOT_PERMITTED.
         Errors: FIELD_INVALID, CERTIFICATE_REFUSED, CALLER_NOT_PERMITTED.

@@ -92,7 +92,7 @@ class PaymentServiceStub:
     that broke, whatever was not answered is sent again: the same request_id with the same content
     gets the first answer.
 
-    An error of one payment does not end the stream. These end it, after what was read before was
+    An error of one payment does not end the stream, nor does a fault of the switch. These end it, after what was read before was
     answered: FIELD_INVALID (a message without payments, or with too many). And at once:
     CERTIFICATE_REFUSED (also when the caller is revoked meanwhile), CALLER_NOT_PERMITTED.
     Errors: FIELD_INVALID, CERTIFICATE_REFUSED, CALLER_NOT_PERMITTED.
@@ -162,7 +162,7 @@ class PaymentServiceAsyncStub(PaymentServiceStub):
     that broke, whatever was not answered is sent again: the same request_id with the same content
     gets the first answer.
 
-    An error of one payment does not end the stream. These end it, after what was read before was
+    An error of one payment does not end the stream, nor does a fault of the switch. These end it, after what was read before was
     answered: FIELD_INVALID (a message without payments, or with too many). And at once:
     CERTIFICATE_REFUSED (also when the caller is revoked meanwhile), CALLER_NOT_PERMITTED.
     Errors: FIELD_INVALID, CERTIFICATE_REFUSED, CALLER_NOT_PERMITTED.
@@ -265,7 +265,7 @@ class PaymentServiceServicer(metaclass=_abc_1.ABCMeta):
         that broke, whatever was not answered is sent again: the same request_id with the same content
         gets the first answer.
 
-        An error of one payment does not end the stream. These end it, after what was read before was
+        An error of one payment does not end the stream, nor does a fault of the switch. These end it, after what was read before was
         answered: FIELD_INVALID (a message without payments, or with too many). And at once:
         CERTIFICATE_REFUSED (also when the caller is revoked meanwhile), CALLER_NOT_PERMITTED.
         Errors: FIELD_INVALID, CERTIFICATE_REFUSED, CALLER_NOT_PERMITTED.

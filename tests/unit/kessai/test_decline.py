@@ -29,6 +29,7 @@ def test_people_read_whole_sentences(reason: DeclineReason.ValueType) -> None:
 def test_only_what_passes_later_is_transient() -> None:
     transient = {name_of(reason) for reason, meaning in MEANINGS.items() if meaning.transient}
     assert transient == {
+        "SWITCH_FAULT",
         "INSUFFICIENT_FUNDS",
         "EXPIRED",
         "CLOCK_AHEAD",
