@@ -11,6 +11,7 @@ import os
 import sys
 
 from kessai.complaint import Complaint
+from kessai.log_stream import guard_stderr
 
 # Command -> (where its typer app is, what it does). The order is that of the help.
 ROOMS: dict[str, tuple[str, str]] = {
@@ -44,6 +45,8 @@ ROOMS: dict[str, tuple[str, str]] = {
 
 def main() -> None:
     """Run a command; a Complaint becomes one line and exit code 1, Ctrl-C exit code 130."""
+    if sys.stderr is sys.__stderr__:
+        guard_stderr()
     # gRPC's own lines on stderr say nothing that our one clear line does not.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     words = sys.argv[1:]

@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from edge_agents.journal_file import end_process, lock_folder, open_file
+from edge_agents.journal_file import end_agent, lock_folder, open_file
 from edge_agents.payment_request import PendingPayment
 from kessai.complaint import Complaint
 from kessai.v1.envelope_pb2 import Sealed, Signed
@@ -89,7 +89,7 @@ class Journal:
     """The journal of one agent, open for writing."""
 
     def __init__(
-        self, folder: Path, on_failure: Callable[[sqlite3.Error], None] = end_process
+        self, folder: Path, on_failure: Callable[[sqlite3.Error], None] = end_agent
     ) -> None:
         """Open or make the journal in a folder; Complaint if another agent uses it."""
         self._on_failure = on_failure

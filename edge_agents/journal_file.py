@@ -8,10 +8,11 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
-import sys
 from pathlib import Path
+from typing import NoReturn
 
 from kessai.complaint import Complaint
+from kessai.last_words import end_process
 
 _VERSION = 2
 _EXIT_IO_ERROR = 74  # sysexits.h: EX_IOERR
@@ -39,13 +40,11 @@ _SCHEMA = """
 """
 
 
-def end_process(error: sqlite3.Error) -> None:
+def end_agent(error: sqlite3.Error) -> NoReturn:
     """End the process: a write failed, so what is on the disk is unknown until the next start."""
-    line = f"kessai: the journal cannot be written ({error}). The register stops; "
-    line += "a payment under way is taken up at the next start. Check the disk.\n"
-    sys.stderr.write(line)
-    sys.stderr.flush()
-    os._exit(_EXIT_IO_ERROR)
+    line = f"the journal cannot be written ({error}). The register stops; "
+    line += "a payment under way is taken up at the next start. Check the disk."
+    end_process(line, _EXIT_IO_ERROR)
 
 
 def lock_folder(folder: Path) -> int:

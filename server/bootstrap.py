@@ -18,6 +18,7 @@ from kessai.complaint import Complaint
 from kessai.request_id import new_request_id
 from server import data_folder
 from server.config import ServerConfig
+from server.counters import Counters
 from server.identity.authority import Authority
 from server.identity.callers import Callers
 from server.identity.deny_list import DenyList
@@ -69,6 +70,7 @@ class Switch:
         config: ServerConfig,
         now_us: Callable[[], int],
         random_bytes: Callable[[int], bytes],
+        log_lines_dropped: Callable[[], int] = lambda: 0,
     ) -> None:
         """Open everything; Complaint if a file is missing, damaged, or another switch runs."""
         self._folder, self._config = folder, config
@@ -100,6 +102,7 @@ class Switch:
         self._guard = Guard(Callers(self._authority, now_us), self._directory)
         self._health = HealthServicer(MAIN_SERVICES)
         self._metrics, self._lines = MetricsPort(), Lines()
+        self._counters = Counters(self._metrics.registry, log_lines_dropped)
         self._servers: list[grpc.aio.Server] = []
 
     async def start(self) -> data_folder.Running:
@@ -189,6 +192,7 @@ class Switch:
     def _on_added(self, shard: int) -> None:
         self._depositor.add(shard)
         self._merge.add(shard)
+        self._holds.add(shard)
 
     def _on_written(self, shard: int, rows: Sequence[LogRow]) -> None:
         self._followers.on_written(shard, rows)

@@ -7,17 +7,18 @@ import gc
 import logging
 import os
 import signal
-import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import structlog
 import uvloop
 
 from kessai.console import Console, styled
-from kessai.plain_text import plain
+from kessai.log_stream import guard_stderr
 from server.bootstrap import Switch
 from server.config import ServerConfig
+from server.shards.process_log import set_up_log
 from server.switch.test_amounts import ON
 
 # What a payment makes is freed as it is used up; to look for circles in it costs more than it wins,
@@ -38,17 +39,18 @@ def collect_rarely() -> None:
 
 def run(folder: Path, config: ServerConfig) -> None:
     """Serve until SIGTERM or SIGINT, then drain; Complaint if it cannot start."""
-    _set_up_log(config.log_level)
+    stream = guard_stderr()
+    set_up_log(logging.getLevelNamesMapping()[config.log_level.upper()], stream)
     collect_rarely()
-    uvloop.run(_serve(folder, config))
+    uvloop.run(_serve(folder, config, lambda: stream.dropped))
 
 
-async def _serve(folder: Path, config: ServerConfig) -> None:
+async def _serve(folder: Path, config: ServerConfig, lines_dropped: Callable[[], int]) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    switch = Switch(folder, config, now_us, os.urandom)
+    switch = Switch(folder, config, now_us, os.urandom, lines_dropped)
     try:
         running = await switch.start()
         where = "[bold green]kessai[/] serves {} on [bold]{}[/], pairing on {}, metrics on {}"
@@ -59,32 +61,3 @@ async def _serve(folder: Path, config: ServerConfig) -> None:
         await stop.wait()
     finally:
         await switch.stop()
-
-
-def _on_one_line(
-    logger: object, name: str, event: structlog.typing.EventDict
-) -> structlog.typing.EventDict:
-    """Show what others wrote as plain text, so that nobody writes a line of this log but us."""
-    ours = event.pop("exception", None)
-    shown = {key: plain(value) if isinstance(value, str) else value for key, value in event.items()}
-    return shown if ours is None else {**shown, "exception": ours}
-
-
-def _set_up_log(level: str) -> None:
-    renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
-        if sys.stderr.isatty()
-        else structlog.processors.JSONRenderer()
-    )
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            _on_one_line,
-            renderer,
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,
-    )

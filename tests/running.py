@@ -54,15 +54,25 @@ class RunningSwitch:
     metrics_address: str
 
     @classmethod
-    def start(cls, folder: Path, shards: int = 4, *, test_amounts: bool = False) -> RunningSwitch:
-        """Make a data folder if there is none, and serve on it."""
+    def start(
+        cls,
+        folder: Path,
+        shards: int = 4,
+        *,
+        test_amounts: bool = False,
+        stderr: int | None = None,
+    ) -> RunningSwitch:
+        """Make a data folder if there is none, and serve on it.
+
+        `stderr` is a descriptor for its log, which else goes to a file in the folder.
+        """
         if not folder.exists():
             free = "127.0.0.1:0"
             make_folder(
                 folder, shards=shards, listen=free, pairing_listen=free, metrics_listen=free,
                 test_amounts=test_amounts,
             )  # fmt: skip
-        process, running = _serve(folder, {})
+        process, running = _serve(folder, {}, stderr)
         return cls(
             folder, process,
             running["address"], running["pairing_address"], running["metrics_address"],
@@ -198,14 +208,16 @@ class RunningSwitch:
 
 
 def _serve(
-    folder: Path, settings: dict[str, str]
+    folder: Path, settings: dict[str, str], stderr: int | None = None
 ) -> tuple[subprocess.Popen[bytes], dict[str, str]]:
     """Start a switch with these settings in its environment; where it listens comes back."""
     running_file = folder / "running.json"
     running_file.unlink(missing_ok=True)
     with open(folder / "serve.log", "ab") as log:
         process = subprocess.Popen(
-            [KESSAI, "serve", "--data", str(folder)], stderr=log, env=os.environ | settings
+            [KESSAI, "serve", "--data", str(folder)],
+            stderr=log if stderr is None else stderr,
+            env=os.environ | settings,
         )
     deadline = time.monotonic() + START_LIMIT_S
     while not running_file.exists():

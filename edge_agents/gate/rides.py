@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_agents.journal_file import end_process
+from edge_agents.journal_file import end_agent
 from kessai.complaint import Complaint
 from kessai.v1.envelope_pb2 import Signed
 
@@ -66,7 +66,7 @@ class Rides:
     """The rides of one gate, open for writing."""
 
     def __init__(
-        self, folder: Path, on_failure: Callable[[sqlite3.Error], None] = end_process
+        self, folder: Path, on_failure: Callable[[sqlite3.Error], None] = end_agent
     ) -> None:
         """Open or make the file; Complaint if it cannot be used. The journal locks the folder."""
         self._on_failure = on_failure

@@ -7,8 +7,6 @@ unknown.
 
 from __future__ import annotations
 
-import os
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +15,7 @@ from typing import Any
 
 import apsw
 
+from kessai.last_words import end_process
 from server.shards.directory_schema import open_database
 from server.shards.sqlite_store import EXIT_DISK_FAILED
 from server.shards.store import StoreUnavailable
@@ -60,10 +59,8 @@ class DirectoryFile:
         except (apsw.FullError, apsw.BusyError, apsw.ReadOnlyError, apsw.CantOpenError) as error:
             raise StoreUnavailable(f"{self._path.name}: {error}") from None
         except (apsw.IOError, apsw.CorruptError) as error:
-            print(  # noqa: T201
-                f"kessai: writing {self._path} failed ({error}). The switch stops, so that nothing "
-                "is acknowledged that is not on the disk. Check the disk, then start it again.",
-                file=sys.stderr,
-                flush=True,
+            end_process(
+                f"writing {self._path} failed ({error}). The switch stops, so that nothing is "
+                "acknowledged that is not on the disk. Check the disk, then start it again.",
+                EXIT_DISK_FAILED,
             )
-            os._exit(EXIT_DISK_FAILED)

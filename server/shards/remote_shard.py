@@ -17,12 +17,14 @@ from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from typing import Any, NoReturn, TypeVar, overload
 
+from kessai.last_words import end_process
 from server.domain.command import Command
 from server.shards import writer_process
 from server.shards.address import ShardAddress
 from server.shards.jobs import Answer, Delivered, Job, Outcome, Several, Sought
 from server.shards.lane import Lane
 from server.shards.placement import ShardPlace, SlotMap
+from server.shards.process_log import log_level
 from server.shards.reading import Reading
 from server.shards.relocate import Copied, Depart, Swept
 from server.shards.settlement_log import LogRow
@@ -32,7 +34,7 @@ from server.shards.writer_process import Group, Open, Written
 
 EXIT_WRITER_LOST = 70
 
-_PROGRAM = f"from {writer_process.__name__} import main; main({{}})"
+_PROGRAM = f"from {writer_process.__name__} import main; main({{}}, {{}})"
 _ANSWER_LIMIT_S = 120.0
 _STOP_LIMIT_S = 30.0
 
@@ -59,7 +61,7 @@ class WriterProcess:
         here, there = socket.socketpair()
         with there:
             self._process = subprocess.Popen(
-                [sys.executable, "-c", _PROGRAM.format(there.fileno())],
+                [sys.executable, "-c", _PROGRAM.format(there.fileno(), log_level())],
                 pass_fds=(there.fileno(), *held),
                 stdin=subprocess.DEVNULL,
             )
@@ -111,18 +113,15 @@ class WriterProcess:
 
     def _lost(self, what: str) -> NoReturn:
         # It has said why itself if the disk failed.
-        code = self._process.poll() or EXIT_WRITER_LOST
-        if code != writer_process.EXIT_DISK_FAILED:
-            print(  # noqa: T201
-                f"kessai: the process that writes the shards {what}. The switch stops, so that "
-                "nothing is acknowledged that is not on the disk. Nothing acknowledged is lost: "
-                "start it again.",
-                file=sys.stderr,
-                flush=True,
-            )
-            code = EXIT_WRITER_LOST
+        code = self._process.poll()
         self._process.kill()
-        os._exit(code)
+        if code == writer_process.EXIT_DISK_FAILED:
+            os._exit(code)
+        end_process(
+            f"the process that writes the shards {what}. The switch stops, so that nothing is "
+            "acknowledged that is not on the disk. Nothing acknowledged is lost: start it again.",
+            EXIT_WRITER_LOST,
+        )
 
 
 class RemoteShard:

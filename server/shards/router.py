@@ -144,10 +144,17 @@ class Shards:
             self.routes.learn(asked, moved)
 
     async def learn(self) -> None:
-        """Ask all shards which slots came and went."""
+        """Ask all shards which slots came and went; StoreUnavailable if one does not say."""
         known = self.routes.generations()
-        for number, shard in enumerate(self._shards):
-            self.routes.learn(number, await shard.read(lambda reader: reader.moved()))
+        trouble: BaseException | None = None
+        asked = (shard.read(lambda reader: reader.moved()) for shard in self._shards)
+        for number, moved in enumerate(await asyncio.gather(*asked, return_exceptions=True)):
+            if not isinstance(moved, BaseException):
+                self.routes.learn(number, moved)
+            else:
+                trouble = moved
+        if trouble is not None:
+            raise trouble
         # Of later moves than were known of before, some may have been missed.
         self.routes.know_homes(known)
 

@@ -6,14 +6,12 @@ lacks. Used by `shard.py`, on the shard's writing thread only.
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
 import apsw
 
+from kessai.last_words import end_process
 from server.domain.document import Document
 from server.ledger.account import Account
 from server.ledger.transfer import Hold
@@ -98,7 +96,11 @@ class SqliteStore:
             self._write(batch)
             self._db.execute("COMMIT")
         except (apsw.IOError, apsw.CorruptError) as error:
-            self._end_process(error)
+            end_process(
+                f"writing {self._path} failed ({error}). The switch stops, so that nothing is "
+                "acknowledged that is not on the disk. Check the disk, then start it again.",
+                EXIT_DISK_FAILED,
+            )
         except (apsw.FullError, apsw.BusyError, apsw.ReadOnlyError, apsw.CantOpenError) as error:
             self._roll_back()
             raise StoreUnavailable(f"{self._path.name}: {error}") from None
@@ -119,15 +121,6 @@ class SqliteStore:
         # What was half written must not be found as done by the next group.
         if self._db.in_transaction:
             self._db.execute("ROLLBACK")
-
-    def _end_process(self, error: apsw.Error) -> NoReturn:
-        print(  # noqa: T201
-            f"kessai: writing {self._path} failed ({error}). The switch stops, so that nothing "
-            "is acknowledged that is not on the disk. Check the disk, then start it again.",
-            file=sys.stderr,
-            flush=True,
-        )
-        os._exit(EXIT_DISK_FAILED)
 
     def _tick_off(self, batch: Batch) -> None:
         kept = ",".join(map(str, batch.undelivered))

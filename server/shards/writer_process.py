@@ -14,9 +14,11 @@ from multiprocessing.connection import Connection
 from typing import NamedTuple
 
 from kessai.complaint import Complaint
+from kessai.log_stream import guard_stderr
 from server.shards.address import ShardAddress
 from server.shards.jobs import Answer, Job
 from server.shards.placement import ShardPlace, SlotMap
+from server.shards.process_log import set_up_log
 from server.shards.settlement_log import LogRow
 from server.shards.shard import ShardWriter, write_group
 from server.shards.sqlite_store import EXIT_DISK_FAILED as EXIT_DISK_FAILED
@@ -94,8 +96,9 @@ class WriterHost:
         self._rows.append((shard, rows))
 
 
-def main(descriptor: int) -> None:
-    """Serve the socket `descriptor` until its other end is closed."""
+def main(descriptor: int, level: int) -> None:
+    """Serve the socket `descriptor` until its other end is closed; `level` is of the log."""
+    set_up_log(level, guard_stderr())
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     gc.freeze()

@@ -1,8 +1,9 @@
 """The depositor: brings what the outboxes owe to the payees' shards (row B13).
 
 One task a shard reads the outbox in order, submits an arrival for each row to the payee's shard,
-and deletes the rows once all have arrived durably. An arrival has its payment's id, so one that is
-brought again after a crash changes nothing. Each outbox is looked at every few seconds too, for
+and deletes the rows that have arrived durably. An arrival has its payment's id, so one that is
+brought again after a crash changes nothing. What cannot arrive now stays owed and is in the way of
+nothing else, unless there is very much of it. Each outbox is looked at every few seconds too, for
 what another switch on the same shard left behind. With `settle.py` the only code that spans shards.
 Started by `server/bootstrap.py`.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 
 import structlog
 
@@ -19,13 +21,13 @@ from kessai.decline import name_of
 from server.domain.arrival import arrival
 from server.domain.command import ACCEPTED
 from server.shards.jobs import Delivered
-from server.shards.lane import LaneClosed
 from server.shards.router import Shards
 from server.shards.settlement_log import LogRow, RequestIdReused
-from server.shards.store import OutboxRow
+from server.shards.store import OutboxRow, StoreUnavailable
+from server.switch.background import Background, Waiting
 
 _BATCH = 2048
-_RETRY_S = 0.5
+_MOST_STUCK = 16 * _BATCH
 _LOOK_S = 5.0
 # Nobody waits for a deposit; what gathers for a moment, the same for all shards, meets in few
 # commits.
@@ -50,7 +52,7 @@ class Depositor:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._owed = [asyncio.Event() for _ in range(len(shards))]
         self._empty = [asyncio.Event() for _ in range(len(shards))]
-        self._tasks: list[asyncio.Task[None]] = []
+        self._background = Background(log)
 
     def start(self) -> None:
         """Begin, in the running event loop, with what is owed from before."""
@@ -85,34 +87,29 @@ class Depositor:
 
     async def close(self) -> None:
         """Stop; what is still owed stays in the outboxes."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._background.close()
 
     def _begin(self, shard: int) -> None:
         self._owed[shard].set()
-        self._tasks.append(asyncio.create_task(self._deliver_for_ever(shard)))
+        self._background.keep(
+            "deposits wait", partial(self._deliver_what_comes, shard), shard=shard
+        )
 
     def _note_owed(self, shard: int) -> None:
         self._empty[shard].clear()
         self._owed[shard].set()
 
-    async def _deliver_for_ever(self, shard: int) -> None:
-        while True:
-            await self._something_owed(shard)
-            await asyncio.sleep(_GATHER_S - asyncio.get_running_loop().time() % _GATHER_S)
-            self._owed[shard].clear()
-            try:
-                await self._deliver_all(shard)
-            except LaneClosed:
-                return
-            except Exception as error:  # whatever it is, what is owed is tried again
-                log.warning("deposits wait", shard=shard, why=str(error) or type(error).__name__)
-                await asyncio.sleep(_RETRY_S)
-                self._owed[shard].set()
-                continue
-            if not self._owed[shard].is_set():
-                self._empty[shard].set()
+    async def _deliver_what_comes(self, shard: int) -> None:
+        await self._something_owed(shard)
+        await asyncio.sleep(_GATHER_S - asyncio.get_running_loop().time() % _GATHER_S)
+        self._owed[shard].clear()
+        try:
+            await self._deliver_all(shard)
+        except Exception:
+            self._owed[shard].set()
+            raise
+        if not self._owed[shard].is_set():
+            self._empty[shard].set()
 
     async def _something_owed(self, shard: int) -> None:
         # Another switch on the same shards may have died before it brought what it owed.
@@ -121,30 +118,40 @@ class Depositor:
                 await self._owed[shard].wait()
 
     async def _deliver_all(self, shard: int) -> None:
-        stuck: dict[int, ArrivalDeclined] = {}
+        """Bring all that is owed; Waiting if something of it cannot arrive now."""
+        stuck: dict[int, Exception] = {}
+        away: set[int] = set()
         more = True
-        while more:
+        while more and len(stuck) < _MOST_STUCK:
             limit = _BATCH + len(stuck)
             rows = await self._shards.outbox(shard, limit)
-            if len(rows) > len(stuck):
-                stuck = await self._deliver(shard, rows)
+            if fresh := [row for row in rows if row.log_sequence not in stuck]:
+                await self._deliver(shard, fresh, stuck, away)
             # What came after the look has set the event again.
             more = len(rows) == limit
         if stuck:
-            raise next(iter(stuck.values()))
+            raise Waiting(f"{len(stuck)} of them: {_why(next(iter(stuck.values())))}")
 
-    async def _deliver(self, shard: int, rows: list[OutboxRow]) -> dict[int, ArrivalDeclined]:
-        """Tick off what has arrived; what cannot arrive stays owed, and is in nobody's way."""
-        stuck: dict[int, ArrivalDeclined] = {}
-        for row, trouble in zip(rows, await self._bring(shard, rows), strict=True):
-            if isinstance(trouble, ArrivalDeclined):
+    async def _deliver(
+        self, shard: int, rows: list[OutboxRow], stuck: dict[int, Exception], away: set[int]
+    ) -> None:
+        """Tick off what has arrived; note what has not, and which shards are not to be asked again.
+
+        A debt that was declined says nothing of the next one; a shard that is away does.
+        """
+        homes = [self._shards.home_of(row.payee).place.shard for row in rows]
+        asked = [row for row, home in zip(rows, homes, strict=True) if home not in away]
+        troubles = dict(zip(asked, await self._bring(shard, asked), strict=True))
+        unasked = StoreUnavailable("the payee's shard is away")
+        before = len(stuck)
+        for row, home in zip(rows, homes, strict=True):
+            trouble = troubles.get(row, unasked)
+            if trouble is not None:
                 stuck[row.log_sequence] = trouble
-            elif trouble is not None:
-                raise trouble
-        if len(stuck) < len(rows):
+                away |= set() if isinstance(trouble, ArrivalDeclined) else {home}
+        if len(stuck) < before + len(rows):
             delivered = Delivered(rows[-1].log_sequence, but=frozenset(stuck))
             await self._shards.shard(shard).submit(delivered)
-        return stuck
 
     async def _bring(self, shard: int, rows: Sequence[OutboxRow]) -> list[Exception | None]:
         outcomes = await self._shards.bring([arrival(shard, *row) for row in rows])
@@ -157,3 +164,7 @@ def _trouble(row: OutboxRow, outcome: LogRow | Exception | None) -> Exception | 
     if isinstance(outcome, LogRow) and outcome.decline != ACCEPTED:
         return ArrivalDeclined(f"{row} was declined: {name_of(outcome.decline)}")
     return outcome if isinstance(outcome, Exception) else None
+
+
+def _why(trouble: Exception) -> str:
+    return str(trouble) or type(trouble).__name__

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 
 import structlog
 
@@ -18,10 +19,10 @@ from server.domain import busy_payee
 from server.domain.command import ACCEPTED
 from server.ledger.account import Account
 from server.ledger.chart import auxiliary_id
-from server.shards.lane import LaneClosed
 from server.shards.router import Shards
 from server.shards.settlement_log import LogRow
 from server.shards.store import OutboxRow
+from server.switch.background import Background, Waiting
 from server.switch.depositor import Depositor
 from server.switch.refused import refusing_store_trouble
 
@@ -46,7 +47,7 @@ class Merge:
         self._now_us = now_us
         self._random_bytes = random_bytes
         self._every_s = every_s
-        self._tasks: list[asyncio.Task[None]] = []
+        self._background = Background(log)
 
     def start(self) -> None:
         """Begin, in the running event loop."""
@@ -55,21 +56,28 @@ class Merge:
 
     def add(self, shard: int) -> None:
         """Begin with one shard."""
-        self._tasks.append(asyncio.create_task(self._merge_for_ever(shard)))
+        self._background.keep("merges wait", partial(self._merge_by_itself, shard), shard=shard)
 
     async def close(self) -> None:
         """Stop; what is not merged stays in the auxiliaries."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._background.close()
 
     async def merge_shard(self, shard: int) -> int:
-        """Merge all auxiliaries of a shard that hold money; how many there were."""
+        """Merge all auxiliaries of a shard that hold money; how many there were.
+
+        Waiting if some of them could not be merged; the others were.
+        """
         first, last, count = auxiliary_id(shard, 0), auxiliary_id(shard + 1, 0) - 1, 0
+        troubles: list[str] = []
         while page := await self._holding(shard, first, last):
-            await asyncio.gather(*(self._merge(auxiliary) for auxiliary in page))
+            merges = (self._merge(auxiliary) for auxiliary in page)
+            outcomes = await asyncio.gather(*merges, return_exceptions=True)
+            failed = (o for o in outcomes if isinstance(o, BaseException))
+            troubles += (str(error) or type(error).__name__ for error in failed)
             count += len(page)
             first = page[-1].id + 1
+        if troubles:
+            raise Waiting(f"{len(troubles)} of them: {troubles[0]}")
         return count
 
     async def merge_account(self, account_id: int) -> int:
@@ -84,15 +92,9 @@ class Merge:
                 )
             )
 
-    async def _merge_for_ever(self, shard: int) -> None:
-        while True:
-            await asyncio.sleep(self._every_s)
-            try:
-                await self.merge_shard(shard)
-            except LaneClosed:
-                return
-            except Exception as error:  # whatever it is, the next look tries again
-                log.warning("merges wait", shard=shard, why=str(error) or type(error).__name__)
+    async def _merge_by_itself(self, shard: int) -> None:
+        await asyncio.sleep(self._every_s)
+        await self.merge_shard(shard)
 
     async def _holding(self, shard: int, first: int, last: int) -> list[Account]:
         return await self._shards.shard(shard).read(

@@ -8,8 +8,8 @@ its way. What another switch on the same shards left half way is brought to its 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -20,13 +20,15 @@ from kessai.account_number import SLOT_COUNT
 from kessai.v1 import error_pb2
 from server.identity.refusals import Refusal, Unknown
 from server.shards.books_file import read_books, write_books
-from server.shards.lane import LaneClosed
 from server.shards.placement import SlotMap
 from server.shards.router import Shards
+from server.switch.background import Background
 from server.switch.slot_move import SlotMover, Tally
 
-_RETRY_S = 0.5
 _LOOK_S = 5.0
+
+# Stands for all slots where troubles are noted by slot.
+_ALL = -1
 
 log = structlog.get_logger("rebalance")
 
@@ -73,17 +75,15 @@ class Rebalance:
         self._at_work: tuple[int, int, int] | None = None
         self._trouble = ""
         self._wanted, self._idle = asyncio.Event(), asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._background = Background(log)
 
     def start(self) -> None:
         """Begin, in the running event loop, where it was left."""
-        self._task = asyncio.create_task(self._run())
+        self._background.keep("slots wait", self._turn)
 
     async def close(self) -> None:
         """Stop; what is not moved stays where it is, and goes on at the next start."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await self._background.close()
 
     def begin(self, ranges: Sequence[Range]) -> int:
         """Make a plan, durably, and begin to move: how many slots; without ranges, evenly.
@@ -139,42 +139,65 @@ class Rebalance:
         self._idle.clear()
         self._wanted.set()
 
-    async def _run(self) -> None:
-        while True:
-            self._wanted.clear()
-            try:
-                await self._work()
-                self._trouble = ""
-                if self._plan is None:
-                    self._idle.set()
-            except LaneClosed:
-                return
-            except Exception as error:  # whatever it is, it is tried again
-                self._trouble = str(error) or type(error).__name__
-                log.warning("slots wait", why=self._trouble)
-                await asyncio.sleep(_RETRY_S)
-                continue
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_LOOK_S):
-                    await self._wanted.wait()
+    async def _turn(self) -> None:
+        self._wanted.clear()
+        try:
+            await self._work()
+            self._trouble = ""
+        except Exception as error:
+            self._trouble = str(error) or type(error).__name__
+            raise
+        if self._plan is None:
+            self._idle.set()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LOOK_S):
+                await self._wanted.wait()
 
     async def _work(self) -> None:
-        await self._shards.learn()
-        routes = self._shards.routes
-        await self._finish_all()
-        for source, moved in routes.unclean():
-            await self._mover.sweep(source, moved.slot)
+        """Bring to an end what can be, each slot by itself; then raise the first trouble."""
+        troubles: dict[int, Exception] = {}
+        with _alone(troubles, _ALL):
+            await self._shards.learn()
+        await self._finish_all(troubles)
+        for source, moved in self._shards.routes.unclean():
+            with _alone(troubles, moved.slot):
+                await self._mover.sweep(source, moved.slot)
         while left := self._left():
-            slot, target = left[0]
-            self._at_work = (slot, routes.slot_home(slot), target)
-            await self._mover.move(slot, target)
-            await self._finish_all()
+            await self._move_all(left, troubles)
+            if troubles:
+                break
         self._at_work = None
+        for trouble in troubles.values():
+            raise trouble
         if self._plan is not None:
             self._keep(None)
 
-    async def _finish_all(self) -> None:
+    async def _move_all(self, left: list[tuple[int, int]], troubles: dict[int, Exception]) -> None:
+        away: set[tuple[int, int]] = set()
+        for slot, target in left:
+            source = self._shards.routes.slot_home(slot)
+            if slot in troubles or (source, target) in away:
+                continue
+            self._at_work = (slot, source, target)
+            with _alone(troubles, slot):
+                await self._mover.move(slot, target)
+            if slot in troubles:
+                away.add((source, target))
+            await self._finish_all(troubles)
+
+    async def _finish_all(self, troubles: dict[int, Exception]) -> None:
         """Bring to its new home what this switch or another one has left on its way."""
         for source, moved in self._shards.routes.all_on_their_way():
-            self._at_work = (moved.slot, source, moved.shard)
-            await self._mover.finish(source, moved)
+            if moved.slot not in troubles:
+                self._at_work = (moved.slot, source, moved.shard)
+                with _alone(troubles, moved.slot):
+                    await self._mover.finish(source, moved)
+
+
+@contextmanager
+def _alone(troubles: dict[int, Exception], slot: int) -> Iterator[None]:
+    """Note what goes wrong with one slot, and go on with the others."""
+    try:
+        yield
+    except Exception as error:
+        troubles[slot] = error

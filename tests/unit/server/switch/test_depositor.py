@@ -201,3 +201,30 @@ async def test_what_another_switch_left_behind_is_brought(
             while await shards.outbox(0, 1):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         assert await credited(shards, SHOP) == 30
+
+
+async def test_a_shard_that_cannot_take_anything_holds_up_only_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More is owed to it than a depositor brings at once; what is owed to the other arrives."""
+    monkeypatch.setattr(depositor_module, "_BATCH", 8)
+    full, other = (next(accounts_on(shard, 3)) for shard in (1, 2))
+    payer = next(accounts_on(0, 3))
+    async with delivering(tmp_path, 3) as (shards, depositor):
+        for account in (payer, full, other):
+            await shards.submit(open_account(account))
+        await shards.submit(deposit(payer, 1000))
+        db = written_here(shards, 1)._store._db  # type: ignore[attr-defined]
+        pages = db.pragma("page_count")
+        db.pragma("max_page_count", pages)
+        payments = [pay(payer, full, 1) for _ in range(400)]
+        await asyncio.gather(*(shards.submit(payment) for payment in payments))
+        await shards.submit(pay(payer, other, 7))
+        async with asyncio.timeout(LIMIT_S):
+            while await credited(shards, other) < 7:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        assert await shards.outbox(0, 1) != []
+        db.pragma("max_page_count", pages + 1000)
+        await depositor.idle(LIMIT_S)
+        assert await credited(shards, full) == 400
+    assert verify_shards(tmp_path, 3).faults == []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kessai.plain_text import MARK
-from server.main import _on_one_line
+from server.shards.process_log import _on_one_line
 
 
 def test_what_others_wrote_stays_on_its_line() -> None:
