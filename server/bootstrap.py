@@ -33,7 +33,6 @@ from server.rpc.interceptors import main_port, pairing_port
 from server.rpc.lines import Lines, raise_descriptor_limit
 from server.rpc.telemetry import Telemetry
 from server.services import MAIN_SERVICES, Parts, add_health, add_services
-from server.shards.deny_book import DenyBook
 from server.shards.directory import Directory
 from server.shards.holder_book import HolderBook
 from server.shards.opening import ShardOpener, open_with
@@ -85,10 +84,8 @@ class Switch:
             undo.callback(self._directory.close)
             self._shards = self._open_shards()
             undo.pop_all()
-        self._deny_list = DenyList(DenyBook(self._directory.file), self._directory, now_us)
-        self._holders = Holders(
-            HolderBook(self._directory.file), self._deny_list, self._keyring, now_us, random_bytes
-        )
+        self._deny_list = DenyList(self._directory.denied, now_us)
+        self._holders = self._open_holders()
         self._depositor = Depositor(self._shards)
         self._holds = HoldExpiry(self._shards, now_us)
         every_s = config.merge_every_s
@@ -175,6 +172,16 @@ class Switch:
     def _open_rehearsal(self) -> Rehearsal | None:
         books = data_folder.read_books(self._folder)
         return rehearsal(self._config.test_amounts, books.for_tests, self._now_us)
+
+    def _open_holders(self) -> Holders:
+        return Holders(
+            HolderBook(self._directory.file),
+            self._deny_list,
+            self._keyring,
+            self._now_us,
+            self._random_bytes,
+            self._config.credentials_per_device_and_day,
+        )
 
     def _open_shards(self) -> Shards:
         books = data_folder.read_books(self._folder)

@@ -19,6 +19,8 @@ from pydantic_settings import (
 )
 
 from kessai.complaint import Complaint
+from server.identity.enrollment import RENEWALS_A_DAY
+from server.identity.holders import CREDENTIALS_A_DAY
 
 CONFIG_FILE = "kessai.toml"
 
@@ -60,6 +62,11 @@ merge_every_s = 5
 # reach, in minor units of the phone's account; 0: nothing. It stands in the phones' credentials.
 offline_limit_minor = 2000
 
+# How often one device may have its certificate renewed, and one phone its credential, in a day. A
+# device needs one renewal in some days; the limit keeps a hostile one from filling the disk.
+renewals_per_device_and_day = 24
+credentials_per_device_and_day = 48
+
 # Whether totals that end in 9001 to 9201 minor units are declined, late or not answered on purpose,
 # for developers of terminals. Only on books that were made with: kessai init --test-amounts
 test_amounts = {test_amounts}
@@ -85,6 +92,8 @@ class ServerConfig(BaseSettings):
     shard_processes: int = Field(default=1, ge=0, le=64)
     merge_every_s: float = Field(default=5, ge=0.01, le=86_400)
     offline_limit_minor: int = Field(default=2000, ge=0, le=10**12)
+    renewals_per_device_and_day: int = Field(default=RENEWALS_A_DAY, ge=1, le=10_000)
+    credentials_per_device_and_day: int = Field(default=CREDENTIALS_A_DAY, ge=1, le=10_000)
     test_amounts: bool = False
     log_level: Literal["debug", "info", "warning"] = "info"
 

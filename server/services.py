@@ -178,8 +178,10 @@ def _add_devices(
     directory, authority, now_us = parts.directory, parts.authority, parts.now_us
     merchants = Merchants(directory, parts.keyring)
     desk = PairingDesk(directory, parts.keyring, now_us)
-    enrollment = Enrollment(directory, authority, merchants, desk, parts.holders, now_us)
-    fleet = Fleet(directory, FleetBook(directory.file), parts.holders, now_us)
+    enrollment = Enrollment(
+        directory, authority, merchants, desk, now_us, parts.config.renewals_per_device_and_day
+    )
+    fleet = Fleet(directory, FleetBook(directory.file), now_us)
     add_FleetServiceServicer_to_server(FleetServicer(fleet, parts.deny_list), main)
     devices = DeviceServicer(
         merchants,

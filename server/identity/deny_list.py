@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from server.domain.directory import DenyEntry, DenyKind, RevocationList
+from server.domain.directory import DenyEntry, DenyKind
 from server.shards.deny_book import EVERYBODY, DenyBook
 
 PAGE = 1000
@@ -19,12 +19,10 @@ PAGE = 1000
 class DenyList:
     """What is denied. Methods may run in any thread, but for those that say otherwise."""
 
-    def __init__(
-        self, book: DenyBook, revocations: RevocationList, now_us: Callable[[], int]
-    ) -> None:
+    def __init__(self, book: DenyBook, now_us: Callable[[], int]) -> None:
         self._book, self._now_us = book, now_us
         self._listeners: set[Callable[[], None]] = set()
-        revocations.on_revoke(lambda _: self._tell())
+        book.on_change(self._tell)
 
     def deny(
         self, kind: DenyKind, entry_id: bytes, expire_us: int, merchant_id: str = EVERYBODY
@@ -34,7 +32,10 @@ class DenyList:
         It is told to the terminals of one merchant, or to everybody's.
         """
         self._book.add(kind, entry_id, expire_us, merchant_id)
-        self._tell()
+
+    def deny_credentials(self, device: str) -> None:
+        """Deny all credentials of a phone."""
+        self._book.add_credentials(device, self._now_us())
 
     def is_denied(self, kind: DenyKind, entry_id: bytes) -> bool:
         """Whether something was denied, to whomever."""

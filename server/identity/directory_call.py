@@ -9,7 +9,8 @@ import asyncio
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
-from server.identity.refusals import DirectoryUnavailable
+from server.identity.refusals import CertificateRefused, DirectoryUnavailable
+from server.shards.standing import CertificateRevoked
 from server.shards.store import StoreUnavailable
 
 P = ParamSpec("P")
@@ -17,8 +18,16 @@ Result = TypeVar("Result")
 
 
 async def in_thread(work: Callable[P, Result], *args: P.args, **kwargs: P.kwargs) -> Result:
-    """Run it in a thread; DirectoryUnavailable if the directory cannot be written now."""
+    """Run it in a thread.
+
+    DirectoryUnavailable if the directory cannot be written now, CertificateRefused if the caller
+    was revoked meanwhile.
+    """
     try:
         return await asyncio.to_thread(work, *args, **kwargs)
     except StoreUnavailable as error:
         raise DirectoryUnavailable(str(error)) from None
+    except CertificateRevoked:
+        raise CertificateRefused(
+            "this device was revoked meanwhile; nothing was issued. Ask the operator"
+        ) from None

@@ -1,4 +1,4 @@
-"""Enrolment and renewal: how a key becomes the key of a device (design section 3).
+"""Enrolment and renewal: how a key becomes the key of a device.
 
 A device shows a pairing code, a signing request for its TLS key, and proof that it holds its
 signing key. The same code with the same keys gets the first answer again, as long as the code
@@ -25,13 +25,14 @@ from kessai.envelope import (
 from kessai.identity_path import AGENT, PHONE, parse_device
 from kessai.plain_text import TextError, check_text
 from server.domain.directory import DeviceEntry, IssuedCertificate
-from server.identity.authority import Authority
-from server.identity.certificates import public_key_of_request
-from server.identity.holders import Holders
+from server.identity.authority import LIFETIME_DAYS, Authority
+from server.identity.callers import Caller
+from server.identity.certificates import DAY_US, public_key_of_request
 from server.identity.merchants import Merchants
 from server.identity.pairing import PairingDesk
 from server.identity.refusals import (
     CertificateRefused,
+    DailyLimitReached,
     FieldRefused,
     PairingRefused,
     RequestIdReused,
@@ -39,6 +40,7 @@ from server.identity.refusals import (
 from server.shards.directory import Directory
 
 MAX_SOFTWARE_VERSION = 80
+RENEWALS_A_DAY = 24
 
 _PROOF_CONTEXT = b"kessai/enroll/v1\0"
 _SIGNING_KEY_BYTES = {AGENT: 32, PHONE: 65}
@@ -64,15 +66,15 @@ class Enrollment:
         authority: Authority,
         merchants: Merchants,
         desk: PairingDesk,
-        holders: Holders,
         now_us: Callable[[], int],
+        renewals_a_day: int = RENEWALS_A_DAY,
     ) -> None:
         self._directory = directory
         self._authority = authority
         self._merchants = merchants
         self._desk = desk
-        self._holders = holders
         self._now_us = now_us
+        self._renewals_a_day = renewals_a_day
         # One after another: a code must not be used twice in the same moment.
         self._lock = threading.Lock()
 
@@ -100,25 +102,27 @@ class Enrollment:
             issued = self._issue(
                 grant.request_id, grant.device, tls_key, application.signing_key, keys_hash
             )
-            self._holders.take_back(grant.device)
-            self._directory.enroll(
-                DeviceEntry(issued, key_id, application.signing_key, version, self._now_us())
-            )
+            entry = DeviceEntry(issued, key_id, application.signing_key, version, self._now_us())
+            if not self._directory.enroll(entry):
+                raise PairingRefused  # the device was revoked meanwhile, with its codes
             return issued, grant.accounts
 
-    def renew(self, device: str, request_id: bytes, signing_request: bytes) -> IssuedCertificate:
+    def renew(self, caller: Caller, request_id: bytes, signing_request: bytes) -> IssuedCertificate:
         """Issue a further certificate to a device that has one. The identity stays.
 
-        FieldRefused, RequestIdReused, CertificateRefused (the device was revoked meanwhile).
+        FieldRefused, RequestIdReused, DailyLimitReached; CertificateRefused or CertificateRevoked
+        if the device was revoked, or paired anew, meanwhile.
         """
+        device = caller.device
         tls_key = public_key_of_request(signing_request)
         keys_hash = _keys_hash(tls_key, b"")
-        with self._lock:
+        with self._lock, self._directory.while_good(caller.serial):
             issued = self._directory.certificate(request_id)
             if issued is not None:
                 if (issued.device, issued.keys_hash) != (device, keys_hash):
                     raise RequestIdReused
                 return issued
+            self._require_room(device)
             signing_key = self._signing_key_of(device)
             issued = self._issue(request_id, device, tls_key, signing_key, keys_hash)
             self._directory.add_certificate(issued)
@@ -147,6 +151,17 @@ class Enrollment:
             if not key.revoked:
                 return key.public_key
         raise CertificateRefused("this device was revoked; ask the operator")
+
+    def _require_room(self, device: str) -> None:
+        kind, _ = parse_device(device)
+        # A certificate of this day ends so late: its lifetime tells when it was issued.
+        since_us = self._now_us() - DAY_US + LIFETIME_DAYS[kind] * DAY_US
+        # The first was not renewed but paired.
+        if self._directory.count_certificates(device, since_us) > self._renewals_a_day:
+            raise DailyLimitReached(
+                f"this device has had {self._renewals_a_day} renewals in a day; its certificate "
+                "stays good. Try again tomorrow"
+            )
 
     def _require_fresh(self, key_id: bytes, device: str) -> None:
         known = self._directory.signing_key(key_id)

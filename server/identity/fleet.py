@@ -12,7 +12,7 @@ from kessai.money import Money, MoneyError
 from kessai.plain_text import plain
 from kessai.v1.fleet_pb2 import DeviceConfig, DeviceReport, DeviceSetting, DeviceState
 from server.domain.directory import Device
-from server.identity.holders import Holders
+from server.identity.callers import Caller
 from server.identity.refusals import FieldRefused, Unknown
 from server.shards.directory import Directory
 from server.shards.fleet_book import FleetBook
@@ -23,23 +23,22 @@ MAX_SOFTWARE_VERSION, MAX_STATE = 80, 120
 class Fleet:
     """Lists, hears, configures and revokes devices. Methods may run in any thread."""
 
-    def __init__(
-        self, directory: Directory, book: FleetBook, holders: Holders, now_us: Callable[[], int]
-    ) -> None:
-        self._directory, self._book, self._holders = directory, book, holders
-        self._now_us = now_us
+    def __init__(self, directory: Directory, book: FleetBook, now_us: Callable[[], int]) -> None:
+        self._directory, self._book, self._now_us = directory, book, now_us
         self._attached: Counter[str] = Counter()
         self._listeners: set[Callable[[], None]] = set()
 
     def revoke(self, device: str) -> None:
-        """Revoke a device's certificates, keys and unused pairing codes; again is no error.
+        """Revoke a device in one commit: certificates, keys, credentials and unused pairing codes.
+
+        Again is no error. Whatever was being issued to it is either revoked with it or not issued.
 
         FieldRefused if it is no path of a device, Unknown if there is none such.
         """
         _check_path(device)
-        # First what others trust without asking: after a crash in between, revoking again ends it.
-        self._holders.take_back(device)
-        if not self._directory.revoke(device, self._now_us()):
+        with self._directory.file.transaction():  # the time is that of its turn
+            known = self._directory.revoke(device, self._now_us())
+        if not known:
             raise _unknown(device)
 
     def page(self, after: str, size: int) -> tuple[list[Device], str]:
@@ -57,15 +56,21 @@ class Fleet:
         finally:
             self._attached[device] -= 1
 
-    def hear(self, device: str, report: DeviceReport) -> None:
-        """Keep what a device says of itself; FieldRefused if it makes no sense.
+    def hear(self, caller: Caller, report: DeviceReport) -> None:
+        """Keep what a device says of itself; FieldRefused if it makes no sense; CertificateRevoked.
 
         Its words are kept as plain text: a terminal must get through, whatever it calls itself.
         """
         _check_report(report)
         report.software_version = plain(report.software_version)
         report.state = plain(report.state)
-        self._book.keep_report(device, self._now_us(), report.SerializeToString())
+        with self._directory.while_good(caller.serial):
+            self._book.keep_report(caller.device, self._now_us(), report.SerializeToString())
+
+    def config_for(self, caller: Caller) -> DeviceConfig:
+        """The configuration of the terminal that calls; CertificateRevoked."""
+        with self._directory.while_good(caller.serial):
+            return self.config(caller.device)
 
     def state(self, device: str) -> DeviceState:
         """Tell how a device is; of one that never said anything, only its configuration."""

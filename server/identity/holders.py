@@ -1,4 +1,4 @@
-"""Holders: certifies phones' holder keys, and takes credentials back (rows B4 and B10).
+"""Holders: certifies phones' holder keys, and takes credentials back.
 
 A credential names no person and no account; which they are stands in the directory. A phone that is
 revoked or paired anew loses its credentials: they go on the deny list.
@@ -24,12 +24,15 @@ from kessai.money import Money
 from kessai.v1.envelope_pb2 import Signed
 from kessai.v1.holder_pb2 import HolderCredential
 from server.domain.directory import DenyKind, HolderEntry
+from server.identity.callers import Caller
+from server.identity.certificates import DAY_US
 from server.identity.deny_list import DenyList
 from server.identity.keyring import Keyring
-from server.identity.refusals import FieldRefused, RequestIdReused
+from server.identity.refusals import DailyLimitReached, FieldRefused, RequestIdReused
 from server.shards.holder_book import HolderBook
 
 USUAL_CATEGORY = "adult"
+CREDENTIALS_A_DAY = 48
 
 _CATEGORY = re.compile(r"[a-z0-9_]{1,20}")
 _KEY_BYTES = 65
@@ -55,20 +58,26 @@ class Holders:
         keyring: Keyring,
         now_us: Callable[[], int],
         random_bytes: Callable[[int], bytes],
+        credentials_a_day: int = CREDENTIALS_A_DAY,
     ) -> None:
         self._book, self._deny_list, self._keyring = book, deny_list, keyring
         self._now_us, self._random_bytes = now_us, random_bytes
+        self._credentials_a_day = credentials_a_day
 
-    def issue(self, device: str, asked: KeyToCertify, offline_limit: Money | None) -> Signed:
+    def issue(self, caller: Caller, asked: KeyToCertify, offline_limit: Money | None) -> Signed:
         """Certify a phone's holder key; a repeated request gets the same credential.
 
         FieldRefused (the key, or the proof that the phone holds it, is no good; or it is another
-        phone's key), RequestIdReused. That the account is the wallet's own, the caller has checked.
+        phone's key), RequestIdReused, DailyLimitReached, CertificateRevoked (meanwhile). That the
+        account is the wallet's own, the servicer has checked.
         """
-        issued = self._book.issued_for(asked.request_id)
-        if issued is None:
-            self._check(device, asked)
-            issued = self._book.add(self._certify(device, asked, offline_limit))
+        device = caller.device
+        with self._book.while_good(caller.serial):
+            issued = self._book.issued_for(asked.request_id)
+            if issued is None:
+                self._check(device, asked)
+                self._require_room(device)
+                issued = self._book.add(self._certify(device, asked, offline_limit))
         said = (device, asked.holder_key, asked.account)
         if (issued.device, issued.holder_key, issued.account) != said:
             raise RequestIdReused
@@ -83,8 +92,7 @@ class Holders:
 
     def take_back(self, device: str) -> None:
         """Deny all credentials of a phone, from now on and at every terminal."""
-        for entry in self._book.of_device(device, self._now_us()):
-            self.deny(entry)
+        self._deny_list.deny_credentials(device)
 
     def deny(self, entry: HolderEntry) -> None:
         """Deny one credential."""
@@ -110,6 +118,14 @@ class Holders:
             raise FieldRefused("holder_public_key", "a holder key is a P-256 point")
         if self._book.owner_of_key(asked.holder_key) not in (None, device):
             raise FieldRefused("holder_public_key", "this key is another phone's; make a new one")
+
+    def _require_room(self, device: str) -> None:
+        since_us = self._now_us() - DAY_US + CREDENTIAL_LIFETIME_US
+        if self._book.count(device, since_us) >= self._credentials_a_day:
+            raise DailyLimitReached(
+                f"this phone has had {self._credentials_a_day} credentials in a day; the last one "
+                "stays good. Try again tomorrow"
+            )
 
     def _certify(
         self, device: str, asked: KeyToCertify, offline_limit: Money | None

@@ -25,6 +25,7 @@ from server.identity.refusals import (
     Unknown,
 )
 from server.shards.directory import Directory
+from server.shards.pairing_book import PairingBook
 
 LIFETIME_US = 600_000_000
 TRIES = 5
@@ -38,7 +39,7 @@ class PairingDesk:
     """Hands out pairing codes and takes them in."""
 
     def __init__(self, directory: Directory, keyring: Keyring, now_us: Callable[[], int]) -> None:
-        self._directory = directory
+        self._directory, self._book = directory, PairingBook(directory.file)
         self._keyring = keyring
         self._now_us = now_us
         self._guesses = GuessLimit(GUESSES_A_MINUTE, now_us)
@@ -65,7 +66,7 @@ class PairingDesk:
             accounts=accounts,
             expire_us=self._now_us() + LIFETIME_US,
         )
-        stored = self._directory.add_pairing(grant)
+        stored = self._book.add(grant)
         if (stored.device, stored.accounts) != (device, accounts):
             raise RequestIdReused
         return format_code(raw), stored.expire_us
@@ -90,11 +91,11 @@ class PairingDesk:
         except PairingCodeError:
             return None
         handle, code_hash = raw[:HANDLE_BYTES], _hash(raw)
-        for grant in self._directory.pairings(handle):
+        for grant in self._book.with_handle(handle):
             if hmac.compare_digest(grant.code_hash, code_hash):
                 in_time = self._now_us() < grant.expire_us
                 return grant if in_time and grant.wrong_tries < TRIES else None
-        self._directory.count_wrong_try(handle)
+        self._book.count_wrong_try(handle)
         return None
 
 

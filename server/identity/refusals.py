@@ -5,6 +5,7 @@ Refusal
 ├── NotPermitted            CALLER_NOT_PERMITTED: this caller may not ask this
 ├── CertificateRefused      CERTIFICATE_REFUSED: revoked, expired, or nobody we know
 ├── PairingRefused          PAIRING_REFUSED: wrong, used, expired or tried too often
+├── DailyLimitReached       DAILY_LIMIT_REACHED: so often in a day, and not more
 ├── TooManyGuesses          OVERLOADED: too many wrong pairing codes in this minute
 ├── RequestIdReused         REQUEST_ID_REUSED: same id, other content
 ├── Unknown                 RESOURCE_UNKNOWN: no such merchant or device
@@ -66,6 +67,12 @@ class TooManyGuesses(Refusal):
 
     def __init__(self) -> None:
         super().__init__("too many wrong pairing codes; try again in a minute")
+
+
+class DailyLimitReached(Refusal):
+    """The caller reached what he may do in a day; the message says what it is."""
+
+    reason = error_pb2.ERROR_REASON_DAILY_LIMIT_REACHED
 
 
 class RequestIdReused(Refusal):

@@ -1,6 +1,6 @@
-"""Wallets: their names, and the signed certificates that tell a payer whose bill it is (row B5).
+"""Wallets: their names, and the signed certificates that tell a payer whose bill it is.
 
-Called by `server/rpc/bill_servicer.py` and `device_servicer.py`. Its methods may run in any thread.
+Methods may run in any thread.
 """
 
 from __future__ import annotations
@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from kessai.envelope import WALLET_CERTIFICATE, sign
-from kessai.identity_path import parse_device
 from kessai.plain_text import TextError, check_text
 from kessai.v1.bill_pb2 import WalletCertificate
 from kessai.v1.envelope_pb2 import Signed
+from server.identity.callers import Caller
 from server.identity.keyring import Keyring
 from server.identity.refusals import CertificateRefused, FieldRefused
 from server.shards.directory import Directory
@@ -36,13 +36,17 @@ class Wallets:
             raise FieldRefused("phone.display_name", str(error)) from None
         self._book.put_name(wallet_id, display_name)
 
-    def certify(self, device: str) -> Signed:
-        """Certify the key that a phone signs with now; CertificateRefused if it was revoked."""
-        _, (wallet_id, _) = parse_device(device)
-        keys = [key for key in self._directory.signing_keys(device) if not key.revoked]
-        if not keys:
-            raise CertificateRefused("this phone was revoked; ask the operator")
-        now_us = self._now_us()
+    def certify(self, caller: Caller) -> Signed:
+        """Certify the key that a phone signs with now.
+
+        CertificateRefused or CertificateRevoked if it was revoked: none is dated later than that.
+        """
+        with self._directory.while_good(caller.serial):
+            keys = [key for key in self._directory.signing_keys(caller.device) if not key.revoked]
+            if not keys:
+                raise CertificateRefused("this phone was revoked; ask the operator")
+            now_us = self._now_us()
+        wallet_id = caller.path[0]
         certificate = WalletCertificate(
             wallet_id=wallet_id,
             display_name=self._book.name(wallet_id),

@@ -45,5 +45,5 @@ class BillServicer(BillServiceServicer):
         self, request: pb.GetWalletCertificateRequest, context: Context
     ) -> pb.GetWalletCertificateResponse:
         """Certify the calling phone's key under its wallet's name."""
-        signed = await in_thread(self._wallets.certify, current_caller().device)
+        signed = await in_thread(self._wallets.certify, current_caller())
         return pb.GetWalletCertificateResponse(wallet_certificate=signed)

@@ -96,7 +96,7 @@ class DeviceServicer(DeviceServiceServicer):
         """Renew the caller's certificate: FIELD_INVALID, REQUEST_ID_REUSED, CERTIFICATE_REFUSED."""
         issued = await in_thread(
             self._enrollment.renew,
-            current_caller().device,
+            current_caller(),
             fields.request_id(request.request_id),
             request.certificate_signing_request,
         )

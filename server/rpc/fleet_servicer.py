@@ -16,7 +16,7 @@ import grpc.aio
 from kessai.v1 import fleet_pb2 as pb
 from kessai.v1.fleet_pb2_grpc import FleetServiceServicer
 from server.domain.directory import DenyEntry
-from server.identity.callers import current_caller
+from server.identity.callers import Caller, current_caller
 from server.identity.deny_list import PAGE, DenyList
 from server.identity.directory_call import in_thread
 from server.identity.fleet import Fleet
@@ -43,15 +43,14 @@ class FleetServicer(FleetServiceServicer):
     ) -> AsyncIterator[pb.AttachResponse]:
         """Keep a terminal in touch: FIELD_INVALID for a report that makes no sense."""
         caller = current_caller()
-        device, merchant_id = caller.device, caller.path[0]
         first = await anext(aiter(requests), None)
         if first is None or not first.HasField("report"):
             raise field_invalid("report", "is missing: the first message is a report")
-        await in_thread(self._fleet.hear, device, first.report)
-        hearing = asyncio.ensure_future(self._hear(device, requests))
-        with self._fleet.attached(device):
+        await in_thread(self._fleet.hear, caller, first.report)
+        hearing = asyncio.ensure_future(self._hear(caller, requests))
+        with self._fleet.attached(caller.device):
             try:
-                async for update in self._updates(device, merchant_id, first.report, hearing):
+                async for update in self._updates(caller, first.report, hearing):
                     yield update
             finally:
                 hearing.cancel()
@@ -76,14 +75,13 @@ class FleetServicer(FleetServiceServicer):
         config = await in_thread(self._fleet.configure, request.device, settings)
         return pb.ConfigureDeviceResponse(config=config)
 
-    async def _hear(self, device: str, requests: AsyncIterator[pb.AttachRequest]) -> None:
+    async def _hear(self, caller: Caller, requests: AsyncIterator[pb.AttachRequest]) -> None:
         async for request in requests:
-            await in_thread(self._fleet.hear, device, request.report)
+            await in_thread(self._fleet.hear, caller, request.report)
 
     async def _updates(
         self,
-        device: str,
-        merchant_id: str,
+        caller: Caller,
         report: pb.DeviceReport,
         hearing: asyncio.Future[None],
     ) -> AsyncIterator[pb.AttachResponse]:
@@ -98,11 +96,13 @@ class FleetServicer(FleetServiceServicer):
         try:
             while not hearing.done():
                 changed.clear()
-                config = await in_thread(self._fleet.config, device)
+                config = await in_thread(self._fleet.config_for, caller)
                 if config.version != configured:
                     configured = config.version
                     yield pb.AttachResponse(config=config)
-                entries, denied = await in_thread(self._deny_list.page_after, denied, merchant_id)
+                entries, denied = await in_thread(
+                    self._deny_list.page_after, denied, caller.path[0]
+                )
                 yield pb.AttachResponse(deny_list=_update(entries, denied))
                 if len(entries) == PAGE:
                     continue

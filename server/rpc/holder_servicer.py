@@ -51,7 +51,7 @@ class HolderServicer(HolderServiceServicer):
         limit = None
         if self._offline_limit_minor:
             limit = Money(self._offline_limit_minor, BY_NUMBER[account.ledger].code)
-        credential = await in_thread(self._holders.issue, caller.device, asked, limit)
+        credential = await in_thread(self._holders.issue, caller, asked, limit)
         return pb.IssueCredentialResponse(credential=credential)
 
     async def SetRiderCategory(

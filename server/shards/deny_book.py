@@ -6,6 +6,10 @@ transaction around it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import apsw
+
 from kessai.identity_path import AGENT, parse_device
 from server.domain.directory import DenyEntry, DenyKind
 from server.shards.directory_file import DirectoryFile
@@ -18,30 +22,36 @@ class DenyBook:
 
     def __init__(self, file: DirectoryFile) -> None:
         self._file = file
+        self._listeners: list[Callable[[], None]] = []
+
+    def on_change(self, listener: Callable[[], None]) -> None:
+        """Have a listener called once something further is denied, durably; from any thread."""
+        self._listeners.append(listener)
 
     def add(self, kind: DenyKind, entry_id: bytes, expire_us: int, merchant_id: str) -> None:
         """Deny something. Again it changes nothing."""
-        self._file.rows(
-            "INSERT INTO deny_entry (kind, id, expire_us, merchant_id) VALUES (?, ?, ?, ?)"
-            " ON CONFLICT DO NOTHING",
-            int(kind),
-            entry_id,
-            expire_us,
-            merchant_id,
-        )
+        self._insert("VALUES (?, ?, ?, ?)", int(kind), entry_id, expire_us, merchant_id)
 
     def add_certificates(self, device: str) -> None:
         """Deny the revoked certificates of a terminal to its merchant's others."""
         kind, names = parse_device(device)
-        if kind != AGENT:
-            return
-        self._file.rows(
-            "INSERT INTO deny_entry (kind, id, expire_us, merchant_id)"
-            " SELECT ?, serial, expire_us, ? FROM certificate WHERE device = ? AND revoked"
-            " ON CONFLICT DO NOTHING",
-            int(DenyKind.CERTIFICATE),
-            names[0],
+        if kind == AGENT:
+            self._insert(
+                "SELECT ?, serial, expire_us, ? FROM certificate WHERE device = ? AND revoked",
+                int(DenyKind.CERTIFICATE),
+                names[0],
+                device,
+            )
+
+    def add_credentials(self, device: str, now_us: int) -> None:
+        """Deny all credentials of a phone that have not expired, to everybody."""
+        self._insert(
+            "SELECT ?, credential_id, expire_us, ? FROM holder_credential"
+            " WHERE device = ? AND expire_us > ?",
+            int(DenyKind.CREDENTIAL),
+            EVERYBODY,
             device,
+            now_us,
         )
 
     def version(self) -> int:
@@ -69,3 +79,16 @@ class DenyBook:
             "SELECT 1 FROM deny_entry WHERE kind = ? AND id = ?", int(kind), entry_id
         )
         return bool(rows)
+
+    def _insert(self, rows: str, *values: apsw.SQLiteValue) -> None:
+        added = self._file.rows(
+            f"INSERT INTO deny_entry (kind, id, expire_us, merchant_id) {rows}"
+            " ON CONFLICT DO NOTHING RETURNING version",
+            *values,
+        )
+        if added:
+            self._file.after_commit(self._tell)
+
+    def _tell(self) -> None:
+        for listener in self._listeners:
+            listener()

@@ -8,6 +8,7 @@ Every method may be called from any thread; what it wrote is durable when it ret
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -19,17 +20,16 @@ from server.domain.directory import (
     DeviceEntry,
     IssuedCertificate,
     Merchant,
-    PairingGrant,
     SigningKey,
     WalletKey,
 )
 from server.shards.deny_book import DenyBook
 from server.shards.directory_file import DirectoryFile
 from server.shards.lru import LruCache
+from server.shards.pairing_book import PairingBook
+from server.shards.standing import SERIAL_BYTES, while_good
 
 CACHED_ENTRIES = 65_536
-
-_SERIAL_BYTES = 20
 
 _SELECT_DEVICE = """
 SELECT device, software_version, enroll_us,
@@ -47,7 +47,7 @@ class Directory:
     def __init__(self, path: Path, now_us: Callable[[], int]) -> None:
         """Open or make `directory.db`; Complaint if it cannot be used."""
         self._file = DirectoryFile(path)
-        self._denied = DenyBook(self._file)
+        self.denied, self._pairings = DenyBook(self._file), PairingBook(self._file)
         self._merchants = LruCache[str, Merchant](CACHED_ENTRIES)
         self._terminal_keys = LruCache[str, PublicKey](CACHED_ENTRIES)
         self._wallet_keys = LruCache[bytes, WalletKey](CACHED_ENTRIES)
@@ -59,7 +59,7 @@ class Directory:
 
     @property
     def file(self) -> DirectoryFile:
-        """The open file, for the books that are kept in it besides (`holder_book`, `deny_book`)."""
+        """The open file, for the books that are kept in it besides (such as `holder_book`)."""
         return self._file
 
     def close(self) -> None:
@@ -138,33 +138,6 @@ class Directory:
         """Write a setting."""
         self._file.rows("INSERT OR REPLACE INTO setting VALUES (?, ?)", key, value)
 
-    # Pairing codes.
-
-    def add_pairing(self, grant: PairingGrant) -> PairingGrant:
-        """Keep a grant; gives back the one under this request_id, the older one if there is one."""
-        self._file.rows(
-            "INSERT INTO pairing_code VALUES (?, ?, ?, ?, ?, ?, 0) ON CONFLICT DO NOTHING",
-            grant.request_id,
-            grant.handle,
-            grant.code_hash,
-            grant.device,
-            ",".join(map(str, grant.accounts)),
-            grant.expire_us,
-        )
-        rows = self._file.rows("SELECT * FROM pairing_code WHERE request_id = ?", grant.request_id)
-        return _grant(*rows[0])
-
-    def pairings(self, handle: bytes) -> list[PairingGrant]:
-        """Find the grants whose code begins so: one, but for a rare chance."""
-        rows = self._file.rows("SELECT * FROM pairing_code WHERE handle = ?", handle)
-        return [_grant(*row) for row in rows]
-
-    def count_wrong_try(self, handle: bytes) -> None:
-        """Count a wrong try against the codes that begin so; durable before it is answered."""
-        self._file.rows(
-            "UPDATE pairing_code SET wrong_tries = wrong_tries + 1 WHERE handle = ?", handle
-        )
-
     # Devices, their keys and certificates.
 
     def signing_key(self, key_id: bytes) -> SigningKey | None:
@@ -190,7 +163,7 @@ class Directory:
         """Keep a further certificate of a device: a renewal."""
         self._file.rows(
             "INSERT INTO certificate VALUES (?, ?, ?, ?, ?, ?, ?, 0)",
-            certificate.serial.to_bytes(_SERIAL_BYTES, "big"),
+            certificate.serial.to_bytes(SERIAL_BYTES, "big"),
             certificate.device,
             certificate.request_id,
             certificate.keys_hash,
@@ -199,51 +172,66 @@ class Directory:
             certificate.expire_us,
         )
 
-    def enroll(self, entry: DeviceEntry) -> None:
-        """Enter a device in one commit; certificates and keys it had before are revoked."""
+    def count_certificates(self, device: str, expire_us: int) -> int:
+        """How many good certificates of a device end after a time."""
+        rows = self._file.rows(
+            "SELECT count(*) FROM certificate WHERE device = ? AND expire_us > ? AND NOT revoked",
+            device,
+            expire_us,
+        )
+        return int(rows[0][0])
+
+    def while_good(self, serial: int) -> AbstractContextManager[None]:
+        """A transaction for the caller with this certificate; CertificateRevoked."""
+        return while_good(self._file, serial)
+
+    def enroll(self, entry: DeviceEntry) -> bool:
+        """Enter a device in one commit; what it had before is revoked.
+
+        That is certificates, keys and credentials. False, and nothing was written, if the pairing
+        code was withdrawn meanwhile.
+        """
         device, certificate = entry.certificate.device, entry.certificate
-        with self._file.lock:
-            with self._file.transaction():
-                revoked = self._revoke_certificates(device)
+        with self._file.transaction():
+            if self._pairings.is_withdrawn(certificate.request_id):
+                return False
+            self._take_back(device, entry.enroll_us)
+            self._file.rows(
+                "UPDATE signing_key SET revoked = 1 WHERE device = ? AND key_id <> ?",
+                device,
+                entry.key_id,
+            )
+            if entry.public_key:
                 self._file.rows(
-                    "UPDATE signing_key SET revoked = 1 WHERE device = ? AND key_id <> ?",
-                    device,
+                    "INSERT INTO signing_key VALUES (?, ?, ?, 0) ON CONFLICT DO NOTHING",
                     entry.key_id,
-                )
-                if entry.public_key:
-                    self._file.rows(
-                        "INSERT INTO signing_key VALUES (?, ?, ?, 0) ON CONFLICT DO NOTHING",
-                        entry.key_id,
-                        device,
-                        entry.public_key,
-                    )
-                self._file.rows(
-                    "INSERT OR REPLACE INTO device VALUES (?, ?, ?, NULL)",
                     device,
-                    entry.software_version,
-                    entry.enroll_us,
+                    entry.public_key,
                 )
-                self.add_certificate(certificate)
-            self._forget(device)
-            self._revoked.update(revoked)
-        self._tell(revoked)
+            self._file.rows(
+                "INSERT OR REPLACE INTO device VALUES (?, ?, ?, NULL)",
+                device,
+                entry.software_version,
+                entry.enroll_us,
+            )
+            self.add_certificate(certificate)
+        return True
 
     def revoke(self, device: str, now_us: int) -> bool:
-        """Revoke a device, its certificates, keys and unused codes; False if it is unknown."""
-        with self._file.lock:
-            with self._file.transaction():
-                known = self._file.rows(
-                    "UPDATE device SET revoke_us = coalesce(revoke_us, ?) WHERE device = ?"
-                    " RETURNING device",
-                    now_us,
-                    device,
-                )
-                revoked = self._revoke_certificates(device)
-                self._file.rows("UPDATE signing_key SET revoked = 1 WHERE device = ?", device)
-                self._file.rows("UPDATE pairing_code SET expire_us = 0 WHERE device = ?", device)
-            self._forget(device)
-            self._revoked.update(revoked)
-        self._tell(revoked)
+        """Revoke a device in one commit; False if it is unknown.
+
+        With its certificates, keys, credentials and unused codes.
+        """
+        with self._file.transaction():
+            known = self._file.rows(
+                "UPDATE device SET revoke_us = coalesce(revoke_us, ?) WHERE device = ?"
+                " RETURNING device",
+                now_us,
+                device,
+            )
+            self._file.rows("UPDATE signing_key SET revoked = 1 WHERE device = ?", device)
+            self._pairings.withdraw(device)
+            self._take_back(device, now_us)
         return bool(known)
 
     def device(self, device: str) -> Device | None:
@@ -256,20 +244,21 @@ class Directory:
         query = f"{_SELECT_DEVICE} WHERE device > ? ORDER BY device LIMIT ?"
         return [Device(*row) for row in self._file.rows(query, after, limit)]
 
-    def _revoke_certificates(self, device: str) -> list[int]:
+    def _take_back(self, device: str, now_us: int) -> None:
         rows = self._file.rows(
             "UPDATE certificate SET revoked = 1 WHERE device = ? AND NOT revoked RETURNING serial",
             device,
         )
-        self._denied.add_certificates(device)
-        return [int.from_bytes(serial, "big") for (serial,) in rows]
+        serials = [int.from_bytes(serial, "big") for (serial,) in rows]
+        self._file.after_commit(lambda: self._forget(device, serials))
+        self.denied.add_certificates(device)
+        self.denied.add_credentials(device, now_us)
 
-    def _forget(self, device: str) -> None:
+    def _forget(self, device: str, serials: list[int]) -> None:
         self._terminal_keys.remove(device)
         for key in self.signing_keys(device):
             self._wallet_keys.remove(key_id_of(load_public_key(key.public_key)))
-
-    def _tell(self, serials: list[int]) -> None:
+        self._revoked.update(serials)
         for listener in self._listeners:
             for serial in serials:
                 listener(serial)
@@ -280,19 +269,6 @@ def _merchant(
 ) -> Merchant:
     limit = Money(minor, code) if minor is not None and code is not None else None
     return Merchant(merchant_id, name, category, account, limit)
-
-
-def _grant(
-    request_id: bytes,
-    handle: bytes,
-    code_hash: bytes,
-    device: str,
-    accounts: str,
-    expire_us: int,
-    wrong_tries: int,
-) -> PairingGrant:
-    numbers = tuple(map(int, accounts.split(","))) if accounts else ()
-    return PairingGrant(request_id, handle, code_hash, device, numbers, expire_us, wrong_tries)
 
 
 def _certificate(row: tuple[Any, ...]) -> IssuedCertificate:

@@ -8,7 +8,7 @@ unknown.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ class DirectoryFile:
         self._path = path
         self._connection = open_database(path)
         self.lock = threading.RLock()
+        self._after_commit: list[Callable[[], None]] = []
 
     def close(self) -> None:
         """Close the file; SQLite writes the WAL back."""
@@ -42,15 +43,33 @@ class DirectoryFile:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Make all statements within one commit, or none; durable afterwards."""
+        """Make all statements within one commit, or none; durable afterwards.
+
+        One within another belongs to it: an exception must leave both.
+        """
         with self.lock, self._failing_stop():
+            if self._connection.in_transaction:
+                yield
+                return
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield
                 self._connection.execute("COMMIT")
+                actions = self._after_commit
             finally:
+                self._after_commit = []
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
+            for action in actions:
+                action()
+
+    def after_commit(self, action: Callable[[], None]) -> None:
+        """Have something done once what was written is durable, or never if it is undone."""
+        with self.lock:
+            if self._connection.in_transaction:
+                self._after_commit.append(action)
+            else:
+                action()
 
     @contextmanager
     def _failing_stop(self) -> Iterator[None]:

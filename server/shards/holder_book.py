@@ -5,8 +5,11 @@ Used by `server/identity/holders.py`. Every method may raise StoreUnavailable: n
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
+
 from server.domain.directory import HolderEntry
 from server.shards.directory_file import DirectoryFile
+from server.shards.standing import while_good
 
 _SELECT = (
     "SELECT credential_id, request_id, device, account, holder_key, signed, expire_us"
@@ -42,10 +45,18 @@ class HolderBook:
         """Find a credential, also an expired one."""
         return self._one("credential_id = ?", credential_id)
 
-    def of_device(self, device: str, now_us: int) -> list[HolderEntry]:
-        """List a phone's credentials that have not expired."""
-        rows = self._file.rows(f"{_SELECT} WHERE device = ? AND expire_us > ?", device, now_us)
-        return [HolderEntry(*row) for row in rows]
+    def count(self, device: str, expire_us: int) -> int:
+        """How many of a phone's credentials end after a time."""
+        rows = self._file.rows(
+            "SELECT count(*) FROM holder_credential WHERE device = ? AND expire_us > ?",
+            device,
+            expire_us,
+        )
+        return int(rows[0][0])
+
+    def while_good(self, serial: int) -> AbstractContextManager[None]:
+        """A transaction for the caller with this certificate; CertificateRevoked."""
+        return while_good(self._file, serial)
 
     def owner_of_key(self, holder_key: bytes) -> str | None:
         """Name the phone that a holder key was first certified for."""

@@ -31,16 +31,12 @@ from kessai.v1.envelope_pb2 import Signed
 from server import main
 from server.domain.directory import IssuedCertificate, Merchant
 from server.identity.authority import Authority
-from server.identity.deny_list import DenyList
 from server.identity.enrollment import Application, Enrollment
-from server.identity.holders import Holders
 from server.identity.keyring import Keyring
 from server.identity.merchants import Merchants
 from server.identity.pairing import PairingDesk
 from server.identity.trust import trust_bundle
-from server.shards.deny_book import DenyBook
 from server.shards.directory import Directory
-from server.shards.holder_book import HolderBook
 from simulators.load.books import Population, merchant_name, wallet_name
 
 _PROOF_CONTEXT = b"kessai/enroll/v1\0"
@@ -89,12 +85,8 @@ class Office:
         self._keyring = Keyring.load(folder / "identity")
         self._merchants = Merchants(directory, self._keyring)
         self._desk = PairingDesk(directory, self._keyring, main.now_us)
-        deny_list = DenyList(DenyBook(directory.file), directory, main.now_us)
-        holders = Holders(
-            HolderBook(directory.file), deny_list, self._keyring, main.now_us, os.urandom
-        )
         self._enrollment = Enrollment(
-            directory, self._authority, self._merchants, self._desk, holders, main.now_us
+            directory, self._authority, self._merchants, self._desk, main.now_us
         )
 
     @classmethod

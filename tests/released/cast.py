@@ -35,7 +35,6 @@ from kessai.v1.ticket_pb2 import Redemption, TicketOrder
 from server.domain.arrival import arrival
 from server.domain.directory import Merchant
 from server.identity.deny_list import DenyList
-from server.shards.deny_book import DenyBook
 from server.shards.jobs import Delivered
 from server.shards.placement import SlotMap
 from server.shards.router import Shards
@@ -129,7 +128,7 @@ class Cast:
         self.sales = self.counter.tickets(self.shards)
         self.tickets = TicketUses(
             self.sales, self.shards, self.settle, directory,
-            DenyList(DenyBook(directory.file), directory, clock),
+            DenyList(directory.denied, clock),
             self.counter.switch_key.public_key(),
         )  # fmt: skip
         self.offers = TicketOffers(directory.file)

@@ -168,10 +168,11 @@ class DeviceServiceServicer:
 
     def RenewCertificate(self, request, context):
         """Renews the caller's own certificate; devices do it when two thirds of its life are over.
-        The identity stays. For terminals and phones.
+        The identity stays. A device has a limited number of renewals in any 24 hours (24 by default);
+        repeating a request does not count. For terminals and phones.
 
-        Errors: FIELD_INVALID, CERTIFICATE_REFUSED, REQUEST_ID_REUSED, CALLER_NOT_PERMITTED,
-        STORE_UNAVAILABLE.
+        Errors: FIELD_INVALID, CERTIFICATE_REFUSED, REQUEST_ID_REUSED, DAILY_LIMIT_REACHED,
+        CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -93,10 +93,11 @@ class DeviceServiceStub:
     """
     RenewCertificate: _grpc.UnaryUnaryMultiCallable[_device_pb2.RenewCertificateRequest, _device_pb2.RenewCertificateResponse]
     """Renews the caller's own certificate; devices do it when two thirds of its life are over.
-    The identity stays. For terminals and phones.
+    The identity stays. A device has a limited number of renewals in any 24 hours (24 by default);
+    repeating a request does not count. For terminals and phones.
 
-    Errors: FIELD_INVALID, CERTIFICATE_REFUSED, REQUEST_ID_REUSED, CALLER_NOT_PERMITTED,
-    STORE_UNAVAILABLE.
+    Errors: FIELD_INVALID, CERTIFICATE_REFUSED, REQUEST_ID_REUSED, DAILY_LIMIT_REACHED,
+    CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
     """
     RevokeDevice: _grpc.UnaryUnaryMultiCallable[_device_pb2.RevokeDeviceRequest, _device_pb2.RevokeDeviceResponse]
     """Revokes all certificates, keys and pairing codes of a device. It bites on that device's next call. For operators.
@@ -128,10 +129,11 @@ class DeviceServiceAsyncStub(DeviceServiceStub):
     """
     RenewCertificate: _aio.UnaryUnaryMultiCallable[_device_pb2.RenewCertificateRequest, _device_pb2.RenewCertificateResponse]  # type: ignore[assignment]
     """Renews the caller's own certificate; devices do it when two thirds of its life are over.
-    The identity stays. For terminals and phones.
+    The identity stays. A device has a limited number of renewals in any 24 hours (24 by default);
+    repeating a request does not count. For terminals and phones.
 
-    Errors: FIELD_INVALID, CERTIFICATE_REFUSED, REQUEST_ID_REUSED, CALLER_NOT_PERMITTED,
-    STORE_UNAVAILABLE.
+    Errors: FIELD_INVALID, CERTIFICATE_REFUSED, REQUEST_ID_REUSED, DAILY_LIMIT_REACHED,
+    CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
     """
     RevokeDevice: _aio.UnaryUnaryMultiCallable[_device_pb2.RevokeDeviceRequest, _device_pb2.RevokeDeviceResponse]  # type: ignore[assignment]
     """Revokes all certificates, keys and pairing codes of a device. It bites on that device's next call. For operators.
@@ -178,10 +180,11 @@ class DeviceServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_device_pb2.RenewCertificateResponse, _abc.Awaitable[_device_pb2.RenewCertificateResponse]]:
         """Renews the caller's own certificate; devices do it when two thirds of its life are over.
-        The identity stays. For terminals and phones.
+        The identity stays. A device has a limited number of renewals in any 24 hours (24 by default);
+        repeating a request does not count. For terminals and phones.
 
-        Errors: FIELD_INVALID, CERTIFICATE_REFUSED, REQUEST_ID_REUSED, CALLER_NOT_PERMITTED,
-        STORE_UNAVAILABLE.
+        Errors: FIELD_INVALID, CERTIFICATE_REFUSED, REQUEST_ID_REUSED, DAILY_LIMIT_REACHED,
+        CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
         """
 
     @_abc_1.abstractmethod

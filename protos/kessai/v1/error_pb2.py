@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15kessai/v1/error.proto\x12\tkessai.v1*\xc1\x03\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x45RROR_REASON_FIELD_INVALID\x10\x01\x12\"\n\x1e\x45RROR_REASON_REQUEST_ID_REUSED\x10\x02\x12!\n\x1d\x45RROR_REASON_REQUEST_ID_STALE\x10\x03\x12$\n ERROR_REASON_CERTIFICATE_REFUSED\x10\x04\x12%\n!ERROR_REASON_CALLER_NOT_PERMITTED\x10\x05\x12!\n\x1d\x45RROR_REASON_RESOURCE_UNKNOWN\x10\x06\x12 \n\x1c\x45RROR_REASON_PAIRING_REFUSED\x10\x07\x12\"\n\x1e\x45RROR_REASON_STORE_UNAVAILABLE\x10\x08\x12\x1b\n\x17\x45RROR_REASON_OVERLOADED\x10\t\x12 \n\x1c\x45RROR_REASON_RESOURCE_EXISTS\x10\n\x12\x19\n\x15\x45RROR_REASON_INTERNAL\x10\x0b\x12\x1d\n\x19\x45RROR_REASON_SLOTS_MOVING\x10\x14\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15kessai/v1/error.proto\x12\tkessai.v1*\xe7\x03\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x45RROR_REASON_FIELD_INVALID\x10\x01\x12\"\n\x1e\x45RROR_REASON_REQUEST_ID_REUSED\x10\x02\x12!\n\x1d\x45RROR_REASON_REQUEST_ID_STALE\x10\x03\x12$\n ERROR_REASON_CERTIFICATE_REFUSED\x10\x04\x12%\n!ERROR_REASON_CALLER_NOT_PERMITTED\x10\x05\x12!\n\x1d\x45RROR_REASON_RESOURCE_UNKNOWN\x10\x06\x12 \n\x1c\x45RROR_REASON_PAIRING_REFUSED\x10\x07\x12\"\n\x1e\x45RROR_REASON_STORE_UNAVAILABLE\x10\x08\x12\x1b\n\x17\x45RROR_REASON_OVERLOADED\x10\t\x12 \n\x1c\x45RROR_REASON_RESOURCE_EXISTS\x10\n\x12\x19\n\x15\x45RROR_REASON_INTERNAL\x10\x0b\x12$\n ERROR_REASON_DAILY_LIMIT_REACHED\x10\x0e\x12\x1d\n\x19\x45RROR_REASON_SLOTS_MOVING\x10\x14\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,5 +32,5 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'kessai.v1.error_pb2', _glob
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ERRORREASON']._serialized_start=37
-  _globals['_ERRORREASON']._serialized_end=486
+  _globals['_ERRORREASON']._serialized_end=524
 # @@protoc_insertion_point(module_scope)

@@ -52,6 +52,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """INTERNAL: the switch failed by a fault of its own, and does not know what became of the request:
     ask again with the same request_id. The message carries a number for the operator.
     """
+    ERROR_REASON_DAILY_LIMIT_REACHED: _ErrorReason.ValueType  # 14
+    """RESOURCE_EXHAUSTED: the caller did this as often, or for as much, as he may in a day. Nothing was
+    done; the message says when to come again.
+    """
     ERROR_REASON_SLOTS_MOVING: _ErrorReason.ValueType  # 20
     """FAILED_PRECONDITION: slots are being moved by another plan. Nothing was changed; wait for its end."""
 
@@ -89,6 +93,10 @@ ERROR_REASON_RESOURCE_EXISTS: ErrorReason.ValueType  # 10
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 11
 """INTERNAL: the switch failed by a fault of its own, and does not know what became of the request:
 ask again with the same request_id. The message carries a number for the operator.
+"""
+ERROR_REASON_DAILY_LIMIT_REACHED: ErrorReason.ValueType  # 14
+"""RESOURCE_EXHAUSTED: the caller did this as often, or for as much, as he may in a day. Nothing was
+done; the message says when to come again.
 """
 ERROR_REASON_SLOTS_MOVING: ErrorReason.ValueType  # 20
 """FAILED_PRECONDITION: slots are being moved by another plan. Nothing was changed; wait for its end."""

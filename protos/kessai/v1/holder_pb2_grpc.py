@@ -55,10 +55,12 @@ class HolderServiceServicer:
 
     def IssueCredential(self, request, context):
         """Certifies the calling phone's holder key for seven days, for one of its wallet's accounts. Call
-        again to renew; the key stays. The same request_id gets the first answer while it lasts.
+        again to renew; the key stays. The same request_id gets the first answer while it lasts, and does
+        not count against the number that a phone may have in any 24 hours (48 by default).
 
         Errors: FIELD_INVALID, RESOURCE_UNKNOWN (no such account of this wallet), REQUEST_ID_REUSED,
-        CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
+        DAILY_LIMIT_REACHED, CERTIFICATE_REFUSED (revoked meanwhile), CALLER_NOT_PERMITTED,
+        STORE_UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -37,10 +37,12 @@ class HolderServiceStub:
     def __new__(cls, channel: _aio.Channel) -> HolderServiceAsyncStub: ...
     IssueCredential: _grpc.UnaryUnaryMultiCallable[_holder_pb2.IssueCredentialRequest, _holder_pb2.IssueCredentialResponse]
     """Certifies the calling phone's holder key for seven days, for one of its wallet's accounts. Call
-    again to renew; the key stays. The same request_id gets the first answer while it lasts.
+    again to renew; the key stays. The same request_id gets the first answer while it lasts, and does
+    not count against the number that a phone may have in any 24 hours (48 by default).
 
     Errors: FIELD_INVALID, RESOURCE_UNKNOWN (no such account of this wallet), REQUEST_ID_REUSED,
-    CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
+    DAILY_LIMIT_REACHED, CERTIFICATE_REFUSED (revoked meanwhile), CALLER_NOT_PERMITTED,
+    STORE_UNAVAILABLE.
     """
     SetRiderCategory: _grpc.UnaryUnaryMultiCallable[_holder_pb2.SetRiderCategoryRequest, _holder_pb2.SetRiderCategoryResponse]
     """Says which fares a wallet's phones pay; it stands in the credentials that are issued from then
@@ -58,10 +60,12 @@ class HolderServiceAsyncStub(HolderServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     IssueCredential: _aio.UnaryUnaryMultiCallable[_holder_pb2.IssueCredentialRequest, _holder_pb2.IssueCredentialResponse]  # type: ignore[assignment]
     """Certifies the calling phone's holder key for seven days, for one of its wallet's accounts. Call
-    again to renew; the key stays. The same request_id gets the first answer while it lasts.
+    again to renew; the key stays. The same request_id gets the first answer while it lasts, and does
+    not count against the number that a phone may have in any 24 hours (48 by default).
 
     Errors: FIELD_INVALID, RESOURCE_UNKNOWN (no such account of this wallet), REQUEST_ID_REUSED,
-    CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
+    DAILY_LIMIT_REACHED, CERTIFICATE_REFUSED (revoked meanwhile), CALLER_NOT_PERMITTED,
+    STORE_UNAVAILABLE.
     """
     SetRiderCategory: _aio.UnaryUnaryMultiCallable[_holder_pb2.SetRiderCategoryRequest, _holder_pb2.SetRiderCategoryResponse]  # type: ignore[assignment]
     """Says which fares a wallet's phones pay; it stands in the credentials that are issued from then
@@ -82,10 +86,12 @@ class HolderServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_holder_pb2.IssueCredentialResponse, _abc.Awaitable[_holder_pb2.IssueCredentialResponse]]:
         """Certifies the calling phone's holder key for seven days, for one of its wallet's accounts. Call
-        again to renew; the key stays. The same request_id gets the first answer while it lasts.
+        again to renew; the key stays. The same request_id gets the first answer while it lasts, and does
+        not count against the number that a phone may have in any 24 hours (48 by default).
 
         Errors: FIELD_INVALID, RESOURCE_UNKNOWN (no such account of this wallet), REQUEST_ID_REUSED,
-        CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
+        DAILY_LIMIT_REACHED, CERTIFICATE_REFUSED (revoked meanwhile), CALLER_NOT_PERMITTED,
+        STORE_UNAVAILABLE.
         """
 
     @_abc_1.abstractmethod

@@ -27,6 +27,7 @@ from kessai.account_number import make_account
 from kessai.channel import PAIRING_OPTIONS, SERVER_OPTIONS
 from kessai.device_identity import DeviceIdentity
 from kessai.enrollment.tls_key import key_pem
+from kessai.identity_path import parse_device
 from kessai.pairing_code import PairingCode
 from kessai.request_id import new_request_id
 from kessai.v1.device_pb2_grpc import (
@@ -37,7 +38,7 @@ from kessai.v1.fleet_pb2_grpc import add_FleetServiceServicer_to_server
 from kessai.v1.holder_pb2_grpc import add_HolderServiceServicer_to_server
 from server.domain.directory import Merchant
 from server.identity.authority import Authority
-from server.identity.callers import Callers
+from server.identity.callers import Caller, CallerKind, Callers
 from server.identity.deny_list import DenyList
 from server.identity.enrollment import Enrollment
 from server.identity.fleet import Fleet
@@ -61,7 +62,6 @@ from server.rpc.holder_servicer import HolderServicer
 from server.rpc.interceptors import main_port, pairing_port
 from server.rpc.telemetry import Telemetry
 from server.services import MAIN_SERVICES
-from server.shards.deny_book import DenyBook
 from server.shards.directory import Directory
 from server.shards.fleet_book import FleetBook
 from server.shards.holder_book import HolderBook
@@ -98,14 +98,14 @@ class Switch:
         self.directory = Directory(self.folder / "directory.db", self.clock)
         self.merchants = Merchants(self.directory, self.keyring)
         self.desk = PairingDesk(self.directory, self.keyring, self.clock)
-        self.deny_list = DenyList(DenyBook(self.directory.file), self.directory, self.clock)
+        self.deny_list = DenyList(self.directory.denied, self.clock)
         self.holders = Holders(
             HolderBook(self.directory.file), self.deny_list, self.keyring, self.clock, os.urandom
         )
         self.enrollment = Enrollment(
-            self.directory, self.authority, self.merchants, self.desk, self.holders, self.clock
+            self.directory, self.authority, self.merchants, self.desk, self.clock
         )
-        self.fleet = Fleet(self.directory, FleetBook(self.directory.file), self.holders, self.clock)
+        self.fleet = Fleet(self.directory, FleetBook(self.directory.file), self.clock)
         self.operators = Operators(
             self.directory, self.authority, self.keyring, self.clock, os.urandom
         )
@@ -116,6 +116,11 @@ class Switch:
     def request_id(self) -> bytes:
         """Make a new request id."""
         return new_request_id(self.clock() // 1000, os.urandom)
+
+    def caller(self, device: str, serial: int = 0) -> Caller:
+        """Who calls as a device, by the certificate of this serial number; 0: one that is good."""
+        kind, path = parse_device(device)
+        return Caller(CallerKind(kind), path, serial)
 
     def pairing(self, device: str, accounts: tuple[int, ...] = ()) -> PairingCode:
         """Hand out a code for a device, as it stands in the QR code."""

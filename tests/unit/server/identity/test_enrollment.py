@@ -19,9 +19,10 @@ from cryptography.x509.oid import NameOID
 from kessai.enrollment.tls_key import signing_request
 from kessai.envelope import PrivateKey, raw_public_key, sign_bytes
 from server.identity.authority import LIFETIME_DAYS
-from server.identity.enrollment import Application
+from server.identity.enrollment import RENEWALS_A_DAY, Application
 from server.identity.refusals import (
     CertificateRefused,
+    DailyLimitReached,
     FieldRefused,
     PairingRefused,
     RequestIdReused,
@@ -264,20 +265,38 @@ def test_a_renewal_is_idempotent_by_its_request_id(switch: Switch) -> None:
     """The same again: the same certificate. Another key or device under that id: refused."""
     switch.enrollment.enroll(application(switch, TILL, Ed25519PrivateKey.generate()))
     request_id, request = switch.request_id(), signing_request(p256())
-    first = switch.enrollment.renew(TILL, request_id, request)
+    first = switch.enrollment.renew(switch.caller(TILL), request_id, request)
     switch.clock.ahead_us = DAY_US
-    assert switch.enrollment.renew(TILL, request_id, request) == first
+    assert switch.enrollment.renew(switch.caller(TILL), request_id, request) == first
     with pytest.raises(RequestIdReused):
-        switch.enrollment.renew(TILL, request_id, signing_request(p256()))
+        switch.enrollment.renew(switch.caller(TILL), request_id, signing_request(p256()))
     with pytest.raises(RequestIdReused):
-        switch.enrollment.renew("agent/shop/other", request_id, request)
+        switch.enrollment.renew(switch.caller("agent/shop/other"), request_id, request)
 
 
 def test_a_device_that_is_not_enrolled_is_not_renewed(switch: Switch) -> None:
     """Revoked in this moment, or never there."""
     with pytest.raises(CertificateRefused):
-        switch.enrollment.renew(TILL, switch.request_id(), signing_request(p256()))
+        switch.enrollment.renew(switch.caller(TILL), switch.request_id(), signing_request(p256()))
     switch.enrollment.enroll(application(switch, TILL, Ed25519PrivateKey.generate()))
     switch.fleet.revoke(TILL)
     with pytest.raises(CertificateRefused):
-        switch.enrollment.renew(TILL, switch.request_id(), signing_request(p256()))
+        switch.enrollment.renew(switch.caller(TILL), switch.request_id(), signing_request(p256()))
+
+
+def test_a_day_has_so_many_renewals(switch: Switch) -> None:
+    """A repeat does not count, nor does another device; tomorrow there is room again."""
+    switch.enrollment.enroll(application(switch, TILL, Ed25519PrivateKey.generate()))
+    other = switch.caller("agent/shop/other")
+    switch.enrollment.enroll(application(switch, other.device, Ed25519PrivateKey.generate()))
+    caller, request, request_id = switch.caller(TILL), signing_request(p256()), b""
+    for _ in range(RENEWALS_A_DAY):
+        request_id = switch.request_id()
+        last = switch.enrollment.renew(caller, request_id, request)
+    for _ in range(3):
+        assert switch.enrollment.renew(caller, request_id, request) == last
+        with pytest.raises(DailyLimitReached, match="tomorrow"):
+            switch.enrollment.renew(caller, switch.request_id(), request)
+    switch.enrollment.renew(other, switch.request_id(), request)
+    switch.clock.ahead_us = DAY_US
+    switch.enrollment.renew(caller, switch.request_id(), request)

@@ -13,10 +13,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from kessai.envelope import PrivateKey, raw_public_key, sign_bytes
 from kessai.holder import CREDENTIAL_LIFETIME_US, Holder, key_proof_input, open_credential
 from kessai.money import Money
-from server.identity.holders import KeyToCertify
-from server.identity.refusals import FieldRefused, RequestIdReused
+from server.identity.holders import CREDENTIALS_A_DAY, KeyToCertify
+from server.identity.refusals import DailyLimitReached, FieldRefused, RequestIdReused
 from tests.unit.server.identity.test_enrollment import PIXEL, application
-from tests.unit.server.ports import SHOP, Switch
+from tests.unit.server.ports import DAY_US, SHOP, Switch
 
 ACCOUNT = 100_000_042
 LIMIT = Money(2000, "EUR")
@@ -40,7 +40,7 @@ def asking(switch: Switch, key: PrivateKey) -> KeyToCertify:
 
 def certified(switch: Switch, asked: KeyToCertify, device: str = PIXEL) -> Holder:
     """Have a key certified, and read the credential as a terminal does."""
-    signed = switch.holders.issue(device, asked, LIMIT)
+    signed = switch.holders.issue(switch.caller(device), asked, LIMIT)
     return open_credential(signed, switch.keyring.signing_key.public_key())
 
 
@@ -61,7 +61,7 @@ def test_a_key_is_certified_for_seven_days(switch: Switch) -> None:
     assert entry is not None
     assert (entry.device, entry.account) == (PIXEL, ACCOUNT)
     assert switch.holders.find(b"?" * 16) is None
-    nothing = switch.holders.issue(PIXEL, asking(switch, key), None)
+    nothing = switch.holders.issue(switch.caller(PIXEL), asking(switch, key), None)
     assert open_credential(nothing, switch.keyring.signing_key.public_key()).offline_limit is None
 
 
@@ -77,9 +77,9 @@ def test_the_same_request_gets_the_same_credential(switch: Switch) -> None:
         dataclasses.replace(again, request_id=asked.request_id, holder_key=b"\4" * 65),
     ):
         with pytest.raises(RequestIdReused):
-            switch.holders.issue(PIXEL, other, LIMIT)
+            switch.holders.issue(switch.caller(PIXEL), other, LIMIT)
     with pytest.raises(RequestIdReused):
-        switch.holders.issue("phone/ann/other", asked, LIMIT)
+        switch.holders.issue(switch.caller("phone/ann/other"), asked, LIMIT)
 
 
 def test_only_a_key_that_the_phone_holds(switch: Switch) -> None:
@@ -96,11 +96,11 @@ def test_only_a_key_that_the_phone_holds(switch: Switch) -> None:
         (ed25519, "holder_public_key"),
     ):
         with pytest.raises(FieldRefused) as refused:
-            switch.holders.issue(PIXEL, wrong, LIMIT)
+            switch.holders.issue(switch.caller(PIXEL), wrong, LIMIT)
         assert refused.value.field == field
     certified(switch, asked)
     with pytest.raises(FieldRefused) as refused:
-        switch.holders.issue("phone/bob/nokia", asking(switch, key), LIMIT)
+        switch.holders.issue(switch.caller("phone/bob/nokia"), asking(switch, key), LIMIT)
     assert refused.value.field == "holder_public_key"
 
 
@@ -132,3 +132,18 @@ def test_a_phone_that_is_paired_anew_starts_afresh(switch: Switch) -> None:
     former = certified(switch, asking(switch, ec.generate_private_key(ec.SECP256R1())))
     switch.enrollment.enroll(application(switch, PIXEL, ec.generate_private_key(ec.SECP256R1())))
     assert denied(switch) == [former.credential_id]
+
+
+def test_a_day_has_so_many_credentials(switch: Switch) -> None:
+    """A repeat does not count, nor does another phone; tomorrow there is room again."""
+    key, other = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+    for _ in range(CREDENTIALS_A_DAY):
+        asked = asking(switch, key)
+        last = certified(switch, asked).credential_id
+    for _ in range(3):
+        assert certified(switch, asked).credential_id == last
+        with pytest.raises(DailyLimitReached, match="tomorrow"):
+            certified(switch, asking(switch, key))
+    certified(switch, asking(switch, other), "phone/bob/nokia")
+    switch.clock.ahead_us = DAY_US
+    certified(switch, asking(switch, key))

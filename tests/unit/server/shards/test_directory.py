@@ -28,6 +28,7 @@ from server.domain.directory import (
 from server.shards.directory import Directory
 from server.shards.directory_schema import STEPS
 from server.shards.lru import LruCache
+from server.shards.pairing_book import PairingBook
 from server.shards.sqlite_store import EXIT_DISK_FAILED
 from server.shards.store import StoreUnavailable
 
@@ -120,7 +121,7 @@ def test_revocation_bites_at_once(directory: Directory) -> None:
     directory.add_certificate(certificate_of(TILL, 2**159 - 1))
     directory.enroll(entry("agent/shop/other", 3, other))
     directory.enroll(entry(PIXEL, 4, pixel))
-    directory.add_pairing(grant(b"r" * 16, b"hand"))
+    PairingBook(directory.file).add(grant(b"r" * 16, b"hand"))
     assert directory.terminal_key("shop", "till") == till
     assert directory.wallet_key(key_id_of(pixel)) is not None
 
@@ -132,7 +133,7 @@ def test_revocation_bites_at_once(directory: Directory) -> None:
     assert all(directory.is_revoked(serial) for serial in heard)
     assert not directory.is_revoked(3)
     assert directory.terminal_key("shop", "other") == other
-    assert directory.pairings(b"hand")[0].expire_us == 0
+    assert PairingBook(directory.file).with_handle(b"hand")[0].expire_us == 0
 
 
 def test_revoking_again_changes_nothing(directory: Directory) -> None:
@@ -206,13 +207,16 @@ def test_certificates_are_found_by_their_request(directory: Directory) -> None:
 def test_pairing_codes(directory: Directory) -> None:
     """Found by their handle; the first under a request id stays; wrong tries are counted."""
     first = grant(b"1" * 16, b"hand")
-    assert directory.add_pairing(first) == first
-    assert directory.add_pairing(grant(b"1" * 16, b"else", PIXEL)) == first
-    directory.add_pairing(grant(b"2" * 16, b"hand"))
-    directory.count_wrong_try(b"hand")
-    directory.count_wrong_try(b"none")
-    assert [found.wrong_tries for found in directory.pairings(b"hand")] == [1, 1]
-    assert directory.pairings(b"none") == []
+    assert PairingBook(directory.file).add(first) == first
+    assert PairingBook(directory.file).add(grant(b"1" * 16, b"else", PIXEL)) == first
+    PairingBook(directory.file).add(grant(b"2" * 16, b"hand"))
+    PairingBook(directory.file).count_wrong_try(b"hand")
+    PairingBook(directory.file).count_wrong_try(b"none")
+    assert [found.wrong_tries for found in PairingBook(directory.file).with_handle(b"hand")] == [
+        1,
+        1,
+    ]
+    assert PairingBook(directory.file).with_handle(b"none") == []
 
 
 def test_devices_are_listed_by_path(directory: Directory) -> None:

@@ -35,7 +35,9 @@ def switch(tmp_path: Path) -> Iterator[Switch]:
     made.directory.enroll(
         DeviceEntry(entered, key_id_of(KEY.public_key()), raw, "kessai 1", made.clock())
     )
-    made.holders.issue(PIXEL, asking(made, ec.generate_private_key(ec.SECP256R1())), LIMIT)
+    made.holders.issue(
+        made.caller(PIXEL), asking(made, ec.generate_private_key(ec.SECP256R1())), LIMIT
+    )
     yield made
     made.directory.close()
 
