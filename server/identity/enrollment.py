@@ -78,8 +78,12 @@ class Enrollment:
         # One after another: a code must not be used twice in the same moment.
         self._lock = threading.Lock()
 
-    def enroll(self, application: Application) -> tuple[IssuedCertificate, tuple[int, ...]]:
+    def enroll(
+        self, application: Application, address: str = ""
+    ) -> tuple[IssuedCertificate, tuple[int, ...]]:
         """Make a device of whoever has the code; gives its certificate and its wallet's accounts.
+
+        Wrong codes count against the address that the application came from.
 
         PairingRefused, TooManyGuesses, FieldRefused.
         """
@@ -89,7 +93,7 @@ class Enrollment:
         except TextError as error:
             raise FieldRefused("software_version", str(error)) from None
         with self._lock:
-            grant = self._desk.take_in(application.pairing_code)
+            grant = self._desk.take_in(application.pairing_code, address)
             tls_key = public_key_of_request(application.signing_request)
             key_id = _check_signing_key(application, grant.device)
             keys_hash = _keys_hash(tls_key, application.signing_key)

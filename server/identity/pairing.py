@@ -1,8 +1,8 @@
 """Pairing codes on the switch's side: made for an operator, presented once by a device.
 
 A code is derived from a secret and the operator's request_id, so a lost answer can be asked for
-again, and only its hash is kept. It lasts ten minutes and stands five wrong tries; all codes
-together stand sixty wrong guesses a minute.
+again, and only its hash is kept. It lasts ten minutes and stands five wrong tries. An address has
+ten wrong guesses a minute; how others guess keeps nobody from being paired.
 """
 
 from __future__ import annotations
@@ -10,18 +10,17 @@ from __future__ import annotations
 import hashlib
 import hmac
 import threading
-from collections import deque
 from collections.abc import Callable
 
 from kessai.identity_path import AGENT, parse_device
 from kessai.pairing_code import HANDLE_BYTES, PairingCodeError, format_code, parse_code
 from server.domain.directory import PairingGrant
+from server.identity.guess_limit import GuessLimit
 from server.identity.keyring import Keyring
 from server.identity.refusals import (
     FieldRefused,
     PairingRefused,
     RequestIdReused,
-    TooManyGuesses,
     Unknown,
 )
 from server.shards.directory import Directory
@@ -29,10 +28,7 @@ from server.shards.pairing_book import PairingBook
 
 LIFETIME_US = 600_000_000
 TRIES = 5
-GUESSES_A_MINUTE = 60
 MAX_ACCOUNTS = 20
-
-_MINUTE_US = 60_000_000
 
 
 class PairingDesk:
@@ -42,7 +38,7 @@ class PairingDesk:
         self._directory, self._book = directory, PairingBook(directory.file)
         self._keyring = keyring
         self._now_us = now_us
-        self._guesses = GuessLimit(GUESSES_A_MINUTE, now_us)
+        self._guesses = GuessLimit(now_us)
         self._lock = threading.Lock()
 
     def hand_out(
@@ -71,17 +67,20 @@ class PairingDesk:
             raise RequestIdReused
         return format_code(raw), stored.expire_us
 
-    def take_in(self, code: str) -> PairingGrant:
-        """Find what a code grants; a wrong one is counted, durably, before it is answered.
+    def take_in(self, code: str, address: str) -> PairingGrant:
+        """Find what a code grants, which came from an address.
+
+        A wrong one is counted, durably, before it is answered, whether or not there is a code that
+        begins so: the answer takes as long.
 
         PairingRefused if it is wrong, expired or was tried too often; TooManyGuesses.
         Whether it was used the caller sees from the certificate of its request_id.
         """
         with self._lock:
-            self._guesses.require_room()
+            self._guesses.require_room(address)
             grant = self._find(code)
             if grant is None:
-                self._guesses.count()
+                self._guesses.count(address)
                 raise PairingRefused
         return grant
 
@@ -97,25 +96,6 @@ class PairingDesk:
                 return grant if in_time and grant.wrong_tries < TRIES else None
         self._book.count_wrong_try(handle)
         return None
-
-
-class GuessLimit:
-    """So many wrong guesses in any minute, and no more."""
-
-    def __init__(self, guesses: int, now_us: Callable[[], int]) -> None:
-        self._times: deque[int] = deque(maxlen=guesses)
-        self._now_us = now_us
-
-    def require_room(self) -> None:
-        """TooManyGuesses if the last minute had its fill."""
-        if len(self._times) == self._times.maxlen:
-            age_us = self._now_us() - self._times[0]
-            if 0 <= age_us < _MINUTE_US:
-                raise TooManyGuesses
-
-    def count(self) -> None:
-        """Count a wrong guess."""
-        self._times.append(self._now_us())
 
 
 def _hash(raw: bytes) -> bytes:

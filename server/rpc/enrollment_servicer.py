@@ -13,6 +13,7 @@ from kessai.v1.device_pb2_grpc import EnrollmentServiceServicer
 from kessai.v1.envelope_pb2 import Signed
 from server.identity.directory_call import in_thread
 from server.identity.enrollment import Application, Enrollment
+from server.rpc.peer import network_of
 
 
 class EnrollmentServicer(EnrollmentServiceServicer):
@@ -37,7 +38,9 @@ class EnrollmentServicer(EnrollmentServiceServicer):
             request.signing_key_proof,
             request.software_version,
         )
-        issued, accounts = await in_thread(self._enrollment.enroll, application)
+        issued, accounts = await in_thread(
+            self._enrollment.enroll, application, network_of(context.peer())
+        )
         response = EnrollDeviceResponse(
             certificate_chain=issued.chain,
             trust_bundle=self._trust,

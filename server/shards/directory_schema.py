@@ -138,7 +138,10 @@ INSERT INTO deny_entry (kind, id, expire_us, merchant_id)
     FROM certificate WHERE revoked AND device LIKE 'agent/%';
 """
 
-STEPS = (_FIRST_TABLES, _DENIED_BY_MERCHANT)
+# Wrong tries of codes that there are not are counted against a code that nobody can present.
+_PAIRING_DECOY = "INSERT INTO pairing_code VALUES (x'', x'', x'', '', '', 0, 0)"
+
+STEPS = (_FIRST_TABLES, _DENIED_BY_MERCHANT, _PAIRING_DECOY)
 
 
 def open_database(path: Path) -> apsw.Connection:

@@ -11,6 +11,7 @@ from server.domain.directory import PairingGrant
 from server.shards.directory_file import DirectoryFile
 
 WITHDRAWN_US = 0
+DECOY_HANDLE = b""
 
 
 class PairingBook:
@@ -39,9 +40,15 @@ class PairingBook:
         return [_grant(row) for row in rows]
 
     def count_wrong_try(self, handle: bytes) -> None:
-        """Count a wrong try against the codes that begin so; durable before it is answered."""
+        """Count a wrong try against the codes that begin so, or against a decoy; durably.
+
+        The decoy makes it as much work for a code that there is not.
+        """
         self._file.rows(
-            "UPDATE pairing_code SET wrong_tries = wrong_tries + 1 WHERE handle = ?", handle
+            "UPDATE pairing_code SET wrong_tries = wrong_tries + 1 WHERE handle IN"
+            " (SELECT coalesce((SELECT handle FROM pairing_code WHERE handle = ?), ?))",
+            handle,
+            DECOY_HANDLE,
         )
 
     def withdraw(self, device: str) -> None:

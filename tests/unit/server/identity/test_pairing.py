@@ -10,7 +10,8 @@ import pytest
 
 from kessai.account_number import make_account
 from kessai.pairing_code import format_code, parse_code
-from server.identity.pairing import GUESSES_A_MINUTE, MAX_ACCOUNTS, TRIES
+from server.identity.guess_limit import GUESSES_A_MINUTE, GuessLimit
+from server.identity.pairing import MAX_ACCOUNTS, TRIES
 from server.identity.refusals import (
     FieldRefused,
     PairingRefused,
@@ -18,8 +19,11 @@ from server.identity.refusals import (
     TooManyGuesses,
     Unknown,
 )
+from server.rpc.peer import network_of
+from server.shards.pairing_book import PairingBook
 from tests.unit.server.ports import SHOP, Switch
 
+HERE = "127.0.0.1"
 TILL, PIXEL = "agent/shop/till", "phone/ann/pixel"
 MINUTE_US = 60_000_000
 
@@ -38,7 +42,7 @@ def test_a_code_grants_its_device(switch: Switch) -> None:
     accounts = (make_account(1, 1), make_account(1, 2))
     code, expire_us = switch.desk.hand_out(switch.request_id(), PIXEL, accounts)
     for text in (code, code.lower().replace("-", "")):
-        grant = switch.desk.take_in(text)
+        grant = switch.desk.take_in(text, HERE)
         assert (grant.device, grant.accounts, grant.expire_us) == (PIXEL, accounts, expire_us)
 
 
@@ -110,13 +114,13 @@ def test_wrong_tries_end_a_code(switch: Switch, tries: int) -> None:
     raw = parse_code(code)
     for number in range(tries):
         with pytest.raises(PairingRefused):
-            switch.desk.take_in(format_code(raw[:15] + bytes([raw[15] ^ number + 1])))
+            switch.desk.take_in(format_code(raw[:15] + bytes([raw[15] ^ number + 1])), HERE)
     if tries < TRIES:
-        assert switch.desk.take_in(code).device == TILL
+        assert switch.desk.take_in(code, HERE).device == TILL
     else:
         with pytest.raises(PairingRefused):
-            switch.desk.take_in(code)
-    assert switch.desk.take_in(other).device == PIXEL
+            switch.desk.take_in(code, HERE)
+    assert switch.desk.take_in(other, HERE).device == PIXEL
 
 
 def test_a_code_ends(switch: Switch) -> None:
@@ -125,7 +129,7 @@ def test_a_code_ends(switch: Switch) -> None:
     assert 9 * MINUTE_US < expire_us - switch.clock() <= 10 * MINUTE_US
     switch.clock.ahead_us = 10 * MINUTE_US
     with pytest.raises(PairingRefused):
-        switch.desk.take_in(code)
+        switch.desk.take_in(code, HERE)
 
 
 def test_revoking_the_device_ends_its_codes(switch: Switch) -> None:
@@ -134,20 +138,65 @@ def test_revoking_the_device_ends_its_codes(switch: Switch) -> None:
     code, _ = switch.desk.hand_out(switch.request_id(), "operator/joe")
     switch.fleet.revoke("operator/joe")
     with pytest.raises(PairingRefused):
-        switch.desk.take_in(code)
+        switch.desk.take_in(code, HERE)
 
 
-def test_guesses_are_limited_over_all_codes(switch: Switch) -> None:
-    """Then even a right code waits, so that a guesser learns nothing; after a minute it goes on."""
+def test_guesses_are_limited_by_address(switch: Switch) -> None:
+    """Then even a right code waits there; elsewhere it is taken. After a minute it goes on."""
     code, _ = switch.desk.hand_out(switch.request_id(), TILL)
     for _ in range(GUESSES_A_MINUTE):
         with pytest.raises(PairingRefused):
-            switch.desk.take_in(format_code(os.urandom(16)))
+            switch.desk.take_in(format_code(os.urandom(16)), HERE)
     for text in (code, "nonsense"):
         with pytest.raises(TooManyGuesses):
-            switch.desk.take_in(text)
+            switch.desk.take_in(text, HERE)
+    assert switch.desk.take_in(code, "192.0.2.1").device == TILL
     switch.clock.ahead_us = MINUTE_US
-    assert switch.desk.take_in(code).device == TILL
+    assert switch.desk.take_in(code, HERE).device == TILL
+
+
+def test_a_flood_of_wrong_codes_closes_pairing_for_nobody_else(switch: Switch) -> None:
+    """From thousands of addresses, in bounded memory."""
+    code, _ = switch.desk.hand_out(switch.request_id(), TILL)
+    for number in range(200):
+        with pytest.raises(PairingRefused):
+            switch.desk.take_in("nonsense", f"10.0.0.{number}")
+    assert switch.desk.take_in(code, HERE).device == TILL
+    limit = GuessLimit(switch.clock, addresses=3)
+    for number in range(100):
+        limit.count(f"10.0.0.{number}")
+    assert len(limit._times._entries) == 3
+
+
+def test_a_wrong_try_is_as_much_work_for_a_code_that_there_is_not(switch: Switch) -> None:
+    """One row is written, durably, whatever the guess begins with."""
+    code, _ = switch.desk.hand_out(switch.request_id(), TILL)
+    known = parse_code(code)
+    connection = switch.directory.file._connection
+    for guess in (known[:15] + bytes([known[15] ^ 1]), os.urandom(16)):
+        before = connection.total_changes()
+        with pytest.raises(PairingRefused):
+            switch.desk.take_in(format_code(guess), HERE)
+        assert connection.total_changes() - before == 1
+    [grant] = PairingBook(switch.directory.file).with_handle(known[:4])
+    assert grant.wrong_tries == 1
+
+
+@pytest.mark.parametrize(
+    ("peer", "network"),
+    [
+        ("ipv4:192.0.2.7:4711", "192.0.2.7"),
+        ("ipv6:[2001:db8:1:2:3:4:5:6]:4711", "2001:db8:1:2::/64"),
+        ("ipv6:%5B2001:db8:1:2:ffff::1%5D:80", "2001:db8:1:2::/64"),
+        ("ipv6:%5B::ffff:192.0.2.7%5D:80", "192.0.2.7"),
+        ("ipv6:[fe80::1%25eth0]:80", "fe80::/64"),
+        ("unix:/tmp/socket", "unix"),
+        ("", "unknown"),
+    ],
+)
+def test_what_counts_as_one_address(peer: str, network: str) -> None:
+    """A host with a whole network of IPv6 is one."""
+    assert network_of(peer) == network
 
 
 def test_a_clock_that_is_set_back_locks_nobody_out(switch: Switch) -> None:
@@ -155,6 +204,6 @@ def test_a_clock_that_is_set_back_locks_nobody_out(switch: Switch) -> None:
     code, _ = switch.desk.hand_out(switch.request_id(), TILL)
     for _ in range(GUESSES_A_MINUTE):
         with pytest.raises(PairingRefused):
-            switch.desk.take_in("nonsense")
+            switch.desk.take_in("nonsense", HERE)
     switch.clock.ahead_us = -5 * MINUTE_US
-    assert switch.desk.take_in(code).device == TILL
+    assert switch.desk.take_in(code, HERE).device == TILL

@@ -179,7 +179,7 @@ def test_no_settings_are_given_and_no_word_is_kept(switch: Switch) -> None:
 
 def test_no_device_is_made_by_a_code_that_was_withdrawn(switch: Switch) -> None:
     """Its enrolment is under way while the device is revoked, with its codes."""
-    for _ in range(ROUNDS * 4):
+    for round_ in range(ROUNDS * 4):
         pair(switch, PIXEL)
         asked = application(switch, PIXEL, p256())
         issued = list[IssuedCertificate]()
@@ -188,7 +188,7 @@ def test_no_device_is_made_by_a_code_that_was_withdrawn(switch: Switch) -> None:
         def enroll(asked: Application, begin: threading.Barrier) -> None:
             begin.wait(LIMIT_S)
             try:
-                issued.append(switch.enrollment.enroll(asked)[0])  # noqa: B023
+                issued.append(switch.enrollment.enroll(asked, f"10.0.0.{round_}")[0])  # noqa: B023
             except PairingRefused:
                 return
 

@@ -19,6 +19,7 @@ from kessai.request_id import format_request_id, new_request_id
 from kessai.v1 import device_pb2 as pb
 from kessai.v1.device_pb2_grpc import DeviceServiceStub, EnrollmentServiceStub
 from kessai.v1.money_pb2 import Money as MoneyMessage
+from server.identity.guess_limit import GUESSES_A_MINUTE
 from tests.unit.server.ports import DAY_US, Switch, serving
 
 TIMEOUT_S = 5.0
@@ -269,7 +270,7 @@ async def test_enrolment_refuses_with_reasons(operator: Operator) -> None:
             await enroll(request, timeout=TIMEOUT_S)
         assert details(failed) == ("FIELD_INVALID", ["certificate_signing_request"])
         request.pairing_code = "nonsense"
-        for _ in range(59):
+        for _ in range(GUESSES_A_MINUTE - 1):
             with pytest.raises(grpc.aio.AioRpcError) as failed:
                 await enroll(request, timeout=TIMEOUT_S)
             assert details(failed) == ("PAIRING_REFUSED", [])
