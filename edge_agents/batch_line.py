@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Sequence
 import grpc.aio
 
 from edge_agents.loops import is_being_cancelled
-from edge_agents.uplink import FINAL, NotTaken, Unknown
+from edge_agents.uplink import FINAL, OVERWHELMED, NotTaken, Unknown
 from kessai.v1.envelope_pb2 import Signed
 from kessai.v1.error_pb2 import ErrorReason
 from kessai.v1.payment_pb2 import (
@@ -64,4 +64,4 @@ def _answer(result: PaymentResult) -> Signed | NotTaken | Unknown:
         return result.receipt
     reason = ErrorReason.Name(result.error.reason).removeprefix("ERROR_REASON_")
     why = f"{reason}, {result.error.message}"
-    return NotTaken(why) if reason in FINAL else Unknown(why)
+    return NotTaken(why) if reason in FINAL else Unknown(why, is_away=reason in OVERWHELMED)

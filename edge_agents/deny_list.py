@@ -21,6 +21,7 @@ from kessai.v1.fleet_pb2 import (
 
 FILE_NAME = "deny_list.db"
 CREDENTIAL, TICKET, CERTIFICATE = DENY_KIND_CREDENTIAL, DENY_KIND_TICKET, DENY_KIND_CERTIFICATE
+_REFUSED = -1
 
 _SCHEMA = """
     CREATE TABLE IF NOT EXISTS entry (
@@ -76,6 +77,19 @@ class DenyList:
         self._entries |= {(kind, entry_id) for kind, entry_id, _ in rows}
         self._entries -= set(expired)
         self.version, self.as_of_us = update.version, as_of_us
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the switch refused this terminal itself since it last confirmed the list."""
+        return self.as_of_us == _REFUSED
+
+    def refuse(self) -> None:
+        """Note, durably, that the switch refuses this terminal: what it knows counts as too old.
+
+        Ends with the next complete update.
+        """
+        self._db.execute("UPDATE state SET as_of_us = ?", (_REFUSED,))
+        self.as_of_us = _REFUSED
 
     def close(self) -> None:
         """Close the file."""

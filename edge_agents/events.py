@@ -9,10 +9,12 @@ JSON object on stdout: {"event": NAME, "time": microseconds since 1970, ...}. Th
     cancelled expired customer_declined      no money can move any more
     sale_cleared                             %CANCEL: the next scan begins a new sale
     authorized settling settled declined unknown not_taken
+    set_aside                                the switch fails over this one: asked about hourly
     submitting                               the phone says that it submits by its own line
     accepted not_accepted                    without the switch, or why not
     lost_after_acceptance                    accepted, and then the switch refused: a loss
     in_touch out_of_touch configured deny_list_grew      the line to the fleet's operator
+    refused_by_switch                        this terminal was revoked: decides nothing alone
     receipt_delivered receipt_not_taken      to the phone
     receipt_printed receipt_waits            on paper
     ticket_chosen ticket_removed offer_unknown count_refused choice_gone no_offers
@@ -20,7 +22,8 @@ JSON object on stdout: {"event": NAME, "time": microseconds since 1970, ...}. Th
     door_ready door_held_open door_shut door_not_opened
     no_ticket turned_away admitted passed given_back entry_uncertain      at an entrance
     hub_away hub_not_told decided_alone entry_counted_twice               its hub
-    entries_uploaded entries_wait entry_refused                           told to the switch
+    entries_uploaded entries_wait entry_waits entry_refused               told to the switch
+    not_confirmed                            an error was answered: door or gate stays shut
     admitted left passed nobody_passed       a gate; `reason` where it refuses
     trusted refused tailgating forced        let in without the switch; or not
     barrier_failed
@@ -46,6 +49,8 @@ from kessai.plain_text import plain
 
 _WARNINGS = {
     "lost_after_acceptance",
+    "set_aside",
+    "refused_by_switch",
     "out_of_touch",
     "unknown",
     "device_lost",

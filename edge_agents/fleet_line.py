@@ -17,7 +17,7 @@ from edge_agents.deny_list import DenyList
 from edge_agents.events import Events
 from edge_agents.loops import is_being_cancelled, run_until_one_ends, wait_at_most
 from edge_agents.remote_settings import RemoteSettings
-from edge_agents.uplink import Uplink, describe
+from edge_agents.uplink import Uplink, describe, reason_of
 from kessai.v1.fleet_pb2 import AttachRequest, AttachResponse
 from kessai.v1.fleet_pb2_grpc import FleetServiceStub
 
@@ -25,6 +25,9 @@ REPORT_EVERY_S = 30.0
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 20.0
 SILENCE_S = 60.0
+
+# A terminal that was revoked must not begin to decide for itself when somebody cuts its line.
+_REFUSES_US = {"CERTIFICATE_REFUSED", "CALLER_NOT_PERMITTED"}
 
 
 class FleetLine:
@@ -58,6 +61,9 @@ class FleetLine:
             try:
                 await run_until_one_ends(self._listen(), self._watch_state())
             except grpc.aio.AioRpcError as error:
+                if reason_of(error) in _REFUSES_US and not self._deny_list.is_refused:
+                    self._deny_list.refuse()
+                    self._events.emit("refused_by_switch", why=describe(error))
                 self._tell_out_of_touch(describe(error))
             except TimeoutError:
                 self._tell_out_of_touch("the switch is silent")

@@ -75,6 +75,11 @@ class Entry:
     delivered: bool
     accept_us: int | None = None
 
+    @property
+    def is_waited_for(self) -> bool:
+        """Whether a customer may still stand there: neither accepted nor set aside."""
+        return self.accept_us is None and not self.note
+
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
@@ -169,8 +174,9 @@ class Journal:
         self._turn(request_id, _S.ABANDONED, [_S.PRESENTED], note=note)
 
     def set_aside(self, request_id: bytes, note: str) -> None:
-        """Note why nobody waits for a presented payment any more; it stays presented."""
-        self._turn(request_id, _S.PRESENTED, [_S.PRESENTED], note=note)
+        """Note why nobody waits for a payment any more; it stays presented, or authorised."""
+        statement = "UPDATE payment SET note = ? WHERE request_id = ?"
+        self._write(statement + " AND state IN ('presented', 'authorized')", note, request_id)
 
     def is_presented(self, request_id: bytes) -> bool:
         """Tell whether a phone may submit a request, and nothing is known of it yet."""

@@ -88,6 +88,13 @@ class PendingPayment:
         """When it expires, microseconds since 1970 by the terminal's clock."""
         return self.request.expire_time.ToMicroseconds()
 
+    @property
+    def last_us(self) -> int:
+        """Until when the switch may settle it, deferred if that was agreed; as `expire_us`."""
+        if self.request.HasField("deferred_expire_time"):
+            return self.request.deferred_expire_time.ToMicroseconds()
+        return self.expire_us
+
 
 class RequestMaker:
     """Makes payment requests for a terminal, each with a new id."""

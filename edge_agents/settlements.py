@@ -2,19 +2,20 @@
 
 Joins journal, uplink and receipts, for every agent that takes money. A payment that is authorised
 in the journal is either in the hands of `settle` or taken up by `take_up`, which also runs after a
-restart; so none is forgotten, and none is believed before its receipt is verified and on disk.
+restart; so none is forgotten, and none is believed before its receipt is verified and on disk. The
+terminal decides for itself only while the switch is away; an error that it answered is an answer.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
-from edge_agents.batch_line import submit_batch
+from edge_agents.backlog import Answer, Backlog, request_of
 from edge_agents.events import Events
-from edge_agents.journal import Entry, Journal, PaymentState
+from edge_agents.journal import Journal
 from edge_agents.loops import wait_at_most
 from edge_agents.offline_decision import ACCEPTED, OfflineDecision
 from edge_agents.payment_request import PendingPayment
@@ -24,7 +25,7 @@ from kessai.decline import name_of
 from kessai.envelope import PublicKey
 from kessai.v1.envelope_pb2 import Sealed, Signed
 from kessai.v1.holder_pb2 import HolderAnswer
-from kessai.v1.payment_pb2 import Receipt, SettlePaymentRequest
+from kessai.v1.payment_pb2 import Receipt
 
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 10.0
@@ -48,12 +49,16 @@ class Verdict(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A verdict; with the verified receipt if there is one, else with the reason for people."""
+    """A verdict; with the verified receipt if there is one, else with the reason for people.
+
+    `is_away`: unknown, because the switch is away.
+    """
 
     verdict: Verdict
     receipt: Receipt | None = None
     signed: Signed | None = None
     why: str = ""
+    is_away: bool = False
 
 
 class Settlements:
@@ -65,11 +70,13 @@ class Settlements:
         uplink: Uplink,
         switch_key: PublicKey,
         events: Events,
+        now_us: Callable[[], int],
         offline: OfflineDecision | None = None,
     ) -> None:
         """Without `offline` nothing is ever accepted before the switch has answered."""
         self._journal, self._uplink, self._switch_key = journal, uplink, switch_key
         self._events, self._offline = events, offline
+        self._backlog = Backlog(journal, uplink, events, now_us)
         self._in_hand: set[bytes] = set()
         self._left = asyncio.Event()
 
@@ -78,20 +85,22 @@ class Settlements:
         pending: PendingPayment,
         sealed: Sealed,
         budget_s: float,
-        answer: HolderAnswer | None = None,
+        holder: HolderAnswer | None = None,
     ) -> Outcome:
         """Settle an authorised payment, within `budget_s` seconds.
 
         With UNKNOWN and ACCEPTED it is left to `take_up`, which goes on asking. It is accepted if
-        the holder's answer, given by the phone beside the authorisation, and the rules permit.
+        the switch is away, and the holder's answer, given by the phone beside the authorisation,
+        and the rules permit.
         """
         self._in_hand.add(pending.request_id)
-        if self._offline is not None and answer is not None:
+        if self._offline is not None and holder is not None:
             budget_s = min(budget_s, PATIENCE_S)
         try:
-            outcome = await self._send(pending, sealed, budget_s)
-            if outcome.verdict is Verdict.UNKNOWN and self._offline is not None:
-                return self._decide(self._offline, pending, answer) or outcome
+            answer = await self._uplink.settle(request_of(pending, sealed), budget_s)
+            outcome = self.conclude(pending, answer)
+            if outcome.is_away and self._offline is not None:
+                return self._decide(self._offline, pending, holder) or outcome
             return outcome
         finally:
             self._in_hand.discard(pending.request_id)
@@ -101,61 +110,32 @@ class Settlements:
         self, on_outcome: Callable[[PendingPayment, Outcome], None], budget_s: float
     ) -> None:
         """Go on with every authorised payment that nobody has in hand, for ever."""
-        pause_s = FIRST_PAUSE_S
+        backlog, pause_s = self._backlog, FIRST_PAUSE_S
         while True:
             self._left.clear()
-            async for entry, outcome in self._bring(self._left_over(), budget_s):
+            async for entry, answer in backlog.bring(backlog.due(self._in_hand), budget_s):
+                outcome = self.conclude(entry.pending, answer)
+                if outcome.verdict is Verdict.UNKNOWN:
+                    if not outcome.is_away:
+                        backlog.note_failure(entry, outcome.why)
+                    continue
                 if entry.accept_us is not None and outcome.verdict is not Verdict.SETTLED:
                     self._events.emit("lost_after_acceptance", entry.pending, why=outcome.why)
                 on_outcome(entry.pending, outcome)
-            unfinished = bool(self._left_over())
-            await wait_at_most(self._left, pause_s if unfinished else None)
-            pause_s = min(LONGEST_PAUSE_S, pause_s * 2) if unfinished else FIRST_PAUSE_S
-
-    def _left_over(self) -> list[Entry]:
-        authorized = self._journal.in_state(PaymentState.AUTHORIZED)
-        return [entry for entry in authorized if entry.pending.request_id not in self._in_hand]
-
-    async def _bring(
-        self, entries: list[Entry], budget_s: float
-    ) -> AsyncIterator[tuple[Entry, Outcome]]:
-        """Bring payments to the switch, oldest first, and give those that have an outcome."""
-        if not entries:
-            return
-        if len(entries) == 1:
-            (entry,) = entries
-            assert entry.sealed is not None  # noqa: S101  (the journal's own rule)
-            outcome = await self._send(entry.pending, entry.sealed, budget_s)
-            if outcome.verdict is not Verdict.UNKNOWN:
-                yield entry, outcome
-            return
-        waiting = {entry.pending.payment_id: entry for entry in entries}
-        requests = [_request(entry.pending, entry.sealed) for entry in entries if entry.sealed]
-        async for payment_id, answer in submit_batch(self._uplink.channel, requests, budget_s):
-            if payment_id not in waiting:
-                continue
-            entry = waiting.pop(payment_id)
-            earlier = None
-            if isinstance(answer, NotTaken):
-                earlier = await self._uplink.find(payment_id, budget_s)
-            outcome = self.conclude(entry.pending, earlier or answer)
-            if outcome.verdict is not Verdict.UNKNOWN:
-                yield entry, outcome
+            due_s = backlog.seconds_until_due(self._in_hand)
+            await wait_at_most(self._left, None if due_s is None else max(due_s, pause_s))
+            pause_s = FIRST_PAUSE_S if due_s is None else min(LONGEST_PAUSE_S, pause_s * 2)
 
     def _decide(
-        self, offline: OfflineDecision, pending: PendingPayment, answer: HolderAnswer | None
+        self, offline: OfflineDecision, pending: PendingPayment, holder: HolderAnswer | None
     ) -> Outcome | None:
-        reason = offline.accept(pending, answer)
+        reason = offline.accept(pending, holder)
         if reason != ACCEPTED:
             self._events.emit("not_accepted", pending, reason=name_of(reason))
             return None
         return self._tell(pending, Outcome(Verdict.ACCEPTED))
 
-    async def _send(self, pending: PendingPayment, sealed: Sealed, budget_s: float) -> Outcome:
-        answer = await self._uplink.settle(_request(pending, sealed), budget_s)
-        return self.conclude(pending, answer)
-
-    def conclude(self, pending: PendingPayment, answer: Signed | NotTaken | Unknown) -> Outcome:
+    def conclude(self, pending: PendingPayment, answer: Answer) -> Outcome:
         """Make an outcome of what the switch answered, and tell it as an event."""
         return self._tell(pending, self._conclude(pending, answer))
 
@@ -166,10 +146,10 @@ class Settlements:
         self._events.emit(outcome.verdict.value, pending, **fields)
         return outcome
 
-    def _conclude(self, pending: PendingPayment, answer: Signed | NotTaken | Unknown) -> Outcome:
+    def _conclude(self, pending: PendingPayment, answer: Answer) -> Outcome:
         """Believe a receipt that verifies, put it on disk, and only then tell of it."""
         if isinstance(answer, Unknown):
-            return Outcome(Verdict.UNKNOWN, why=answer.why)
+            return Outcome(Verdict.UNKNOWN, why=answer.why, is_away=answer.is_away)
         if isinstance(answer, NotTaken):
             self._journal.abandon(pending.request_id, answer.why)
             return Outcome(Verdict.NOT_TAKEN, why=answer.why)
@@ -183,11 +163,3 @@ class Settlements:
         settled = is_settled(receipt)
         self._journal.conclude(pending.request_id, answer, settled)
         return Outcome(Verdict.SETTLED if settled else Verdict.DECLINED, receipt, answer)
-
-
-def _request(pending: PendingPayment, sealed: Sealed) -> SettlePaymentRequest:
-    return SettlePaymentRequest(
-        request_id=pending.payment_id,
-        payment_request=pending.signed,
-        sealed_authorization=sealed,
-    )

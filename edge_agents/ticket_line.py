@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import grpc
 import grpc.aio
 
-from edge_agents.uplink import Uplink, describe
+from edge_agents.uplink import FINAL, Uplink, describe, is_away, reason_of
 from kessai.v1.envelope_pb2 import Signed
 from kessai.v1.payment_pb2 import GetPaymentRequest
 from kessai.v1.payment_pb2_grpc import PaymentServiceStub
@@ -38,8 +38,25 @@ LOOK_S = 0.5
 TICKETS_S = 2.0
 
 
-class SwitchAway(Exception):
-    """The switch did not answer, or would not; the message says why."""
+class CallFailed(Exception):
+    """The switch did not say what it was asked; the message says why."""
+
+
+class SwitchAway(CallFailed):
+    """Nobody answered, or the switch cannot work now: a door may decide by itself."""
+
+
+class SwitchRefused(CallFailed):
+    """The switch answered with an error; `reason` names it, without its prefix, "" if unnamed."""
+
+    def __init__(self, why: str, reason: str) -> None:
+        super().__init__(why)
+        self.reason = reason
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the switch did nothing under this request id, and never will."""
+        return self.reason in FINAL
 
 
 class TicketLine:
@@ -49,41 +66,47 @@ class TicketLine:
         self._uplink = uplink
 
     async def offers(self) -> list[TicketOffer]:
-        """Ask what the terminal's merchant has on offer; SwitchAway."""
+        """Ask what the terminal's merchant has on offer; CallFailed."""
         ask = ListTicketOffersRequest()
         try:
             answer = await self._stub().ListTicketOffers(ask, timeout=CALL_S, wait_for_ready=True)
         except grpc.aio.AioRpcError as error:
-            raise SwitchAway(describe(error)) from None
+            raise _failure(error) from None
         return list(answer.offers)
 
     async def tickets(self, payment_id: str) -> list[Signed]:
-        """Ask for the tickets that a payment bought, none if it was not settled; SwitchAway."""
+        """Ask for the tickets that a payment bought, none if it was not settled; CallFailed."""
         try:
             ask = GetPaymentRequest(request_id=payment_id)
             stub: PaymentServiceAsyncStub = PaymentServiceStub(self._uplink.channel)
             answer = await stub.GetPayment(ask, timeout=TICKETS_S, wait_for_ready=True)
         except grpc.aio.AioRpcError as error:
-            raise SwitchAway(describe(error)) from None
+            raise _failure(error) from None
         return list(answer.tickets)
 
     async def redeem(self, uses: Sequence[Redemption]) -> list[RedemptionResult]:
-        """Tell what was let in; the results in the same order. SwitchAway: ask again the same."""
+        """Tell what was let in; the results in the same order. CallFailed: ask again the same."""
         try:
             request = RedeemTicketsRequest(redemptions=uses)
             answer = await self._stub().RedeemTickets(request, timeout=CALL_S, wait_for_ready=True)
         except grpc.aio.AioRpcError as error:
-            raise SwitchAway(describe(error)) from None
+            raise _failure(error) from None
         return list(answer.results)
 
     async def look(self, ticket_id: bytes) -> TicketState:
-        """Ask how a ticket stands; SwitchAway also if there is no answer in half a second."""
+        """Ask how a ticket stands; CallFailed, away also if there is no answer in half a second."""
         try:
             ask = GetTicketRequest(ticket_id=ticket_id)
             answer = await self._stub().GetTicket(ask, timeout=LOOK_S)
         except grpc.aio.AioRpcError as error:
-            raise SwitchAway(describe(error)) from None
+            raise _failure(error) from None
         return answer.state
 
     def _stub(self) -> TicketServiceAsyncStub:
         return TicketServiceStub(self._uplink.channel)
+
+
+def _failure(error: grpc.aio.AioRpcError) -> CallFailed:
+    if is_away(error):
+        return SwitchAway(describe(error))
+    return SwitchRefused(describe(error), reason_of(error))

@@ -42,20 +42,31 @@ if TYPE_CHECKING:
 
 ATTEMPT_S = 3.0
 LONGEST_PAUSE_S = 2.0
+# A switch that is there answers a look-up at once, however long a payment takes.
+PROBE_S = 0.5
 
-# The answer may have been lost on the way, or may come later: asking again can help.
+# Asking again can help, though this is an answer.
 _TRANSIENT = RETRY_CODES | {grpc.StatusCode.RESOURCE_EXHAUSTED}
 # The switch read the request and did not take it up; it never will under this id.
 FINAL = {"FIELD_INVALID", "REQUEST_ID_REUSED", "REQUEST_ID_STALE"}
+# The switch answered that it cannot work now: as good as no answer.
+OVERWHELMED = {"STORE_UNAVAILABLE", "OVERLOADED"}
 
 Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """Nobody here knows what became of it; ask again by id. Nothing is handed over on it."""
+    """Nobody here knows what became of it; ask again by id. Nothing is handed over on it.
+
+    `is_away`: nobody answered, or the switch said that it cannot work now; the rules for terminals
+    that are cut off may apply. Anything else that was answered is an answer. `is_silent`: away, but
+    the line stands, so the switch may be there and have no answer to this one.
+    """
 
     why: str
+    is_away: bool = False
+    is_silent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +113,8 @@ class Uplink:
     ) -> Signed | NotTaken | Unknown:
         """Send a payment until it is answered, or `budget_s` seconds are over.
 
-        If the switch refuses to take it up it is asked what became of an earlier sending.
+        If the switch refuses to take it up it is asked what became of an earlier sending; if it is
+        silent over a line that stands, whether it is there at all.
         """
 
         async def attempt(timeout_s: float) -> Signed:
@@ -114,6 +126,11 @@ class Uplink:
         if isinstance(answer, NotTaken):
             earlier = await self.find(request.request_id, budget_s)
             return answer if earlier is None else earlier
+        if isinstance(answer, Unknown) and answer.is_silent:
+            found = await self.find(request.request_id, PROBE_S)
+            return (
+                Unknown("the switch answers, but not for this payment") if found is None else found
+            )
         return answer
 
     async def find(self, payment_id: str, budget_s: float) -> Signed | Unknown | None:
@@ -208,16 +225,19 @@ class Uplink:
         """Repeat an attempt with growing pauses while that can help; the budget is kept."""
         loop = asyncio.get_running_loop()
         deadline, pause_s = loop.time() + budget_s, self._first_pause_s
+        away = True
         while True:
             try:
                 return await attempt(max(0.05, min(self._attempt_s, deadline - loop.time())))
             except grpc.aio.AioRpcError as error:
-                refusal = _judge(error)
+                refusal, away = _judge(error), away and is_away(error)
+                silent = away and error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
             if refusal is not None:
                 return refusal
             pause_s = min(LONGEST_PAUSE_S, pause_s * (1.5 + self._random_bytes(1)[0] / 256))
             if loop.time() + pause_s >= deadline:
-                return Unknown("the switch did not answer in time")
+                stands = self._channel.get_state() is grpc.ChannelConnectivity.READY
+                return Unknown("the switch did not answer in time", away, silent and stands)
             await asyncio.sleep(pause_s)
 
 
@@ -240,11 +260,17 @@ def _read_reason(status: bytes) -> str:
     return ""
 
 
+def is_away(error: grpc.aio.AioRpcError) -> bool:
+    """Whether a failed call is no answer: nobody was there, or the switch cannot work now."""
+    reason = reason_of(error)
+    return reason in OVERWHELMED if reason else error.code() in RETRY_CODES
+
+
 def _judge(error: grpc.aio.AioRpcError) -> NotTaken | Unknown | None:
     """Tell what a failed call means; None: try again."""
     if reason_of(error) in FINAL:
         return NotTaken(describe(error))
-    if error.code() in _TRANSIENT:
+    if is_away(error) or error.code() in _TRANSIENT:
         return None
     return Unknown(describe(error))
 

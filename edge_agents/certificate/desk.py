@@ -15,7 +15,7 @@ from edge_agents.certificate.pending import Pending
 from edge_agents.links.message_link import LinkLost, MessageLink
 from edge_agents.payment_request import Terminal
 from edge_agents.tap import SESSION_ID_BYTES, TapSession
-from edge_agents.ticket_line import SwitchAway, TicketLine
+from edge_agents.ticket_line import CallFailed, SwitchRefused, TicketLine
 from kessai.complaint import Complaint
 from kessai.envelope import read_verified
 from kessai.money import Money
@@ -132,7 +132,7 @@ class CertificateDesk:
         self._pending.forget()
         try:
             state = await self._line.look(ticket.ticket_id)
-        except SwitchAway:
+        except CallFailed:
             return Spent(ticket.ticket_id, amount, refusal, None)
         left = Money(ticket.offer.value.amount_minor - state.spent_minor, currency)
         return Spent(ticket.ticket_id, amount, refusal, left)
@@ -142,8 +142,14 @@ class CertificateDesk:
         for _ in range(TRIES):
             try:
                 return (await self._line.redeem([use]))[0].decline_reason
-            except SwitchAway as away:
-                why = str(away)
+            except CallFailed as failed:
+                why = str(failed)
+                if isinstance(failed, SwitchRefused) and failed.is_final:
+                    self._pending.forget()
+                    raise Complaint(
+                        f"The switch does not take this ({why}). Nothing was paid. Update this "
+                        "terminal, or ask for another way to pay."
+                    ) from None
                 await asyncio.sleep(PAUSE_S)
         raise Complaint(
             f"The switch does not answer ({why}). It is not known whether the certificate paid: do "

@@ -83,7 +83,8 @@ class Checkout(ABC, Generic[B]):
         presented = [e for e in journal.in_state(PaymentState.PRESENTED) if not e.note]
         unknown = [entry for entry in presented if entry.pending.expire_us <= now_us]
         waiting = [entry for entry in presented if entry.pending.expire_us > now_us]
-        for entry in journal.in_state(PaymentState.AUTHORIZED) + unknown:
+        asked = [e for e in journal.in_state(PaymentState.AUTHORIZED) if e.is_waited_for]
+        for entry in asked + unknown:
             screen = screens.unknown(entry.pending.total)
             self._resume(entry.pending, SaleState.UNKNOWN, screen)
         for entry in journal.in_state(PaymentState.REQUESTED) + waiting:

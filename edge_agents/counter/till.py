@@ -64,7 +64,7 @@ class Till:
         journal, phone_wanted = around.journal, asyncio.Event()
         self._terminal, self._around, self._events = terminal, around, events
         self._settlements = Settlements(
-            journal, around.uplink, terminal.switch_key, events, around.offline
+            journal, around.uplink, terminal.switch_key, events, now_us, around.offline
         )
         self._direct = DirectPayments(journal, around.uplink, self._settlements, events, now_us)
         self._board = DisplayBoard(around.display, events)

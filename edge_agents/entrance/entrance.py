@@ -22,7 +22,7 @@ from edge_agents.events import Events
 from edge_agents.links.message_link import LinkLost, Radio
 from edge_agents.payment_request import Terminal
 from edge_agents.tap import SESSION_ID_BYTES, TapSession
-from edge_agents.ticket_line import SwitchAway, TicketLine
+from edge_agents.ticket_line import SwitchAway, SwitchRefused, TicketLine
 from kessai.decline import meaning_of, name_of
 from kessai.request_id import new_request_id
 from kessai.ticket import (
@@ -44,6 +44,7 @@ LEAVE_S = 2.0
 SIGN_S = 3.0
 
 _OUT_OF_SERVICE = d.DECLINE_REASON_ENTRANCE_OUT_OF_SERVICE
+_INVALID = d.DECLINE_REASON_TICKET_INVALID
 _USED = d.DECLINE_REASON_TICKET_USED
 
 
@@ -143,6 +144,9 @@ class Entrance:
             return judge_state(await parts.line.look(ticket.ticket_id), ticket, persons)
         except SwitchAway:
             return _OUT_OF_SERVICE if parts.keeper.is_deny_list_too_old() else COME_IN
+        except SwitchRefused as refused:
+            self._events.emit("not_confirmed", why=str(refused))
+            return _INVALID if refused.reason == "RESOURCE_UNKNOWN" else _OUT_OF_SERVICE
 
     async def _let_in(self, session: TapSession, ticket: Ticket, entry: Entry) -> None:
         self._book.ask(entry)

@@ -7,17 +7,22 @@ after a restart, from what the book says. Run by `main`.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 from edge_agents.entrance.book import EntranceBook, Entry, EntryState
 from edge_agents.entrance.counting import HubAway, admits_of
 from edge_agents.entrance.hub_line import HubLine
 from edge_agents.events import Events
 from edge_agents.loops import wait_at_most
-from edge_agents.ticket_line import SwitchAway, TicketLine
+from edge_agents.ticket_line import CallFailed, SwitchRefused, TicketLine
 from kessai.decline import name_of
 from kessai.request_id import format_request_id
 from kessai.ticket import format_ticket_id
-from kessai.v1.decline_pb2 import DECLINE_REASON_UNSPECIFIED
+from kessai.v1.decline_pb2 import (
+    DECLINE_REASON_REQUEST_MALFORMED,
+    DECLINE_REASON_UNSPECIFIED,
+    DeclineReason,
+)
 from kessai.v1.ticket_pb2 import Redemption
 
 BATCH = 50
@@ -45,17 +50,47 @@ class Upload:
     async def _tell_switch(self) -> bool:
         while waiting := self._book.waiting(BATCH):
             try:
-                results = await self._line.redeem([_redemption(entry) for entry in waiting])
-            except SwitchAway as away:
-                self._events.emit("entries_wait", count=len(waiting), why=str(away))
+                await self._redeem(waiting)
+            except SwitchRefused as refused:
+                if not await self._tell_singly(waiting, refused):
+                    return False
+            except CallFailed as failed:
+                self._events.emit("entries_wait", count=len(waiting), why=str(failed))
                 return False
-            for entry, result in zip(waiting, results, strict=True):
-                self._book.mark_uploaded(entry.request_id, result.decline_reason)
-                reason = result.decline_reason
-                if reason != DECLINE_REASON_UNSPECIFIED:
-                    self._tell("entry_refused", entry, reason=name_of(reason))
-            self._events.emit("entries_uploaded", count=len(waiting))
         return True
+
+    async def _redeem(self, entries: Sequence[Entry]) -> None:
+        results = await self._line.redeem([_redemption(entry) for entry in entries])
+        for entry, result in zip(entries, results, strict=True):
+            self._note(entry, result.decline_reason)
+        self._events.emit("entries_uploaded", count=len(entries))
+
+    async def _tell_singly(self, entries: Sequence[Entry], refused: SwitchRefused) -> bool:
+        """Tell each alone, so that one which the switch refuses keeps no other back.
+
+        False if some are left.
+        """
+        left = 0
+        for entry in entries:
+            try:
+                if len(entries) > 1:
+                    await self._redeem([entry])
+                    continue
+            except SwitchRefused as error:
+                refused = error
+            except CallFailed:
+                return False
+            if refused.is_final:  # the switch did nothing, and never will
+                self._note(entry, DECLINE_REASON_REQUEST_MALFORMED)
+                continue
+            left += 1
+            self._tell("entry_waits", entry, why=str(refused))
+        return not left
+
+    def _note(self, entry: Entry, reason: DeclineReason.ValueType) -> None:
+        self._book.mark_uploaded(entry.request_id, reason)
+        if reason != DECLINE_REASON_UNSPECIFIED:
+            self._tell("entry_refused", entry, reason=name_of(reason))
 
     async def _tell_hub(self) -> bool:
         if self._hub is None:

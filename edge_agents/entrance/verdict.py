@@ -43,7 +43,9 @@ class Doorkeeper:
         return COME_IN
 
     def is_deny_list_too_old(self) -> bool:
-        """Tell whether nobody may be let in, because too much may have been revoked since."""
+        """Whether nobody may be let in: too much may have been revoked since, or this door was."""
+        if self.deny_list.is_refused:
+            return True
         oldest_us = self.now_us() - self.deny_list_hours * _HOUR_US
         return bool(self.deny_list_hours) and self.deny_list.as_of_us < oldest_us
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from edge_agents.gate import screens
 from edge_agents.gate.admission import Refused, write_admission
 from edge_agents.gate.fare_box import FareBox
-from edge_agents.gate.lane import RETRY_US, Allowed, GateParts
+from edge_agents.gate.lane import RETRY_US, Allowed, GateParts, Undecided
 from edge_agents.offline_decision import ACCEPTED
 from edge_agents.tap import TapSession
 from edge_agents.uplink import NotTaken, Unknown
@@ -76,7 +76,7 @@ class EntryLane:
     async def _confirm(
         self, holder: Holder, answer: HolderAnswer, nonce: bytes, open_ride: bytes
     ) -> ConfirmTravelResponse:
-        """Ask the switch; without it the gate decides by itself, of what it knows."""
+        """Ask the switch; while it is away the gate decides by itself, of what it knows."""
         rules, now_us = self._parts.rules, self._parts.now_us()
         request = ConfirmTravelRequest(
             holder_answer=answer,
@@ -90,8 +90,11 @@ class EntryLane:
             return self._trust(holder)
         budget_s = HASTY_S if self._parts.may_trust else PATIENT_S
         told = await self._parts.uplink.confirm_travel(request, budget_s)
-        if isinstance(told, NotTaken | Unknown):
+        if isinstance(told, Unknown) and told.is_away:
             return self._trust(holder)
+        if isinstance(told, NotTaken | Unknown):
+            self._parts.events.emit("not_confirmed", why=told.why)
+            raise Undecided(screens.not_checked())
         if told.decline_reason:
             raise Refused(told.decline_reason)
         return told

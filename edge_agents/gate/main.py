@@ -77,8 +77,9 @@ class Gate:
     ) -> None:
         self._around, self._events, self._terminal = around, events, terminal
         self._settlements = Settlements(
-            around.journal, around.uplink, terminal.switch_key, events, around.member.offline
-        )
+            around.journal, around.uplink, terminal.switch_key, events, now_us,
+            around.member.offline,
+        )  # fmt: skip
 
         def maker(days: int) -> RequestMaker:
             later_s = days * DAY_S

@@ -48,6 +48,11 @@ def asking() -> list[Page]:
     return _message("PLEASE WAIT", "Your fare is being checked. Tap again here.")
 
 
+def not_checked() -> list[Page]:
+    """The switch answered, but not whether the person may travel."""
+    return _message("NOT CHECKED", "Take another gate, or see the attendant.")
+
+
 def tap_again() -> list[Page]:
     """The phone left too early."""
     return _message("TAP AGAIN", "Hold the phone still.")

@@ -8,7 +8,7 @@ from typing import TextIO
 
 from edge_agents.counter.main import now_us, open_counter
 from edge_agents.payment_request import PendingPayment
-from edge_agents.ticket_line import SwitchAway, TicketLine
+from edge_agents.ticket_line import CallFailed, TicketLine
 from edge_agents.ticket_machine.config import TicketMachineConfig
 from edge_agents.ticket_machine.machine import TicketMachine
 from edge_agents.ticket_machine.shelf import Shelf
@@ -24,7 +24,7 @@ async def run_ticket_machine(config: TicketMachineConfig, follower: TextIO | Non
         async def tickets_of(pending: PendingPayment) -> Sequence[Signed] | None:
             try:
                 return await line.tickets(pending.payment_id)
-            except SwitchAway:
+            except CallFailed:
                 return None
 
         await counter.serve(

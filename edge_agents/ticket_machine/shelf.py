@@ -14,7 +14,7 @@ from google.protobuf.message import DecodeError
 
 from edge_agents.events import Events
 from edge_agents.loops import wait_at_most
-from edge_agents.ticket_line import SwitchAway, TicketLine
+from edge_agents.ticket_line import CallFailed, TicketLine
 from kessai.durable_file import write_durably
 from kessai.v1.ticket_pb2 import ListTicketOffersResponse, TicketOffer
 
@@ -60,9 +60,9 @@ class Shelf:
             try:
                 self._take(await self._line.offers())
                 self._tell()
-            except SwitchAway as away:
+            except CallFailed as failed:
                 self.is_fresh = False
-                self._tell(str(away))
+                self._tell(str(failed))
             await wait_at_most(self._wake, self._every_s if self.is_fresh else RETRY_S)
 
     def _take(self, offers: list[TicketOffer]) -> None:

@@ -58,7 +58,7 @@ class Machine:
         self._terminal, self._around, self._events = terminal, around, events
         self._shows = config.machine_display
         self._to_machine: asyncio.Queue[str] = asyncio.Queue()
-        self._settlements = Settlements(journal, uplink, key, events)
+        self._settlements = Settlements(journal, uplink, key, events, now_us)
         self._direct = DirectPayments(journal, uplink, self._settlements, events, now_us)
         self._ends = HoldEnds(journal, uplink, key, events, now_us, random_bytes)
         self._vending = Vending(

@@ -93,7 +93,7 @@ class Counter:
             self._seller,
             terminal,
             journal,
-            Settlements(journal, uplink, terminal.switch_key, events),
+            Settlements(journal, uplink, terminal.switch_key, events, main.now_us),
             events,
             self._seller.phone_wanted,
             main.now_us,

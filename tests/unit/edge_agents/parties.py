@@ -185,7 +185,7 @@ class Switch(PaymentServiceServicer):
         self.received.append(request.SerializeToString(deterministic=True))
         self.arrived.set()
         step = self.plan.pop(0) if self.plan else "settle"
-        await _fail_if_planned(step, context)
+        await fail_if_planned(step, context)
         if callable(step):
             return SettlePaymentResponse(receipt=step(request))
         self.requests[request.request_id] = pending_of(request)
@@ -198,9 +198,9 @@ class Switch(PaymentServiceServicer):
 
     async def GetPayment(self, request: GetPaymentRequest, context: Context) -> GetPaymentResponse:
         if self.find_plan:
-            await _fail_if_planned(self.find_plan.pop(0), context)
+            await fail_if_planned(self.find_plan.pop(0), context)
         if request.request_id not in self.known:
-            await _fail_if_planned("RESOURCE_UNKNOWN", context)
+            await fail_if_planned("RESOURCE_UNKNOWN", context)
         return GetPaymentResponse(receipt=self.known[request.request_id])
 
     async def FollowPayments(
@@ -209,7 +209,7 @@ class Switch(PaymentServiceServicer):
         """Stream what `tell` says; None ends the stream as a switch that stops."""
         self.resumed.append(request.resume_token)
         if self.follow_plan:
-            await _fail_if_planned(self.follow_plan.pop(0), context)
+            await fail_if_planned(self.follow_plan.pop(0), context)
         waiting: asyncio.Queue[Signed | None] = asyncio.Queue()
         self.followers.append(waiting)
         self.followed.set()
@@ -242,7 +242,7 @@ class Switch(PaymentServiceServicer):
         if isinstance(step, str) and step.isupper():
             result.error.reason = ErrorReason.Value(f"ERROR_REASON_{step}")
             return result
-        await _fail_if_planned(step, context)
+        await fail_if_planned(step, context)
         if callable(step):
             result.receipt.CopyFrom(step(payment))
         else:
@@ -265,7 +265,7 @@ class Switch(PaymentServiceServicer):
         self, payment_id: str, outcome: PaymentOutcome.ValueType, context: Context
     ) -> tuple[Signed, DeclineReason.ValueType]:
         step = self.finish_plan.pop(0) if self.finish_plan else "finish"
-        await _fail_if_planned(step, context)
+        await fail_if_planned(step, context)
         known = Receipt.FromString(self.known[payment_id].payload)
         if known.outcome != HELD:
             return self.known[payment_id], decline_pb2.DECLINE_REASON_HOLD_NOT_PENDING
@@ -298,7 +298,7 @@ def _settle(request: SettlePaymentRequest) -> Signed:
     return sign_receipt(make_receipt(pending, outcome=outcome))
 
 
-async def _fail_if_planned(step: Step, context: Context) -> None:
+async def fail_if_planned(step: Step, context: Context) -> None:
     if isinstance(step, grpc.StatusCode):
         await context.abort(step, "as planned")
     if step == "hang":

@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from cryptography.x509 import load_pem_x509_certificate
 
 from edge_agents import fleet_line
 from edge_agents.agent_state import AgentState
@@ -50,9 +51,9 @@ class Member:
         return [json.loads(line)["event"] for line in self.told.getvalue().splitlines()]
 
 
-def enter(switch: Switch) -> None:
+def enter(switch: Switch, serial: int = 1) -> None:
     """Enter the till in the directory."""
-    entered = IssuedCertificate(1, TILL, b"r" * 16, b"", b"", b"", switch.clock() + 10**12)
+    entered = IssuedCertificate(serial, TILL, b"r" * 16, b"", b"", b"", switch.clock() + 10**12)
     switch.directory.enroll(DeviceEntry(entered, b"k" * 16, b"", "kessai 1", switch.clock()))
 
 
@@ -92,6 +93,23 @@ async def test_an_agent_is_in_touch(tmp_path: Path) -> None:
             assert member.events() == ["in_touch", "deny_list_grew", "configured"]
             await stop(task)
             await until(lambda: not switch.fleet.state(TILL).attached)
+
+
+async def test_a_revoked_agent_knows_it_for_good(tmp_path: Path) -> None:
+    """Its list counts as too old from then on, also for who cuts its line and starts it anew."""
+    folder = _folder(tmp_path)
+    async with serving(tmp_path / "switch") as switch:
+        identity = switch.identity(TILL)
+        enter(switch, load_pem_x509_certificate(identity.chain_pem).serial_number)
+        async with open_channel(identity) as channel:
+            member = Member(folder, Uplink(channel, os.urandom))
+            task = asyncio.create_task(member.line.run())
+            await until(lambda: member.denied.as_of_us == NOW_US)
+            switch.fleet.revoke(TILL)
+            await until(lambda: "refused_by_switch" in member.events())
+            await stop(task)
+    member.denied.close()
+    assert DenyList(folder).is_refused
 
 
 async def test_in_touch_is_said_when_all_is_known(tmp_path: Path) -> None:

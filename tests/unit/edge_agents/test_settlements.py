@@ -49,7 +49,9 @@ def authorize(journal: Journal, order_id: str = "till-1-000001") -> PendingPayme
 
 def make_settlements(journal: Journal, channel: grpc.aio.Channel) -> Settlements:
     uplink = Uplink(channel, bytes, attempt_s=0.5, first_pause_s=0.05)
-    return Settlements(journal, uplink, SWITCH_KEY.public_key(), Events(lambda: NOW_US))
+    return Settlements(
+        journal, uplink, SWITCH_KEY.public_key(), Events(lambda: NOW_US), lambda: NOW_US
+    )
 
 
 async def settle(journal: Journal, pending: PendingPayment, *plan: Step) -> Outcome:

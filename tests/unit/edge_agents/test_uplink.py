@@ -122,3 +122,73 @@ async def test_a_payment_is_found_or_not() -> None:
         await uplink.settle(request, BUDGET_S)
         found = await uplink.find(request.request_id, BUDGET_S)
     assert found == switch.known[request.request_id]
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        grpc.StatusCode.INTERNAL,
+        grpc.StatusCode.UNKNOWN,
+        grpc.StatusCode.UNAUTHENTICATED,
+        grpc.StatusCode.PERMISSION_DENIED,
+        grpc.StatusCode.RESOURCE_EXHAUSTED,
+        "CERTIFICATE_REFUSED",
+        "CALLER_NOT_PERMITTED",
+        "SLOTS_MOVING",
+    ],
+)
+async def test_an_error_that_was_answered_is_an_answer(failure: Step) -> None:
+    """Whoever can make the switch fail must not make terminals decide without it."""
+    async with serve(Switch(*[failure] * 20)) as channel:
+        uplink = Uplink(channel, bytes, first_pause_s=0.02)
+        answer = await uplink.settle(make_request(make_pending()), 0.5)
+    assert isinstance(answer, Unknown)
+    assert not answer.is_away
+
+
+@pytest.mark.parametrize("failure", [UNAVAILABLE, "STORE_UNAVAILABLE", "OVERLOADED"])
+async def test_who_cannot_work_is_away(failure: Step) -> None:
+    """Nobody was there, or said that it is too much now."""
+    async with serve(Switch(*[failure] * 50)) as channel:
+        uplink = Uplink(channel, bytes, first_pause_s=0.02)
+        answer = await uplink.settle(make_request(make_pending()), 0.5)
+    assert isinstance(answer, Unknown)
+    assert answer.is_away
+
+
+async def test_one_answer_among_failures_is_an_answer() -> None:
+    plan: list[Step] = [UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED, *[UNAVAILABLE] * 50]
+    async with serve(Switch(*plan)) as channel:
+        uplink = Uplink(channel, bytes, first_pause_s=0.02)
+        answer = await uplink.settle(make_request(make_pending()), 0.5)
+    assert isinstance(answer, Unknown)
+    assert not answer.is_away
+
+
+async def test_a_switch_that_hangs_over_one_payment_is_there() -> None:
+    """It answers a look-up, so this payment is at fault and not the line."""
+    async with serve(Switch(*["hang"] * 5)) as channel:
+        answer = await Uplink(channel, bytes).settle(make_request(make_pending()), 0.3)
+    assert isinstance(answer, Unknown)
+    assert not answer.is_away
+    assert "not for this payment" in answer.why
+
+
+async def test_a_switch_that_hangs_over_all_is_away() -> None:
+    switch = Switch(*["hang"] * 5)
+    switch.find_plan = ["hang"]
+    async with serve(switch) as channel:
+        answer = await Uplink(channel, bytes).settle(make_request(make_pending()), 0.3)
+    assert isinstance(answer, Unknown)
+    assert answer.is_away
+
+
+async def test_a_settled_payment_whose_answer_was_late_is_found() -> None:
+    """The look-up that tells whether the switch is there brings the receipt, too."""
+    switch, request = Switch("hang"), make_request(make_pending())
+    async with serve(switch) as channel:
+        await Uplink(channel, bytes).settle(request, 0.3)
+        switch.plan = []
+        receipt = await Uplink(channel, bytes).settle(request, BUDGET_S)
+        switch.plan = ["hang"]
+        assert await Uplink(channel, bytes).settle(request, 0.3) == receipt

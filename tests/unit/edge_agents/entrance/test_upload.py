@@ -1,0 +1,99 @@
+"""Telling the switch who was let in: an entry that it refuses keeps no other back."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import grpc.aio
+import pytest
+
+from edge_agents.entrance.book import EntranceBook, Entry, EntryState
+from edge_agents.entrance.upload import Upload
+from edge_agents.events import Events
+from edge_agents.ticket_line import SwitchAway, SwitchRefused, TicketLine
+from edge_agents.uplink import Uplink
+from kessai.request_id import new_request_id, parse_request_id
+from kessai.v1 import ticket_pb2 as pb
+from kessai.v1.envelope_pb2 import Signed
+from kessai.v1.ticket_pb2_grpc import TicketServiceServicer, add_TicketServiceServicer_to_server
+from tests.unit.edge_agents.parties import NOW_US, WAIT_S, Step, fail_if_planned
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class Switch(TicketServiceServicer):
+    """A switch that fails a call in which a certain entry is."""
+
+    def __init__(self, fails: Step, poison: bytes = b"") -> None:
+        self.fails, self.poison = fails, poison
+        self.redeemed: set[bytes] = set()
+
+    async def RedeemTickets(
+        self, request: pb.RedeemTicketsRequest, context: Context
+    ) -> pb.RedeemTicketsResponse:
+        ids = {parse_request_id(use.request_id) for use in request.redemptions}
+        if self.poison in ids:
+            await fail_if_planned(self.fails, context)
+        self.redeemed |= ids
+        return pb.RedeemTicketsResponse(
+            results=[pb.RedemptionResult(request_id=use.request_id) for use in request.redemptions]
+        )
+
+    async def GetTicket(
+        self, request: pb.GetTicketRequest, context: Context
+    ) -> pb.GetTicketResponse:
+        await fail_if_planned(self.fails, context)
+        return pb.GetTicketResponse()
+
+
+def let_in(book: EntranceBook, count: int) -> list[bytes]:
+    """Let persons in, and give the entries' ids."""
+    ids = [new_request_id(NOW_US // 1000, os.urandom) for _ in range(count)]
+    for request_id in ids:
+        book.ask(Entry(request_id, os.urandom(18), 1, Signed(payload=b"ticket"), NOW_US))
+        book.move(request_id, EntryState.ADMITTED)
+        book.move(request_id, EntryState.PASSED)
+    return ids
+
+
+@pytest.mark.parametrize("fails", ["FIELD_INVALID", grpc.StatusCode.INTERNAL])
+async def test_a_refused_entry_keeps_no_other_back(tmp_path: Path, fails: Step) -> None:
+    """What the switch will never take is over; what it fails over waits alone."""
+    book = EntranceBook(tmp_path)
+    ids = let_in(book, 5)
+    switch = Switch(fails, ids[1])  # type: ignore[abstract]
+    server = grpc.aio.server()
+    add_TicketServiceServicer_to_server(switch, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        line = TicketLine(Uplink(channel, bytes))
+        upload = Upload(book, line, None, Events(lambda: NOW_US))
+        running = asyncio.create_task(upload.run())
+        async with asyncio.timeout(WAIT_S):
+            await _until(lambda: len(switch.redeemed) == 4)
+            left = {"FIELD_INVALID": []}.get(str(fails), [ids[1]])
+            await _until(lambda: [entry.request_id for entry in book.waiting(9)] == left)
+        running.cancel()
+        # A door that asks how a ticket stands hears the same: an answer, no dead line.
+        with pytest.raises(SwitchRefused):
+            await line.look(b"t" * 18)
+    await server.stop(None)
+    book.close()
+
+
+async def test_a_dead_line_is_no_answer() -> None:
+    async with grpc.aio.insecure_channel("127.0.0.1:1") as channel:
+        with pytest.raises(SwitchAway):
+            await TicketLine(Uplink(channel, bytes)).look(b"t" * 18)
+
+
+async def _until(holds: Callable[[], bool]) -> None:
+    while True:
+        if holds():
+            return
+        await asyncio.sleep(0.02)
