@@ -12,7 +12,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 
-from edge_agents.batch_line import submit_batch
+from edge_agents.batch_line import LineAway, submit_batch
 from edge_agents.events import Events
 from edge_agents.journal import Entry, Journal, PaymentState
 from edge_agents.payment_request import PendingPayment
@@ -60,21 +60,36 @@ class Backlog:
         Ends early if the switch is away. `budget_s` is for one payment, or a silence of the stream.
         """
         left = {entry.pending.payment_id: entry for entry in entries}
-        if len(left) > 1:
-            requests = [request_of(e.pending, e.sealed) for e in entries if e.sealed is not None]
-            async for payment_id, answer in submit_batch(self._uplink.channel, requests, budget_s):
-                entry = left.pop(payment_id, None)
-                if entry is None:
-                    continue
-                if isinstance(answer, NotTaken):
-                    answer = await self._uplink.find(payment_id, budget_s) or answer  # noqa: PLW2901
-                yield entry, await self._end_if_over(entry, answer, budget_s)
+        try:
+            async for entry, answer in self._upload(left if len(left) > 1 else {}, budget_s):
+                yield entry, answer
+        except LineAway:
+            return
         for entry in left.values():
-            assert entry.sealed is not None  # noqa: S101  (the journal's own rule)
-            answer = await self._uplink.settle(request_of(entry.pending, entry.sealed), budget_s)
+            answer = await self._uplink.settle(self._request(entry), budget_s)
             if isinstance(answer, Unknown) and answer.is_away:
                 return
             yield entry, await self._end_if_over(entry, answer, budget_s)
+
+    async def _upload(
+        self, left: dict[str, Entry], budget_s: float
+    ) -> AsyncIterator[tuple[Entry, Answer]]:
+        """Bring many over one stream; what it answers is taken from `left`. LineAway."""
+        requests = [self._request(entry) for entry in left.values()]
+        if not requests:
+            return
+        async for payment_id, answer in submit_batch(self._uplink.channel, requests, budget_s):
+            entry = left.pop(payment_id, None)
+            if entry is None:
+                continue
+            found = None
+            if isinstance(answer, NotTaken):
+                found = await self._uplink.find(payment_id, budget_s)
+            yield entry, await self._end_if_over(entry, found or answer, budget_s)
+
+    def _request(self, entry: Entry) -> SettlePaymentRequest:
+        assert entry.sealed is not None  # noqa: S101  (the journal's own rule)
+        return request_of(entry.pending, entry.sealed)
 
     def note_failure(self, entry: Entry, why: str) -> None:
         """Count that the switch is there and has no outcome for a payment."""

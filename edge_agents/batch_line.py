@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 
+import grpc
 import grpc.aio
 
 from edge_agents.loops import is_being_cancelled
-from edge_agents.uplink import FINAL, OVERWHELMED, NotTaken, Unknown
+from edge_agents.uplink import FINAL, OVERWHELMED, NotTaken, Unknown, is_away
 from kessai.v1.envelope_pb2 import Signed
 from kessai.v1.error_pb2 import ErrorReason
 from kessai.v1.payment_pb2 import (
@@ -28,12 +29,16 @@ BATCH = 50
 Answered = tuple[str, Signed | NotTaken | Unknown]
 
 
+class LineAway(Exception):
+    """Nobody answers: what was not answered is to be sent again later."""
+
+
 async def submit_batch(
     channel: grpc.aio.Channel, payments: Sequence[SettlePaymentRequest], silence_s: float
 ) -> AsyncIterator[Answered]:
     """Send payments in order; give each payment's id with its answer, as they come.
 
-    Ends early if the line breaks, or the switch is silent for `silence_s` seconds.
+    Ends early if the switch fails, or is silent for `silence_s` seconds; LineAway if it is away.
     """
     call = PaymentServiceStub(channel).SubmitBatch(_messages(payments), wait_for_ready=True)
     try:
@@ -44,12 +49,17 @@ async def submit_batch(
                 return
             for result in response.results:
                 yield result.request_id, _answer(result)
-    except (grpc.aio.AioRpcError, TimeoutError):
-        return
+    except grpc.aio.AioRpcError as error:
+        if is_away(error):
+            raise LineAway from None
+    except TimeoutError:
+        if channel.get_state() is not grpc.ChannelConnectivity.READY:
+            raise LineAway from None
     except asyncio.CancelledError:
         # gRPC cancels the call by itself if its sending side fails; that is a broken line, too.
         if is_being_cancelled():
             raise
+        raise LineAway from None
     finally:
         call.cancel()
 
