@@ -10,6 +10,7 @@ import asyncio
 import importlib.metadata
 from collections.abc import Callable
 
+from edge_agents.accepted import LOST_FOR_US
 from edge_agents.deny_list import DenyList
 from edge_agents.journal import Journal
 from edge_agents.links.message_link import Radio
@@ -55,5 +56,9 @@ class AgentState:
         )
         for currency, minor in totals.items():
             report.waiting_total.CopyFrom(Money(minor, currency).to_proto())
+        lost, totals = self._journal.accepted.all_lost(self._now_us() - LOST_FOR_US)
+        report.lost_payments = lost
+        for currency, minor in totals.items():
+            report.lost_total.CopyFrom(Money(minor, currency).to_proto())
         report.report_time.FromMicroseconds(self._now_us())
         return report

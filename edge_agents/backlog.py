@@ -89,7 +89,12 @@ class Backlog:
 
     def _request(self, entry: Entry) -> SettlePaymentRequest:
         assert entry.sealed is not None  # noqa: S101  (the journal's own rule)
-        return request_of(entry.pending, entry.sealed)
+        request = request_of(entry.pending, entry.sealed)
+        if entry.accept_us is not None:
+            answer = self._journal.accepted.answer_of(entry.pending.request_id)
+            if answer is not None:
+                request.accepted_holder_answer.CopyFrom(answer)
+        return request
 
     def note_failure(self, entry: Entry, why: str) -> None:
         """Count that the switch is there and has no outcome for a payment."""

@@ -28,10 +28,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from edge_agents.accepted import AcceptedPayments, HolderMark
 from edge_agents.journal_file import end_agent, lock_folder, open_file
 from edge_agents.payment_request import PendingPayment
 from kessai.complaint import Complaint
 from kessai.v1.envelope_pb2 import Sealed, Signed
+from kessai.v1.holder_pb2 import HolderAnswer
 
 FILE_NAME = "journal.db"
 
@@ -81,15 +83,6 @@ class Entry:
         return self.accept_us is None and not self.note
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """What was accepted before the switch has answered: how many, minor units, of one holder."""
-
-    count: int
-    total_minor: int
-    of_holder: int
-
-
 class Journal:
     """The journal of one agent, open for writing."""
 
@@ -100,6 +93,7 @@ class Journal:
         self._on_failure = on_failure
         self._lock = lock_folder(folder)
         self._db = open_file(folder / FILE_NAME)
+        self.accepted = AcceptedPayments(self._db)
 
     def close(self) -> None:
         """Close the file and give the lock back."""
@@ -114,14 +108,16 @@ class Journal:
     def request(self, pending: PendingPayment) -> None:
         """Keep a new payment request."""
         self._write(
-            "INSERT INTO payment (request_id, order_id, request, state, currency, amount_minor)"
-            " VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO payment"
+            " (request_id, order_id, request, state, currency, amount_minor, admission_id)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
             pending.request_id,
             pending.request.order_id,
             pending.signed.SerializeToString(deterministic=True),
             PaymentState.REQUESTED,
             pending.total.currency,
             pending.total.minor,
+            pending.request.admission_id or None,
         )
 
     def authorize(self, request_id: bytes, sealed: Sealed) -> None:
@@ -133,13 +129,23 @@ class Journal:
         """Keep that phones may submit a request themselves; WrongState unless it was asked for."""
         self._turn(request_id, _S.PRESENTED, [_S.REQUESTED])
 
-    def accept(self, request_id: bytes, credential_id: bytes, accept_us: int) -> None:
-        """Note that the goods are handed over before the switch has answered.
+    def accept(
+        self, request_id: bytes, holder: HolderMark, answer: HolderAnswer, accept_us: int
+    ) -> None:
+        """Note that the goods are handed over before the switch has answered, and on what.
 
         WrongState unless the payment is authorised. From then on it waits for the switch.
         """
-        told = {"accept_us": accept_us, "credential_id": credential_id}
-        self._turn(request_id, _S.AUTHORIZED, [_S.AUTHORIZED], **told)
+        self._turn(
+            request_id,
+            _S.AUTHORIZED,
+            [_S.AUTHORIZED],
+            accept_us=accept_us,
+            credential_id=holder.credential_id,
+            wallet_handle=holder.wallet_handle,
+            former_wallet_handle=holder.former_wallet_handle,
+            holder_answer=answer.SerializeToString(deterministic=True),
+        )
 
     def conclude(self, request_id: bytes, receipt: Signed, settled: bool) -> None:
         """Keep a verified receipt; WrongState unless the payment was authorised, or presented."""
@@ -190,13 +196,6 @@ class Journal:
     def mark_delivered(self, request_id: bytes) -> None:
         """Note that the phone has the receipt."""
         self._write("UPDATE payment SET delivered = 1 WHERE request_id = ?", request_id)
-
-    def waiting(self, credential_id: bytes) -> Waiting:
-        """Count what was accepted and the switch has not answered, and what of one holder."""
-        where = "WHERE state = 'authorized' AND accept_us IS NOT NULL"
-        query = "SELECT count(*), total(amount_minor), total(credential_id = ?) FROM payment "
-        count, total, of_holder = self._db.execute(query + where, (credential_id,)).fetchone()
-        return Waiting(count, int(total), int(of_holder))
 
     def unanswered(self) -> tuple[int, dict[str, int]]:
         """Count what the switch has not answered, with the sum of each currency, minor units."""

@@ -14,7 +14,7 @@ from typing import NoReturn
 from kessai.complaint import Complaint
 from kessai.last_words import end_process
 
-_VERSION = 2
+_VERSION = 3
 _EXIT_IO_ERROR = 74  # sysexits.h: EX_IOERR
 _SCHEMA = """
     CREATE TABLE payment (
@@ -30,6 +30,10 @@ _SCHEMA = """
         delivered INTEGER NOT NULL DEFAULT 0,
         accept_us INTEGER,
         credential_id BLOB,
+        wallet_handle BLOB,
+        former_wallet_handle BLOB,
+        holder_answer BLOB,
+        admission_id BLOB,
         currency TEXT NOT NULL,
         amount_minor INTEGER NOT NULL
     ) STRICT;
@@ -37,7 +41,21 @@ _SCHEMA = """
     CREATE INDEX payment_unprinted ON payment (number) WHERE state = 'settled' AND printed = 0;
     CREATE INDEX payment_undelivered ON payment (number)
         WHERE receipt IS NOT NULL AND delivered = 0;
+    CREATE INDEX payment_admission ON payment (admission_id) WHERE admission_id IS NOT NULL;
+    CREATE INDEX payment_accepted ON payment (accept_us) WHERE accept_us IS NOT NULL;
 """
+
+# What a journal of an earlier version lacks; one that is newer than all is not opened.
+_UPGRADES = {
+    2: """
+    ALTER TABLE payment ADD COLUMN wallet_handle BLOB;
+    ALTER TABLE payment ADD COLUMN former_wallet_handle BLOB;
+    ALTER TABLE payment ADD COLUMN holder_answer BLOB;
+    ALTER TABLE payment ADD COLUMN admission_id BLOB;
+    CREATE INDEX payment_admission ON payment (admission_id) WHERE admission_id IS NOT NULL;
+    CREATE INDEX payment_accepted ON payment (accept_us) WHERE accept_us IS NOT NULL;
+    """
+}
 
 
 def end_agent(error: sqlite3.Error) -> NoReturn:
@@ -67,7 +85,7 @@ def lock_folder(folder: Path) -> int:
 
 
 def open_file(path: Path) -> sqlite3.Connection:
-    """Open or make the file; Complaint if it is damaged, or of another version."""
+    """Open, make or upgrade the file; Complaint if it is damaged, or of another version."""
     try:
         db = sqlite3.connect(path, timeout=5.0)
         db.execute("PRAGMA journal_mode = WAL")
@@ -76,6 +94,10 @@ def open_file(path: Path) -> sqlite3.Connection:
         if version == 0:
             db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {_VERSION}; COMMIT;")
             version = _VERSION
+        while version in _UPGRADES:
+            steps = f"{_UPGRADES[version]} PRAGMA user_version = {version + 1};"
+            db.executescript(f"BEGIN; {steps} COMMIT;")
+            version += 1
     except sqlite3.Error as error:
         raise Complaint(
             f"The journal {path} cannot be opened ({error}). Keep the file: it may hold payments. "

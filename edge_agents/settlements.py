@@ -60,6 +60,13 @@ class Outcome:
     why: str = ""
     is_away: bool = False
 
+    @property
+    def reason(self) -> str:
+        """Why nothing was paid, for the log."""
+        if self.receipt is not None and self.receipt.decline_reason:
+            return name_of(self.receipt.decline_reason)
+        return self.why
+
 
 class Settlements:
     """Brings the payments of one journal to their outcome."""
@@ -100,7 +107,7 @@ class Settlements:
             answer = await self._uplink.settle(request_of(pending, sealed), budget_s)
             outcome = self.conclude(pending, answer)
             if outcome.is_away and self._offline is not None:
-                return self._decide(self._offline, pending, holder) or outcome
+                return self._decide(self._offline, pending, sealed, holder) or outcome
             return outcome
         finally:
             self._in_hand.discard(pending.request_id)
@@ -120,16 +127,20 @@ class Settlements:
                         backlog.note_failure(entry, outcome.why)
                     continue
                 if entry.accept_us is not None and outcome.verdict is not Verdict.SETTLED:
-                    self._events.emit("lost_after_acceptance", entry.pending, why=outcome.why)
+                    self._events.emit("lost_after_acceptance", entry.pending, why=outcome.reason)
                 on_outcome(entry.pending, outcome)
             due_s = backlog.seconds_until_due(self._in_hand)
             await wait_at_most(self._left, None if due_s is None else max(due_s, pause_s))
             pause_s = FIRST_PAUSE_S if due_s is None else min(LONGEST_PAUSE_S, pause_s * 2)
 
     def _decide(
-        self, offline: OfflineDecision, pending: PendingPayment, holder: HolderAnswer | None
+        self,
+        offline: OfflineDecision,
+        pending: PendingPayment,
+        sealed: Sealed,
+        holder: HolderAnswer | None,
     ) -> Outcome | None:
-        reason = offline.accept(pending, holder)
+        reason = offline.accept(pending, sealed, holder)
         if reason != ACCEPTED:
             self._events.emit("not_accepted", pending, reason=name_of(reason))
             return None

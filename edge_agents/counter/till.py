@@ -92,6 +92,8 @@ class Till:
     def use_certificate(self, terminal: Terminal) -> None:
         """Present a renewed merchant certificate from now on."""
         self._taps.use_certificate(terminal)
+        if self._around.offline is not None:
+            self._around.offline.use_certificate(terminal)
 
     async def run(self) -> None:
         """Run until cancelled; the display then says that it is closed."""

@@ -103,6 +103,7 @@ class Gate:
     def use_certificate(self, terminal: Terminal) -> None:
         """Show a renewed merchant certificate from now on; its key stays."""
         self._parts.terminal = terminal
+        self._parts.member.offline.use_certificate(terminal)
         self._parts.entry_gates.learn(terminal.merchant_certificate)
 
     async def run(self) -> None:

@@ -37,7 +37,7 @@ SETTINGS: dict[str, Setting] = {
         "how many accepted payments may wait for the switch", 0, 1_000_000
     ),
     "offline_holder_count": Setting(
-        "how many payments of one phone may wait for the switch", 0, 1_000
+        "how many payments of one wallet may wait for the switch", 0, 1_000
     ),
     "deny_list_age_s": Setting(
         "how old the deny list may be when a payment is accepted without the switch", 0, 30 * DAY_S

@@ -29,6 +29,8 @@ from kessai.v1.envelope_pb2 import Signed
 from kessai.v1.holder_pb2 import HolderAnswer, HolderCredential, HolderProof
 
 CREDENTIAL_ID_BYTES = 16
+WALLET_HANDLE_BYTES = 16
+WALLET_HANDLE_PERIOD_US = 30 * 24 * 3600 * 1_000_000
 CHALLENGE_BYTES = 32
 CREDENTIAL_LIFETIME_US = 7 * 24 * 3600 * 1_000_000
 CLOCK_TOLERANCE_US = 30_000_000
@@ -44,7 +46,10 @@ class HolderRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """A holder as the switch certified him. Times are microseconds since 1970."""
+    """A holder as the switch certified him. Times are microseconds since 1970.
+
+    The handles name his wallet, now and in the 30 days before; empty in credentials of old.
+    """
 
     credential_id: bytes
     public_key: bytes
@@ -52,6 +57,8 @@ class Holder:
     rider_category: str
     issue_us: int
     expire_us: int
+    wallet_handle: bytes = b""
+    former_wallet_handle: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +133,9 @@ def open_credential(signed: Signed, switch_key: PublicKey) -> Holder:
         raise HolderRefused(d.DECLINE_REASON_CREDENTIAL_INVALID) from None
     if len(credential.credential_id) != CREDENTIAL_ID_BYTES:
         raise HolderRefused(d.DECLINE_REASON_CREDENTIAL_INVALID)
+    handles = (credential.wallet_handle, credential.former_wallet_handle)
+    if tuple(map(len, handles)) not in ((0, 0), (WALLET_HANDLE_BYTES, WALLET_HANDLE_BYTES)):
+        raise HolderRefused(d.DECLINE_REASON_CREDENTIAL_INVALID)
     return Holder(
         credential.credential_id,
         credential.holder_public_key,
@@ -133,4 +143,5 @@ def open_credential(signed: Signed, switch_key: PublicKey) -> Holder:
         credential.rider_category,
         credential.issue_time.ToMicroseconds(),
         credential.expire_time.ToMicroseconds(),
+        *handles,
     )

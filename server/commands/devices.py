@@ -87,13 +87,14 @@ def list_devices(data: Data = None, identity: Identity = None) -> None:
 
     table = Table(box=None)
     table.add_column("device", no_wrap=True, overflow="fold")
-    for column in ("line", "waiting", "reader", "software", "certificate"):
+    for column in ("line", "waiting", "lost", "reader", "software", "certificate"):
         table.add_column(column)
     for entry in call(data, identity, all_devices):
         table.add_row(
             entry.device,
             fleet.touch(entry.state),
             fleet.queue(entry.state),
+            fleet.lost(entry.state),
             fleet.reader(entry.state),
             entry.state.report.software_version or entry.software_version,
             _certificate(entry),

@@ -86,6 +86,15 @@ def queue(state: pb.DeviceState) -> str:
     return f"{report.waiting_payments}{total}"
 
 
+def lost(state: pb.DeviceState) -> Text:
+    """Say in short what a device accepted off line and was never paid, in 30 days; for the list."""
+    report = state.report
+    if not report.lost_payments:
+        return Text("")
+    total = f", {Money.from_proto(report.lost_total)}" if report.HasField("lost_total") else ""
+    return Text(f"{report.lost_payments}{total}", style="red")
+
+
 def reader(state: pb.DeviceState) -> Text:
     """Say in short how a device's reader is; for the list."""
     match state.report.reader_state:
@@ -109,6 +118,7 @@ def _sheet(device: str, state: pb.DeviceState) -> Table:
     sheet.add_row("state", report.state)
     sheet.add_row("reader", reader(state))
     sheet.add_row("waiting", queue(state) or "nothing")
+    sheet.add_row("lost, 30 days", lost(state) or "nothing")
     sheet.add_row("software", report.software_version)
     sheet.add_row("deny list", f"version {report.deny_list_version}")
     sheet.add_row("settings", f"version {report.config_version} of {state.config.version}")

@@ -133,13 +133,14 @@ def _check_report(report: DeviceReport) -> None:
         raise FieldRefused("report.software_version", f"over {MAX_SOFTWARE_VERSION} characters")
     if len(report.state) > MAX_STATE:
         raise FieldRefused("report.state", f"over {MAX_STATE} characters")
-    if report.waiting_payments < 0:
-        raise FieldRefused("report.waiting_payments", "must not be negative")
-    if report.HasField("waiting_total"):
-        try:
-            Money.from_proto(report.waiting_total)
-        except MoneyError as error:
-            raise FieldRefused("report.waiting_total", str(error)) from None
+    for name in ("waiting", "lost"):
+        if getattr(report, f"{name}_payments") < 0:
+            raise FieldRefused(f"report.{name}_payments", "must not be negative")
+        if report.HasField(f"{name}_total"):  # type: ignore[arg-type]
+            try:
+                Money.from_proto(getattr(report, f"{name}_total"))
+            except MoneyError as error:
+                raise FieldRefused(f"report.{name}_total", str(error)) from None
 
 
 def _unknown(device: str) -> Unknown:

@@ -18,7 +18,12 @@ from kessai.envelope import (
     sign,
     verify_bytes,
 )
-from kessai.holder import CREDENTIAL_ID_BYTES, CREDENTIAL_LIFETIME_US, key_proof_input
+from kessai.holder import (
+    CREDENTIAL_ID_BYTES,
+    CREDENTIAL_LIFETIME_US,
+    WALLET_HANDLE_PERIOD_US,
+    key_proof_input,
+)
 from kessai.identity_path import is_name, parse_device
 from kessai.money import Money
 from kessai.v1.envelope_pb2 import Signed
@@ -132,11 +137,13 @@ class Holders:
     ) -> HolderEntry:
         _, (wallet_id, _) = parse_device(device)
         now_us = self._now_us()
-        expire_us = now_us + CREDENTIAL_LIFETIME_US
+        expire_us, period = now_us + CREDENTIAL_LIFETIME_US, now_us // WALLET_HANDLE_PERIOD_US
         credential = HolderCredential(
             credential_id=self._random_bytes(CREDENTIAL_ID_BYTES),
             holder_public_key=asked.holder_key,
             rider_category=self._book.rider_category(wallet_id) or USUAL_CATEGORY,
+            wallet_handle=self._keyring.wallet_handle(wallet_id, period),
+            former_wallet_handle=self._keyring.wallet_handle(wallet_id, period - 1),
         )
         if offline_limit is not None:
             credential.offline_limit.CopyFrom(offline_limit.to_proto())

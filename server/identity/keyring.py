@@ -1,8 +1,8 @@
 """The switch's own secrets, each in a file of mode 0600 in `<data>/identity`.
 
 The signing key signs receipts and merchant certificates (Ed25519); the sealing key opens what
-phones seal to the switch (X25519); from the pairing secret the pairing codes are derived. Made by
-`kessai init`, read once at start.
+phones seal to the switch (X25519); from the pairing secret the pairing codes and the handles of
+wallets are derived. Made by `kessai init`, read once at start.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from kessai.complaint import Complaint
 from kessai.durable_file import make_folder, write_durably
+from kessai.holder import WALLET_HANDLE_BYTES
 
 _SIGNING, _SEALING, _PAIRING = "signing.key", "sealing.key", "pairing.secret"
 _SECRET_BYTES = 32
@@ -60,6 +61,14 @@ class Keyring:
             self.pairing_secret, b"kessai/pairing/v1\0" + request_id, hashlib.sha256
         )
         return digest[:16]
+
+    def wallet_handle(self, wallet_id: str, period: int) -> bytes:
+        """The 16 bytes by which terminals recognise a wallet in a period of 30 days.
+
+        Who has not this key learns neither the wallet from it nor another period's handle.
+        """
+        said = b"kessai/wallet-handle/v1\0" + period.to_bytes(8, "big") + wallet_id.encode()
+        return hmac.digest(self.pairing_secret, said, hashlib.sha256)[:WALLET_HANDLE_BYTES]
 
 
 def _read_secret(path: Path) -> bytes:

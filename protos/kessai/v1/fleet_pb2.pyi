@@ -147,6 +147,8 @@ class DeviceReport(_message.Message):
     READER_STATE_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     REPORT_TIME_FIELD_NUMBER: _builtins.int
+    LOST_PAYMENTS_FIELD_NUMBER: _builtins.int
+    LOST_TOTAL_FIELD_NUMBER: _builtins.int
     software_version: _builtins.str
     """The software that runs; at most 80 characters."""
     deny_list_version: _builtins.int
@@ -159,6 +161,10 @@ class DeviceReport(_message.Message):
     """How its reader for phones is."""
     state: _builtins.str
     """What it does or what it lacks, for people; at most 120 characters."""
+    lost_payments: _builtins.int
+    """How many payments it accepted off line in the last 30 days that were then not settled: the
+    merchant's loss.
+    """
     @_builtins.property
     def waiting_total(self) -> _money_pb2.Money:
         """What they add up to; absent if there are none."""
@@ -166,6 +172,10 @@ class DeviceReport(_message.Message):
     @_builtins.property
     def report_time(self) -> _timestamp_pb2.Timestamp:
         """When it said so, by its own clock."""
+
+    @_builtins.property
+    def lost_total(self) -> _money_pb2.Money:
+        """What they add up to; absent if there are none."""
 
     def __init__(
         self,
@@ -178,10 +188,12 @@ class DeviceReport(_message.Message):
         reader_state: Global___ReaderState.ValueType = ...,
         state: _builtins.str = ...,
         report_time: _timestamp_pb2.Timestamp | None = ...,
+        lost_payments: _builtins.int = ...,
+        lost_total: _money_pb2.Money | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["report_time", b"report_time", "waiting_total", b"waiting_total"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["lost_total", b"lost_total", "report_time", b"report_time", "waiting_total", b"waiting_total"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["config_version", b"config_version", "deny_list_version", b"deny_list_version", "reader_state", b"reader_state", "report_time", b"report_time", "software_version", b"software_version", "state", b"state", "waiting_payments", b"waiting_payments", "waiting_total", b"waiting_total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["config_version", b"config_version", "deny_list_version", b"deny_list_version", "lost_payments", b"lost_payments", "lost_total", b"lost_total", "reader_state", b"reader_state", "report_time", b"report_time", "software_version", b"software_version", "state", b"state", "waiting_payments", b"waiting_payments", "waiting_total", b"waiting_total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

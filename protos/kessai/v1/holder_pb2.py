@@ -27,7 +27,7 @@ from kessai.v1 import envelope_pb2 as kessai_dot_v1_dot_envelope__pb2
 from kessai.v1 import money_pb2 as kessai_dot_v1_dot_money__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16kessai/v1/holder.proto\x12\tkessai.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18kessai/v1/envelope.proto\x1a\x15kessai/v1/money.proto\"\xe6\x01\n\x10HolderCredential\x12\x15\n\rcredential_id\x18\x01 \x01(\x0c\x12\x19\n\x11holder_public_key\x18\x02 \x01(\x0c\x12\'\n\roffline_limit\x18\x03 \x01(\x0b\x32\x10.kessai.v1.Money\x12\x16\n\x0erider_category\x18\x04 \x01(\t\x12.\n\nissue_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"v\n\x0bHolderProof\x12\x15\n\rcredential_id\x18\x01 \x01(\x0c\x12\x11\n\tchallenge\x18\x02 \x01(\x0c\x12\x13\n\x0bmerchant_id\x18\x03 \x01(\t\x12\x13\n\x0bterminal_id\x18\x04 \x01(\t\x12\x13\n\x0bsealed_hash\x18\x05 \x01(\x0c\"W\n\x0cHolderAnswer\x12%\n\ncredential\x18\x01 \x01(\x0b\x32\x11.kessai.v1.Signed\x12 \n\x05proof\x18\x02 \x01(\x0b\x32\x11.kessai.v1.Signed\"y\n\x16IssueCredentialRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x19\n\x11holder_public_key\x18\x02 \x01(\x0c\x12\x18\n\x10holder_key_proof\x18\x03 \x01(\x0c\x12\x16\n\x0e\x61\x63\x63ount_number\x18\x04 \x01(\t\"@\n\x17IssueCredentialResponse\x12%\n\ncredential\x18\x01 \x01(\x0b\x32\x11.kessai.v1.Signed\"X\n\x17SetRiderCategoryRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x11\n\twallet_id\x18\x02 \x01(\t\x12\x16\n\x0erider_category\x18\x03 \x01(\t\"\x1a\n\x18SetRiderCategoryResponse2\xc6\x01\n\rHolderService\x12X\n\x0fIssueCredential\x12!.kessai.v1.IssueCredentialRequest\x1a\".kessai.v1.IssueCredentialResponse\x12[\n\x10SetRiderCategory\x12\".kessai.v1.SetRiderCategoryRequest\x1a#.kessai.v1.SetRiderCategoryResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16kessai/v1/holder.proto\x12\tkessai.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18kessai/v1/envelope.proto\x1a\x15kessai/v1/money.proto\"\x9b\x02\n\x10HolderCredential\x12\x15\n\rcredential_id\x18\x01 \x01(\x0c\x12\x19\n\x11holder_public_key\x18\x02 \x01(\x0c\x12\'\n\roffline_limit\x18\x03 \x01(\x0b\x32\x10.kessai.v1.Money\x12\x16\n\x0erider_category\x18\x04 \x01(\t\x12.\n\nissue_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rwallet_handle\x18\x07 \x01(\x0c\x12\x1c\n\x14\x66ormer_wallet_handle\x18\x08 \x01(\x0c\"v\n\x0bHolderProof\x12\x15\n\rcredential_id\x18\x01 \x01(\x0c\x12\x11\n\tchallenge\x18\x02 \x01(\x0c\x12\x13\n\x0bmerchant_id\x18\x03 \x01(\t\x12\x13\n\x0bterminal_id\x18\x04 \x01(\t\x12\x13\n\x0bsealed_hash\x18\x05 \x01(\x0c\"W\n\x0cHolderAnswer\x12%\n\ncredential\x18\x01 \x01(\x0b\x32\x11.kessai.v1.Signed\x12 \n\x05proof\x18\x02 \x01(\x0b\x32\x11.kessai.v1.Signed\"y\n\x16IssueCredentialRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x19\n\x11holder_public_key\x18\x02 \x01(\x0c\x12\x18\n\x10holder_key_proof\x18\x03 \x01(\x0c\x12\x16\n\x0e\x61\x63\x63ount_number\x18\x04 \x01(\t\"@\n\x17IssueCredentialResponse\x12%\n\ncredential\x18\x01 \x01(\x0b\x32\x11.kessai.v1.Signed\"X\n\x17SetRiderCategoryRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x11\n\twallet_id\x18\x02 \x01(\t\x12\x16\n\x0erider_category\x18\x03 \x01(\t\"\x1a\n\x18SetRiderCategoryResponse2\xc6\x01\n\rHolderService\x12X\n\x0fIssueCredential\x12!.kessai.v1.IssueCredentialRequest\x1a\".kessai.v1.IssueCredentialResponse\x12[\n\x10SetRiderCategory\x12\".kessai.v1.SetRiderCategoryRequest\x1a#.kessai.v1.SetRiderCategoryResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,19 +35,19 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'kessai.v1.holder_pb2', _glo
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_HOLDERCREDENTIAL']._serialized_start=120
-  _globals['_HOLDERCREDENTIAL']._serialized_end=350
-  _globals['_HOLDERPROOF']._serialized_start=352
-  _globals['_HOLDERPROOF']._serialized_end=470
-  _globals['_HOLDERANSWER']._serialized_start=472
-  _globals['_HOLDERANSWER']._serialized_end=559
-  _globals['_ISSUECREDENTIALREQUEST']._serialized_start=561
-  _globals['_ISSUECREDENTIALREQUEST']._serialized_end=682
-  _globals['_ISSUECREDENTIALRESPONSE']._serialized_start=684
-  _globals['_ISSUECREDENTIALRESPONSE']._serialized_end=748
-  _globals['_SETRIDERCATEGORYREQUEST']._serialized_start=750
-  _globals['_SETRIDERCATEGORYREQUEST']._serialized_end=838
-  _globals['_SETRIDERCATEGORYRESPONSE']._serialized_start=840
-  _globals['_SETRIDERCATEGORYRESPONSE']._serialized_end=866
-  _globals['_HOLDERSERVICE']._serialized_start=869
-  _globals['_HOLDERSERVICE']._serialized_end=1067
+  _globals['_HOLDERCREDENTIAL']._serialized_end=403
+  _globals['_HOLDERPROOF']._serialized_start=405
+  _globals['_HOLDERPROOF']._serialized_end=523
+  _globals['_HOLDERANSWER']._serialized_start=525
+  _globals['_HOLDERANSWER']._serialized_end=612
+  _globals['_ISSUECREDENTIALREQUEST']._serialized_start=614
+  _globals['_ISSUECREDENTIALREQUEST']._serialized_end=735
+  _globals['_ISSUECREDENTIALRESPONSE']._serialized_start=737
+  _globals['_ISSUECREDENTIALRESPONSE']._serialized_end=801
+  _globals['_SETRIDERCATEGORYREQUEST']._serialized_start=803
+  _globals['_SETRIDERCATEGORYREQUEST']._serialized_end=891
+  _globals['_SETRIDERCATEGORYRESPONSE']._serialized_start=893
+  _globals['_SETRIDERCATEGORYRESPONSE']._serialized_end=919
+  _globals['_HOLDERSERVICE']._serialized_start=922
+  _globals['_HOLDERSERVICE']._serialized_end=1120
 # @@protoc_insertion_point(module_scope)

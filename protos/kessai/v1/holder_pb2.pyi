@@ -23,6 +23,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 class HolderCredential(_message.Message):
     """Says that whoever holds a key is a customer in good standing, and what may be trusted to him
     without asking. Names no person and no account. Signed by the switch ("holder-credential").
+    Readers refuse fields that they do not know: terminals and phones are updated before the switch.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -33,6 +34,8 @@ class HolderCredential(_message.Message):
     RIDER_CATEGORY_FIELD_NUMBER: _builtins.int
     ISSUE_TIME_FIELD_NUMBER: _builtins.int
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    WALLET_HANDLE_FIELD_NUMBER: _builtins.int
+    FORMER_WALLET_HANDLE_FIELD_NUMBER: _builtins.int
     credential_id: _builtins.bytes
     """Names this credential on deny lists; 16 random bytes."""
     holder_public_key: _builtins.bytes
@@ -41,6 +44,15 @@ class HolderCredential(_message.Message):
     """
     rider_category: _builtins.str
     """Which fares the holder pays: 1 to 20 of a-z, 0-9 and "_", such as "adult"."""
+    wallet_handle: _builtins.bytes
+    """Names the wallet to terminals, 16 bytes that mean something to the switch alone: what all its
+    phones and credentials pay off line counts together. Another one for every 30 days in which
+    credentials are issued. Empty in credentials of before this field.
+    """
+    former_wallet_handle: _builtins.bytes
+    """The wallet's handle of the 30 days before, 16 bytes, so that nothing is forgotten at the change;
+    empty if wallet_handle is.
+    """
     @_builtins.property
     def offline_limit(self) -> _money_pb2.Money:
         """The most that one payment may be which a terminal accepts without asking; absent: none."""
@@ -62,10 +74,12 @@ class HolderCredential(_message.Message):
         rider_category: _builtins.str = ...,
         issue_time: _timestamp_pb2.Timestamp | None = ...,
         expire_time: _timestamp_pb2.Timestamp | None = ...,
+        wallet_handle: _builtins.bytes = ...,
+        former_wallet_handle: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "issue_time", b"issue_time", "offline_limit", b"offline_limit"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["credential_id", b"credential_id", "expire_time", b"expire_time", "holder_public_key", b"holder_public_key", "issue_time", b"issue_time", "offline_limit", b"offline_limit", "rider_category", b"rider_category"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["credential_id", b"credential_id", "expire_time", b"expire_time", "former_wallet_handle", b"former_wallet_handle", "holder_public_key", b"holder_public_key", "issue_time", b"issue_time", "offline_limit", b"offline_limit", "rider_category", b"rider_category", "wallet_handle", b"wallet_handle"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -7,12 +7,14 @@ from pathlib import Path
 import grpc
 import pytest
 
+from edge_agents.backlog import Backlog
 from edge_agents.deny_list import DenyList
 from edge_agents.events import Events
 from edge_agents.journal import Journal, PaymentState
 from edge_agents.offline_decision import OfflineDecision
 from edge_agents.settlements import Settlements, Verdict
 from edge_agents.uplink import Uplink
+from kessai.v1.payment_pb2 import SettlePaymentRequest
 from tests.unit.edge_agents.parties import SWITCH_KEY, Step, Switch, serve
 from tests.unit.edge_agents.test_offline_decision import CutOff
 
@@ -53,6 +55,25 @@ async def test_goods_need_a_switch_that_is_away(
     gate = CutOff(tmp_path, journal)
     async with serve(Switch(*[answers] * 60)) as channel:
         assert [await buy(gate, channel) for _ in range(2)] == [verdict] * 2
+    journal.close()
+
+
+async def test_what_was_accepted_comes_with_the_answer_on_which_it_was(tmp_path: Path) -> None:
+    """So the switch knows whose credential to deny if it is not paid; nothing else carries one."""
+    journal = Journal(tmp_path)
+    gate, switch = CutOff(tmp_path, journal), Switch(*[grpc.StatusCode.UNAVAILABLE] * 60)
+    async with serve(switch) as channel:
+        assert await buy(gate, channel) is Verdict.ACCEPTED
+        sent = SettlePaymentRequest.FromString(switch.received[-1])
+        assert not sent.HasField("accepted_holder_answer")
+        switch.plan.clear()
+        uplink, events = Uplink(channel, bytes), Events(gate.clock)
+        backlog = Backlog(journal, uplink, events, gate.clock)
+        async for entry, answer in backlog.bring(backlog.due(()), 1.0):
+            assert answer == switch.known[entry.pending.payment_id]
+        sent = SettlePaymentRequest.FromString(switch.received[-1])
+        assert sent.accepted_holder_answer == journal.accepted.answer_of(entry.pending.request_id)
+        assert sent.accepted_holder_answer.proof.payload
     journal.close()
 
 

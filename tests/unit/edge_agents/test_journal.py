@@ -12,9 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from edge_agents.accepted import HolderMark
 from edge_agents.journal import FILE_NAME, Journal, PaymentState, WrongState, read_journal
 from kessai.complaint import Complaint
+from kessai.v1.holder_pb2 import HolderAnswer
 from tests.unit.edge_agents.parties import (
+    NOW_US,
     make_pending,
     make_receipt,
     make_sealed,
@@ -141,6 +144,28 @@ def test_a_journal_of_a_later_version_is_left_alone(tmp_path: Path) -> None:
     db.close()
     with pytest.raises(Complaint, match="another version"):
         Journal(tmp_path)
+
+
+def test_a_journal_of_the_version_before_goes_on(tmp_path: Path) -> None:
+    """What waits in it still waits, and counts with the credentials that name no wallet."""
+    journal = Journal(tmp_path)
+    pending = make_pending()
+    journal.request(pending)
+    journal.authorize(pending.request_id, make_sealed(pending))
+    journal.accept(pending.request_id, HolderMark(b"c" * 16), HolderAnswer(), NOW_US)
+    journal.close()
+    db = sqlite3.connect(tmp_path / "journal.db")
+    db.execute("DROP INDEX payment_admission")
+    db.execute("DROP INDEX payment_accepted")
+    for column in ("wallet_handle", "former_wallet_handle", "holder_answer", "admission_id"):
+        db.execute(f"ALTER TABLE payment DROP COLUMN {column}")
+    db.execute("PRAGMA user_version = 2")
+    db.close()
+    journal = Journal(tmp_path)
+    assert journal.accepted.waiting(HolderMark(b"d" * 16)).of_wallet == 1
+    assert journal.accepted.waiting(HolderMark(b"c" * 16, b"a" * 16, b"b" * 16)).of_wallet == 0
+    assert journal.accepted.answer_of(pending.request_id) is None
+    journal.close()
 
 
 def test_it_can_be_read_only_once_it_is_there(tmp_path: Path) -> None:

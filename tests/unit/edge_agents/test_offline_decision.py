@@ -11,8 +11,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from edge_agents.accepted import LOST_FOR_US, HolderMark
 from edge_agents.deny_list import CREDENTIAL, DenyList
-from edge_agents.journal import Journal
+from edge_agents.journal import Journal, PaymentState
 from edge_agents.offline_decision import OfflineDecision
 from edge_agents.payment_request import DAY_S, PendingPayment, RequestMaker, Terminal
 from edge_agents.remote_settings import RemoteSettings
@@ -20,6 +21,8 @@ from kessai.decline import name_of
 from kessai.envelope import HOLDER_CREDENTIAL, MERCHANT_CERTIFICATE, raw_public_key, sign
 from kessai.holder import CREDENTIAL_LIFETIME_US, Asked, prove
 from kessai.money import Money
+from kessai.seal import sealed_hash
+from kessai.v1.envelope_pb2 import Sealed, Signed
 from kessai.v1.fleet_pb2 import DenyListUpdate, DeviceConfig, DeviceSetting
 from kessai.v1.holder_pb2 import HolderAnswer, HolderCredential
 from kessai.v1.payment_pb2 import LineItem, MerchantCertificate
@@ -28,6 +31,9 @@ from tests.unit.edge_agents.parties import NOW_US, SWITCH_KEY, make_sealed, make
 HOLDER, OTHER = (ec.derive_private_key(number, ec.SECP256R1()) for number in (11, 12))
 TRANSIT = "4111"
 HOUR_US = 3_600_000_000
+# Ann's wallet now and in the 30 days before and after, and somebody else's.
+NEXT, NOW, BEFORE, ELSE = (letter * 16 for letter in (b"n", b"a", b"b", b"x"))
+OTHERS = (ELSE, b"y" * 16)
 
 
 def terminal_of(category: str) -> Terminal:
@@ -45,12 +51,15 @@ def credential(
     issue_us: int = NOW_US,
     key: Ed25519PrivateKey = SWITCH_KEY,
     name: bytes = b"c" * 16,
+    handles: tuple[bytes, bytes] = (NOW, BEFORE),
 ) -> HolderCredential:
     """Certify the holder, with some things changed."""
     document = HolderCredential(
         credential_id=name,
         holder_public_key=raw_public_key(HOLDER.public_key()),
         rider_category="adult",
+        wallet_handle=handles[0],
+        former_wallet_handle=handles[1],
     )
     if limit_minor:
         document.offline_limit.CopyFrom(Money(limit_minor, currency).to_proto())
@@ -73,19 +82,23 @@ class CutOff:
         self.denied.take(DenyListUpdate(version=1, complete=True), self.now_us)
         self.terminal = terminal_of(self.category)
         self.orders = 0
+        self.sealed: dict[bytes, Sealed] = {}
 
     def clock(self) -> int:
         """Tell the time."""
         return self.now_us
 
-    def authorized(self, minor: int = 434, deferred_s: int = 3 * DAY_S) -> PendingPayment:
+    def authorized(
+        self, minor: int = 434, deferred_s: int = 3 * DAY_S, admission_id: bytes = b""
+    ) -> PendingPayment:
         """Go through a tap up to the authorisation in the journal."""
         self.orders += 1
         maker = RequestMaker(self.terminal, 60, self.clock, os.urandom, deferred_s=deferred_s)
         item = LineItem(description="Ride", quantity=1, unit_price_minor=minor)
-        pending = maker.make(f"gate-{self.orders}", [item], Money(minor, "EUR"))
+        pending = maker.make(f"gate-{self.orders}", [item], Money(minor, "EUR"), admission_id)
         self.journal.request(pending)
-        self.journal.authorize(pending.request_id, make_sealed(pending))
+        self.sealed[pending.request_id] = make_sealed(pending)
+        self.journal.authorize(pending.request_id, self.sealed[pending.request_id])
         return pending
 
     def answer(
@@ -97,15 +110,26 @@ class CutOff:
     ) -> HolderAnswer:
         """Answer as the phone does."""
         signed = sign(HOLDER_CREDENTIAL, document or credential(), switch)
-        asked = Asked(pending.request_hash, self.terminal.merchant_id, self.terminal.terminal_id)
-        return prove(signed, holder, asked)
+        given = sealed_hash(self.sealed[pending.request_id])
+        by = (self.terminal.merchant_id, self.terminal.terminal_id)
+        return prove(signed, holder, Asked(pending.request_hash, *by, given))
 
     def decide(self, pending: PendingPayment, answer: HolderAnswer | None) -> str:
         """Decide, and name the reason."""
         offline = OfflineDecision(
             self.terminal, self.denied, self.settings, self.journal, self.clock
         )
-        return name_of(offline.accept(pending, answer))
+        return name_of(offline.accept(pending, self.sealed[pending.request_id], answer))
+
+    def buy(self, document: HolderCredential | None = None) -> str:
+        """Pay a ride, and name the reason."""
+        pending = self.authorized()
+        return self.decide(pending, self.answer(pending, document))
+
+    def lose(self) -> None:
+        """Let the switch decline the newest payment, now that it is back."""
+        pending = self.journal.in_state(PaymentState.AUTHORIZED)[-1].pending
+        self.journal.conclude(pending.request_id, Signed(payload=b"declined"), settled=False)
 
     def configure(self, **values: int) -> None:
         """Set as the operator does from afar."""
@@ -124,10 +148,12 @@ def gate(tmp_path: Path) -> Iterator[CutOff]:
 def test_a_known_holder_pays_a_small_amount(gate: CutOff) -> None:
     """It is noted before it is accepted, and waits from then on."""
     pending = gate.authorized()
-    assert gate.decide(pending, gate.answer(pending)) == "UNSPECIFIED"
-    waiting = gate.journal.waiting(b"c" * 16)
-    assert (waiting.count, waiting.total_minor, waiting.of_holder) == (1, 434, 1)
-    assert gate.journal.waiting(b"d" * 16).of_holder == 0
+    answer = gate.answer(pending)
+    assert gate.decide(pending, answer) == "UNSPECIFIED"
+    waiting = gate.journal.accepted.waiting(HolderMark(b"c" * 16, NOW, BEFORE))
+    assert (waiting.count, waiting.total_minor, waiting.of_wallet) == (1, 434, 1)
+    assert gate.journal.accepted.waiting(HolderMark(b"c" * 16, *OTHERS)).of_wallet == 0
+    assert gate.journal.accepted.answer_of(pending.request_id) == answer
 
 
 Refusal = Callable[[CutOff, PendingPayment], HolderAnswer | None]
@@ -172,7 +198,7 @@ def test_who_is_turned_away(gate: CutOff, case: str) -> None:
     reason, answer = REFUSALS[case]
     pending = gate.authorized()
     assert gate.decide(pending, answer(gate, pending)) == reason
-    assert gate.journal.waiting(b"c" * 16).count == 0
+    assert gate.journal.accepted.waiting(HolderMark(b"c" * 16, NOW, BEFORE)).count == 0
 
 
 def test_a_lost_phone_is_turned_away(gate: CutOff) -> None:
@@ -253,5 +279,74 @@ def test_limits_are_of_each_holder(gate: CutOff) -> None:
     gate.configure(offline_holder_count=1)
     first, second = gate.authorized(), gate.authorized()
     assert gate.decide(first, gate.answer(first)) == "UNSPECIFIED"
-    other = credential(name=b"d" * 16)
+    other = credential(name=b"d" * 16, handles=OTHERS)
     assert gate.decide(second, gate.answer(second, other)) == "UNSPECIFIED"
+
+
+@pytest.mark.parametrize(
+    "handles", [(NOW, BEFORE), (NEXT, NOW), (BEFORE, b"o" * 16)], ids=["same", "next", "before"]
+)
+def test_a_new_credential_begins_nothing_anew(gate: CutOff, handles: tuple[bytes, bytes]) -> None:
+    """Nor does a second phone of the wallet, nor the change of its handle every 30 days."""
+    gate.configure(offline_holder_count=2)
+    assert [gate.buy(), gate.buy()] == ["UNSPECIFIED"] * 2
+    again = credential(name=b"d" * 16, handles=handles)
+    assert gate.buy(again) == "OFFLINE_LIMIT_EXCEEDED"
+    assert gate.buy(credential(name=b"e" * 16, handles=OTHERS)) == "UNSPECIFIED"
+
+
+def test_credentials_that_name_no_wallet_count_together(gate: CutOff) -> None:
+    """They are of before the switch was updated; whoever hoarded some wins nothing by it."""
+    gate.configure(offline_holder_count=2)
+    old = [credential(name=name * 16, handles=(b"", b"")) for name in (b"d", b"e", b"f")]
+    assert [gate.buy(each) for each in old] == [*["UNSPECIFIED"] * 2, "OFFLINE_LIMIT_EXCEEDED"]
+
+
+def test_half_a_handle_is_no_credential(gate: CutOff) -> None:
+    assert gate.buy(credential(handles=(NOW, b""))) == "CREDENTIAL_INVALID"
+    assert gate.buy(credential(handles=(b"short", BEFORE))) == "CREDENTIAL_INVALID"
+
+
+def test_who_was_not_paid_for_is_turned_away_at_once(gate: CutOff) -> None:
+    """Before any deny list says so; a new credential of the wallet starts with the loss."""
+    gate.configure(offline_holder_count=2)
+    assert gate.buy() == "UNSPECIFIED"
+    gate.lose()
+    assert gate.buy() == "CREDENTIAL_DENIED"
+    renewed = credential(name=b"d" * 16)
+    assert [gate.buy(renewed), gate.buy(renewed)] == ["UNSPECIFIED", "OFFLINE_LIMIT_EXCEEDED"]
+    assert gate.journal.accepted.all_lost(NOW_US) == (1, {"EUR": 434})
+    gate.now_us = NOW_US + LOST_FOR_US + 1
+    assert gate.journal.accepted.all_lost(gate.now_us - LOST_FOR_US) == (0, {})
+
+
+def test_a_fare_that_was_asked_for_twice_and_paid_once_is_no_loss(gate: CutOff) -> None:
+    """The line broke over the first; the switch settled it all the same, and declined the other."""
+    first, second = (gate.authorized(admission_id=b"a" * 16) for _ in range(2))
+    assert gate.decide(second, gate.answer(second)) == "UNSPECIFIED"
+    gate.lose()
+    assert gate.journal.accepted.all_lost(NOW_US)[0] == 1
+    gate.journal.conclude(first.request_id, Signed(payload=b"settled"), settled=True)
+    assert gate.journal.accepted.all_lost(NOW_US)[0] == 0
+    assert gate.buy() == "UNSPECIFIED"
+
+
+def test_a_proof_over_other_sealed_bytes_is_none(gate: CutOff) -> None:
+    """The terminal cannot read them, so the phone answers for them."""
+    pending = gate.authorized()
+    answer = gate.answer(pending)
+    gate.sealed[pending.request_id] = make_sealed(pending)
+    assert gate.decide(pending, answer) == "HOLDER_NOT_PROVEN"
+
+
+def test_a_terminal_whose_certificate_has_ended_decides_nothing(gate: CutOff) -> None:
+    """Until it is renewed: nobody on the way can keep it deciding by holding that back."""
+    certificate = MerchantCertificate.FromString(gate.terminal.merchant_certificate.payload)
+    end_us = certificate.expire_time.ToMicroseconds()
+    gate.now_us = end_us
+    gate.denied.take(DenyListUpdate(version=1, complete=True), gate.now_us)
+    assert gate.buy(credential(issue_us=end_us)) == "OFFLINE_NOT_ALLOWED"
+    certificate.expire_time.FromMicroseconds(end_us + HOUR_US)
+    signed = sign(MERCHANT_CERTIFICATE, certificate, SWITCH_KEY)
+    gate.terminal = replace(gate.terminal, merchant_certificate=signed)
+    assert gate.buy(credential(issue_us=end_us)) == "UNSPECIFIED"

@@ -11,7 +11,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from kessai.envelope import PrivateKey, raw_public_key, sign_bytes
-from kessai.holder import CREDENTIAL_LIFETIME_US, Holder, key_proof_input, open_credential
+from kessai.holder import (
+    CREDENTIAL_LIFETIME_US,
+    WALLET_HANDLE_PERIOD_US,
+    Holder,
+    key_proof_input,
+    open_credential,
+)
 from kessai.money import Money
 from server.identity.holders import CREDENTIALS_A_DAY, KeyToCertify
 from server.identity.refusals import DailyLimitReached, FieldRefused, RequestIdReused
@@ -63,6 +69,23 @@ def test_a_key_is_certified_for_seven_days(switch: Switch) -> None:
     assert switch.holders.find(b"?" * 16) is None
     nothing = switch.holders.issue(switch.caller(PIXEL), asking(switch, key), None)
     assert open_credential(nothing, switch.keyring.signing_key.public_key()).offline_limit is None
+
+
+def test_a_wallet_has_one_handle_for_all_its_phones(switch: Switch) -> None:
+    """For 30 days; then another one, and the former stays beside it for as long."""
+
+    def handles(device: str) -> tuple[bytes, bytes]:
+        key = ec.generate_private_key(ec.SECP256R1())
+        holder = certified(switch, asking(switch, key), device)
+        return holder.wallet_handle, holder.former_wallet_handle
+
+    now, before = handles(PIXEL)
+    assert handles("phone/ann/other") == (now, before)
+    assert not set(handles("phone/bob/pixel")) & {now, before}
+    switch.clock.ahead_us += WALLET_HANDLE_PERIOD_US
+    following, former = handles(PIXEL)
+    assert former == now
+    assert following not in (now, before)
 
 
 def test_the_same_request_gets_the_same_credential(switch: Switch) -> None:
