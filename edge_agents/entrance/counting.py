@@ -17,6 +17,10 @@ class HubAway(Exception):
     """The hub does not answer: nobody knows whether it counted."""
 
 
+class HubFailed(HubAway):
+    """The hub answered with an error: it is there, so no door counts alone on it."""
+
+
 class Counter(Protocol):
     """Who counts the entries of a venue."""
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from edge_agents.devices.door import Door, NotUnlocked, Sign
 from edge_agents.devices.serial_line import DeviceLost
 from edge_agents.entrance.book import EntranceBook, Entry, EntryState
-from edge_agents.entrance.counting import Counter, DoorCounter, HubAway, admits_of
+from edge_agents.entrance.counting import Counter, DoorCounter, HubAway, HubFailed, admits_of
 from edge_agents.entrance.door_watch import DoorWatch
 from edge_agents.entrance.upload import Upload
 from edge_agents.entrance.verdict import COME_IN, Doorkeeper, judge_state
@@ -185,8 +185,8 @@ class Entrance:
         admits = admits_of(entry)
         try:
             return await self._parts.counter.count_in(entry, admits)
-        except HubAway:
-            if not self._parts.alone:
+        except HubAway as away:
+            if isinstance(away, HubFailed) or not self._parts.alone:
                 raise
         self._tell("decided_alone", entry)
         self._book.move(entry.request_id, EntryState.ASKED, alone=True)

@@ -1,8 +1,8 @@
 """The hub: one of a venue's entrance agents counts for all of them, on the venue's own network.
 
 gRPC with mutual TLS, by the device certificates that pairing gave: the caller must be a terminal of
-the same merchant. It works with the switch out of reach, and what it answered is on the disk. The
-other doors call it through `hub_line`.
+the same merchant whose certificate is good (`doors`). It works with the switch out of reach, and
+what it answered is on the disk. The other doors call it through `hub_line`.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ import grpc
 import grpc.aio
 
 from edge_agents.entrance.book import EntranceBook
+from edge_agents.entrance.doors import DoorRefused, Doors
 from kessai.complaint import Complaint
 from kessai.device_identity import DeviceIdentity
 from kessai.envelope import PublicKey
-from kessai.identity_path import AGENT, IdentityError, parse_device, parse_identity
 from kessai.request_id import RequestIdError, parse_request_id
 from kessai.ticket import MAX_PERSONS, TicketRefused, open_ticket
 from kessai.v1 import decline_pb2 as d
@@ -36,9 +36,9 @@ class EntranceHub(EntranceHubServiceServicer):
     """Counts entries in the hub's book, for terminals of one merchant."""
 
     def __init__(
-        self, book: EntranceBook, domain: str, merchant_id: str, switch_key: PublicKey
+        self, book: EntranceBook, doors: Doors, merchant_id: str, switch_key: PublicKey
     ) -> None:
-        self._book, self._domain, self._merchant_id = book, domain, merchant_id
+        self._book, self._doors, self._merchant_id = book, doors, merchant_id
         self._switch_key = switch_key
 
     async def CountIn(self, request: pb.CountInRequest, context: Context) -> pb.CountInResponse:
@@ -67,16 +67,11 @@ class EntranceHub(EntranceHubServiceServicer):
         return pb.TakeBackResponse()
 
     async def _require_own_terminal(self, context: Context) -> None:
-        names = [*context.auth_context().get("peer_spiffe_id", ())]
+        certificates = [*context.auth_context().get("x509_pem_cert", ())]
         try:
-            domain, device = parse_identity(names[0].decode())
-            kind, path = parse_device(device)
-        except (IndexError, IdentityError):
-            domain, kind, path = "", "", ()
-        if (domain, kind, path[:1]) != (self._domain, AGENT, (self._merchant_id,)):
-            await context.abort(
-                grpc.StatusCode.PERMISSION_DENIED, "this hub counts for its own venue's doors only"
-            )
+            self._doors.require(certificates[0] if certificates else b"")
+        except DoorRefused as refused:
+            await context.abort(grpc.StatusCode.PERMISSION_DENIED, str(refused))
 
 
 async def serve_hub(hub: EntranceHub, listen: str, identity: DeviceIdentity) -> grpc.aio.Server:

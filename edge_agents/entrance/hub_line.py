@@ -10,7 +10,8 @@ import grpc
 import grpc.aio
 
 from edge_agents.entrance.book import Entry
-from edge_agents.entrance.counting import HubAway
+from edge_agents.entrance.counting import HubAway, HubFailed
+from kessai.channel import RETRY_CODES
 from kessai.device_identity import DeviceIdentity
 from kessai.identity_path import terminal_host
 from kessai.request_id import format_request_id
@@ -58,7 +59,7 @@ class HubLine:
         try:
             answer = await self._stub.CountIn(request, timeout=ANSWER_S)
         except grpc.aio.AioRpcError as error:
-            raise HubAway(error.details() or error.code().name) from None
+            raise _failure(error) from None
         if answer.decline_reason == d.DECLINE_REASON_TICKET_USED:
             return None
         if answer.decline_reason != d.DECLINE_REASON_UNSPECIFIED:
@@ -71,4 +72,9 @@ class HubLine:
         try:
             await self._stub.TakeBack(request, timeout=ANSWER_S)
         except grpc.aio.AioRpcError as error:
-            raise HubAway(error.details() or error.code().name) from None
+            raise _failure(error) from None
+
+
+def _failure(error: grpc.aio.AioRpcError) -> HubAway:
+    why = error.details() or error.code().name
+    return HubAway(why) if error.code() in RETRY_CODES else HubFailed(why)

@@ -19,6 +19,7 @@ from edge_agents.entrance.book import EntranceBook
 from edge_agents.entrance.config import EntranceConfig
 from edge_agents.entrance.counting import Counter, DoorCounter
 from edge_agents.entrance.door_watch import DoorWatch
+from edge_agents.entrance.doors import Doors
 from edge_agents.entrance.entrance import Entrance, EntranceParts
 from edge_agents.entrance.hub import EntranceHub, serve_hub
 from edge_agents.entrance.hub_line import HubLine
@@ -145,8 +146,8 @@ async def _open_hub(
     if config.hub and config.hub_listen:
         raise Complaint("An entrance is the hub (hub_listen) or has one (hub), not both.")
     if config.hub_listen:
-        domain = identity.identity.removeprefix("spiffe://").partition("/")[0]
-        served = EntranceHub(book, domain, terminal.merchant_id, terminal.switch_key)
+        doors = Doors(identity, around.member.deny_list, now_us)
+        served = EntranceHub(book, doors, terminal.merchant_id, terminal.switch_key)
         server = await serve_hub(served, config.hub_listen, identity)
         stack.push_async_callback(server.stop, None)
     if not config.hub:

@@ -9,16 +9,22 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509 import load_pem_x509_certificate
 
+from edge_agents.deny_list import CERTIFICATE, DenyList
 from edge_agents.entrance.book import EntranceBook
-from edge_agents.entrance.counting import HubAway
+from edge_agents.entrance.counting import HubAway, HubFailed
+from edge_agents.entrance.doors import Doors
 from edge_agents.entrance.hub import EntranceHub, serve_hub
 from edge_agents.entrance.hub_line import HubLine
 from kessai.complaint import Complaint
 from kessai.device_identity import DeviceIdentity
+from kessai.enrollment.tls_key import key_pem
 from kessai.ticket import TicketRefused
+from kessai.v1.fleet_pb2 import DenyListUpdate
 from simulators.town import free_udp_port
-from tests.unit.edge_agents.entrance.parties import DOMAIN, VENUE, Venue, entry
+from tests.unit.edge_agents.entrance.parties import VENUE, Venue, entry, fresh_id, now_us
 
 
 @pytest.fixture
@@ -27,12 +33,15 @@ def venue(tmp_path: Path) -> Venue:
 
 
 @asynccontextmanager
-async def hub(venue: Venue, identity: DeviceIdentity, address: str = "") -> AsyncIterator[str]:
+async def hub(
+    venue: Venue, identity: DeviceIdentity, address: str = "", denied: DenyList | None = None
+) -> AsyncIterator[str]:
     """Serve a hub; its address."""
     address = address or f"127.0.0.1:{free_udp_port()}"
     (venue.folder / "hub").mkdir(exist_ok=True)
     book = EntranceBook(venue.folder / "hub")
-    served = EntranceHub(book, DOMAIN, VENUE, venue.switch_key.public_key())
+    doors = Doors(identity, denied or DenyList(venue.folder / "hub"), now_us)
+    served = EntranceHub(book, doors, VENUE, venue.switch_key.public_key())
     server = await serve_hub(served, address, identity)
     try:
         yield address
@@ -104,13 +113,48 @@ async def test_strangers_do_not_count(venue: Venue) -> None:
                 await a.count_in(entry(venue.ticket()), 1)
 
 
+async def test_a_phones_issuer_makes_no_door(venue: Venue) -> None:
+    """A stolen key of the issuer below the same root that certifies phones alone."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    forger = replace(venue.authority, devices=venue.authority.phones)
+    chain = forger.issue(f"agent/{VENUE}/a", key.public_key()).chain
+    false = replace(venue.door("a"), key_pem=key_pem(key), chain_pem=chain)
+    async with hub(venue, venue.door("hall")) as address, line(address, false) as stranger:
+        with pytest.raises(HubFailed, match="own venue"):
+            await stranger.count_in(entry(venue.ticket()), 1)
+
+
+async def test_a_revoked_door_counts_no_more(venue: Venue) -> None:
+    """From the moment that the hub's deny list says so, also over the line that is open."""
+    (venue.folder / "hub").mkdir()
+    denied = DenyList(venue.folder / "hub")
+    stolen = venue.door("a")
+    serial = load_pem_x509_certificate(stolen.chain_pem).serial_number.to_bytes(20, "big")
+    async with (
+        hub(venue, venue.door("hall"), denied=denied) as address,
+        line(address, stolen) as a,
+        line(address, venue.door("b")) as b,
+    ):
+        assert await a.count_in(entry(venue.ticket()), 1) == 0
+        update = DenyListUpdate(version=1, complete=True)
+        update.entries.add(kind=CERTIFICATE, id=serial).expire_time.GetCurrentTime()
+        update.entries[0].expire_time.seconds += 3600
+        denied.take(update, now_us())
+        with pytest.raises(HubFailed, match="revoked"):
+            await a.count_in(entry(venue.ticket()), 1)
+        with pytest.raises(HubFailed, match="revoked"):
+            await a.take_back(fresh_id())
+        assert await b.count_in(entry(venue.ticket()), 1) == 0
+    denied.close()
+
+
 async def test_a_hub_that_is_away(venue: Venue) -> None:
     """Nobody knows whether it counted; with another's port in the way it says so at start."""
     hall = venue.door("hall")
     async with hub(venue, hall) as address:
         with pytest.raises(Complaint, match="cannot listen"):
             await serve_hub(
-                EntranceHub(None, DOMAIN, VENUE, venue.switch_key.public_key()),  # type: ignore[arg-type]
+                EntranceHub(None, None, VENUE, venue.switch_key.public_key()),  # type: ignore[arg-type]
                 address,
                 hall,
             )
