@@ -20,6 +20,12 @@ from kessai.complaint import Complaint
 
 ENV_PREFIX = "KESSAI_AGENT_"
 
+# Keys of former versions, and where that is set now.
+MOVED = {
+    "minimum_balance": "the operator sets it for all gates of a carrier, with "
+    "`kessai merchant minimum-balance`"
+}
+
 Baudrate = Literal[1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200]
 
 
@@ -91,6 +97,8 @@ def _complaint(
     model: type[AgentConfig], error: ErrorDetails, path: Path | None, flags: Mapping[str, Any]
 ) -> Complaint:
     key = str(error["loc"][0])
+    if error["type"] == "extra_forbidden" and key in MOVED:
+        return Complaint(f'The config {path} still has "{key}": {MOVED[key]}. Take it out there.')
     if error["type"] == "extra_forbidden":
         known = ", ".join(model.model_fields)
         return Complaint(f'The config {path} has an unknown key "{key}". There are: {known}.')

@@ -49,9 +49,6 @@ class GateConfig(AgentConfig):
     barrier_unit: int = Field(1, ge=1, le=247, description="Its Modbus unit address, 1 to 247.")
     display: Path = Field(Path("/dev/ttyUSB2"), description="Serial line of the 2x20 display.")
     display_baudrate: Baudrate = Field(9600, description="Its speed.")
-    minimum_balance: str = Field(
-        "0", description="What an account must hold for its holder to enter; a decimal amount."
-    )
     daily_cap: str | None = Field(
         None,
         description="The most that a rider's fares of a service day come to; without it, no cap.",

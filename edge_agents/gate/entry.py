@@ -81,7 +81,7 @@ class EntryLane:
         request = ConfirmTravelRequest(
             holder_answer=answer,
             nonce=nonce,
-            minimum_balance=rules.minimum.to_proto(),
+            minimum_balance=Money(0, rules.tariff.currency).to_proto(),
             open_admission_id=open_ride,
         )
         if rules.cap is not None:

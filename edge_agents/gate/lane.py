@@ -20,7 +20,7 @@ from edge_agents.payment_request import RequestMaker, Terminal
 from edge_agents.settlements import Settlements
 from edge_agents.tap import TapSession
 from edge_agents.uplink import Uplink
-from kessai.holder import CHALLENGE_BYTES, Asked, Holder, HolderRefused, challenge_of
+from kessai.holder import Asked, Holder, HolderRefused, challenge_of, make_nonce
 from kessai.holder import open_holder_answer as open_answer
 from kessai.v1 import decline_pb2 as d
 from kessai.v1 import tap_pb2
@@ -90,7 +90,7 @@ class GateParts:
 
     def new_nonce(self) -> bytes:
         """Make what a phone is asked to answer."""
-        return self.random_bytes(CHALLENGE_BYTES)
+        return make_nonce(self.now_us(), self.random_bytes)
 
     def asked(self, nonce: bytes) -> Asked:
         """Say what a phone has to prove to this gate."""

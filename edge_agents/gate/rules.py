@@ -27,7 +27,6 @@ class Rules:
 
     tariff: Tariff
     station: str
-    minimum: Money
     cap: Money | None
     day_start: time
     missing_entry: Money | None
@@ -97,7 +96,6 @@ def read_rules(config: GateConfig) -> Rules:
     return Rules(
         tariff=tariff,
         station=config.station,
-        minimum=amount("minimum_balance") or Money(0, tariff.currency),
         cap=amount("daily_cap"),
         day_start=time.fromisoformat(config.service_day_start),
         missing_entry=amount("missing_entry_fare"),

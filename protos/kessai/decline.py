@@ -201,6 +201,11 @@ MEANINGS: dict[DeclineReason.ValueType, Meaning] = {
         "The barrier does not open: jammed or unplugged.",
         True,
     ),
+    decline_pb2.DECLINE_REASON_MAY_NOT_TRAVEL: Meaning(
+        "You cannot travel now. See on your phone what your account holds.",
+        "The switch does not let this account travel. Why, only its owner can see.",
+        True,
+    ),
     decline_pb2.DECLINE_REASON_TICKET_OFFER_UNKNOWN: Meaning(
         "This ticket is not on sale. No money was moved.",
         "This ticket is not on sale: the machine's offers are old.",

@@ -8,6 +8,7 @@ challenge with it (`HolderProof`). Both ends compute alike: the phone with `prov
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -32,6 +33,7 @@ CREDENTIAL_ID_BYTES = 16
 WALLET_HANDLE_BYTES = 16
 WALLET_HANDLE_PERIOD_US = 30 * 24 * 3600 * 1_000_000
 CHALLENGE_BYTES = 32
+_NONCE_TIME_BYTES = 8
 CREDENTIAL_LIFETIME_US = 7 * 24 * 3600 * 1_000_000
 CLOCK_TOLERANCE_US = 30_000_000
 
@@ -77,6 +79,21 @@ class Asked:
 def key_proof_input(request_id: bytes) -> bytes:
     """Give the bytes that a phone signs with a holder key, to have it certified."""
     return b"kessai/holder/v1\0" + request_id
+
+
+def make_nonce(now_us: int, random_bytes: Callable[[int], bytes]) -> bytes:
+    """Make a terminal's nonce: when it was made, and 24 random bytes.
+
+    So the answer to it has an age, which the phone's signature keeps anybody from altering.
+    """
+    return now_us.to_bytes(_NONCE_TIME_BYTES, "big") + random_bytes(
+        CHALLENGE_BYTES - _NONCE_TIME_BYTES
+    )
+
+
+def nonce_us(nonce: bytes) -> int:
+    """When a nonce was made, as it says itself; microseconds since 1970."""
+    return int.from_bytes(nonce[:_NONCE_TIME_BYTES], "big")
 
 
 def challenge_of(nonce: bytes) -> bytes:

@@ -9,6 +9,8 @@ import typer
 from kessai.console import Console, styled
 from kessai.v1.device_pb2 import CreateMerchantRequest
 from kessai.v1.device_pb2_grpc import DeviceServiceStub
+from kessai.v1.fare_pb2 import SetMinimumBalanceRequest
+from kessai.v1.fare_pb2_grpc import FareServiceStub
 from server.commands.operator_line import DEADLINE_S, call, fresh_request_id
 from server.commands.options import Data, Identity, money
 
@@ -56,3 +58,24 @@ def create_merchant(
         lambda ch: DeviceServiceStub(ch).CreateMerchant(request, timeout=DEADLINE_S),
     )
     _out.print(styled("[green]{}[/] ({}) is paid on {}", name, merchant_id, account))
+
+
+@merchant.command("minimum-balance")
+def set_minimum_balance(
+    merchant_id: Annotated[str, typer.Argument(help="A carrier: a merchant of transport.")],
+    minimum: Annotated[str, typer.Argument(help='What an account must hold, such as "1.00 EUR".')],
+    data: Data = None,
+    identity: Identity = None,
+) -> None:
+    """Say what an account must hold for its holder to enter at a carrier's gates."""
+    amount, _, currency = minimum.partition(" ")
+    least = money(amount, currency)
+    request = SetMinimumBalanceRequest(
+        request_id=fresh_request_id(), merchant_id=merchant_id, minimum_balance=least.to_proto()
+    )
+    call(
+        data,
+        identity,
+        lambda ch: FareServiceStub(ch).SetMinimumBalance(request, timeout=DEADLINE_S),
+    )
+    _out.print(styled("[green]{}[/]: whoever enters must hold {}", merchant_id, least))

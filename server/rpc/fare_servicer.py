@@ -8,7 +8,12 @@ import grpc.aio
 
 from kessai.holder import CHALLENGE_BYTES
 from kessai.money import Money
-from kessai.v1.fare_pb2 import ConfirmTravelRequest, ConfirmTravelResponse
+from kessai.v1.fare_pb2 import (
+    ConfirmTravelRequest,
+    ConfirmTravelResponse,
+    SetMinimumBalanceRequest,
+    SetMinimumBalanceResponse,
+)
 from kessai.v1.fare_pb2_grpc import FareServiceServicer
 from server.identity.callers import current_caller
 from server.rpc import fields
@@ -21,7 +26,7 @@ _ADMISSION_ID_BYTES = 16
 
 
 class FareServicer(FareServiceServicer):
-    """Serves gates; merchant and terminal are those of the line's certificate."""
+    """Serves gates, whose merchant and terminal are those of the line's certificate; operators."""
 
     def __init__(self, travel: Travel) -> None:
         self._travel = travel
@@ -39,6 +44,17 @@ class FareServicer(FareServiceServicer):
             open_admission_paid=told.open_admission_paid,
         )
 
+    async def SetMinimumBalance(
+        self, request: SetMinimumBalanceRequest, context: Context
+    ) -> SetMinimumBalanceResponse:
+        """Set what an account must hold at a merchant's gates: FIELD_INVALID, RESOURCE_UNKNOWN."""
+        fields.request_id(request.request_id)
+        fields.currency(request.minimum_balance.currency_code, "minimum_balance.currency_code")
+        fields.count(request.minimum_balance.amount_minor, "minimum_balance.amount_minor")
+        minimum = Money.from_proto(request.minimum_balance)
+        await self._travel.set_minimum(request.merchant_id, minimum)
+        return SetMinimumBalanceResponse()
+
 
 def _read(request: ConfirmTravelRequest) -> TravelAsked:
     if not request.HasField("holder_answer"):
@@ -48,11 +64,11 @@ def _read(request: ConfirmTravelRequest) -> TravelAsked:
     if len(request.open_admission_id) not in (0, _ADMISSION_ID_BYTES):
         raise field_invalid("open_admission_id", f"must be {_ADMISSION_ID_BYTES} bytes, or none")
     fields.currency(request.minimum_balance.currency_code, "minimum_balance.currency_code")
-    fields.count(request.minimum_balance.amount_minor, "minimum_balance.amount_minor")
     return TravelAsked(
         request.holder_answer,
         request.nonce,
-        Money.from_proto(request.minimum_balance),
+        request.minimum_balance.currency_code,
         request.day_start_time.ToMicroseconds() if request.HasField("day_start_time") else 0,
         request.open_admission_id,
+        request.SerializeToString(deterministic=True),
     )

@@ -35,7 +35,7 @@ from simulators.phone.phone import Phone
 from simulators.phone.screen import Screen
 from simulators.phone.vault import Vault
 from tests.pairing import pair_agent, pair_phone
-from tests.running import RunningSwitch
+from tests.running import RunningSwitch, kessai
 from tests.scenarios.following import Followed, Step
 from tests.scenarios.radios import Radio
 
@@ -209,6 +209,10 @@ class Railway:
         self._gates.append(gate)
         gate.start()
         return gate
+
+    def require_balance(self, minimum: str) -> None:
+        """Say what an account must hold to enter, as the operator does."""
+        kessai("merchant", "minimum-balance", MERCHANT, minimum, "--data", str(self.switch.folder))
 
     def pair_other_carrier(self, folder: Path) -> None:
         """Pair a gate of another carrier."""

@@ -99,7 +99,7 @@ class _DeclineReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Decline
     DECLINE_REASON_OFFLINE_NOT_ALLOWED: _DeclineReason.ValueType  # 67
     """This terminal does not accept payments without asking the switch, or knows too little to."""
     DECLINE_REASON_BALANCE_BELOW_MINIMUM: _DeclineReason.ValueType  # 80
-    """The account holds less than the carrier asks for at an entry."""
+    """The account holds less than the carrier asks for at an entry. Not given any more: MAY_NOT_TRAVEL."""
     DECLINE_REASON_ADMISSION_MISSING: _DeclineReason.ValueType  # 81
     """The phone has no open admission: its holder did not tap when he entered."""
     DECLINE_REASON_ADMISSION_INVALID: _DeclineReason.ValueType  # 82
@@ -116,6 +116,10 @@ class _DeclineReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Decline
     """The fare tables have no such trip."""
     DECLINE_REASON_GATE_BLOCKED: _DeclineReason.ValueType  # 88
     """The gate's barrier cannot open now."""
+    DECLINE_REASON_MAY_NOT_TRAVEL: _DeclineReason.ValueType  # 89
+    """The switch does not let this account travel. Why, only its owner can see: too little money for
+    the operator's minimum, another currency, or closed.
+    """
     DECLINE_REASON_TICKET_OFFER_UNKNOWN: _DeclineReason.ValueType  # 90
     """No such offer of this merchant, or it is not on sale now."""
     DECLINE_REASON_TICKET_ORDER_WRONG: _DeclineReason.ValueType  # 91
@@ -221,7 +225,7 @@ DECLINE_REASON_OFFLINE_LIMIT_EXCEEDED: DeclineReason.ValueType  # 66
 DECLINE_REASON_OFFLINE_NOT_ALLOWED: DeclineReason.ValueType  # 67
 """This terminal does not accept payments without asking the switch, or knows too little to."""
 DECLINE_REASON_BALANCE_BELOW_MINIMUM: DeclineReason.ValueType  # 80
-"""The account holds less than the carrier asks for at an entry."""
+"""The account holds less than the carrier asks for at an entry. Not given any more: MAY_NOT_TRAVEL."""
 DECLINE_REASON_ADMISSION_MISSING: DeclineReason.ValueType  # 81
 """The phone has no open admission: its holder did not tap when he entered."""
 DECLINE_REASON_ADMISSION_INVALID: DeclineReason.ValueType  # 82
@@ -238,6 +242,10 @@ DECLINE_REASON_NO_SUCH_TRIP: DeclineReason.ValueType  # 87
 """The fare tables have no such trip."""
 DECLINE_REASON_GATE_BLOCKED: DeclineReason.ValueType  # 88
 """The gate's barrier cannot open now."""
+DECLINE_REASON_MAY_NOT_TRAVEL: DeclineReason.ValueType  # 89
+"""The switch does not let this account travel. Why, only its owner can see: too little money for
+the operator's minimum, another currency, or closed.
+"""
 DECLINE_REASON_TICKET_OFFER_UNKNOWN: DeclineReason.ValueType  # 90
 """No such offer of this merchant, or it is not on sale now."""
 DECLINE_REASON_TICKET_ORDER_WRONG: DeclineReason.ValueType  # 91

@@ -148,7 +148,9 @@ class ConfirmTravelRequest(_message.Message):
     DAY_START_TIME_FIELD_NUMBER: _builtins.int
     OPEN_ADMISSION_ID_FIELD_NUMBER: _builtins.int
     nonce: _builtins.bytes
-    """The gate's nonce, 32 bytes."""
+    """The gate's nonce, 32 bytes: when it was made, by the gate's clock, in microseconds since 1970 as 8
+    bytes, big-endian; then 24 random bytes. At most 60 s old and 30 s ahead.
+    """
     open_admission_id: _builtins.bytes
     """An admission that the phone still shows as open, 16 bytes; empty: none."""
     @_builtins.property
@@ -157,11 +159,13 @@ class ConfirmTravelRequest(_message.Message):
 
     @_builtins.property
     def minimum_balance(self) -> _money_pb2.Money:
-        """What the account must hold at least, zero or more; names the currency of the fares."""
+        """Names the currency of the fares. The amount is ignored: what an account must hold is the
+        operator's to say, with SetMinimumBalance.
+        """
 
     @_builtins.property
     def day_start_time(self) -> _timestamp_pb2.Timestamp:
-        """When the service day began; absent: spent_today is not wanted."""
+        """When the service day began, at most 48 hours ago; absent: spent_today is not wanted."""
 
     def __init__(
         self,
@@ -190,7 +194,7 @@ class ConfirmTravelResponse(_message.Message):
     SPENT_TODAY_FIELD_NUMBER: _builtins.int
     OPEN_ADMISSION_PAID_FIELD_NUMBER: _builtins.int
     decline_reason: _decline_pb2.DeclineReason.ValueType
-    """Why the holder may not travel; UNSPECIFIED if he may."""
+    """MAY_NOT_TRAVEL, or what is wrong with the holder's answer; UNSPECIFIED if he may travel."""
     open_admission_paid: _builtins.bool
     """Whether the fare of open_admission_id was paid: the holder left, and the phone missed it."""
     @_builtins.property
@@ -211,3 +215,52 @@ class ConfirmTravelResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ConfirmTravelResponse: _TypeAlias = ConfirmTravelResponse  # noqa: Y015
+
+@_typing.final
+class SetMinimumBalanceRequest(_message.Message):
+    """Request of SetMinimumBalance."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    MERCHANT_ID_FIELD_NUMBER: _builtins.int
+    MINIMUM_BALANCE_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """UUIDv7 made by the caller, as text, 36 characters."""
+    merchant_id: _builtins.str
+    """The merchant; 1 to 40 of a-z, 0-9 and "-"."""
+    @_builtins.property
+    def minimum_balance(self) -> _money_pb2.Money:
+        """What an account must hold, zero or more; in the currency of the merchant's account."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        merchant_id: _builtins.str = ...,
+        minimum_balance: _money_pb2.Money | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["minimum_balance", b"minimum_balance"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["merchant_id", b"merchant_id", "minimum_balance", b"minimum_balance", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetMinimumBalanceRequest: _TypeAlias = SetMinimumBalanceRequest  # noqa: Y015
+
+@_typing.final
+class SetMinimumBalanceResponse(_message.Message):
+    """Response of SetMinimumBalance."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetMinimumBalanceResponse: _TypeAlias = SetMinimumBalanceResponse  # noqa: Y015

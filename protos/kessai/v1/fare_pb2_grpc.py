@@ -41,6 +41,11 @@ class FareServiceStub:
                 request_serializer=kessai_dot_v1_dot_fare__pb2.ConfirmTravelRequest.SerializeToString,
                 response_deserializer=kessai_dot_v1_dot_fare__pb2.ConfirmTravelResponse.FromString,
                 _registered_method=True)
+        self.SetMinimumBalance = channel.unary_unary(
+                '/kessai.v1.FareService/SetMinimumBalance',
+                request_serializer=kessai_dot_v1_dot_fare__pb2.SetMinimumBalanceRequest.SerializeToString,
+                response_deserializer=kessai_dot_v1_dot_fare__pb2.SetMinimumBalanceResponse.FromString,
+                _registered_method=True)
 
 
 class FareServiceServicer:
@@ -51,11 +56,24 @@ class FareServiceServicer:
     def ConfirmTravel(self, request, context):
         """Confirms, at an entry, that a holder's account exists and may travel. Changes nothing. For
         terminals of merchants whose trade is transport (ISO 18245: 4111, 4112, 4131, 4411, 4511, 4784).
+        One answer of a phone is good for one question: the same request again gets the first answer,
+        another request with the same nonce gets HOLDER_NOT_PROVEN. Why an account may not travel is
+        told to nobody but its owner.
 
         Decline reasons: CREDENTIAL_INVALID, CREDENTIAL_EXPIRED, CREDENTIAL_DENIED, HOLDER_NOT_PROVEN,
-        PAYER_ACCOUNT_UNKNOWN, CURRENCY_MISMATCH, BALANCE_BELOW_MINIMUM.
+        MAY_NOT_TRAVEL.
 
         Errors: FIELD_INVALID, CALLER_NOT_PERMITTED, STORE_UNAVAILABLE, OVERLOADED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetMinimumBalance(self, request, context):
+        """Sets what an account must hold for its holder to enter at a merchant's gates. For operators.
+
+        Errors: FIELD_INVALID (no amount of the currency of the merchant's account, or no merchant of
+        transport), RESOURCE_UNKNOWN, CALLER_NOT_PERMITTED, STORE_UNAVAILABLE, OVERLOADED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -68,6 +86,11 @@ def add_FareServiceServicer_to_server(servicer, server):
                     servicer.ConfirmTravel,
                     request_deserializer=kessai_dot_v1_dot_fare__pb2.ConfirmTravelRequest.FromString,
                     response_serializer=kessai_dot_v1_dot_fare__pb2.ConfirmTravelResponse.SerializeToString,
+            ),
+            'SetMinimumBalance': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetMinimumBalance,
+                    request_deserializer=kessai_dot_v1_dot_fare__pb2.SetMinimumBalanceRequest.FromString,
+                    response_serializer=kessai_dot_v1_dot_fare__pb2.SetMinimumBalanceResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -99,6 +122,33 @@ class FareService:
             '/kessai.v1.FareService/ConfirmTravel',
             kessai_dot_v1_dot_fare__pb2.ConfirmTravelRequest.SerializeToString,
             kessai_dot_v1_dot_fare__pb2.ConfirmTravelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetMinimumBalance(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kessai.v1.FareService/SetMinimumBalance',
+            kessai_dot_v1_dot_fare__pb2.SetMinimumBalanceRequest.SerializeToString,
+            kessai_dot_v1_dot_fare__pb2.SetMinimumBalanceResponse.FromString,
             options,
             channel_credentials,
             insecure,

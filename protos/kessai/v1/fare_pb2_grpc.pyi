@@ -38,11 +38,20 @@ class FareServiceStub:
     ConfirmTravel: _grpc.UnaryUnaryMultiCallable[_fare_pb2.ConfirmTravelRequest, _fare_pb2.ConfirmTravelResponse]
     """Confirms, at an entry, that a holder's account exists and may travel. Changes nothing. For
     terminals of merchants whose trade is transport (ISO 18245: 4111, 4112, 4131, 4411, 4511, 4784).
+    One answer of a phone is good for one question: the same request again gets the first answer,
+    another request with the same nonce gets HOLDER_NOT_PROVEN. Why an account may not travel is
+    told to nobody but its owner.
 
     Decline reasons: CREDENTIAL_INVALID, CREDENTIAL_EXPIRED, CREDENTIAL_DENIED, HOLDER_NOT_PROVEN,
-    PAYER_ACCOUNT_UNKNOWN, CURRENCY_MISMATCH, BALANCE_BELOW_MINIMUM.
+    MAY_NOT_TRAVEL.
 
     Errors: FIELD_INVALID, CALLER_NOT_PERMITTED, STORE_UNAVAILABLE, OVERLOADED.
+    """
+    SetMinimumBalance: _grpc.UnaryUnaryMultiCallable[_fare_pb2.SetMinimumBalanceRequest, _fare_pb2.SetMinimumBalanceResponse]
+    """Sets what an account must hold for its holder to enter at a merchant's gates. For operators.
+
+    Errors: FIELD_INVALID (no amount of the currency of the merchant's account, or no merchant of
+    transport), RESOURCE_UNKNOWN, CALLER_NOT_PERMITTED, STORE_UNAVAILABLE, OVERLOADED.
     """
 
 @_typing.type_check_only
@@ -55,11 +64,20 @@ class FareServiceAsyncStub(FareServiceStub):
     ConfirmTravel: _aio.UnaryUnaryMultiCallable[_fare_pb2.ConfirmTravelRequest, _fare_pb2.ConfirmTravelResponse]  # type: ignore[assignment]
     """Confirms, at an entry, that a holder's account exists and may travel. Changes nothing. For
     terminals of merchants whose trade is transport (ISO 18245: 4111, 4112, 4131, 4411, 4511, 4784).
+    One answer of a phone is good for one question: the same request again gets the first answer,
+    another request with the same nonce gets HOLDER_NOT_PROVEN. Why an account may not travel is
+    told to nobody but its owner.
 
     Decline reasons: CREDENTIAL_INVALID, CREDENTIAL_EXPIRED, CREDENTIAL_DENIED, HOLDER_NOT_PROVEN,
-    PAYER_ACCOUNT_UNKNOWN, CURRENCY_MISMATCH, BALANCE_BELOW_MINIMUM.
+    MAY_NOT_TRAVEL.
 
     Errors: FIELD_INVALID, CALLER_NOT_PERMITTED, STORE_UNAVAILABLE, OVERLOADED.
+    """
+    SetMinimumBalance: _aio.UnaryUnaryMultiCallable[_fare_pb2.SetMinimumBalanceRequest, _fare_pb2.SetMinimumBalanceResponse]  # type: ignore[assignment]
+    """Sets what an account must hold for its holder to enter at a merchant's gates. For operators.
+
+    Errors: FIELD_INVALID (no amount of the currency of the merchant's account, or no merchant of
+    transport), RESOURCE_UNKNOWN, CALLER_NOT_PERMITTED, STORE_UNAVAILABLE, OVERLOADED.
     """
 
 class FareServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -75,11 +93,26 @@ class FareServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_fare_pb2.ConfirmTravelResponse, _abc.Awaitable[_fare_pb2.ConfirmTravelResponse]]:
         """Confirms, at an entry, that a holder's account exists and may travel. Changes nothing. For
         terminals of merchants whose trade is transport (ISO 18245: 4111, 4112, 4131, 4411, 4511, 4784).
+        One answer of a phone is good for one question: the same request again gets the first answer,
+        another request with the same nonce gets HOLDER_NOT_PROVEN. Why an account may not travel is
+        told to nobody but its owner.
 
         Decline reasons: CREDENTIAL_INVALID, CREDENTIAL_EXPIRED, CREDENTIAL_DENIED, HOLDER_NOT_PROVEN,
-        PAYER_ACCOUNT_UNKNOWN, CURRENCY_MISMATCH, BALANCE_BELOW_MINIMUM.
+        MAY_NOT_TRAVEL.
 
         Errors: FIELD_INVALID, CALLER_NOT_PERMITTED, STORE_UNAVAILABLE, OVERLOADED.
+        """
+
+    @_abc_1.abstractmethod
+    def SetMinimumBalance(
+        self,
+        request: _fare_pb2.SetMinimumBalanceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_fare_pb2.SetMinimumBalanceResponse, _abc.Awaitable[_fare_pb2.SetMinimumBalanceResponse]]:
+        """Sets what an account must hold for its holder to enter at a merchant's gates. For operators.
+
+        Errors: FIELD_INVALID (no amount of the currency of the merchant's account, or no merchant of
+        transport), RESOURCE_UNKNOWN, CALLER_NOT_PERMITTED, STORE_UNAVAILABLE, OVERLOADED.
         """
 
 def add_FareServiceServicer_to_server(servicer: FareServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

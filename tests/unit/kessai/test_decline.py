@@ -37,6 +37,7 @@ def test_only_what_passes_later_is_transient() -> None:
         "OFFLINE_LIMIT_EXCEEDED",
         "OFFLINE_NOT_ALLOWED",
         "BALANCE_BELOW_MINIMUM",
+        "MAY_NOT_TRAVEL",
         "GATE_BLOCKED",
         "TICKET_NOT_IN_TIME",
         "ENTRANCE_OUT_OF_SERVICE",

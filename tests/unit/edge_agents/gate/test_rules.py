@@ -106,7 +106,7 @@ def test_fares_of_the_sample_line(
     [
         ({"station": "atlantis"}, "no station"),
         ({"daily_cap": "7.005"}, "daily_cap"),
-        ({"minimum_balance": "-1"}, "less than zero"),
+        ({"daily_cap": "-1"}, "less than zero"),
         ({"missing_entry_fare": "nine"}, "missing_entry_fare"),
         ({"service_day_start": "25:00"}, "service_day_start"),
         ({"direction": "both"}, "direction"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from kessai.account_number import format_account, make_account
 from kessai.envelope import raw_public_key, sign_bytes
-from kessai.holder import Asked, challenge_of, key_proof_input, prove
+from kessai.holder import Asked, challenge_of, key_proof_input, make_nonce, prove
 from kessai.money import Money
 from kessai.request_id import parse_request_id
 from kessai.v1 import account_pb2, device_pb2, holder_pb2
@@ -22,7 +23,11 @@ from kessai.v1.account_pb2_grpc import AccountServiceStub
 from kessai.v1.decline_pb2 import DeclineReason
 from kessai.v1.device_pb2_grpc import DeviceServiceStub
 from kessai.v1.envelope_pb2 import Signed
-from kessai.v1.fare_pb2 import ConfirmTravelRequest, ConfirmTravelResponse
+from kessai.v1.fare_pb2 import (
+    ConfirmTravelRequest,
+    ConfirmTravelResponse,
+    SetMinimumBalanceRequest,
+)
 from kessai.v1.fare_pb2_grpc import FareServiceStub
 from kessai.v1.holder_pb2_grpc import HolderServiceStub
 from tests.unit.server.switch.in_process import Served, fresh_text, reason_of, served
@@ -92,7 +97,7 @@ class Station:
 
     def asking(self, **said: str | bytes) -> ConfirmTravelRequest:
         """Ask as gate 1 does, for a phone that answers it; `said` changes what the phone signs."""
-        nonce = os.urandom(32)
+        nonce = make_nonce(time.time_ns() // 1000, os.urandom)
         content: dict[str, str | bytes] = {
             "challenge": challenge_of(nonce),
             "merchant_id": "harbour",
@@ -102,8 +107,20 @@ class Station:
         return ConfirmTravelRequest(
             holder_answer=prove(self.credential, self.key, asked),
             nonce=nonce,
-            minimum_balance=Money(500, "EUR").to_proto(),
+            minimum_balance=Money(0, "EUR").to_proto(),
         )
+
+    async def set_minimum(
+        self, minor: int, currency: str = "EUR", merchant: str = "harbour"
+    ) -> None:
+        """Set what an account must hold, as an operator does."""
+        request = SetMinimumBalanceRequest(
+            request_id=fresh_text(),
+            merchant_id=merchant,
+            minimum_balance=Money(minor, currency).to_proto(),
+        )
+        async with self.switch.line() as line:
+            await FareServiceStub(line).SetMinimumBalance(request, timeout=LIMIT_S)
 
     async def confirm(
         self, request: ConfirmTravelRequest, gate: str = GATE
@@ -131,18 +148,17 @@ async def test_a_holder_with_money_may_travel(station: Station) -> None:
     ("change", "reason"),
     [
         (
-            lambda request: setattr(request.minimum_balance, "amount_minor", 1001),
-            d.DECLINE_REASON_BALANCE_BELOW_MINIMUM,
-        ),
-        (
             lambda request: setattr(request.minimum_balance, "currency_code", "USD"),
-            d.DECLINE_REASON_CURRENCY_MISMATCH,
+            d.DECLINE_REASON_MAY_NOT_TRAVEL,
         ),
         (
             lambda request: setattr(request.holder_answer.credential, "signature", bytes(64)),
             d.DECLINE_REASON_CREDENTIAL_INVALID,
         ),
-        (lambda request: setattr(request, "nonce", bytes(32)), d.DECLINE_REASON_HOLDER_NOT_PROVEN),
+        (
+            lambda request: setattr(request, "nonce", request.nonce[:-1] + b"?"),
+            d.DECLINE_REASON_HOLDER_NOT_PROVEN,
+        ),
     ],
 )
 async def test_who_may_not(
@@ -153,6 +169,30 @@ async def test_who_may_not(
     request = station.asking()
     change(request)
     assert (await station.confirm(request)).decline_reason == reason
+
+
+async def test_the_minimum_is_the_operators(station: Station) -> None:
+    """It counts from the moment that it is set, to the very cent."""
+    for minor, reason in ((1000, 0), (1001, d.DECLINE_REASON_MAY_NOT_TRAVEL), (0, 0)):
+        await station.set_minimum(minor)
+        assert (await station.confirm(station.asking())).decline_reason == reason
+    for wrong in ((1, "USD", "harbour"), (1, "EUR", "shop"), (1, "EUR", "nobody")):
+        with pytest.raises(grpc.aio.AioRpcError) as raised:
+            await station.set_minimum(*wrong)
+        assert reason_of(raised.value).split(" ")[0] in ("FIELD_INVALID", "RESOURCE_UNKNOWN")
+
+
+async def test_a_gate_learns_no_balance(station: Station) -> None:
+    """It asks for one amount after another: its own count for nothing, an answer is used once."""
+    request = station.asking()
+    first = await station.confirm(request)
+    assert await station.confirm(request) == first
+    reasons = set()
+    for minor in (500, 1000, 1001, 10_000):
+        for other in (request, station.asking()):
+            other.minimum_balance.amount_minor = minor
+            reasons.add(((await station.confirm(other)).decline_reason, other is request))
+    assert reasons == {(0, False), (d.DECLINE_REASON_HOLDER_NOT_PROVEN, True)}
 
 
 async def test_a_proof_for_another_gate_is_none_here(station: Station) -> None:
@@ -187,10 +227,7 @@ async def test_only_gates_of_transport_may_ask(station: Station) -> None:
             lambda request: setattr(request.minimum_balance, "currency_code", "XXZ"),
             "minimum_balance.currency_code",
         ),
-        (
-            lambda request: setattr(request.minimum_balance, "amount_minor", -1),
-            "minimum_balance.amount_minor",
-        ),
+        (lambda request: setattr(request.day_start_time, "seconds", 1), "day_start_time"),
     ],
 )
 async def test_malformed_requests(

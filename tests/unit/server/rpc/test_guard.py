@@ -309,6 +309,7 @@ MAY_CALL = {
         DeviceService/ListDevices
         FleetService/GetDeviceState FleetService/ConfigureDevice
         HolderService/SetRiderCategory
+        FareService/SetMinimumBalance
         TicketService/CreateTicketOffer TicketService/ListTicketOffers TicketService/RefundTicket
         TicketService/RevokeTicket TicketService/GetTicket
         ShardService/AddShard ShardService/RebalanceShards ShardService/GetShardStatus
