@@ -79,6 +79,7 @@ CONFINED: dict[str, list[str]] = {
         "server.shards",
         "edge_agents.deny_list",
         "edge_agents.journal",
+        "edge_agents.accepted",
         "edge_agents.journal_file",
         "edge_agents.gate.rides",
         "edge_agents.entrance.book",
