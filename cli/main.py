@@ -35,6 +35,7 @@ ROOMS: dict[str, tuple[str, str]] = {
         "server.commands.shards:shards",
         "Add account stores; move slots between them while payments run.",
     ),
+    "clock": ("server.commands.clock:clock", "See the switch's clock; confirm it after a jump."),
     "ledger": ("server.commands.ledger:ledger", "Verify the books; print the trial balance."),
     "agent": ("edge_agents.cli:agent", "Pair and run the agent of a terminal."),
     "phone": ("simulators.phone.cli:phone", "Pair and run a simulated phone."),

@@ -33,6 +33,7 @@ from server.rpc.interceptors import main_port, pairing_port
 from server.rpc.lines import Lines, raise_descriptor_limit
 from server.rpc.telemetry import Telemetry
 from server.services import MAIN_SERVICES, Parts, add_health, add_services
+from server.shards.clock_watch import ClockWatch
 from server.shards.directory import Directory
 from server.shards.holder_book import HolderBook
 from server.shards.opening import ShardOpener, open_with
@@ -40,6 +41,7 @@ from server.shards.router import Shards
 from server.shards.settlement_log import LogRow
 from server.shards.ticket_offers import TicketOffers
 from server.switch.bills import Bills
+from server.switch.clock import SwitchClock
 from server.switch.debtors import Debtors
 from server.switch.depositor import Depositor
 from server.switch.followers import Followers
@@ -69,11 +71,16 @@ class Switch:
         config: ServerConfig,
         now_us: Callable[[], int],
         random_bytes: Callable[[int], bytes],
+        elapsed_us: Callable[[], int],
         log_lines_dropped: Callable[[], int] = lambda: 0,
     ) -> None:
-        """Open everything; Complaint if a file is missing, damaged, or another switch runs."""
+        """Open everything; Complaint if a file is missing, damaged, or another switch runs.
+
+        `elapsed_us` counts microseconds and is never set: `now_us` is held against it.
+        """
         self._folder, self._config = folder, config
         self._now_us, self._random_bytes = now_us, random_bytes
+        self._watch = ClockWatch(now_us, elapsed_us, config.clock_step_s * 1_000_000)
         with ExitStack() as undo:  # whatever is missing, what was opened before is closed again
             self._lock = data_folder.Lock(folder)
             undo.callback(self._lock.release)
@@ -86,25 +93,22 @@ class Switch:
             undo.pop_all()
         self._deny_list = DenyList(self._directory.denied, now_us)
         self._holders = self._open_holders()
-        self._depositor = Depositor(self._shards)
-        self._holds = HoldExpiry(self._shards, now_us)
-        every_s = config.merge_every_s
-        self._merge = Merge(self._shards, self._depositor, now_us, random_bytes, every_s)
-        mover = SlotMover(self._shards, lambda: new_request_id(now_us() // 1000, random_bytes))
-        self._rebalance = Rebalance(folder, self._shards, mover)
-        self._settle = Settle(self._shards, now_us)
+        self._open_booking()
         self._offers = TicketOffers(self._directory.file)
         self._purchases = self._open_purchases()
         self._debtors = Debtors(self._directory, self._holders)
         self._guard = Guard(Callers(self._authority, now_us), self._directory)
         self._health = HealthServicer(MAIN_SERVICES)
         self._metrics, self._lines = MetricsPort(), Lines()
-        self._counters = Counters(self._metrics.registry, log_lines_dropped)
+        self._counters = Counters(
+            self._metrics.registry, log_lines_dropped, lambda: self._watch.look()[1]
+        )
         self._servers: list[grpc.aio.Server] = []
 
     async def start(self) -> data_folder.Running:
         """Serve on all ports; Complaint if one is in use. Where they are comes back."""
         await self._settle.restore()
+        await self._clock.start()
         self._depositor.start()
         self._holds.start()
         self._merge.start()
@@ -128,6 +132,7 @@ class Switch:
         self._guard.end_streams()
         for server in self._servers:
             await server.stop(self._config.drain_s)
+        await self._clock.close()
         await self._rebalance.close()
         await self._holds.close()
         await self._merge.close()
@@ -183,9 +188,21 @@ class Switch:
             self._config.credentials_per_device_and_day,
         )
 
+    def _open_booking(self) -> None:
+        booking_us, shards = self._watch.booking_us, self._shards
+        self._settle, self._depositor = Settle(shards, booking_us), Depositor(shards)
+        self._holds = HoldExpiry(shards, booking_us)
+        random_bytes, every_s = self._random_bytes, self._config.merge_every_s
+        self._merge = Merge(shards, self._depositor, self._now_us, random_bytes, every_s)
+        mover = SlotMover(shards, lambda: new_request_id(self._now_us() // 1000, random_bytes))
+        self._rebalance = Rebalance(self._folder, shards, mover)
+        self._clock = SwitchClock(self._watch, shards)
+
     def _open_shards(self) -> Shards:
         books = data_folder.read_books(self._folder)
-        self._opener = ShardOpener(books.slots, self._now_us, self._on_owed, self._on_written)
+        self._opener = ShardOpener(
+            books.slots, self._watch.booking_us, self._on_owed, self._on_written
+        )
         return open_with(
             self._opener,
             books.addresses(self._folder),
@@ -243,6 +260,7 @@ class Switch:
             self._followers,
             self._tickets,
             self._offers,
+            self._clock,
             self._now_us,
         )
 

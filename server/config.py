@@ -21,6 +21,7 @@ from pydantic_settings import (
 from kessai.complaint import Complaint
 from server.identity.enrollment import RENEWALS_A_DAY
 from server.identity.holders import CREDENTIALS_A_DAY
+from server.shards.clock_watch import STEP_LIMIT_S
 
 CONFIG_FILE = "kessai.toml"
 
@@ -54,6 +55,10 @@ drain_s = 10
 # How many processes write the shards on this machine's disks; 0: this one does, on a thread.
 # One leaves this process to the wire; batches gain by as many as there are cores.
 shard_processes = 1
+
+# A step of this machine's clock by more than so many seconds stops booking, until it is right again
+# or an operator confirms it: kessai clock confirm
+clock_step_s = 60
 
 # How often the auxiliaries of busy payees are merged into their accounts, in seconds.
 merge_every_s = 5
@@ -90,6 +95,7 @@ class ServerConfig(BaseSettings):
     pairing_lines_per_address: int = Field(default=64, ge=1, le=65_536)
     drain_s: int = Field(default=10, ge=0, le=600)
     shard_processes: int = Field(default=1, ge=0, le=64)
+    clock_step_s: int = Field(default=STEP_LIMIT_S, ge=1, le=86_400)
     merge_every_s: float = Field(default=5, ge=0.01, le=86_400)
     offline_limit_minor: int = Field(default=2000, ge=0, le=10**12)
     renewals_per_device_and_day: int = Field(default=RENEWALS_A_DAY, ge=1, le=10_000)

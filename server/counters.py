@@ -1,10 +1,10 @@
-"""What the switch counts beside its calls: lines of its log that were lost."""
+"""What the switch counts beside its calls: lost lines of its log; and a jump of its clock."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
 
@@ -21,9 +21,17 @@ class _CountedElsewhere(Collector):
 
 
 class Counters:
-    """The counters, in a registry. `log_lines_dropped` counts lines that could not be written."""
+    """The counters, in a registry. `log_lines_dropped` counts lines that could not be written.
 
-    def __init__(self, registry: CollectorRegistry, log_lines_dropped: Callable[[], int]) -> None:
+    `clock_jump_us` is by how much the clock jumped; 0 if it did not, and things are booked.
+    """
+
+    def __init__(
+        self,
+        registry: CollectorRegistry,
+        log_lines_dropped: Callable[[], int],
+        clock_jump_us: Callable[[], int],
+    ) -> None:
         registry.register(
             _CountedElsewhere(
                 "kessai_log_lines_dropped",
@@ -31,3 +39,9 @@ class Counters:
                 log_lines_dropped,
             )
         )
+        jump = Gauge(
+            "kessai_clock_jump_seconds",
+            "By how much the clock jumped, while nothing is booked for it; else 0.",
+            registry=registry,
+        )
+        jump.set_function(lambda: clock_jump_us() / 1_000_000)

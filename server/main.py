@@ -31,6 +31,11 @@ def now_us() -> int:
     return time.time_ns() // 1000
 
 
+def elapsed_us() -> int:
+    """Count microseconds since the machine started, sleep included; nobody can set it."""
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1000
+
+
 def collect_rarely() -> None:
     """Let Python look for circles in its memory rarely, and never in what is loaded by now."""
     gc.freeze()
@@ -50,7 +55,7 @@ async def _serve(folder: Path, config: ServerConfig, lines_dropped: Callable[[],
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    switch = Switch(folder, config, now_us, os.urandom, lines_dropped)
+    switch = Switch(folder, config, now_us, os.urandom, elapsed_us, lines_dropped)
     try:
         running = await switch.start()
         where = "[bold green]kessai[/] serves {} on [bold]{}[/], pairing on {}, metrics on {}"

@@ -16,6 +16,7 @@ from grpc_reflection.v1alpha import reflection
 from kessai.v1 import (
     account_pb2,
     bill_pb2,
+    clock_pb2,
     device_pb2,
     fare_pb2,
     fleet_pb2,
@@ -26,6 +27,7 @@ from kessai.v1 import (
 )
 from kessai.v1.account_pb2_grpc import add_AccountServiceServicer_to_server
 from kessai.v1.bill_pb2_grpc import add_BillServiceServicer_to_server
+from kessai.v1.clock_pb2_grpc import add_ClockServiceServicer_to_server
 from kessai.v1.device_pb2_grpc import (
     add_DeviceServiceServicer_to_server,
     add_EnrollmentServiceServicer_to_server,
@@ -49,6 +51,7 @@ from server.identity.trust import trust_bundle
 from server.identity.wallets import Wallets
 from server.rpc.account_servicer import AccountServicer
 from server.rpc.bill_servicer import BillServicer
+from server.rpc.clock_servicer import ClockServicer
 from server.rpc.device_servicer import DeviceServicer
 from server.rpc.enrollment_servicer import EnrollmentServicer
 from server.rpc.fare_servicer import FareServicer
@@ -64,6 +67,7 @@ from server.shards.ticket_offers import TicketOffers
 from server.switch.accounts import Accounts
 from server.switch.bills import Bills
 from server.switch.busy_payees import BusyPayees
+from server.switch.clock import SwitchClock
 from server.switch.followers import Followers
 from server.switch.held_payments import HeldPayments
 from server.switch.merge import Merge
@@ -91,6 +95,7 @@ MAIN_SERVICES = tuple(
         (fare_pb2, "FareService"),
         (ticket_pb2, "TicketService"),
         (shard_pb2, "ShardService"),
+        (clock_pb2, "ClockService"),
     )
 )
 
@@ -117,6 +122,7 @@ class Parts:
     followers: Followers
     tickets: TicketSales
     offers: TicketOffers
+    clock: SwitchClock
     now_us: Callable[[], int]
 
 
@@ -141,6 +147,7 @@ def add_services(
     _add_tickets(main, parts)
     shards = ShardServicer(parts.more_shards, parts.rebalance, parts.shard_states)
     add_ShardServiceServicer_to_server(shards, main)
+    add_ClockServiceServicer_to_server(ClockServicer(parts.clock), main)
 
 
 def add_health(main: grpc.aio.Server, servicer: health.aio.HealthServicer) -> None:

@@ -29,6 +29,7 @@ from server.commands.folder import make_folder
 from server.commands.ledger import verify_folder
 
 KESSAI = str(Path(sys.executable).with_name("kessai"))
+SERVE = (KESSAI, "serve", "--data")
 START_LIMIT_S = 60.0
 CALL_LIMIT_S = 10.0
 
@@ -52,6 +53,7 @@ class RunningSwitch:
     address: str
     pairing_address: str
     metrics_address: str
+    program: tuple[str, ...] = SERVE
 
     @classmethod
     def start(
@@ -61,8 +63,9 @@ class RunningSwitch:
         *,
         test_amounts: bool = False,
         stderr: int | None = None,
+        program: tuple[str, ...] = SERVE,
     ) -> RunningSwitch:
-        """Make a data folder if there is none, and serve on it.
+        """Make a data folder if there is none, and serve on it, with a program of its own.
 
         `stderr` is a descriptor for its log, which else goes to a file in the folder.
         """
@@ -72,10 +75,11 @@ class RunningSwitch:
                 folder, shards=shards, listen=free, pairing_listen=free, metrics_listen=free,
                 test_amounts=test_amounts,
             )  # fmt: skip
-        process, running = _serve(folder, {}, stderr)
+        process, running = _serve(program, folder, {}, stderr)
         return cls(
             folder, process,
             running["address"], running["pairing_address"], running["metrics_address"],
+            program,
         )  # fmt: skip
 
     def restart(self) -> None:
@@ -85,7 +89,7 @@ class RunningSwitch:
             "KESSAI_PAIRING_LISTEN": self.pairing_address,
             "KESSAI_METRICS_LISTEN": self.metrics_address,
         }
-        self.process, _ = _serve(self.folder, ports)
+        self.process, _ = _serve(self.program, self.folder, ports)
 
     def stop(self) -> None:
         """Stop it as an operator would, and wait for a clean end."""
@@ -208,14 +212,17 @@ class RunningSwitch:
 
 
 def _serve(
-    folder: Path, settings: dict[str, str], stderr: int | None = None
+    program: tuple[str, ...],
+    folder: Path,
+    settings: dict[str, str],
+    stderr: int | None = None,
 ) -> tuple[subprocess.Popen[bytes], dict[str, str]]:
     """Start a switch with these settings in its environment; where it listens comes back."""
     running_file = folder / "running.json"
     running_file.unlink(missing_ok=True)
     with open(folder / "serve.log", "ab") as log:
         process = subprocess.Popen(
-            [KESSAI, "serve", "--data", str(folder)],
+            [*program, str(folder)],
             stderr=log if stderr is None else stderr,
             env=os.environ | settings,
         )

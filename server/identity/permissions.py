@@ -49,6 +49,8 @@ PERMISSIONS: dict[str, frozenset[CallerKind]] = {
     "/kessai.v1.ShardService/AddShard": frozenset({OPERATOR}),
     "/kessai.v1.ShardService/RebalanceShards": frozenset({OPERATOR}),
     "/kessai.v1.ShardService/GetShardStatus": frozenset({OPERATOR}),
+    "/kessai.v1.ClockService/GetClockState": frozenset({OPERATOR}),
+    "/kessai.v1.ClockService/ConfirmClock": frozenset({OPERATOR}),
     "/grpc.health.v1.Health/Check": _ANYONE,
     "/grpc.health.v1.Health/List": _ANYONE,
     "/grpc.health.v1.Health/Watch": _ANYONE,

@@ -103,6 +103,11 @@ class PostgresReader:
         ((last,),) = self._select("SELECT max(sequence) FROM log")
         return int(last or 0)
 
+    def last_book_us(self) -> int:
+        """The booking time of the newest log row, microseconds since 1970, or 0."""
+        rows = self._select("SELECT book_us FROM log ORDER BY sequence DESC LIMIT 1")
+        return int(rows[0][0]) if rows else 0
+
     def rows_after(self, sequence: int, limit: int) -> list[LogRow]:
         """List the log rows after a sequence in order, at most so many."""
         sql = "SELECT * FROM log WHERE sequence > %s ORDER BY sequence LIMIT %s"

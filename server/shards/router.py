@@ -187,6 +187,12 @@ class Shards:
             *(shard.read(lambda reader: reader.last_sequence()) for shard in self._shards)
         )
 
+    async def last_book_times(self) -> list[int]:
+        """The booking time of each shard's newest row, microseconds since 1970, or 0."""
+        return await asyncio.gather(
+            *(shard.read(lambda reader: reader.last_book_us()) for shard in self._shards)
+        )
+
     async def totals(self) -> list[list[Total]]:
         """Add up, for each shard, the accounts by kind and currency."""
         return await asyncio.gather(

@@ -86,6 +86,12 @@ class SqliteReader:
         row = self._db.execute("SELECT max(sequence) FROM log").fetchone()
         return int(row[0] or 0) if row else 0
 
+    def last_book_us(self) -> int:
+        """The booking time of the newest log row, microseconds since 1970, or 0."""
+        sql = "SELECT book_us FROM log ORDER BY sequence DESC LIMIT 1"
+        row = self._db.execute(sql).fetchone()
+        return int(row[0]) if row else 0
+
     def rows_after(self, sequence: int, limit: int) -> list[LogRow]:
         """List the log rows after a sequence in order, at most so many."""
         sql = "SELECT * FROM log WHERE sequence > ? ORDER BY sequence LIMIT ?"

@@ -201,6 +201,10 @@ class Reader(Protocol):
         """Tell the sequence of the newest log row, or 0."""
         ...
 
+    def last_book_us(self) -> int:
+        """The booking time of the newest log row, microseconds since 1970, or 0."""
+        ...
+
     def rows_after(self, sequence: int, limit: int) -> list[LogRow]:
         """List the log rows after a sequence in order, at most so many."""
         ...

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 
 from structlog.typing import FilteringBoundLogger
 
+from server.shards.clock_watch import ClockJumped
 from server.shards.lane import LaneClosed, LaneFull
 from server.shards.store import StoreUnavailable
 
@@ -59,7 +60,8 @@ class Background:
                 failure = error
             is_news = pause_s == _FIRST_PAUSE_S and not isinstance(failure, _FORESEEN)
             why = str(failure) or type(failure).__name__
-            self._log.warning(trouble, **where, why=why, exc_info=failure if is_news else None)
+            if not isinstance(failure, ClockJumped):  # the clock's watch has told it, once
+                self._log.warning(trouble, **where, why=why, exc_info=failure if is_news else None)
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 

@@ -48,6 +48,8 @@ class Claims:
         return True
 
     def _turn(self, now_us: int) -> None:
+        if now_us < self._begin_us:  # the clock went back; else nothing were forgotten for as long
+            self._begin_us = now_us
         if now_us - self._begin_us >= _GENERATION_US:
             self._begin_us = now_us
             self._generations.append({})

@@ -20,6 +20,7 @@ import structlog
 from kessai.decline import name_of
 from server.domain.arrival import arrival
 from server.domain.command import ACCEPTED
+from server.shards.clock_watch import ClockJumped
 from server.shards.jobs import Delivered
 from server.shards.router import Shards
 from server.shards.settlement_log import LogRow, RequestIdReused
@@ -129,8 +130,10 @@ class Depositor:
                 await self._deliver(shard, fresh, stuck, away)
             # What came after the look has set the event again.
             more = len(rows) == limit
-        if stuck:
-            raise Waiting(f"{len(stuck)} of them: {_why(next(iter(stuck.values())))}")
+        for trouble in stuck.values():
+            if isinstance(trouble, ClockJumped):
+                raise trouble
+            raise Waiting(f"{len(stuck)} of them: {_why(trouble)}")
 
     async def _deliver(
         self, shard: int, rows: list[OutboxRow], stuck: dict[int, Exception], away: set[int]

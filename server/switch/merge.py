@@ -19,6 +19,7 @@ from server.domain import busy_payee
 from server.domain.command import ACCEPTED
 from server.ledger.account import Account
 from server.ledger.chart import auxiliary_id
+from server.shards.clock_watch import ClockJumped
 from server.shards.router import Shards
 from server.shards.settlement_log import LogRow
 from server.shards.store import OutboxRow
@@ -68,16 +69,18 @@ class Merge:
         Waiting if some of them could not be merged; the others were.
         """
         first, last, count = auxiliary_id(shard, 0), auxiliary_id(shard + 1, 0) - 1, 0
-        troubles: list[str] = []
+        troubles: list[BaseException] = []
         while page := await self._holding(shard, first, last):
             merges = (self._merge(auxiliary) for auxiliary in page)
             outcomes = await asyncio.gather(*merges, return_exceptions=True)
-            failed = (o for o in outcomes if isinstance(o, BaseException))
-            troubles += (str(error) or type(error).__name__ for error in failed)
+            troubles += (o for o in outcomes if isinstance(o, BaseException))
             count += len(page)
             first = page[-1].id + 1
-        if troubles:
-            raise Waiting(f"{len(troubles)} of them: {troubles[0]}")
+        for trouble in troubles:
+            if isinstance(trouble, ClockJumped):
+                raise trouble
+            why = str(trouble) or type(trouble).__name__
+            raise Waiting(f"{len(troubles)} of them: {why}")
         return count
 
     async def merge_account(self, account_id: int) -> int:

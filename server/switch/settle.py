@@ -32,6 +32,7 @@ class Settle:
     """Submits commands, each with one effect for ever."""
 
     def __init__(self, shards: Shards, now_us: Callable[[], int]) -> None:
+        """`now_us` may raise StoreUnavailable: then nothing is settled."""
         self._shards = shards
         self._now_us = now_us
         self._claims = Claims(now_us())
@@ -48,8 +49,8 @@ class Settle:
         though its id is old; then all logs are asked for it first. Raises RequestIdReused,
         RequestIdStale, Unavailable, Overloaded.
         """
-        now_us = self._now_us()
         with refusing_store_trouble():
+            now_us = self._now_us()
             young = is_young(command.request_id, now_us)
             if not young and not deferred:
                 return await self._first_row(command)
@@ -72,7 +73,12 @@ class Settle:
         With each comes whether it was deferred. What calling would have raised for a command comes
         back as its outcome.
         """
-        now_us = self._now_us()
+        try:
+            with refusing_store_trouble():
+                now_us = self._now_us()
+        except Refusal as refusal:
+            yield [(position, refusal) for position in range(len(commands))]
+            return
         homes: dict[int, list[tuple[int, Command]]] = {}
         groups: list[Coroutine[Any, Any, list[Settled]]] = []
         for position, (command, deferred) in enumerate(commands):

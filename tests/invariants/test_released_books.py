@@ -113,7 +113,7 @@ async def test_a_switch_serves_on_released_books(released: Released, tmp_path: P
         purchase(counter, ids[2], 23, "shop", DORA, "dora"),  # where book time is hours ahead
     ]
     counter.directory.close()
-    switch = Switch(released.folder, CONFIG, clock, os.urandom)
+    switch = Switch(released.folder, CONFIG, clock, os.urandom, clock)
     await switch.start()
     async with asyncio.timeout(LIMIT_S):
         for request_id, message, merchant in zip(ids, messages, MERCHANTS, strict=True):

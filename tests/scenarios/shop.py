@@ -44,7 +44,7 @@ from simulators.phone.ticket_store import TicketStore
 from simulators.phone.vault import Vault
 from simulators.town import free_udp_port
 from tests.pairing import pair_agent, pair_phone
-from tests.running import CALL_LIMIT_S, RunningSwitch
+from tests.running import CALL_LIMIT_S, SERVE, RunningSwitch
 from tests.scenarios.following import Followed, Step
 from tests.scenarios.radios import Radio
 
@@ -228,10 +228,19 @@ class Register:
 class Shop:
     """The world of a scenario: a switch, a merchant, and who comes."""
 
-    def __init__(self, folder: Path, shards: int = SHARDS, *, test_amounts: bool = False) -> None:
-        """Start a switch with one merchant."""
+    def __init__(
+        self,
+        folder: Path,
+        shards: int = SHARDS,
+        *,
+        test_amounts: bool = False,
+        program: tuple[str, ...] = SERVE,
+    ) -> None:
+        """Start a switch with one merchant; `program` serves it."""
         self.folder = folder
-        self.switch = RunningSwitch.start(folder / "switch", shards, test_amounts=test_amounts)
+        self.switch = RunningSwitch.start(
+            folder / "switch", shards, test_amounts=test_amounts, program=program
+        )
         self._numbers = [_numbers_on(shard, shards) for shard in range(shards)]
         self._registers: list[Register] = []
         self._first: dict[str, Register] = {}

@@ -25,6 +25,7 @@ from tests.unit.server.switch.in_process import (
     CONFIG,
     LIMIT_S,
     Served,
+    elapsed_us,
     fresh_text,
     make_folder,
     now_us,
@@ -110,7 +111,7 @@ async def test_it_tells_its_services_and_its_health(tmp_path: Path) -> None:
 async def test_a_stop_is_told_before_the_line_ends(tmp_path: Path) -> None:
     """Watchers hear NOT_SERVING; a stop waits no longer than it may."""
     make_folder(tmp_path / "data")
-    switch = Switch(tmp_path / "data", CONFIG, now_us, os.urandom)
+    switch = Switch(tmp_path / "data", CONFIG, now_us, os.urandom, elapsed_us)
     at = Served(tmp_path / "data", switch, await switch.start())
     async with at.line() as line:
         watch = health_pb2_grpc.HealthStub(line).Watch(
@@ -128,7 +129,7 @@ async def test_a_stop_does_not_wait_for_streams(tmp_path: Path) -> None:
     """They are cut, and say why; what drains is only what has an end of its own."""
     make_folder(tmp_path / "data")
     patient = CONFIG.model_copy(update={"drain_s": 600})
-    switch = Switch(tmp_path / "data", patient, now_us, os.urandom)
+    switch = Switch(tmp_path / "data", patient, now_us, os.urandom, elapsed_us)
     at = Served(tmp_path / "data", switch, await switch.start())
     async with at.line() as line:
         watch = health_pb2_grpc.HealthStub(line).Watch(health_pb2.HealthCheckRequest())
@@ -195,7 +196,7 @@ async def test_what_was_done_is_there_after_a_restart(tmp_path: Path) -> None:
 async def test_a_second_switch_is_refused(tmp_path: Path) -> None:
     async with served(tmp_path / "data") as switch:
         with pytest.raises(Complaint, match="already running"):
-            Switch(tmp_path / "data", CONFIG, now_us, os.urandom)
+            Switch(tmp_path / "data", CONFIG, now_us, os.urandom, elapsed_us)
         assert await is_well(switch)
 
 
@@ -206,6 +207,6 @@ def test_a_missing_file_is_one_clear_line(tmp_path: Path, missing: str) -> None:
     assert shard_path(folder, 1).name == "0001.db"
     (folder / missing).unlink()
     with pytest.raises(Complaint) as complaint:
-        Switch(folder, CONFIG, now_us, os.urandom)
+        Switch(folder, CONFIG, now_us, os.urandom, elapsed_us)
     assert Path(missing).name in str(complaint.value)
     assert "\n" not in str(complaint.value)

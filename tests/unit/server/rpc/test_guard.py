@@ -313,6 +313,7 @@ MAY_CALL = {
         TicketService/CreateTicketOffer TicketService/ListTicketOffers TicketService/RefundTicket
         TicketService/RevokeTicket TicketService/GetTicket
         ShardService/AddShard ShardService/RebalanceShards ShardService/GetShardStatus
+        ClockService/GetClockState ClockService/ConfirmClock
     """,
 }
 

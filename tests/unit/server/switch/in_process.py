@@ -22,6 +22,7 @@ from server import data_folder
 from server.bootstrap import Switch
 from server.config import ServerConfig
 from server.data_folder import Running
+from server.main import elapsed_us as elapsed_us
 from server.shards.address import sqlite_urls
 
 DOMAIN = "switch.test"
@@ -79,7 +80,7 @@ class Served:
 async def served(folder: Path, config: ServerConfig = CONFIG) -> AsyncIterator[Served]:
     """Serve on a data folder, made if it is not there."""
     make_folder(folder)
-    switch = Switch(folder, config, now_us, os.urandom)
+    switch = Switch(folder, config, now_us, os.urandom, elapsed_us)
     try:
         yield Served(folder, switch, await switch.start())
     finally:
