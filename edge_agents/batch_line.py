@@ -14,6 +14,7 @@ import grpc.aio
 
 from edge_agents.loops import is_being_cancelled
 from edge_agents.uplink import FINAL, OVERWHELMED, NotTaken, Unknown, is_away
+from kessai.channel import MAX_BATCH_BYTES
 from kessai.v1.envelope_pb2 import Signed
 from kessai.v1.error_pb2 import ErrorReason
 from kessai.v1.payment_pb2 import (
@@ -25,6 +26,9 @@ from kessai.v1.payment_pb2 import (
 from kessai.v1.payment_pb2_grpc import PaymentServiceStub
 
 BATCH = 50
+
+# What the message adds to a payment at most: its field's number and length.
+_FRAME_BYTES = 8
 
 Answered = tuple[str, Signed | NotTaken | Unknown]
 
@@ -65,8 +69,15 @@ async def submit_batch(
 
 
 async def _messages(payments: Sequence[SettlePaymentRequest]) -> AsyncIterator[SubmitBatchRequest]:
-    for start in range(0, len(payments), BATCH):
-        yield SubmitBatchRequest(payments=payments[start : start + BATCH])
+    batch, size = SubmitBatchRequest(), 0
+    for payment in payments:
+        payment_size = payment.ByteSize() + _FRAME_BYTES
+        if len(batch.payments) == BATCH or size + payment_size > MAX_BATCH_BYTES:
+            yield batch
+            batch, size = SubmitBatchRequest(), 0
+        batch.payments.append(payment)
+        size += payment_size
+    yield batch
 
 
 def _answer(result: PaymentResult) -> Signed | NotTaken | Unknown:

@@ -6,6 +6,7 @@ What it is made of can be read here and in `services`; nothing else wires anythi
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -25,11 +26,13 @@ from server.identity.deny_list import DenyList
 from server.identity.holders import Holders
 from server.identity.keyring import Keyring
 from server.metrics_port import MetricsPort
+from server.rpc.allowance import Rates
 from server.rpc.credentials import ServerCertificate
 from server.rpc.errors import ErrorTranslation
 from server.rpc.guard import Guard
 from server.rpc.health_servicer import HealthServicer
 from server.rpc.interceptors import main_port, pairing_port
+from server.rpc.limits import Limits
 from server.rpc.lines import Lines, raise_descriptor_limit
 from server.rpc.telemetry import Telemetry
 from server.services import MAIN_SERVICES, Parts, add_health, add_services
@@ -151,9 +154,11 @@ class Switch:
         certificate = ServerCertificate(
             self._authority, self._config.hosts, self._now_us, self._lines.came
         )
+        rates = Rates(self._config.calls_per_second, self._config.batch_payments_per_second)
+        limits = Limits(rates, time.monotonic, self._metrics.registry)
         lines = raise_descriptor_limit(len(self._shards))
         main = grpc.aio.server(
-            interceptors=[main_port(telemetry, errors, self._guard)],
+            interceptors=[main_port(telemetry, errors, self._guard, limits)],
             options=[*SERVER_OPTIONS, (LINES_OPTION, lines.main)],
         )
         pairing = grpc.aio.server(

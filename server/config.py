@@ -44,6 +44,11 @@ public_host = "{public_host}"
 # Further names and addresses that the server's certificate is to carry.
 other_hosts = []
 
+# How many calls a second one device may make, and how many payments a second it may bring in
+# batches. What it does not use is saved up for four seconds; operators have ten times as much.
+calls_per_second = {calls_per_second}
+batch_payments_per_second = {batch_payments_per_second}
+
 # How many lines one address may have to the main port, and to the one where devices are paired. A
 # shop whose tills are behind one address needs one line a till.
 lines_per_address = {lines_per_address}
@@ -91,8 +96,10 @@ class ServerConfig(BaseSettings):
     metrics_listen: str = "127.0.0.1:7445"
     public_host: str = Field(default="127.0.0.1", min_length=1, max_length=253)
     other_hosts: tuple[str, ...] = ()
-    lines_per_address: int = Field(default=1024, ge=1, le=65_536)
-    pairing_lines_per_address: int = Field(default=64, ge=1, le=65_536)
+    calls_per_second: float = Field(default=50, ge=1, le=1_000_000)
+    batch_payments_per_second: float = Field(default=250, ge=1, le=1_000_000)
+    lines_per_address: int = Field(default=256, ge=1, le=65_536)
+    pairing_lines_per_address: int = Field(default=32, ge=1, le=65_536)
     drain_s: int = Field(default=10, ge=0, le=600)
     shard_processes: int = Field(default=1, ge=0, le=64)
     clock_step_s: int = Field(default=STEP_LIMIT_S, ge=1, le=86_400)

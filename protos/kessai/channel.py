@@ -25,10 +25,10 @@ RETRY_LONGEST_S = 5.0
 RETRY_FACTOR = 2.0
 RETRY_CODES = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED})
 
-# What a switch takes and what a device takes in one message, bytes; less from a device that is not
-# paired yet.
-MAX_REQUEST_BYTES = 1024 * 1024
-MAX_PAIRING_REQUEST_BYTES = 64 * 1024
+# What a switch takes in one message, bytes: in a message of SubmitBatch, and in any other; and what
+# a device takes.
+MAX_BATCH_BYTES = 256 * 1024
+MAX_REQUEST_BYTES = 64 * 1024
 MAX_RESPONSE_BYTES = 1024 * 1024
 
 # The most lines that a port of the server takes.
@@ -48,7 +48,7 @@ CHANNEL_OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.keepalive_timeout_ms", _KEEPALIVE_TIMEOUT_MS),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.max_pings_without_data", 0),
-    ("grpc.max_send_message_length", MAX_REQUEST_BYTES),
+    ("grpc.max_send_message_length", MAX_BATCH_BYTES),
     ("grpc.max_receive_message_length", MAX_RESPONSE_BYTES),
     ("grpc.max_reconnect_backoff_ms", int(RETRY_LONGEST_S * 1000)),
     ("grpc.initial_reconnect_backoff_ms", int(RETRY_FIRST_S * 1000)),
@@ -63,17 +63,19 @@ _SERVER_OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.max_send_message_length", MAX_RESPONSE_BYTES),
     ("grpc.max_concurrent_streams", 100),
     ("grpc.server_handshake_timeout_ms", _HANDSHAKE_MS),
+    # Or what is sent and not read yet may fill megabytes of the server, for each line.
+    ("grpc.http2.bdp_probe", 0),
     ("grpc.so_reuseport", 0),
 )
 SERVER_OPTIONS = (
     *_SERVER_OPTIONS,
     ("grpc.max_connection_idle_ms", _IDLE_MS),
-    ("grpc.max_receive_message_length", MAX_REQUEST_BYTES),
+    ("grpc.max_receive_message_length", MAX_BATCH_BYTES),
 )
 PAIRING_OPTIONS = (
     *_SERVER_OPTIONS,
     ("grpc.max_connection_idle_ms", _PAIRING_IDLE_MS),
-    ("grpc.max_receive_message_length", MAX_PAIRING_REQUEST_BYTES),
+    ("grpc.max_receive_message_length", MAX_REQUEST_BYTES),
 )
 
 Answer = TypeVar("Answer")

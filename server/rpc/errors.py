@@ -16,6 +16,7 @@ import grpc
 import grpc.aio
 import structlog
 from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]
 from grpc_status import rpc_status
 
@@ -54,18 +55,23 @@ class FieldViolation(NamedTuple):
 
 
 class RpcError(Exception):
-    """The call fails with a reason, a message for people, and the fields that are at fault."""
+    """The call fails with a reason, a message for people, and the fields that are at fault.
+
+    `retry_s`: when to try again, in seconds; 0: that is not known.
+    """
 
     def __init__(
         self,
         reason: ErrorReason.ValueType,
         message: str,
         violations: Sequence[FieldViolation] = (),
+        retry_s: float = 0.0,
     ) -> None:
         super().__init__(message)
         self.reason = reason
         self.message = message
         self.violations = tuple(violations)
+        self.retry_s = retry_s
 
 
 def field_invalid(field: str, description: str) -> RpcError:
@@ -91,7 +97,7 @@ def code_of(error: Exception) -> grpc.StatusCode:
 
 
 def status_of(error: RpcError) -> status_pb2.Status:
-    """Write the error as google.rpc.Status with ErrorInfo and, for bad fields, BadRequest."""
+    """Write the error as google.rpc.Status with ErrorInfo, BadRequest for bad fields, RetryInfo."""
     name = ErrorReason.Name(error.reason).removeprefix("ERROR_REASON_")
     info = error_details_pb2.ErrorInfo(reason=name, domain=DOMAIN)
     status = status_pb2.Status(code=CODES[error.reason].value[0], message=error.message)
@@ -101,6 +107,10 @@ def status_of(error: RpcError) -> status_pb2.Status:
         for field, description in error.violations:
             bad_request.field_violations.add(field=field, description=description)
         status.details.append(_packed(bad_request))
+    if error.retry_s:
+        retry = error_details_pb2.RetryInfo()
+        retry.retry_delay.FromMilliseconds(round(error.retry_s * 1000))
+        status.details.append(_packed(retry))
     return status
 
 
@@ -134,7 +144,7 @@ class ErrorTranslation:
             await context.abort_with_status(rpc_status.to_status(status_of(told)))
 
 
-def _packed(detail: error_details_pb2.ErrorInfo | error_details_pb2.BadRequest) -> AnyMessage:
+def _packed(detail: Message) -> AnyMessage:
     packed = AnyMessage()
     packed.Pack(detail)
     return packed

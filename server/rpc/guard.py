@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from typing import Any, TypeAlias
+from contextlib import asynccontextmanager
 
-import grpc.aio
+import grpc
 from google.rpc import status_pb2  # type: ignore[import-untyped]
-from grpc_status import rpc_status
 
 from kessai.v1 import error_pb2
 from server.domain.directory import RevocationList
@@ -22,22 +20,17 @@ from server.identity.callers import Caller, Callers, set_current_caller
 from server.identity.permissions import is_permitted
 from server.identity.refusals import CertificateRefused
 from server.rpc.call import Call
+from server.rpc.cutting import Context, Cutter, Stream
 from server.rpc.errors import RpcError, status_of
 
 _CERTIFICATE = "x509_pem_cert"
 _CUT_AFTER_END_S = 0.1
-# How long what serves a stream may take to end; then its caller is cut off all the same.
-_END_LIMIT_S = 5.0
 
-Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 _REVOKED = "this certificate was revoked; ask the operator"
 _ENDED = "this certificate has ended; renew it, or have the device paired again"
 _STOPS = status_pb2.Status(
     code=grpc.StatusCode.UNAVAILABLE.value[0], message="the switch stops; call again"
 )
-
-# A stream that is open: the task that serves it, and where its status goes.
-_Stream = tuple[asyncio.Task[Any], Context]
 
 
 class Guard:
@@ -46,8 +39,8 @@ class Guard:
     def __init__(self, callers: Callers, revocations: RevocationList) -> None:
         self._callers = callers
         self._revocations = revocations
-        self._streams: dict[int, set[_Stream]] = {}
-        self._cutting: set[asyncio.Task[None]] = set()
+        self._streams: dict[int, set[Stream]] = {}
+        self._cutter = Cutter()
         self._loop: asyncio.AbstractEventLoop | None = None
         revocations.on_revoke(self._on_revoke)
 
@@ -85,13 +78,13 @@ class Guard:
         if task is None:
             return
         self._loop = task.get_loop()
-        stream = (task, context)
+        stream = Stream(task, context)
         self._streams.setdefault(serial, set()).add(stream)
         after = seconds_left + _CUT_AFTER_END_S
-        end = self._loop.call_later(after, self._cut_one, stream, _refused(_ENDED))
+        end = self._loop.call_later(after, self._cutter.cut, stream, _refused(_ENDED))
         task.add_done_callback(lambda _: self._forget(serial, stream, end))
 
-    def _forget(self, serial: int, stream: _Stream, end: asyncio.TimerHandle) -> None:
+    def _forget(self, serial: int, stream: Stream, end: asyncio.TimerHandle) -> None:
         end.cancel()
         streams = self._streams[serial]
         streams.discard(stream)
@@ -106,25 +99,7 @@ class Guard:
 
     def _cut(self, serial: int, why: status_pb2.Status) -> None:
         for stream in self._streams.get(serial, ()):
-            self._cut_one(stream, why)
-
-    def _cut_one(self, stream: _Stream, why: status_pb2.Status) -> None:
-        cutting = asyncio.ensure_future(_end(*stream, why))
-        self._cutting.add(cutting)
-        cutting.add_done_callback(self._cutting.discard)
-
-
-async def _end(task: asyncio.Task[Any], context: Context, why: status_pb2.Status) -> None:
-    """Cut a stream, and say why.
-
-    What serves it may be sending just then, where nothing of ours runs that could say it; and gRPC
-    gives a call that was cancelled from here no status, so its caller would wait for ever.
-    """
-    task.cancel()
-    await asyncio.wait({task}, timeout=_END_LIMIT_S)
-    if not context.done():
-        with suppress(grpc.aio.AbortError):
-            await context.abort_with_status(rpc_status.to_status(why))
+            self._cutter.cut(stream, why)
 
 
 def _refused(message: str) -> status_pb2.Status:

@@ -1,12 +1,13 @@
-"""The interceptors of both ports: three concerns around every call, each in a file of its own.
+"""The interceptors of both ports: concerns around every call, each in a file of its own.
 
     errors.ErrorTranslation   outermost: what is raised within becomes the call's status
     telemetry.Telemetry       the log line and the metrics of what happens within
     guard.Guard               who calls, may he, is he revoked (main port only)
+    limits.Limits             whether his device asks too much (main port only)
+    intake.Intake             innermost: the request's bytes become a message, times in range
 
 This file only knows how to put them around the four shapes of a gRPC handler. It must be the only
-interceptor of its server: a handler is wrapped at its first call and kept. Within all of them each
-request is looked through for times out of range, so that no servicer meets one.
+interceptor of its server: a handler is wrapped at its first call and kept.
 """
 
 from __future__ import annotations
@@ -19,28 +20,34 @@ from typing import Any, TypeAlias
 import grpc
 import grpc.aio
 
-from server.rpc import fields
 from server.rpc.call import Call, Concern
 from server.rpc.errors import ErrorTranslation
 from server.rpc.guard import Guard
+from server.rpc.intake import Intake, Parse
+from server.rpc.limits import Limits
 from server.rpc.telemetry import Telemetry
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Behavior = Callable[[Any, Context], Any]
 
-_SHAPES: dict[tuple[bool, bool], tuple[str, Callable[..., Handler]]] = {
-    (False, False): ("unary_unary", grpc.unary_unary_rpc_method_handler),
-    (False, True): ("unary_stream", grpc.unary_stream_rpc_method_handler),
-    (True, False): ("stream_unary", grpc.stream_unary_rpc_method_handler),
-    (True, True): ("stream_stream", grpc.stream_stream_rpc_method_handler),
+_SHAPES: dict[tuple[bool, bool], str] = {
+    (False, False): "unary_unary",
+    (False, True): "unary_stream",
+    (True, False): "stream_unary",
+    (True, True): "stream_stream",
+}
+_MAKERS: dict[bool, Callable[..., Handler]] = {
+    False: grpc.stream_unary_rpc_method_handler,
+    True: grpc.stream_stream_rpc_method_handler,
 }
 
 
 class Concerns(grpc.aio.ServerInterceptor):
     """Puts concerns around every call; the first is the outermost."""
 
-    def __init__(self, *concerns: Concern) -> None:
+    def __init__(self, intake: Intake, *concerns: Concern) -> None:
+        self._intake = intake
         self._concerns = concerns
         self._wrapped: dict[str, Handler] = {}
 
@@ -59,38 +66,49 @@ class Concerns(grpc.aio.ServerInterceptor):
         return self._wrapped[method]
 
     def _wrap(self, method: str, handler: Handler) -> Handler:
-        shape, make_handler = _SHAPES[handler.request_streaming, handler.response_streaming]
         call = Call(method, handler.request_streaming, handler.response_streaming)
-        behavior: Behavior = getattr(handler, shape)
-        is_generator = inspect.isasyncgenfunction(behavior)
-        if handler.request_deserializer is not None:  # else what comes in is bytes to all of us
-            behavior = _in_range(call, behavior)
+        served: Behavior = getattr(
+            handler, _SHAPES[call.request_streaming, call.response_streaming]
+        )
+        behavior = _with_intake(self._intake, call, served, handler.request_deserializer)
         for concern in reversed(self._concerns):
-            if is_generator:
+            if inspect.isasyncgenfunction(behavior):
                 behavior = _around_generator(concern, call, behavior)
             else:
                 behavior = _around_coroutine(concern, call, behavior)
-        return make_handler(behavior, handler.request_deserializer, handler.response_serializer)
+        # To gRPC all requests are streams, so that a single one is read here, or not at all.
+        make_handler = _MAKERS[call.response_streaming]
+        return make_handler(behavior, None, handler.response_serializer)
 
 
-def main_port(telemetry: Telemetry, errors: ErrorTranslation, guard: Guard) -> Concerns:
+def main_port(
+    telemetry: Telemetry, errors: ErrorTranslation, guard: Guard, limits: Limits
+) -> Concerns:
     """Make the interceptor of the main port, where callers have certificates."""
-    return Concerns(errors, telemetry, guard)
+    return Concerns(Intake(limits.pace), errors, telemetry, guard, limits)
 
 
 def pairing_port(telemetry: Telemetry, errors: ErrorTranslation) -> Concerns:
     """Make the interceptor of the pairing port, where callers have none yet."""
-    return Concerns(errors, telemetry)
+    return Concerns(Intake(), errors, telemetry)
 
 
-def _in_range(call: Call, behavior: Behavior) -> Behavior:
-    check = _each_in_range if call.request_streaming else fields.times
-    return lambda request, context: behavior(check(request), context)
+def _with_intake(intake: Intake, call: Call, behavior: Behavior, parse: Parse | None) -> Behavior:
+    async def read(requests: AsyncIterator[bytes]) -> Any:  # noqa: ANN401
+        if call.request_streaming:
+            return intake.read_all(call, requests, parse)
+        return await intake.read_one(call, requests, parse)
 
+    async def served(requests: AsyncIterator[bytes], context: Context) -> Any:  # noqa: ANN401
+        return await behavior(await read(requests), context)
 
-async def _each_in_range(requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
-    async for request in requests:
-        yield fields.times(request)
+    async def generated(requests: AsyncIterator[bytes], context: Context) -> AsyncIterator[Any]:
+        async with aclosing(behavior(await read(requests), context)) as answers:
+            async for answer in answers:
+                with intake.answering(context):
+                    yield answer
+
+    return generated if inspect.isasyncgenfunction(behavior) else served
 
 
 def _around_coroutine(concern: Concern, call: Call, behavior: Behavior) -> Behavior:

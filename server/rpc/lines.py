@@ -20,11 +20,11 @@ from typing import NamedTuple
 import structlog
 
 MAIN_LINES = 16_384
-PAIRING_LINES = 512
+PAIRING_LINES = 128
 
 # What files, shards, the metrics port and outgoing lines may take of the descriptors.
 _RESERVED, _RESERVED_A_SHARD = 256, 8
-# Between two looks, seconds; and at least so many times as long as the last one took.
+# Between two looks, seconds; and where there is no excess so many times as long as the last took.
 _PAUSE_S, _REST = 0.1, 20
 _QUIET_S = 60.0
 _DESCRIPTORS = Path("/proc/self/fd")
@@ -88,11 +88,12 @@ class Lines:
         while self._came.wait() and not self._ended.is_set():
             self._came.clear()
             begin = time.monotonic()
-            self._shed()
+            quiet = not self._shed()
             took_s = time.monotonic() - begin
-            self._ended.wait(max(_PAUSE_S, _REST * took_s))
+            self._ended.wait(max(_PAUSE_S, _REST * took_s) if quiet else _PAUSE_S)
 
-    def _shed(self) -> None:
+    def _shed(self) -> bool:
+        """Hang up on what is too many; whether there was something."""
         lines: defaultdict[_Line, list[int]] = defaultdict(list)
         known: dict[int, tuple[int, _Line | None]] = {}
         for descriptor in map(int, os.listdir(_DESCRIPTORS)):
@@ -104,9 +105,11 @@ class Lines:
                 if line is not None:
                     lines[line].append(number)
         self._known = known
-        for line, numbers in lines.items():
-            if len(numbers) > self._limits[line.port]:
-                self._hang_up(line, set(sorted(numbers)[self._limits[line.port] :]))
+        excess = {line: sorted(own)[self._limits[line.port] :] for line, own in lines.items()}
+        for line, numbers in excess.items():
+            if numbers:
+                self._hang_up(line, set(numbers))
+        return any(excess.values())
 
     def _read(self, descriptor: int) -> _Line | None:
         with _opened(descriptor) as line:

@@ -24,6 +24,8 @@ from server.rpc.errors import code_of
 _LABELS = ("grpc_type", "grpc_service", "grpc_method")
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 _OURS = {"INTERNAL", "UNAVAILABLE"}
+# Of too many calls each is counted, and not logged: that would be one more thing too many.
+_QUIET = {"OK", "RESOURCE_EXHAUSTED"}
 
 _log = structlog.get_logger("kessai.rpc")
 
@@ -70,6 +72,6 @@ class Telemetry:
 
 
 def _log_end(call: Call, code: str, seconds: float) -> None:
-    level = logging.DEBUG if code == "OK" else logging.ERROR if code in _OURS else logging.INFO
+    level = logging.DEBUG if code in _QUIET else logging.ERROR if code in _OURS else logging.INFO
     milliseconds = round(seconds * 1000, 1)
     _log.log(level, "call", method=call.method, caller=current_device(), code=code, ms=milliseconds)

@@ -97,11 +97,11 @@ def _open_bill(submission: BillSubmission, directory: KeyDirectory) -> tuple[Bil
     signed = submission.message.bill
     payee = directory.wallet_key(signed.key_id)
     if payee is None:
-        raise Declined(d.DECLINE_REASON_PAYEE_WALLET_UNKNOWN)
+        raise Declined(d.DECLINE_REASON_PAYEE_WALLET_UNKNOWN, forged=True)
     try:
         bill = open_signed(signed, BILL, payee.public_key, Bill.FromString)
     except SignatureInvalid:
-        raise Declined(d.DECLINE_REASON_BILL_SIGNATURE_INVALID) from None
+        raise Declined(d.DECLINE_REASON_BILL_SIGNATURE_INVALID, forged=True) from None
     except DocumentMalformed:
         raise Declined(d.DECLINE_REASON_BILL_MALFORMED) from None
     if bill.amount.amount_minor <= 0:

@@ -29,6 +29,9 @@ from server.switch.outcomes import Outcomes, wallet
 from server.switch.receipts import Receipts
 from server.switch.refused import refusing_store_trouble
 from server.switch.settle import Settle
+from server.switch.turns import Turns
+
+VERIFIED_AT_ONCE = 32
 
 
 class Bills:
@@ -45,6 +48,7 @@ class Bills:
         self._shards, self._settle, self._receipts = shards, settle, receipts
         self._outcomes = Outcomes(shards, receipts)
         self._directory, self._sealing_key = directory, sealing_key
+        self._turns = Turns(VERIFIED_AT_ONCE)
         self._verifying = Lane[BillSubmission, AgreedBill]("bills", self._verify, group_limit=32)
 
     async def settle(self, message: SettleBillRequest, request_id: bytes, wallet_id: str) -> Signed:
@@ -55,7 +59,8 @@ class Bills:
         submission = BillSubmission(message, request_id, wallet_id)
         try:
             with refusing_store_trouble():
-                agreed = await self._verifying.submit(submission)
+                async with self._turns.turn(wallet_id):
+                    agreed = await self._verifying.submit(submission)
         except Declined as declined:
             return await self._declined(submission, declined)
         shard, row = await self._settle(await self._command(agreed, message.bill))
@@ -69,7 +74,8 @@ class Bills:
         # What was decided stays so, for both sides, even if the documents would not hold today.
         payload, request_id = submission.message.bill.payload, submission.request_id
         claimed = _claimed(submission.message.bill)
-        found = await self._outcomes.find(request_id, wallet(claimed.wallet_id))
+        owner = wallet(claimed.wallet_id)
+        found = None if declined.forged else await self._outcomes.find(request_id, owner)
         parties = (claimed.wallet_id, found.asked.payer_wallet) if found else ()
         if found is None or submission.wallet_id not in parties:
             return self._receipts.for_declined(request_id, payload, claimed.amount, declined)

@@ -20,11 +20,15 @@ from kessai.envelope import (
     PAYMENT_AUTHORIZATION,
     PAYMENT_REQUEST,
     DocumentMalformed,
+    EnvelopeError,
     PublicKey,
     SignatureInvalid,
+    key_id_of,
+    load_public_key,
     open_signed,
     parse_strictly,
 )
+from kessai.identity_path import AGENT
 from kessai.seal import SealBroken, unseal
 from kessai.settlement_terms import are_terms_known
 from kessai.v1 import decline_pb2 as d
@@ -38,7 +42,7 @@ from kessai.v1.payment_pb2 import (
     SettlePaymentRequest,
 )
 from server.domain.command import ACCEPTED
-from server.domain.directory import Merchant, WalletKey
+from server.domain.directory import Merchant, SigningKey, WalletKey
 from server.domain.history import settle_until_us
 
 LIFETIME_LIMIT_US = 120_000_000
@@ -49,12 +53,18 @@ ADMISSION_ID_BYTES = 16
 
 
 class Declined(Exception):
-    """The documents do not hold: the reason, and for a mismatch the field that differs."""
+    """The documents do not hold: the reason, and for a mismatch the field that differs.
 
-    def __init__(self, reason: DeclineReason.ValueType, detail: str = "") -> None:
+    `forged`: it was signed by nobody who ever could, so no log has it and none is asked.
+    """
+
+    def __init__(
+        self, reason: DeclineReason.ValueType, detail: str = "", *, forged: bool = False
+    ) -> None:
         super().__init__(DeclineReason.Name(reason))
         self.reason = reason
         self.detail = detail
+        self.forged = forged
 
 
 class KeyDirectory(Protocol):
@@ -68,6 +78,10 @@ class KeyDirectory(Protocol):
         """Give a wallet's key, revoked or not."""
         ...
 
+    def signing_key(self, key_id: bytes) -> SigningKey | None:
+        """Give any device's key, revoked or not."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Submission:
@@ -78,6 +92,12 @@ class Submission:
     merchant: Merchant
     terminal_id: str
     wallet_id: str = ""
+
+    @property
+    def owner(self) -> str:
+        """Who brought it: a terminal, or a wallet's phones."""
+        merchant_id = self.merchant.merchant_id
+        return self.wallet_id or f"{AGENT}/{merchant_id}/{self.terminal_id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,12 +161,14 @@ def _open_request(submission: Submission, directory: KeyDirectory) -> PaymentReq
     merchant_id, terminal_id = submission.merchant.merchant_id, submission.terminal_id
     key = directory.terminal_key(merchant_id, terminal_id)
     signed = submission.message.payment_request
-    if key is None:
-        raise Declined(d.DECLINE_REASON_REQUEST_SIGNATURE_INVALID)
     try:
+        if key is None:
+            raise SignatureInvalid("the terminal has no key now")
         request = open_signed(signed, PAYMENT_REQUEST, key, PaymentRequest.FromString)
     except SignatureInvalid:
-        raise Declined(d.DECLINE_REASON_REQUEST_SIGNATURE_INVALID) from None
+        owner = f"{AGENT}/{merchant_id}/{terminal_id}"
+        forged = not _is_by_former_key(signed, owner, key, directory)
+        raise Declined(d.DECLINE_REASON_REQUEST_SIGNATURE_INVALID, forged=forged) from None
     except DocumentMalformed:
         raise Declined(d.DECLINE_REASON_REQUEST_MALFORMED) from None
     if (request.merchant_id, request.terminal_id) != (merchant_id, terminal_id):
@@ -158,6 +180,23 @@ def _open_request(submission: Submission, directory: KeyDirectory) -> PaymentReq
     if (request.submitter == payment_pb2.PAYMENT_SUBMITTER_PHONE) != bool(submission.wallet_id):
         raise Declined(d.DECLINE_REASON_SUBMITTER_MISMATCH)
     return request
+
+
+def _is_by_former_key(
+    signed: Signed, device: str, key: PublicKey | None, directory: KeyDirectory
+) -> bool:
+    """Whether a terminal signed a request before it was paired anew or revoked."""
+    if key is not None and signed.key_id == key_id_of(key):
+        return False
+    former = directory.signing_key(signed.key_id)
+    if former is None or former.device != device:
+        return False
+    try:
+        former_key = load_public_key(former.public_key)
+        open_signed(signed, PAYMENT_REQUEST, former_key, PaymentRequest.FromString)
+    except EnvelopeError:
+        return False
+    return True
 
 
 def _is_consistent(request: PaymentRequest, request_id: bytes) -> bool:

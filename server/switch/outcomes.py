@@ -22,6 +22,9 @@ from server.shards.settlement_log import LogRow
 from server.shards.store import Reader
 from server.switch.receipts import Receipts
 from server.switch.refused import refusing_store_trouble
+from server.switch.turns import Turns
+
+LOOKED_UP_AT_ONCE = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,7 @@ class Outcomes:
     def __init__(self, shards: Shards, receipts: Receipts) -> None:
         self._shards = shards
         self._receipts = receipts
+        self._turns = Turns(LOOKED_UP_AT_ONCE)
 
     async def find(self, request_id: bytes, owner: str) -> Found | None:
         """Find a payment of an owner's; None if there is none, or it is another's.
@@ -55,7 +59,8 @@ class Outcomes:
         Raises Unavailable, Overloaded.
         """
         with refusing_store_trouble():
-            found = await self._shards.find(request_id)
+            async with self._turns.turn(owner):
+                found = await self._shards.find(request_id)
         asked = asked_in(found[1]) if found else None
         if found is None or asked is None or asked.owner != owner:
             return None

@@ -39,6 +39,10 @@ from server.switch.refused import refusing_store_trouble
 from server.switch.settle import Settle
 from server.switch.test_amounts import Rehearsal
 from server.switch.ticket_sales import Order, TicketSales
+from server.switch.turns import Turns
+
+# How many documents are with the verifying thread at most, and how many of them in one turn.
+VERIFIED_AT_ONCE, VERIFIED_IN_A_TURN = 32, 16
 
 
 class Approved(NamedTuple):
@@ -71,6 +75,7 @@ class RegisterPurchase:
         self._directory = directory
         self._sealing_key = sealing_key
         self._payees, self._tickets = Payees(shards), tickets
+        self._turns = Turns(VERIFIED_AT_ONCE)
         self._verifying = Lane[Submission, Purchase]("documents", self._verify, group_limit=32)
 
     async def settle(
@@ -107,7 +112,8 @@ class RegisterPurchase:
         signed_request = submission.message.payment_request
         try:
             with refusing_store_trouble():
-                purchase = await self._verifying.submit(submission)
+                async with self._turns.turn(submission.owner):
+                    purchase = await self._verifying.submit(submission)
         except Declined as declined:
             return await self._declined(submission, declined)
         approved = await self._approved(submission, purchase)
@@ -117,13 +123,20 @@ class RegisterPurchase:
         return self._receipts.for_row(shard, row, signed_request.payload)
 
     async def prepare(self, submissions: Sequence[Submission]) -> list[Prepared]:
-        """Verify submissions with one hand-over: each approved, or answered already.
+        """Verify an owner's submissions, a few a turn: each approved, or answered already.
 
         An answer is the receipt of a decline, or the Refusal that `settle` would have raised.
         """
+        prepared: list[Prepared] = []
+        for first in range(0, len(submissions), VERIFIED_IN_A_TURN):
+            prepared += await self._prepare(submissions[first : first + VERIFIED_IN_A_TURN])
+        return prepared
+
+    async def _prepare(self, submissions: Sequence[Submission]) -> list[Prepared]:
         try:
             with refusing_store_trouble():
-                purchases = await self._verifying.submit_all(submissions)
+                async with self._turns.turn(submissions[0].owner, len(submissions)):
+                    purchases = await self._verifying.submit_all(submissions)
         except Refusal as refusal:
             return [refusal] * len(submissions)
         pairs = list(zip(submissions, purchases, strict=True))
@@ -159,7 +172,7 @@ class RegisterPurchase:
         # have been paired anew since, or sends other documents after the good ones.
         payload, request_id = submission.message.payment_request.payload, submission.request_id
         owner = terminal(submission.merchant.merchant_id, submission.terminal_id)
-        found = await self._outcomes.find(request_id, owner)
+        found = None if declined.forged else await self._outcomes.find(request_id, owner)
         if found is None or submission.wallet_id not in ("", found.asked.payer_wallet):
             amount = _claimed(submission.message.payment_request).total
             return self._receipts.for_declined(request_id, payload, amount, declined)

@@ -104,13 +104,17 @@ def merchant_name(index: int) -> str:
     return f"m{index}"
 
 
-def create_folder(folder: Path, urls: Sequence[str] = ()) -> None:
+def create_folder(folder: Path, urls: Sequence[str] = (), *, limited: bool = False) -> None:
     """Make a data folder as `kessai init` does, on free ports of this machine.
 
-    `urls` are the addresses of its shards; without them it has four in files of its own.
+    `urls` are the addresses of its shards; without them it has four in files of its own. Unless it
+    is `limited`, a device may ask as much as it can: here eight of them stand for all.
     """
     free = "127.0.0.1:0"
     config = ServerConfig(listen=free, pairing_listen=free, metrics_listen=free)
+    if not limited:
+        boundless = dict.fromkeys(("calls_per_second", "batch_payments_per_second"), 1e6)
+        config = config.model_copy(update=boundless)
     shards = urls or sqlite_urls(SHARDS)
     data_folder.create(folder, "bench.example", shards, config, main.now_us, os.urandom)
 

@@ -18,7 +18,7 @@ _STARTERS = {"create_task", "ensure_future"}
 # Who starts tasks that outlive the function, and what becomes of these.
 SUPERVISORS = {
     "server.switch.background": "goes on whatever a turn raises, until it is closed",
-    "server.rpc.guard": "cuts one stream, with a deadline; what it raises is of that one",
+    "server.rpc.cutting": "cuts one stream, with a deadline; what it raises is of that one",
 }
 
 

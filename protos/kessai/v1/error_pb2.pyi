@@ -45,7 +45,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     under way is unknown: ask again with the same request_id.
     """
     ERROR_REASON_OVERLOADED: _ErrorReason.ValueType  # 9
-    """RESOURCE_EXHAUSTED: too many requests are waiting. Nothing was done; retry later."""
+    """RESOURCE_EXHAUSTED: too many requests are waiting, or this device asks more than it may; then
+    google.rpc.RetryInfo says when to try again. Nothing was done; retry later.
+    """
     ERROR_REASON_RESOURCE_EXISTS: _ErrorReason.ValueType  # 10
     """ALREADY_EXISTS: the merchant, wallet or account exists with other properties."""
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 11
@@ -87,7 +89,9 @@ ERROR_REASON_STORE_UNAVAILABLE: ErrorReason.ValueType  # 8
 under way is unknown: ask again with the same request_id.
 """
 ERROR_REASON_OVERLOADED: ErrorReason.ValueType  # 9
-"""RESOURCE_EXHAUSTED: too many requests are waiting. Nothing was done; retry later."""
+"""RESOURCE_EXHAUSTED: too many requests are waiting, or this device asks more than it may; then
+google.rpc.RetryInfo says when to try again. Nothing was done; retry later.
+"""
 ERROR_REASON_RESOURCE_EXISTS: ErrorReason.ValueType  # 10
 """ALREADY_EXISTS: the merchant, wallet or account exists with other properties."""
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 11

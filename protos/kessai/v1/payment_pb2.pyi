@@ -617,8 +617,8 @@ class SubmitBatchRequest(_message.Message):
     PAYMENTS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def payments(self) -> _containers.RepeatedCompositeFieldContainer[Global___SettlePaymentRequest]:
-        """Payments of the calling terminal, 1 to 200, each under a request_id of its own; at most 1 MiB
-        together.
+        """Payments of the calling terminal, 1 to 200, each under a request_id of its own; at most
+        256 KiB together.
         """
 
     def __init__(

@@ -145,15 +145,17 @@ class PaymentServiceServicer:
         """Settles payments in batches over one line, for terminals that upload what they stored. Each is
         settled as by SettlePayment, and answered singly: in any order, in as many answers as it takes.
 
-        The switch works a few messages of a stream at once and reads no further until one is answered.
+        The switch works a few messages of a stream at once and reads no further until one is answered,
+        and no faster than one device may bring payments. A stream whose answers are not read for 30 s is
+        ended with OVERLOADED.
         When the caller has ended his side and all is answered, the switch ends the call. After a line
         that broke, whatever was not answered is sent again: the same request_id with the same content
         gets the first answer.
 
         An error of one payment does not end the stream, nor does a fault of the switch. These end it, after what was read before was
         answered: FIELD_INVALID (a message without payments, or with too many). And at once:
-        CERTIFICATE_REFUSED (also when the caller is revoked meanwhile), CALLER_NOT_PERMITTED.
-        Errors: FIELD_INVALID, CERTIFICATE_REFUSED, CALLER_NOT_PERMITTED.
+        CERTIFICATE_REFUSED (also when the caller is revoked meanwhile), CALLER_NOT_PERMITTED, OVERLOADED.
+        Errors: FIELD_INVALID, CERTIFICATE_REFUSED, CALLER_NOT_PERMITTED, OVERLOADED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -12,6 +12,7 @@ import pytest
 
 from kessai.channel import (
     CHANNEL_OPTIONS,
+    MAX_BATCH_BYTES,
     MAX_REQUEST_BYTES,
     PAIRING_OPTIONS,
     SERVER_OPTIONS,
@@ -39,17 +40,18 @@ def test_the_switch_allows_the_pings_that_devices_send() -> None:
     assert server["grpc.keepalive_permit_without_calls"] == 1
 
 
-def test_a_device_that_is_not_paired_yet_may_send_less() -> None:
-    """It has shown no certificate, and has little to say."""
+def test_a_port_takes_what_its_largest_message_has() -> None:
+    """That is a batch; what a device says that is not paired yet is small."""
     size = "grpc.max_receive_message_length"
-    assert dict(PAIRING_OPTIONS)[size] == 64 * 1024 < dict(SERVER_OPTIONS)[size]
+    assert dict(PAIRING_OPTIONS)[size] == MAX_REQUEST_BYTES < dict(SERVER_OPTIONS)[size]
+    assert dict(SERVER_OPTIONS)[size] == MAX_BATCH_BYTES
 
 
 async def test_a_message_has_a_largest_size(tmp_path: Path) -> None:
     """A device's own limit refuses it before it is sent; the switch's, if a device has none."""
     async with serving(tmp_path) as switch:
         identity = switch.identity("agent/shop/till")
-        large = SettlePaymentRequest(request_id="x" * MAX_REQUEST_BYTES)
+        large = SettlePaymentRequest(request_id="x" * MAX_BATCH_BYTES)
         credentials = grpc.ssl_channel_credentials(
             identity.root_pem, identity.key_pem, identity.chain_pem
         )

@@ -52,6 +52,7 @@ from server.identity.trust import trust_bundle
 from server.identity.wallets import Wallets
 from server.ledger.account import Account
 from server.ledger.chart import kind_of_owner, open_account
+from server.rpc.allowance import Rates
 from server.rpc.credentials import ServerCertificate
 from server.rpc.device_servicer import DeviceServicer
 from server.rpc.enrollment_servicer import EnrollmentServicer
@@ -60,6 +61,7 @@ from server.rpc.fleet_servicer import FleetServicer
 from server.rpc.guard import Guard
 from server.rpc.holder_servicer import HolderServicer
 from server.rpc.interceptors import main_port, pairing_port
+from server.rpc.limits import Limits
 from server.rpc.telemetry import Telemetry
 from server.services import MAIN_SERVICES
 from server.shards.directory import Directory
@@ -69,6 +71,7 @@ from server.shards.holder_book import HolderBook
 DOMAIN = "switch.test"
 SHOP = Merchant("shop", "Corner Shop", "5411", make_account(1, 7), None)
 DAY_US = 86_400_000_000
+PLENTY = Rates(calls=10_000, payments=10_000)
 
 
 @dataclass
@@ -159,16 +162,20 @@ STOOD_IN: tuple[ServiceDescriptor, ...] = tuple(
 
 @asynccontextmanager
 async def serving(
-    folder: Path, hosts: tuple[str, ...] = ("127.0.0.1", "localhost")
+    folder: Path,
+    hosts: tuple[str, ...] = ("127.0.0.1", "localhost"),
+    rates: Rates = PLENTY,
 ) -> AsyncIterator[Switch]:
     """Serve both ports of a switch on a folder, with one merchant, "shop"."""
     switch = Switch(folder)
     switch.merchants.add(SHOP)
     errors = ErrorTranslation(os.urandom)
     guard = Guard(Callers(switch.authority, switch.clock), switch.directory)
+    limits = Limits(rates, time.monotonic, switch.registry)
     certificate = ServerCertificate(switch.authority, hosts, switch.clock)
     main = grpc.aio.server(
-        interceptors=[main_port(switch.telemetry, errors, guard)], options=list(SERVER_OPTIONS)
+        interceptors=[main_port(switch.telemetry, errors, guard, limits)],
+        options=list(SERVER_OPTIONS),
     )
     pairing = grpc.aio.server(
         interceptors=[pairing_port(switch.telemetry, errors)], options=list(PAIRING_OPTIONS)

@@ -90,6 +90,13 @@ def test_an_empty_request_is_no_fault_of_ours(switch: RunningSwitch, kind: str) 
     assert "internal error" not in (switch.folder / "serve.log").read_text()
 
 
+@pytest.mark.parametrize("kind", ["operator", "agent", "phone"])
+def test_bytes_that_are_no_message_are_the_callers_fault(switch: RunningSwitch, kind: str) -> None:
+    ended = call_all(switch, kind, b"\xff\xff\xff")
+    refused = {grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.PERMISSION_DENIED}
+    assert {method: code for method, code in ended.items() if code not in refused} == {}
+
+
 def test_health_lists_every_service(switch: RunningSwitch) -> None:
     with switch.channel() as channel:
         answer = health_pb2_grpc.HealthStub(channel).List(

@@ -21,7 +21,8 @@ from kessai.v1 import error_pb2
 from kessai.v1.error_pb2 import ErrorReason
 from server.identity.refusals import FieldRefused, PairingRefused, Refusal
 from server.rpc.errors import CODES, ErrorTranslation, FieldViolation, RpcError, field_invalid
-from server.rpc.interceptors import pairing_port
+from server.rpc.intake import Intake
+from server.rpc.interceptors import Concerns, pairing_port
 from server.rpc.telemetry import Telemetry
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
@@ -115,10 +116,11 @@ class Echo:
 
 
 @asynccontextmanager
-async def echoing() -> AsyncIterator[Echo]:
+async def echoing(intake: Intake | None = None) -> AsyncIterator[Echo]:
     """Serve Echo; without TLS, because here it is not about who calls."""
     registry = CollectorRegistry()
-    concerns = pairing_port(Telemetry(registry), ErrorTranslation(lambda length: b"\xab" * length))
+    telemetry, errors = Telemetry(registry), ErrorTranslation(lambda length: b"\xab" * length)
+    concerns = Concerns(intake, errors, telemetry) if intake else pairing_port(telemetry, errors)
     server = grpc.aio.server(interceptors=[concerns])
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, SHAPES),))
     port = server.add_insecure_port("127.0.0.1:0")
@@ -261,3 +263,47 @@ def test_field_invalid_is_short_for_one_field() -> None:
     assert error.reason == error_pb2.ERROR_REASON_FIELD_INVALID
     assert error.violations == (FieldViolation("amount", "must be positive"),)
     assert str(error) == "amount: must be positive"
+
+
+async def test_a_request_that_does_not_come_is_not_waited_for() -> None:
+    """A caller who opens a call and sends nothing, or half of it, holds it for seconds only."""
+    async with echoing(Intake(receive_limit_s=0.2)) as echo:
+
+        async def nothing() -> AsyncIterator[bytes]:
+            await asyncio.sleep(60)
+            yield b""
+
+        call = echo.channel.stream_unary(f"/{SERVICE}/Unary")(nothing(), timeout=60)
+        with pytest.raises(grpc.aio.AioRpcError) as failed:
+            await asyncio.wait_for(call, TIMEOUT_S)
+        assert failed.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+        assert await echo.call("Unary", b"hello") == [b"hello"]
+
+
+async def test_a_request_that_came_is_served_however_long_it_takes() -> None:
+    """The limit is on sending it, not on the answer."""
+    async with echoing(Intake(receive_limit_s=0.1)) as echo:
+        with pytest.raises(grpc.aio.AioRpcError) as failed:
+            await echo.call("Unary", b"wait", timeout_s=0.5)
+        assert failed.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+async def test_a_stream_whose_answers_are_not_read_is_ended() -> None:
+    """With OVERLOADED; what it was sent meanwhile was not read either."""
+    async with echoing(Intake(read_limit_s=0.3)) as echo:
+        call = echo.channel.stream_stream(f"/{SERVICE}/Bidi")(timeout=60)
+
+        async def send() -> None:
+            while True:
+                await call.write(bytes(60_000))
+
+        sending = asyncio.create_task(send())
+        async with asyncio.timeout(TIMEOUT_S):
+            while echo.count("Bidi", "bidi_stream", "CANCELLED") != 1:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            with pytest.raises(grpc.aio.AioRpcError) as failed:
+                async for _ in call:
+                    pass
+        assert failed.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        sending.cancel()
+        await asyncio.gather(sending, return_exceptions=True)

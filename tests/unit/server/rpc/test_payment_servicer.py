@@ -207,7 +207,7 @@ async def test_a_message_that_is_too_large_is_refused(tmp_path: Path) -> None:
         message.sealed_authorization.ciphertext = bytes(MAX_REQUEST_BYTES)
         with pytest.raises(grpc.aio.AioRpcError) as error:
             await at.settle(message)
-        assert error.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert error.value.code() is grpc.StatusCode.INVALID_ARGUMENT
         assert at.counter.read(await at.settle(at.pay())).outcome == SETTLED
 
 

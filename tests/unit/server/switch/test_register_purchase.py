@@ -148,6 +148,32 @@ async def test_what_was_settled_is_not_declined_afterwards(tmp_path: Path) -> No
         assert await balance(shards) == 700
 
 
+async def test_a_forged_request_costs_no_look_up_in_any_log(tmp_path: Path) -> None:
+    """Only what the till itself signed, now or under a former key, is looked for."""
+    async with at_counter(tmp_path) as (counter, purchases, shards):
+        forged = counter.pay(300, altered=Alterations(signed_request=forge))
+        known, broken = counter.pay(300), counter.pay(300, altered=BROKEN)
+        counter.enroll(TILL, Ed25519PrivateKey.generate())
+        renamed = counter.pay(300, altered=Alterations(signed_request=rename))
+        shards.close()  # whoever looks into a log now is told so
+        for message in (forged, renamed):
+            receipt = counter.read(await settle(purchases, message))
+            assert receipt.decline_reason == d.DECLINE_REASON_REQUEST_SIGNATURE_INVALID
+        for message in (known, broken):
+            with pytest.raises(Unavailable):
+                await settle(purchases, message)
+
+
+def forge(signed: Signed) -> None:
+    """Leave all as it is but the signature."""
+    signed.signature = bytes(64)
+
+
+def rename(signed: Signed) -> None:
+    """Say that a key signed it that nobody has."""
+    signed.key_id = bytes(16)
+
+
 async def test_a_used_id_with_another_purchase_is_refused(tmp_path: Path) -> None:
     async with at_counter(tmp_path) as (counter, purchases, shards):
         request_id = fresh_id()
