@@ -30,6 +30,10 @@ ROOMS: dict[str, tuple[str, str]] = {
         "server.commands.tickets:ticket",
         "Offer tickets; show, refund and revoke those that were sold.",
     ),
+    "loss": (
+        "server.commands.losses:loss",
+        "List what terminals lost off line, and forgive it.",
+    ),
     "device": ("server.commands.devices:device", "Pair, list and revoke devices."),
     "shards": (
         "server.commands.shards:shards",

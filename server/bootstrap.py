@@ -25,6 +25,7 @@ from server.identity.callers import Callers
 from server.identity.deny_list import DenyList
 from server.identity.holders import Holders
 from server.identity.keyring import Keyring
+from server.identity.losses import Losses
 from server.metrics_port import MetricsPort
 from server.rpc.allowance import Rates
 from server.rpc.credentials import ServerCertificate
@@ -39,18 +40,19 @@ from server.services import MAIN_SERVICES, Parts, add_health, add_services
 from server.shards.clock_watch import ClockWatch
 from server.shards.directory import Directory
 from server.shards.holder_book import HolderBook
+from server.shards.loss_book import LossBook
 from server.shards.opening import ShardOpener, open_with
 from server.shards.router import Shards
 from server.shards.settlement_log import LogRow
 from server.shards.ticket_offers import TicketOffers
 from server.switch.bills import Bills
 from server.switch.clock import SwitchClock
-from server.switch.debtors import Debtors
 from server.switch.depositor import Depositor
 from server.switch.followers import Followers
 from server.switch.hold_expiry import HoldExpiry
 from server.switch.merge import Merge
 from server.switch.more_shards import MoreShards
+from server.switch.offline_losses import OfflineLosses
 from server.switch.outcomes import Outcomes
 from server.switch.rebalance import Rebalance
 from server.switch.receipts import Receipts
@@ -98,11 +100,11 @@ class Switch:
         self._holders = self._open_holders()
         self._open_booking()
         self._offers = TicketOffers(self._directory.file)
+        self._metrics, self._lines = MetricsPort(), Lines()
+        self._losses = Losses(LossBook(self._directory.file), now_us)
         self._purchases = self._open_purchases()
-        self._debtors = Debtors(self._directory, self._holders)
         self._guard = Guard(Callers(self._authority, now_us), self._directory)
         self._health = HealthServicer(MAIN_SERVICES)
-        self._metrics, self._lines = MetricsPort(), Lines()
         self._counters = Counters(
             self._metrics.registry, log_lines_dropped, lambda: self._watch.look()[1]
         )
@@ -143,7 +145,6 @@ class Switch:
         self._purchases.close()
         self._bills.close()
         self._shards.close()
-        self._debtors.close()
         self._directory.close()
         await self._metrics.close()
         self._lines.close()
@@ -225,7 +226,6 @@ class Switch:
 
     def _on_written(self, shard: int, rows: Sequence[LogRow]) -> None:
         self._followers.on_written(shard, rows)
-        self._debtors.on_written(shard, rows)
 
     def _open_purchases(self) -> RegisterPurchase:
         key, directory = self._keyring.signing_key, self._directory
@@ -235,6 +235,10 @@ class Switch:
         self._tickets = TicketSales(self._offers, self._shards, key, self._now_us)
         sealing_key = self._keyring.sealing_key
         self._bills = Bills(self._shards, self._settle, receipts, directory, sealing_key)
+        self._judging = OfflineLosses(
+            self._losses, self._holders, self._shards, key.public_key(), self._now_us,
+            self._metrics.registry,
+        )  # fmt: skip
         return RegisterPurchase(
             self._shards,
             self._settle,
@@ -242,6 +246,7 @@ class Switch:
             directory,
             sealing_key,
             self._tickets,
+            self._judging,
             self._rehearsal,
         )
 
@@ -253,6 +258,8 @@ class Switch:
             self._directory,
             self._deny_list,
             self._holders,
+            self._losses,
+            self._judging,
             self._shards,
             self._settle,
             self._merge,

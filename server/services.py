@@ -45,6 +45,7 @@ from server.identity.enrollment import Enrollment
 from server.identity.fleet import Fleet
 from server.identity.holders import Holders
 from server.identity.keyring import Keyring
+from server.identity.losses import Losses
 from server.identity.merchants import Merchants
 from server.identity.pairing import PairingDesk
 from server.identity.trust import trust_bundle
@@ -73,6 +74,7 @@ from server.switch.held_payments import HeldPayments
 from server.switch.merge import Merge
 from server.switch.more_shards import MoreShards
 from server.switch.offer_desk import OfferDesk
+from server.switch.offline_losses import OfflineLosses
 from server.switch.outcomes import Outcomes
 from server.switch.rebalance import Rebalance
 from server.switch.register_purchase import RegisterPurchase
@@ -110,6 +112,8 @@ class Parts:
     directory: Directory
     deny_list: DenyList
     holders: Holders
+    losses: Losses
+    judging: OfflineLosses
     shards: Shards
     settle: Settle
     merge: Merge
@@ -141,7 +145,8 @@ def add_services(
     _add_payments(main, parts)
     _add_accounts(main, parts, accounts)
     _add_devices(main, pairing, parts, accounts, address, pairing_address)
-    holders = HolderServicer(parts.holders, accounts.find, parts.config.offline_limit_minor)
+    limit_minor = parts.config.offline_limit_minor
+    holders = HolderServicer(parts.holders, parts.losses, accounts.find, limit_minor)
     add_HolderServiceServicer_to_server(holders, main)
     _add_travel(main, parts)
     _add_tickets(main, parts)
@@ -158,7 +163,7 @@ def add_health(main: grpc.aio.Server, servicer: health.aio.HealthServicer) -> No
 
 
 def _add_payments(main: grpc.aio.Server, parts: Parts) -> None:
-    submit_batch = SubmitBatch(parts.purchases, parts.settle, parts.directory)
+    submit_batch = SubmitBatch(parts.purchases, parts.settle, parts.directory, parts.judging)
     holds = HeldPayments(parts.settle, parts.outcomes)
     payments = PaymentServicer(
         parts.purchases, holds, parts.outcomes, parts.followers, parts.tickets, submit_batch

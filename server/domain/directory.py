@@ -115,6 +115,35 @@ class HolderEntry:
     signed: bytes
     expire_us: int
 
+    @property
+    def wallet_id(self) -> str:
+        """The wallet of the phone that it was issued to."""
+        return self.device.split("/")[1]
+
+
+@dataclass(frozen=True, slots=True)
+class OfflineLoss:
+    """A payment that a terminal accepted off line and the switch then declined.
+
+    `terminal` and `phone` are devices; `phone` is the one whose credential the terminal believed.
+    `reason` names a decline reason, or an error reason. `is_phones`: the phone is at fault.
+    """
+
+    request_id: bytes
+    terminal: str
+    phone: str
+    amount_minor: int
+    currency: str
+    reason: str
+    is_phones: bool
+    lose_us: int
+    forgive_us: int = 0
+
+    @property
+    def wallet_id(self) -> str:
+        """The wallet of the phone."""
+        return self.phone.split("/")[1]
+
 
 class DenyKind(IntEnum):
     """What a terminal turns away without asking. Numbers as in `kessai/v1/fleet.proto`."""

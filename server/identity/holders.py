@@ -95,6 +95,10 @@ class Holders:
             return None
         return entry
 
+    def issued(self, credential_id: bytes) -> HolderEntry | None:
+        """Find a credential that was issued, also one that was taken back or has expired."""
+        return self._book.find(credential_id)
+
     def take_back(self, device: str) -> None:
         """Deny all credentials of a phone, from now on and at every terminal."""
         self._deny_list.deny_credentials(device)

@@ -37,6 +37,8 @@ PERMISSIONS: dict[str, frozenset[CallerKind]] = {
     "/kessai.v1.DeviceService/ListDevices": frozenset({OPERATOR}),
     "/kessai.v1.HolderService/IssueCredential": frozenset({PHONE}),
     "/kessai.v1.HolderService/SetRiderCategory": frozenset({OPERATOR}),
+    "/kessai.v1.HolderService/ListOfflineLosses": frozenset({OPERATOR}),
+    "/kessai.v1.HolderService/ForgiveOfflineLosses": frozenset({OPERATOR}),
     "/kessai.v1.TicketService/CreateTicketOffer": frozenset({OPERATOR}),
     "/kessai.v1.TicketService/ListTicketOffers": frozenset({AGENT, OPERATOR}),
     "/kessai.v1.TicketService/RedeemTickets": frozenset({AGENT}),

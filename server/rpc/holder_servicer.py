@@ -9,13 +9,19 @@ import grpc.aio
 
 from kessai.currency import BY_NUMBER
 from kessai.money import Money
+from kessai.request_id import format_request_id
 from kessai.v1 import holder_pb2 as pb
+from kessai.v1 import money_pb2
 from kessai.v1.holder_pb2_grpc import HolderServiceServicer
 from server.identity.callers import current_caller
 from server.identity.directory_call import in_thread
 from server.identity.holders import Holders, KeyToCertify
+from server.identity.losses import Losses
 from server.rpc import fields
 from server.switch.accounts import Account
+
+DEFAULT_PAGE = 50
+LARGEST_PAGE = 500
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
@@ -24,16 +30,18 @@ class HolderServicer(HolderServiceServicer):
     """Serves phones, and operators.
 
     `find_account` gives an account of an owner, or refuses as unknown. `offline_limit_minor`: what
-    terminals may accept of one payment without asking, in minor units of the account; 0: nothing.
+    terminals may accept of one payment without asking, in minor units of the account; 0: nothing,
+    as for a wallet by whose phones too much was lost.
     """
 
     def __init__(
         self,
         holders: Holders,
+        losses: Losses,
         find_account: Callable[[int, str], Awaitable[Account]],
         offline_limit_minor: int,
     ) -> None:
-        self._holders, self._find_account = holders, find_account
+        self._holders, self._losses, self._find_account = holders, losses, find_account
         self._offline_limit_minor = offline_limit_minor
 
     async def IssueCredential(
@@ -49,7 +57,8 @@ class HolderServicer(HolderServiceServicer):
         caller = current_caller()
         account = await self._find_account(asked.account, f"wallet/{caller.path[0]}")
         limit = None
-        if self._offline_limit_minor:
+        is_barred = await in_thread(self._losses.is_barred, caller.path[0])
+        if self._offline_limit_minor and not is_barred:
             limit = Money(self._offline_limit_minor, BY_NUMBER[account.ledger].code)
         credential = await in_thread(self._holders.issue, caller, asked, limit)
         return pb.IssueCredentialResponse(credential=credential)
@@ -61,3 +70,31 @@ class HolderServicer(HolderServiceServicer):
         fields.request_id(request.request_id)
         await in_thread(self._holders.set_rider_category, request.wallet_id, request.rider_category)
         return pb.SetRiderCategoryResponse()
+
+    async def ListOfflineLosses(
+        self, request: pb.ListOfflineLossesRequest, context: Context
+    ) -> pb.ListOfflineLossesResponse:
+        """List what was lost off line, newest first: FIELD_INVALID."""
+        limit = fields.page_size(request.page_size, DEFAULT_PAGE, LARGEST_PAGE)
+        response = pb.ListOfflineLossesResponse()
+        for loss in await in_thread(self._losses.newest, limit):
+            listed = response.losses.add(
+                payment_id=format_request_id(loss.request_id),
+                terminal=loss.terminal,
+                phone=loss.phone,
+                amount=money_pb2.Money(amount_minor=loss.amount_minor, currency_code=loss.currency),
+                reason=loss.reason,
+                by_phone=loss.is_phones,
+            )
+            listed.lose_time.FromMicroseconds(loss.lose_us)
+            if loss.forgive_us:
+                listed.forgive_time.FromMicroseconds(loss.forgive_us)
+        return response
+
+    async def ForgiveOfflineLosses(
+        self, request: pb.ForgiveOfflineLossesRequest, context: Context
+    ) -> pb.ForgiveOfflineLossesResponse:
+        """Let a wallet's losses count no more: FIELD_INVALID."""
+        fields.request_id(request.request_id)
+        count = await in_thread(self._losses.forgive, request.wallet_id)
+        return pb.ForgiveOfflineLossesResponse(forgiven_count=count)

@@ -141,7 +141,26 @@ INSERT INTO deny_entry (kind, id, expire_us, merchant_id)
 # Wrong tries of codes that there are not are counted against a code that nobody can present.
 _PAIRING_DECOY = "INSERT INTO pairing_code VALUES (x'', x'', x'', '', '', 0, 0)"
 
-STEPS = (_FIRST_TABLES, _DENIED_BY_MERCHANT, _PAIRING_DECOY)
+# What terminals accepted off line and the switch then declined; counted by wallet.
+_OFFLINE_LOSSES = """
+CREATE TABLE offline_loss (
+    request_id BLOB NOT NULL,
+    terminal TEXT NOT NULL,
+    phone TEXT NOT NULL,
+    wallet_id TEXT NOT NULL,
+    amount_minor INTEGER NOT NULL,
+    currency TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    is_phones INTEGER NOT NULL,
+    lose_us INTEGER NOT NULL,
+    forgive_us INTEGER,
+    PRIMARY KEY (terminal, request_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX offline_loss_by_wallet ON offline_loss (wallet_id, lose_us);
+CREATE INDEX offline_loss_by_time ON offline_loss (lose_us);
+"""
+
+STEPS = (_FIRST_TABLES, _DENIED_BY_MERCHANT, _PAIRING_DECOY, _OFFLINE_LOSSES)
 
 
 def open_database(path: Path) -> apsw.Connection:

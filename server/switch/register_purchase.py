@@ -32,6 +32,7 @@ from server.shards.router import Shards
 from server.shards.settlement_log import LogRow
 from server.switch.documents import Declined, Purchase, Submission, open_purchase
 from server.switch.faults import refusal_of, unless_foreseen
+from server.switch.offline_losses import OfflineLosses
 from server.switch.outcomes import Outcomes, terminal
 from server.switch.payees import Payees
 from server.switch.receipts import Receipts
@@ -66,10 +67,12 @@ class RegisterPurchase:
         directory: Directory,
         sealing_key: X25519PrivateKey,
         tickets: TicketSales,
+        losses: OfflineLosses,
         rehearsal: Rehearsal | None = None,
     ) -> None:
         """Only a switch that was made for tests has a `rehearsal`."""
         self._settle, self._rehearsal = settle, rehearsal
+        self._losses = losses
         self._receipts = receipts
         self._outcomes = Outcomes(shards, receipts)
         self._directory = directory
@@ -89,7 +92,14 @@ class RegisterPurchase:
         merchant = self._directory.merchant(merchant_id)
         if merchant is None:
             raise Unknown(f'there is no merchant "{merchant_id}"')
-        return await self._work(Submission(message, request_id, merchant, terminal_id))
+        submission = Submission(message, request_id, merchant, terminal_id)
+        try:
+            receipt = await self._work(submission)
+        except Refusal as refusal:
+            await self._losses.judge(submission, refusal)
+            raise
+        await self._losses.judge(submission, receipt)
+        return receipt
 
     async def settle_direct(
         self, message: SettlePaymentRequest, request_id: bytes, wallet_id: str

@@ -15,6 +15,7 @@ from server.identity.refusals import Refusal, Unknown
 from server.shards.directory import Directory
 from server.switch.documents import Submission
 from server.switch.faults import refusal_of
+from server.switch.offline_losses import OfflineLosses
 from server.switch.register_purchase import Approved, RegisterPurchase
 from server.switch.settle import Outcome, Settle
 
@@ -42,10 +43,15 @@ class Result(NamedTuple):
 class SubmitBatch:
     """Settles batches; any number side by side."""
 
-    def __init__(self, purchases: RegisterPurchase, settle: Settle, directory: Directory) -> None:
-        self._purchases = purchases
-        self._settle = settle
-        self._directory = directory
+    def __init__(
+        self,
+        purchases: RegisterPurchase,
+        settle: Settle,
+        directory: Directory,
+        losses: OfflineLosses,
+    ) -> None:
+        self._purchases, self._settle = purchases, settle
+        self._directory, self._losses = directory, losses
 
     async def __call__(self, batch: Sequence[Submitted]) -> AsyncIterator[list[Result]]:
         """Settle a batch; results come as they are there, in any order.
@@ -62,11 +68,11 @@ class SubmitBatch:
                 approved.append(outcome)
                 origins.append((position, submission))
             else:
-                early.append(Result(position, outcome))
+                early.append(await self._judged(position, submission, outcome))
         if early:
             yield early
         async for group in self._settle.in_groups(approved):
-            yield [self._result(*origins[index], outcome) for index, outcome in group]
+            yield [await self._result(*origins[index], outcome) for index, outcome in group]
 
     def _find_merchants(
         self, batch: Sequence[Submitted]
@@ -84,10 +90,23 @@ class SubmitBatch:
                 found.append((position, submission))
         return found, unknown
 
-    def _result(self, position: int, submission: Submission, outcome: Outcome) -> Result:
-        if isinstance(outcome, Refusal):
-            return Result(position, outcome)
+    async def _result(self, position: int, submission: Submission, outcome: Outcome) -> Result:
+        answer: Signed | Refusal
         try:
-            return Result(position, self._purchases.receipt(submission, *outcome))
+            answer = (
+                outcome
+                if isinstance(outcome, Refusal)
+                else self._purchases.receipt(submission, *outcome)
+            )
+        except Exception as error:
+            answer = refusal_of(error, submission.request_id)
+        return await self._judged(position, submission, answer)
+
+    async def _judged(
+        self, position: int, submission: Submission, answer: Signed | Refusal
+    ) -> Result:
+        try:
+            await self._losses.judge(submission, answer)
         except Exception as error:
             return Result(position, refusal_of(error, submission.request_id))
+        return Result(position, answer)

@@ -115,7 +115,7 @@ class Cast:
         self.receipts = Receipts(self.counter.switch_key)
         self.purchases = RegisterPurchase(
             self.shards, self.settle, self.receipts, directory, self.counter.sealing_key,
-            self.counter.tickets(self.shards),
+            self.counter.tickets(self.shards), self.counter.judging(self.shards),
         )  # fmt: skip
         self.bills = Bills(
             self.shards, self.settle, self.receipts, directory, self.counter.sealing_key

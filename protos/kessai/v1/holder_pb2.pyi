@@ -3,9 +3,11 @@
 isort:skip_file
 """
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
 from kessai.v1 import envelope_pb2 as _envelope_pb2
 from kessai.v1 import money_pb2 as _money_pb2
 import builtins as _builtins
@@ -265,3 +267,155 @@ class SetRiderCategoryResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SetRiderCategoryResponse: _TypeAlias = SetRiderCategoryResponse  # noqa: Y015
+
+@_typing.final
+class ListOfflineLossesRequest(_message.Message):
+    """Request of ListOfflineLosses."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """How many, 1 to 500; 0: 50."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListOfflineLossesRequest: _TypeAlias = ListOfflineLossesRequest  # noqa: Y015
+
+@_typing.final
+class ListOfflineLossesResponse(_message.Message):
+    """Response of ListOfflineLosses."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOSSES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def losses(self) -> _containers.RepeatedCompositeFieldContainer[Global___OfflineLoss]:
+        """The newest losses, newest first."""
+
+    def __init__(
+        self,
+        *,
+        losses: _abc.Iterable[Global___OfflineLoss] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["losses", b"losses"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListOfflineLossesResponse: _TypeAlias = ListOfflineLossesResponse  # noqa: Y015
+
+@_typing.final
+class OfflineLoss(_message.Message):
+    """A payment that a terminal accepted off line and the switch then declined."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAYMENT_ID_FIELD_NUMBER: _builtins.int
+    TERMINAL_FIELD_NUMBER: _builtins.int
+    PHONE_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    BY_PHONE_FIELD_NUMBER: _builtins.int
+    LOSE_TIME_FIELD_NUMBER: _builtins.int
+    FORGIVE_TIME_FIELD_NUMBER: _builtins.int
+    payment_id: _builtins.str
+    """The payment's request_id, as text, 36 characters."""
+    terminal: _builtins.str
+    """The terminal, as "agent/<merchant>/<terminal>"."""
+    phone: _builtins.str
+    """The phone whose credential the terminal believed, as "phone/<wallet>/<device>"."""
+    reason: _builtins.str
+    """Why it was declined: the name of a DeclineReason without its prefix, or REQUEST_ID_REUSED."""
+    by_phone: _builtins.bool
+    """Whether the phone is at fault: its credentials were denied, and the loss counts against its
+    wallet for 30 days. Else it is the terminal's or the merchant's own.
+    """
+    @_builtins.property
+    def amount(self) -> _money_pb2.Money:
+        """What the terminal asked for."""
+
+    @_builtins.property
+    def lose_time(self) -> _timestamp_pb2.Timestamp:
+        """When the switch learned of it."""
+
+    @_builtins.property
+    def forgive_time(self) -> _timestamp_pb2.Timestamp:
+        """When an operator forgave it; absent: never."""
+
+    def __init__(
+        self,
+        *,
+        payment_id: _builtins.str = ...,
+        terminal: _builtins.str = ...,
+        phone: _builtins.str = ...,
+        amount: _money_pb2.Money | None = ...,
+        reason: _builtins.str = ...,
+        by_phone: _builtins.bool = ...,
+        lose_time: _timestamp_pb2.Timestamp | None = ...,
+        forgive_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "forgive_time", b"forgive_time", "lose_time", b"lose_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "by_phone", b"by_phone", "forgive_time", b"forgive_time", "lose_time", b"lose_time", "payment_id", b"payment_id", "phone", b"phone", "reason", b"reason", "terminal", b"terminal"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OfflineLoss: _TypeAlias = OfflineLoss  # noqa: Y015
+
+@_typing.final
+class ForgiveOfflineLossesRequest(_message.Message):
+    """Request of ForgiveOfflineLosses."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    WALLET_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """UUIDv7 made by the caller, as text, 36 characters."""
+    wallet_id: _builtins.str
+    """The wallet; 1 to 40 of a-z, 0-9 and "-"."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        wallet_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id", "wallet_id", b"wallet_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ForgiveOfflineLossesRequest: _TypeAlias = ForgiveOfflineLossesRequest  # noqa: Y015
+
+@_typing.final
+class ForgiveOfflineLossesResponse(_message.Message):
+    """Response of ForgiveOfflineLosses."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FORGIVEN_COUNT_FIELD_NUMBER: _builtins.int
+    forgiven_count: _builtins.int
+    """How many losses counted against the wallet until now."""
+    def __init__(
+        self,
+        *,
+        forgiven_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["forgiven_count", b"forgiven_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ForgiveOfflineLossesResponse: _TypeAlias = ForgiveOfflineLossesResponse  # noqa: Y015

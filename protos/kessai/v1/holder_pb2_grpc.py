@@ -46,6 +46,16 @@ class HolderServiceStub:
                 request_serializer=kessai_dot_v1_dot_holder__pb2.SetRiderCategoryRequest.SerializeToString,
                 response_deserializer=kessai_dot_v1_dot_holder__pb2.SetRiderCategoryResponse.FromString,
                 _registered_method=True)
+        self.ListOfflineLosses = channel.unary_unary(
+                '/kessai.v1.HolderService/ListOfflineLosses',
+                request_serializer=kessai_dot_v1_dot_holder__pb2.ListOfflineLossesRequest.SerializeToString,
+                response_deserializer=kessai_dot_v1_dot_holder__pb2.ListOfflineLossesResponse.FromString,
+                _registered_method=True)
+        self.ForgiveOfflineLosses = channel.unary_unary(
+                '/kessai.v1.HolderService/ForgiveOfflineLosses',
+                request_serializer=kessai_dot_v1_dot_holder__pb2.ForgiveOfflineLossesRequest.SerializeToString,
+                response_deserializer=kessai_dot_v1_dot_holder__pb2.ForgiveOfflineLossesResponse.FromString,
+                _registered_method=True)
 
 
 class HolderServiceServicer:
@@ -76,6 +86,26 @@ class HolderServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListOfflineLosses(self, request, context):
+        """Lists payments that terminals accepted off line and the switch then declined, newest first: the
+        merchants' losses, and by whose fault. For operators.
+
+        Errors: FIELD_INVALID, CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ForgiveOfflineLosses(self, request, context):
+        """Lets a wallet's losses count no more: its phones' next credentials have an off-line limit again.
+        Losses stay listed. For operators.
+
+        Errors: FIELD_INVALID, CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_HolderServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -88,6 +118,16 @@ def add_HolderServiceServicer_to_server(servicer, server):
                     servicer.SetRiderCategory,
                     request_deserializer=kessai_dot_v1_dot_holder__pb2.SetRiderCategoryRequest.FromString,
                     response_serializer=kessai_dot_v1_dot_holder__pb2.SetRiderCategoryResponse.SerializeToString,
+            ),
+            'ListOfflineLosses': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListOfflineLosses,
+                    request_deserializer=kessai_dot_v1_dot_holder__pb2.ListOfflineLossesRequest.FromString,
+                    response_serializer=kessai_dot_v1_dot_holder__pb2.ListOfflineLossesResponse.SerializeToString,
+            ),
+            'ForgiveOfflineLosses': grpc.unary_unary_rpc_method_handler(
+                    servicer.ForgiveOfflineLosses,
+                    request_deserializer=kessai_dot_v1_dot_holder__pb2.ForgiveOfflineLossesRequest.FromString,
+                    response_serializer=kessai_dot_v1_dot_holder__pb2.ForgiveOfflineLossesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -146,6 +186,60 @@ class HolderService:
             '/kessai.v1.HolderService/SetRiderCategory',
             kessai_dot_v1_dot_holder__pb2.SetRiderCategoryRequest.SerializeToString,
             kessai_dot_v1_dot_holder__pb2.SetRiderCategoryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListOfflineLosses(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kessai.v1.HolderService/ListOfflineLosses',
+            kessai_dot_v1_dot_holder__pb2.ListOfflineLossesRequest.SerializeToString,
+            kessai_dot_v1_dot_holder__pb2.ListOfflineLossesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ForgiveOfflineLosses(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kessai.v1.HolderService/ForgiveOfflineLosses',
+            kessai_dot_v1_dot_holder__pb2.ForgiveOfflineLossesRequest.SerializeToString,
+            kessai_dot_v1_dot_holder__pb2.ForgiveOfflineLossesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -50,6 +50,18 @@ class HolderServiceStub:
 
     Errors: FIELD_INVALID, CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
     """
+    ListOfflineLosses: _grpc.UnaryUnaryMultiCallable[_holder_pb2.ListOfflineLossesRequest, _holder_pb2.ListOfflineLossesResponse]
+    """Lists payments that terminals accepted off line and the switch then declined, newest first: the
+    merchants' losses, and by whose fault. For operators.
+
+    Errors: FIELD_INVALID, CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
+    """
+    ForgiveOfflineLosses: _grpc.UnaryUnaryMultiCallable[_holder_pb2.ForgiveOfflineLossesRequest, _holder_pb2.ForgiveOfflineLossesResponse]
+    """Lets a wallet's losses count no more: its phones' next credentials have an off-line limit again.
+    Losses stay listed. For operators.
+
+    Errors: FIELD_INVALID, CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
+    """
 
 @_typing.type_check_only
 class HolderServiceAsyncStub(HolderServiceStub):
@@ -70,6 +82,18 @@ class HolderServiceAsyncStub(HolderServiceStub):
     SetRiderCategory: _aio.UnaryUnaryMultiCallable[_holder_pb2.SetRiderCategoryRequest, _holder_pb2.SetRiderCategoryResponse]  # type: ignore[assignment]
     """Says which fares a wallet's phones pay; it stands in the credentials that are issued from then
     on. For operators.
+
+    Errors: FIELD_INVALID, CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
+    """
+    ListOfflineLosses: _aio.UnaryUnaryMultiCallable[_holder_pb2.ListOfflineLossesRequest, _holder_pb2.ListOfflineLossesResponse]  # type: ignore[assignment]
+    """Lists payments that terminals accepted off line and the switch then declined, newest first: the
+    merchants' losses, and by whose fault. For operators.
+
+    Errors: FIELD_INVALID, CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
+    """
+    ForgiveOfflineLosses: _aio.UnaryUnaryMultiCallable[_holder_pb2.ForgiveOfflineLossesRequest, _holder_pb2.ForgiveOfflineLossesResponse]  # type: ignore[assignment]
+    """Lets a wallet's losses count no more: its phones' next credentials have an off-line limit again.
+    Losses stay listed. For operators.
 
     Errors: FIELD_INVALID, CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
     """
@@ -102,6 +126,30 @@ class HolderServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_holder_pb2.SetRiderCategoryResponse, _abc.Awaitable[_holder_pb2.SetRiderCategoryResponse]]:
         """Says which fares a wallet's phones pay; it stands in the credentials that are issued from then
         on. For operators.
+
+        Errors: FIELD_INVALID, CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
+        """
+
+    @_abc_1.abstractmethod
+    def ListOfflineLosses(
+        self,
+        request: _holder_pb2.ListOfflineLossesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_holder_pb2.ListOfflineLossesResponse, _abc.Awaitable[_holder_pb2.ListOfflineLossesResponse]]:
+        """Lists payments that terminals accepted off line and the switch then declined, newest first: the
+        merchants' losses, and by whose fault. For operators.
+
+        Errors: FIELD_INVALID, CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
+        """
+
+    @_abc_1.abstractmethod
+    def ForgiveOfflineLosses(
+        self,
+        request: _holder_pb2.ForgiveOfflineLossesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_holder_pb2.ForgiveOfflineLossesResponse, _abc.Awaitable[_holder_pb2.ForgiveOfflineLossesResponse]]:
+        """Lets a wallet's losses count no more: its phones' next credentials have an off-line limit again.
+        Losses stay listed. For operators.
 
         Errors: FIELD_INVALID, CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
         """

@@ -44,6 +44,7 @@ from server.identity.enrollment import Enrollment
 from server.identity.fleet import Fleet
 from server.identity.holders import Holders
 from server.identity.keyring import Keyring
+from server.identity.losses import Losses
 from server.identity.merchants import Merchants
 from server.identity.operators import Operators
 from server.identity.pairing import PairingDesk
@@ -67,6 +68,7 @@ from server.services import MAIN_SERVICES
 from server.shards.directory import Directory
 from server.shards.fleet_book import FleetBook
 from server.shards.holder_book import HolderBook
+from server.shards.loss_book import LossBook
 
 DOMAIN = "switch.test"
 SHOP = Merchant("shop", "Corner Shop", "5411", make_account(1, 7), None)
@@ -105,6 +107,7 @@ class Switch:
         self.holders = Holders(
             HolderBook(self.directory.file), self.deny_list, self.keyring, self.clock, os.urandom
         )
+        self.losses = Losses(LossBook(self.directory.file), self.clock)
         self.enrollment = Enrollment(
             self.directory, self.authority, self.merchants, self.desk, self.clock
         )
@@ -212,7 +215,9 @@ def _add_services(switch: Switch, main: grpc.aio.Server, pairing: grpc.aio.Serve
     add_DeviceServiceServicer_to_server(devices, main)
     fleet = FleetServicer(switch.fleet, switch.deny_list, still_newest_s=0.2)
     add_FleetServiceServicer_to_server(fleet, main)
-    add_HolderServiceServicer_to_server(HolderServicer(switch.holders, _account, 2000), main)
+    add_HolderServiceServicer_to_server(
+        HolderServicer(switch.holders, switch.losses, _account, 2000), main
+    )
     for service in STOOD_IN:
         answers: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {
             method.name: grpc.unary_unary_rpc_method_handler(_answer) for method in service.methods

@@ -204,3 +204,13 @@ def test_a_terminal_writes_nothing_on_the_operator_s_screen(
         assert (code, err) == (0, "")
         assert shown in out
         assert "\x1b" not in out
+
+
+def test_losses_are_listed_and_forgiven(switch: RunningSwitch, run: Kessai) -> None:
+    data = ("--data", str(switch.folder))
+    code, out, _ = run("loss", "list", *data)
+    assert (code, "declined for" in out) == (0, True)
+    code, out, _ = run("loss", "forgive", "ann", *data)
+    assert (code, "0 losses of ann" in out) == (0, True)
+    code, _, error = run("loss", "forgive", "Ann!", *data)
+    assert (code, error.count("\n"), "wallet_id" in error) == (1, 1, True)

@@ -22,6 +22,7 @@ from kessai.money import Money
 from kessai.request_id import format_request_id, new_request_id
 from kessai.v1 import holder_pb2 as pb
 from kessai.v1.holder_pb2_grpc import HolderServiceStub
+from server.domain.directory import OfflineLoss
 from tests.unit.server.ports import Switch, serving
 
 TIMEOUT_S = 20.0
@@ -95,6 +96,48 @@ async def test_an_operator_sets_the_rider_category(switch: Switch) -> None:
         answer = await HolderServiceStub(channel).IssueCredential(asking(), timeout=TIMEOUT_S)
     credential = open_credential(answer.credential, switch.keyring.signing_key.public_key())
     assert credential.rider_category == "child"
+
+
+async def test_who_cost_a_merchant_money_gets_no_limit_until_it_is_forgiven(
+    switch: Switch,
+) -> None:
+    """Another wallet's loss, or one that is the terminal's own, costs nobody anything."""
+    lost_us = switch.clock()
+    for payment, phone, is_phones in (
+        (b"a" * 16, PIXEL, True),
+        (b"b" * 16, "phone/bob/nokia", False),
+    ):
+        reason = "INSUFFICIENT_FUNDS"
+        switch.losses.note(
+            OfflineLoss(payment, "agent/shop/till", phone, 500, "EUR", reason, is_phones, lost_us)
+        )
+    assert await limit_of(switch, PIXEL) is None
+    assert await limit_of(switch, "phone/bob/nokia") == Money(2000, "EUR")
+    async with open_channel(switch.identity("operator/joe")) as channel:
+        stub = HolderServiceStub(channel)
+        listed = await stub.ListOfflineLosses(pb.ListOfflineLossesRequest(), timeout=TIMEOUT_S)
+        assert {(each.phone, each.by_phone) for each in listed.losses} == {
+            (PIXEL, True),
+            ("phone/bob/nokia", False),
+        }
+        forgive = pb.ForgiveOfflineLossesRequest(request_id=asking().request_id, wallet_id="ann")
+        told = await stub.ForgiveOfflineLosses(forgive, timeout=TIMEOUT_S)
+        assert told.forgiven_count == 1
+        listed = await stub.ListOfflineLosses(pb.ListOfflineLossesRequest(), timeout=TIMEOUT_S)
+        assert [each.HasField("forgive_time") for each in listed.losses if each.by_phone] == [True]
+    assert await limit_of(switch, PIXEL) == Money(2000, "EUR")
+
+
+async def limit_of(switch: Switch, phone: str) -> Money | None:
+    """The off-line limit in a phone's next credential."""
+    key = ec.generate_private_key(ec.SECP256R1()) if phone != PIXEL else KEY
+    async with open_channel(switch.identity(phone)) as channel:
+        request = asking(holder_public_key=raw_public_key(key.public_key()))
+        raw_id = bytes.fromhex(request.request_id.replace("-", ""))
+        request.holder_key_proof = sign_bytes(key_proof_input(raw_id), key)
+        answer = await HolderServiceStub(channel).IssueCredential(request, timeout=TIMEOUT_S)
+    switch_key = switch.keyring.signing_key.public_key()
+    return open_credential(answer.credential, switch_key).offline_limit
 
 
 def reason_of(error: grpc.aio.AioRpcError) -> str:

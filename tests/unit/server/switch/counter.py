@@ -11,6 +11,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from prometheus_client import CollectorRegistry
 
 from kessai.account_number import format_account
 from kessai.envelope import (
@@ -36,9 +37,17 @@ from kessai.v1.payment_pb2 import (
     SettlePaymentRequest,
 )
 from server.domain.directory import DeviceEntry, IssuedCertificate, Merchant
+from server.identity.deny_list import DenyList
+from server.identity.holders import Holders
+from server.identity.keyring import Keyring
+from server.identity.losses import Losses
+from server.shards.deny_book import DenyBook
 from server.shards.directory import Directory
+from server.shards.holder_book import HolderBook
+from server.shards.loss_book import LossBook
 from server.shards.router import Shards
 from server.shards.ticket_offers import TicketOffers
+from server.switch.offline_losses import OfflineLosses
 from server.switch.outcomes import Outcomes, terminal
 from server.switch.receipts import Receipts
 from server.switch.register_purchase import RegisterPurchase
@@ -88,6 +97,11 @@ class Counter:
     def __post_init__(self) -> None:
         self.clock = Clock()
         self.directory = Directory(self.folder / "directory.db", self.clock)
+        keyring = Keyring(self.switch_key, self.sealing_key, b"")
+        file = self.directory.file
+        self.deny_list = DenyList(DenyBook(file), self.directory, self.clock)
+        self.holders = Holders(HolderBook(file), self.deny_list, keyring, self.clock, os.urandom)
+        self.losses, self.registry = Losses(LossBook(file), self.clock), CollectorRegistry()
         self.merchant = Merchant("shop", "Corner Shop", "5411", SHOP, LIMIT)
         if self.known:
             return
@@ -114,8 +128,14 @@ class Counter:
             self.directory,
             self.sealing_key,
             self.tickets(shards),
+            self.judging(shards),
             rehearsal,
         )
+
+    def judging(self, shards: Shards) -> OfflineLosses:
+        """What judges the payments that a till accepted off line."""
+        own = (self.losses, self.holders, shards, self.switch_key.public_key())
+        return OfflineLosses(*own, self.clock, self.registry)
 
     def tickets(self, shards: Shards) -> TicketSales:
         """The tickets that are sold on these shards."""

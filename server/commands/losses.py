@@ -1,0 +1,80 @@
+"""`kessai loss`: what terminals accepted off line and the switch then declined."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from kessai.console import Console, Table, styled
+from kessai.money import Money
+from kessai.v1 import holder_pb2 as pb
+from kessai.v1.holder_pb2_grpc import HolderServiceStub
+from server.commands.fleet import moment
+from server.commands.operator_line import DEADLINE_S, call, fresh_request_id
+from server.commands.options import Data, Identity
+
+loss = typer.Typer(
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    no_args_is_help=True,
+    help="List what terminals lost off line, and forgive it.",
+)
+
+_out = Console()
+
+
+@loss.command("list")
+def list_losses(
+    count: Annotated[int, typer.Option(min=1, max=500, help="How many, the newest.")] = 50,
+    data: Data = None,
+    identity: Identity = None,
+) -> None:
+    """List the newest losses, and by whose fault they are."""
+    request = pb.ListOfflineLossesRequest(page_size=count)
+    answer = call(
+        data,
+        identity,
+        lambda ch: HolderServiceStub(ch).ListOfflineLosses(request, timeout=DEADLINE_S),
+    )
+    table = Table("when (UTC)", "terminal", "phone", "amount", "declined for", "fault", "payment")
+    for each in answer.losses:
+        table.add_row(
+            moment(each.lose_time),
+            each.terminal,
+            each.phone,
+            _amount(each),
+            each.reason,
+            _fault(each),
+            each.payment_id,
+        )
+    _out.print(table)
+
+
+@loss.command("forgive")
+def forgive_losses(
+    wallet: Annotated[str, typer.Argument(help="The wallet: the middle part of phone/ann/pixel.")],
+    data: Data = None,
+    identity: Identity = None,
+) -> None:
+    """Let a wallet's losses count no more; its phones' next credentials have a limit again."""
+    request = pb.ForgiveOfflineLossesRequest(request_id=fresh_request_id(), wallet_id=wallet)
+    answer = call(
+        data,
+        identity,
+        lambda ch: HolderServiceStub(ch).ForgiveOfflineLosses(request, timeout=DEADLINE_S),
+    )
+    _out.print(styled("{} losses of {} count no more", str(answer.forgiven_count), wallet))
+
+
+def _amount(lost: pb.OfflineLoss) -> str:
+    return str(Money.from_proto(lost.amount)) if lost.amount.currency_code else ""
+
+
+def _fault(lost: pb.OfflineLoss) -> Text:
+    if not lost.by_phone:
+        return Text("not the phone's", style="dim")
+    if lost.HasField("forgive_time"):
+        return Text(f"the phone's, forgiven {moment(lost.forgive_time)}", style="dim")
+    return Text("the phone's", style="red")
