@@ -135,8 +135,6 @@ class OfflineLosses:
     def _take_note(
         self, submission: Submission, reason: str, entry: HolderEntry, is_phones: bool
     ) -> None:
-        if is_phones:
-            self._holders.take_back(entry.device)
         total = _claimed(submission).total
         loss = OfflineLoss(
             submission.request_id,
@@ -148,7 +146,10 @@ class OfflineLosses:
             is_phones,
             self._now_us(),
         )
-        if self._losses.note(loss):
+        is_new = self._losses.note(loss)
+        if is_phones:  # after it is noted: a credential that is issued meanwhile then has no limit
+            self._holders.take_back(entry.device)
+        if is_new:
             self._lost.labels(reason, "yes" if is_phones else "no").inc()
             _log.warning(
                 "offline_loss",

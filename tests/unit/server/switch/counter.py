@@ -99,7 +99,7 @@ class Counter:
         self.directory = Directory(self.folder / "directory.db", self.clock)
         keyring = Keyring(self.switch_key, self.sealing_key, b"")
         file = self.directory.file
-        self.deny_list = DenyList(DenyBook(file), self.directory, self.clock)
+        self.deny_list = DenyList(DenyBook(file), self.clock)
         self.holders = Holders(HolderBook(file), self.deny_list, keyring, self.clock, os.urandom)
         self.losses, self.registry = Losses(LossBook(file), self.clock), CollectorRegistry()
         self.merchant = Merchant("shop", "Corner Shop", "5411", SHOP, LIMIT)

@@ -25,6 +25,7 @@ from kessai.v1 import payment_pb2
 from kessai.v1.decline_pb2 import DeclineReason
 from kessai.v1.envelope_pb2 import Signed
 from kessai.v1.payment_pb2 import PaymentAuthorization, PaymentRequest, SettlePaymentRequest
+from server.identity.callers import Caller, CallerKind
 from server.identity.holders import KeyToCertify
 from server.identity.losses import COUNTS_FOR_US
 from server.identity.refusals import Refusal, RequestIdReused
@@ -115,7 +116,8 @@ async def cut_off(folder: Path, balance: int = 1000) -> AsyncIterator[Offline]:
             sign_bytes(key_proof_input(request_id), key),
             ANN,
         )
-        credential = counter.holders.issue(PHONE, asked, Money(2000, "EUR"))
+        caller = Caller(CallerKind.PHONE, ("ann", "pixel"), 0)
+        credential = counter.holders.issue(caller, asked, Money(2000, "EUR"))
         yield Offline(counter, both, purchases, key, credential)
         purchases.close()
         both.bills.close()
