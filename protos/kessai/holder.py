@@ -132,10 +132,8 @@ def open_holder_answer(
         proof = open_signed(answer.proof, HOLDER_PROOF, key, HolderProof.FromString)
     except EnvelopeError:
         raise HolderRefused(d.DECLINE_REASON_HOLDER_NOT_PROVEN) from None
-    said = (proof.credential_id, proof.challenge, proof.merchant_id, proof.terminal_id)
-    if said != (holder.credential_id, asked.challenge, asked.merchant_id, asked.terminal_id):
-        raise HolderRefused(d.DECLINE_REASON_HOLDER_NOT_PROVEN)
-    if asked.sealed_hash and proof.sealed_hash != asked.sealed_hash:
+    said = Asked(proof.challenge, proof.merchant_id, proof.terminal_id, proof.sealed_hash)
+    if (proof.credential_id, said) != (holder.credential_id, asked):
         raise HolderRefused(d.DECLINE_REASON_HOLDER_NOT_PROVEN)
     return holder
 

@@ -61,8 +61,9 @@ class HolderServicer(HolderServiceServicer):
         if self._offline_limit_minor and not is_barred:
             limit = Money(self._offline_limit_minor, BY_NUMBER[account.ledger].code)
         credential = await in_thread(self._holders.issue, caller, asked, limit)
-        if limit and await in_thread(self._losses.is_barred, caller.path[0]):
-            await in_thread(self._holders.take_back, caller.device)  # it was lost meanwhile
+        is_barred = await in_thread(self._losses.is_barred, caller.path[0])
+        if limit is not None and is_barred:  # something was lost meanwhile
+            await in_thread(self._holders.take_back, caller.device)
         return pb.IssueCredentialResponse(credential=credential)
 
     async def SetRiderCategory(
