@@ -1,25 +1,33 @@
-"""Telling the switch who was let in: an entry that it refuses keeps no other back."""
+"""A door whose switch answers with errors: it opens on none, and goes on telling the rest."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import grpc.aio
 import pytest
 
+from edge_agents.deny_list import DenyList
 from edge_agents.entrance.book import EntranceBook, Entry, EntryState
+from edge_agents.entrance.entrance import Entrance
 from edge_agents.entrance.upload import Upload
+from edge_agents.entrance.verdict import Doorkeeper
 from edge_agents.events import Events
-from edge_agents.ticket_line import SwitchAway, SwitchRefused, TicketLine
+from edge_agents.ticket_line import SwitchAway, TicketLine
 from edge_agents.uplink import Uplink
+from kessai.decline import name_of
 from kessai.request_id import new_request_id, parse_request_id
 from kessai.v1 import ticket_pb2 as pb
 from kessai.v1.envelope_pb2 import Signed
+from kessai.v1.ticket_pb2 import Ticket
 from kessai.v1.ticket_pb2_grpc import TicketServiceServicer, add_TicketServiceServicer_to_server
+from tests.unit.edge_agents.entrance.parties import VENUE, Venue, now_us
 from tests.unit.edge_agents.parties import NOW_US, WAIT_S, Step, fail_if_planned
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -50,6 +58,28 @@ class Switch(TicketServiceServicer):
         return pb.GetTicketResponse()
 
 
+@asynccontextmanager
+async def served(switch: Switch) -> AsyncIterator[TicketLine]:
+    """Serve a switch, and give a terminal's line to it."""
+    server = grpc.aio.server()
+    add_TicketServiceServicer_to_server(switch, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        await channel.channel_ready()
+        yield TicketLine(Uplink(channel, bytes))
+    await server.stop(None)
+
+
+class Ready:
+    """A door that is shut, and works."""
+
+    stands_open = False
+
+    async def is_ready(self) -> bool:
+        return True
+
+
 def let_in(book: EntranceBook, count: int) -> list[bytes]:
     """Let persons in, and give the entries' ids."""
     ids = [new_request_id(NOW_US // 1000, os.urandom) for _ in range(count)]
@@ -66,12 +96,7 @@ async def test_a_refused_entry_keeps_no_other_back(tmp_path: Path, fails: Step) 
     book = EntranceBook(tmp_path)
     ids = let_in(book, 5)
     switch = Switch(fails, ids[1])  # type: ignore[abstract]
-    server = grpc.aio.server()
-    add_TicketServiceServicer_to_server(switch, server)
-    port = server.add_insecure_port("127.0.0.1:0")
-    await server.start()
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-        line = TicketLine(Uplink(channel, bytes))
+    async with served(switch) as line:
         upload = Upload(book, line, None, Events(lambda: NOW_US))
         running = asyncio.create_task(upload.run())
         async with asyncio.timeout(WAIT_S):
@@ -79,11 +104,37 @@ async def test_a_refused_entry_keeps_no_other_back(tmp_path: Path, fails: Step) 
             left = {"FIELD_INVALID": []}.get(str(fails), [ids[1]])
             await _until(lambda: [entry.request_id for entry in book.waiting(9)] == left)
         running.cancel()
-        # A door that asks how a ticket stands hears the same: an answer, no dead line.
-        with pytest.raises(SwitchRefused):
-            await line.look(b"t" * 18)
-    await server.stop(None)
     book.close()
+
+
+@pytest.mark.parametrize(
+    ("fails", "reason"),
+    [
+        (grpc.StatusCode.INTERNAL, "ENTRANCE_OUT_OF_SERVICE"),
+        ("CERTIFICATE_REFUSED", "ENTRANCE_OUT_OF_SERVICE"),
+        ("RESOURCE_UNKNOWN", "TICKET_INVALID"),
+        (grpc.StatusCode.UNAVAILABLE, "UNSPECIFIED"),
+        ("OVERLOADED", "UNSPECIFIED"),
+    ],
+)
+async def test_a_door_decides_alone_only_while_the_switch_is_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: Step, reason: str
+) -> None:
+    """And not at all once the switch has refused it: then also a cut line opens nothing."""
+    monkeypatch.setattr("edge_agents.ticket_line.LOOK_S", 10.0)  # a busy machine is no answer
+    denied, venue = DenyList(tmp_path), Venue(tmp_path)
+    keeper = Doorkeeper(VENUE, ("concert",), denied, 0, now_us)
+    ticket = Ticket.FromString(venue.ticket().payload)
+    async with served(Switch(fails)) as line:  # type: ignore[abstract]
+        entrance = Entrance.__new__(Entrance)
+        entrance._events = Events(now_us)
+        fields = {"keeper": keeper, "watch": Ready(), "door": Ready(), "line": line}
+        entrance._parts = SimpleNamespace(**fields)  # type: ignore[assignment]
+        assert name_of(await entrance._judge(ticket, 1)) == reason
+        denied.refuse()
+        expected = reason if reason != "UNSPECIFIED" else "ENTRANCE_OUT_OF_SERVICE"
+        assert name_of(await entrance._judge(ticket, 1)) == expected
+    denied.close()
 
 
 async def test_a_dead_line_is_no_answer() -> None:
