@@ -14,6 +14,7 @@ import pytest
 from cryptography.x509 import load_pem_x509_certificate
 
 from edge_agents import fleet_line
+from edge_agents.accepted import HolderMark
 from edge_agents.agent_state import AgentState
 from edge_agents.deny_list import CREDENTIAL, DenyList
 from edge_agents.events import Events
@@ -22,7 +23,9 @@ from edge_agents.journal import Journal
 from edge_agents.remote_settings import RemoteSettings
 from edge_agents.uplink import Uplink
 from kessai.channel import open_channel
+from kessai.v1.envelope_pb2 import Signed
 from kessai.v1.fleet_pb2 import READER_STATE_LOST, READER_STATE_READY
+from kessai.v1.holder_pb2 import HolderAnswer
 from server.domain.directory import DenyKind, DeviceEntry, IssuedCertificate
 from tests.unit.edge_agents.parties import NOW_US, Field, make_pending, make_sealed
 from tests.unit.server.ports import Switch, serving
@@ -198,8 +201,13 @@ def test_a_report_is_of_its_moment(tmp_path: Path) -> None:
     member.state.say("x" * 200)
     report = member.state.report()
     assert (report.waiting_payments, report.waiting_total.amount_minor) == (1, 434)
+    assert (report.lost_payments, report.HasField("lost_total")) == (0, False)
     assert report.reader_state == READER_STATE_LOST
     assert len(report.state) == 120
+    member.journal.accept(pending.request_id, HolderMark(b"c" * 16), HolderAnswer(), NOW_US)
+    member.journal.conclude(pending.request_id, Signed(payload=b"declined"), settled=False)
+    report = member.state.report()
+    assert (report.lost_payments, report.lost_total.amount_minor) == (1, 434)
     member.radio.is_ready = True
     assert member.state.report().reader_state == READER_STATE_READY
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -99,6 +101,13 @@ def test_fares_of_the_sample_line(
     paid = made.fare(entered(origin, spent=spent, rider=rider), NOW_US).minor
     assert 0 <= paid <= full.minor
     assert spent + paid <= max(spent, cap)
+
+
+def test_a_minimum_of_the_gate_s_own_is_not_left_unsaid(tmp_path: Path) -> None:
+    """Gates of before were told one each; now it is the operator's."""
+    (tmp_path / "gate.toml").write_text('minimum_balance = "1.00"\n')
+    with pytest.raises(Complaint, match="kessai merchant minimum-balance"):
+        load_config(GateConfig, tmp_path / "gate.toml", {})
 
 
 @pytest.mark.parametrize(

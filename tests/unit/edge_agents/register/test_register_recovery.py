@@ -6,9 +6,11 @@ import asyncio
 
 import grpc
 
+from edge_agents.accepted import HolderMark
 from edge_agents.journal import Journal, PaymentState, read_journal
 from kessai.v1 import tap_pb2
-from tests.unit.edge_agents.parties import Phone, make_pending, make_sealed
+from kessai.v1.holder_pb2 import HolderAnswer
+from tests.unit.edge_agents.parties import NOW_US, Phone, make_pending, make_sealed
 from tests.unit.edge_agents.shop import BREAD, MILK, Shop, open_till
 
 UNAVAILABLE = grpc.StatusCode.UNAVAILABLE
@@ -30,6 +32,24 @@ async def test_an_authorised_payment_is_taken_up_first(shop: Shop) -> None:
     assert len(set(shop.switch.received)) == 1
     assert pending.signed.SerializeToString() in shop.switch.received[0]
     assert sealed.SerializeToString() in shop.switch.received[0]
+
+
+async def test_nobody_is_greeted_with_what_was_set_aside_or_handed_over(shop: Shop) -> None:
+    """One over which the switch fails, one that was accepted off line: both are asked about on."""
+    journal = Journal(shop.folder)
+    for order in ("till-1-000001", "till-1-000002"):
+        pending = make_pending(order)
+        journal.request(pending)
+        journal.authorize(pending.request_id, make_sealed(pending))
+        if order.endswith("1"):
+            journal.set_aside(pending.request_id, "set aside: value out of range")
+        else:
+            journal.accept(pending.request_id, HolderMark(b"c" * 16), HolderAnswer(), NOW_US)
+    journal.close()
+    async with open_till(shop, *[grpc.StatusCode.INTERNAL] * 50):
+        await shop.scan(BREAD)
+        await shop.shows("Total EUR       3.49")
+    assert shop.states() == ["authorized"] * 2
 
 
 async def test_a_settled_payment_is_not_paid_twice_by_a_restart(shop: Shop) -> None:
