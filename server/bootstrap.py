@@ -84,8 +84,9 @@ class Switch:
         `elapsed_us` counts microseconds and is never set: `now_us` is held against it.
         """
         self._folder, self._config = folder, config
-        self._now_us, self._random_bytes = now_us, random_bytes
         self._watch = ClockWatch(now_us, elapsed_us, config.clock_step_s * 1_000_000)
+        self._now_us, self._random_bytes = self._watch.steady_us, random_bytes
+        now_us = self._now_us
         with ExitStack() as undo:  # whatever is missing, what was opened before is closed again
             self._lock = data_folder.Lock(folder)
             undo.callback(self._lock.release)

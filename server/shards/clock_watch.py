@@ -4,7 +4,8 @@ Each reading compares the wall clock with one that only counts and cannot be set
 grows slowly is the clock being slewed, and is followed. A step beyond the limit is either a clock
 that was put right or one that went wrong, and only a person knows which: so nothing is booked until
 the clock is back by itself, or an operator has confirmed it. Else one wrong step would release
-holds, and let every payment expire.
+holds, and let every payment expire. Whatever else needs the time, such as certificates and the deny
+list, goes on by the time that went by.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class ClockJumped(StoreUnavailable):
 
 
 class ClockWatch:
-    """The time for whatever is booked, from any thread.
+    """The switch's time, from any thread.
 
     `now_us` is the wall clock, microseconds since 1970; `elapsed_us` counts microseconds since any
     moment, goes on while the machine sleeps, and is never set.
@@ -54,6 +55,11 @@ class ClockWatch:
         if jump_us:
             raise ClockJumped(f"{told(jump_us)}; nothing is booked until an operator confirms it")
         return now_us
+
+    def steady_us(self) -> int:
+        """The wall clock; while it is off by a jump, what it would show without."""
+        now_us, jump_us = self.look()
+        return now_us - jump_us
 
     def look(self) -> tuple[int, int]:
         """The wall clock, and by how much it jumped: 0 if it goes as it should."""

@@ -78,6 +78,17 @@ def test_a_step_beyond_it_stops_booking_until_it_is_taken_back(step_us: int) -> 
     assert [line["log_level"] for line in lines] == ["error", "warning"] * 3
 
 
+@pytest.mark.parametrize("step_us", [HOUR_US, -HOUR_US])
+def test_what_is_not_booked_goes_on_by_the_time_that_went_by(step_us: int) -> None:
+    clocks = Clocks()
+    clocks.go_on(SECOND_US, SECOND_US + step_us)
+    assert clocks.watch.steady_us() == NOW_US + SECOND_US
+    clocks.go_on(HOUR_US)
+    assert clocks.watch.steady_us() == NOW_US + SECOND_US + HOUR_US
+    assert clocks.watch.confirm(clocks.wall.us)
+    assert clocks.watch.steady_us() == clocks.wall.us
+
+
 def test_many_small_steps_are_a_large_one() -> None:
     clocks = Clocks()
     for _ in range(20):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import pytest
 
 from kessai.v1 import clock_pb2 as pb
 from kessai.v1.clock_pb2_grpc import ClockServiceStub
+from server.domain.directory import DenyKind
 from server.ledger.transfer import HoldState
 from server.shards.clock_watch import ClockWatch
 from server.shards.router import Shards
@@ -144,10 +144,31 @@ async def test_books_ahead_of_the_clock_are_told_once(
     assert capsys.readouterr().out.count("3:00:00 ahead of the switch's clock") == 1
 
 
+async def test_a_jump_of_years_refuses_no_certificate_and_forgets_no_denial(
+    tmp_path: Path,
+) -> None:
+    """Else terminals would never hear of what was denied, and the operator could not look."""
+    async with served(tmp_path / "data") as switch, switch.line() as line:
+        watch, denied = switch.switch._watch, switch.switch._deny_list
+        denied.deny(DenyKind.TICKET, b"a ticket", watch.steady_us() + HOURS_US)
+        real_us = watch._now_us
+        for years in (3, -3):
+            watch._now_us = lambda by=years: real_us() + by * 365 * 24 * 3_600_000_000  # type: ignore[misc]
+            stub: ClockServiceAsyncStub = ClockServiceStub(line)
+            state = (await stub.GetClockState(pb.GetClockStateRequest(), timeout=LIMIT_S)).state
+            assert state.jump_us
+            entries, _ = denied.page_after(0, "shop")
+            assert [entry.id for entry in entries] == [b"a ticket"]
+
+
 async def test_only_an_operator_confirms_and_only_once(tmp_path: Path) -> None:
     """A repeated call after the next jump does not confirm that one, too."""
     async with served(tmp_path / "data") as switch, switch.line() as line:
         stub: ClockServiceAsyncStub = ClockServiceStub(line)
+        async with switch.line("agent/shop/till-1") as till:
+            with pytest.raises(grpc.aio.AioRpcError) as error:
+                await ClockServiceStub(till).ConfirmClock(pb.ConfirmClockRequest(), timeout=LIMIT_S)
+        assert reason_of(error.value) == "CALLER_NOT_PERMITTED"
         watch = switch.switch._watch
         real_us = watch._now_us
         state = (await stub.GetClockState(pb.GetClockStateRequest(), timeout=LIMIT_S)).state
@@ -167,7 +188,3 @@ async def test_only_an_operator_confirms_and_only_once(tmp_path: Path) -> None:
         for _ in range(2):
             answer = await stub.ConfirmClock(good, timeout=LIMIT_S)
             assert answer.state.jump_us == pytest.approx(-HOURS_US, abs=1_000_000)
-        async with switch.line("agent/shop/till-1") as till, asyncio.timeout(LIMIT_S):
-            with pytest.raises(grpc.aio.AioRpcError) as error:
-                await ClockServiceStub(till).ConfirmClock(good, timeout=LIMIT_S)
-        assert reason_of(error.value) == "CALLER_NOT_PERMITTED"
