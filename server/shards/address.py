@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+import apsw
+
 from kessai.complaint import Complaint
 from server.shards import schema
 from server.shards.sqlite_reader import SqliteReader
@@ -49,6 +51,13 @@ class ShardAddress(abc.ABC):
         """Take a shard away that was made just now."""
 
     @abc.abstractmethod
+    def prepare(self) -> str:
+        """Make the shard ready to be opened by anybody; a warning comes back, or "".
+
+        Complaint if it is missing, damaged, or another one.
+        """
+
+    @abc.abstractmethod
     def open_store(self) -> Store:
         """Open the writer's side; Complaint if the shard is missing, or is another one."""
 
@@ -77,11 +86,21 @@ class SqliteAddress(ShardAddress):
             self.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise Complaint(f"{self.path.parent} cannot be made ({error.strerror}).") from None
-        schema.create_shard(self.path, self.shard, self.books_id)
+        try:
+            schema.create_shard(self.path, self.shard, self.books_id)
+        except (OSError, apsw.Error) as error:
+            raise Complaint(
+                f"{self.path} cannot be made ({error}). Nothing was left behind. Make room on its "
+                "disk, or give this user the right to write there."
+            ) from None
 
     def remove(self) -> None:
         """Delete the file."""
         self.path.unlink(missing_ok=True)
+
+    def prepare(self) -> str:
+        """Check the file, and give it checksums if it has none."""
+        return schema.prepare_shard(self.path, self.shard, self.books_id)
 
     def open_store(self) -> Store:
         """Open the file to write."""
@@ -125,6 +144,13 @@ class PostgresAddress(ShardAddress):
         from server.shards import postgres_schema
 
         postgres_schema.drop_shard(self.url, self.shard, self.books_id)
+
+    def prepare(self) -> str:
+        """Look whether the server checks its pages."""
+        with _driver():
+            from server.shards import postgres_schema
+
+        return postgres_schema.lacks_checksums(self.url)
 
     def open_store(self) -> Store:
         """Connect to write."""

@@ -16,7 +16,9 @@ from typing import Any
 import apsw
 
 from kessai.last_words import end_process
-from server.shards.directory_schema import open_database
+from server.shards.checked_file import READ_FAULTS, damaged, is_damage
+from server.shards.clean_close import close_cleanly
+from server.shards.directory_schema import MARK_TABLE, open_database
 from server.shards.sqlite_store import EXIT_DISK_FAILED
 from server.shards.store import StoreUnavailable
 
@@ -32,9 +34,9 @@ class DirectoryFile:
         self._after_commit: list[Callable[[], None]] = []
 
     def close(self) -> None:
-        """Close the file; SQLite writes the WAL back."""
+        """Close the file, with all that is committed in the file itself."""
         with self.lock:
-            self._connection.close()
+            close_cleanly(self._connection, self._path, MARK_TABLE)
 
     def rows(self, statement: str, *values: apsw.SQLiteValue) -> list[tuple[Any, ...]]:
         """Run a statement; outside of a transaction, what it wrote is durable afterwards."""
@@ -77,9 +79,11 @@ class DirectoryFile:
             yield
         except (apsw.FullError, apsw.BusyError, apsw.ReadOnlyError, apsw.CantOpenError) as error:
             raise StoreUnavailable(f"{self._path.name}: {error}") from None
-        except (apsw.IOError, apsw.CorruptError) as error:
+        except READ_FAULTS as error:
             end_process(
-                f"writing {self._path} failed ({error}). The switch stops, so that nothing is "
+                damaged(self._path, str(error))
+                if is_damage(error)
+                else f"writing {self._path} failed ({error}). The switch stops, so that nothing is "
                 "acknowledged that is not on the disk. Check the disk, then start it again.",
                 EXIT_DISK_FAILED,
             )

@@ -8,11 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 
+import structlog
+
 from server.shards.address import ShardAddress
 from server.shards.placement import Moved, ShardPlace, SlotMap
 from server.shards.remote_shard import AnyShard, RemoteShard, WriterProcess
 from server.shards.router import Shards
 from server.shards.shard import OnWritten, Shard, WritingLane, nobody_listens, writing_lane
+
+log = structlog.get_logger("shards")
 
 
 class ShardOpener:
@@ -33,6 +37,7 @@ class ShardOpener:
         self._on_owed, self._on_written = on_owed, on_written
         self._local: WritingLane | None = None
         self._processes: list[WriterProcess] = []
+        self._warnings: set[str] = set()
 
     def start_processes(self, count: int, held: Sequence[int]) -> None:
         """Let so many processes write the local shards that are opened from now on, in turn.
@@ -51,6 +56,7 @@ class ShardOpener:
         Complaint if it is missing, cannot be reached, or is another's.
         """
         place = ShardPlace(address.shard, self.slots)
+        self._warn(address.prepare())
         if address.is_local and self._processes:
             writing = self._processes[address.shard % len(self._processes)]
             writing.open(address, self.slots)
@@ -73,6 +79,12 @@ class ShardOpener:
             writing.close()
         if self._local is not None:
             self._local.close()
+
+    def _warn(self, warning: str) -> None:
+        # Several shards may lie on one server: it is told of once.
+        if warning and warning not in self._warnings:
+            self._warnings.add(warning)
+            log.warning(warning)
 
     def _local_lane(self) -> WritingLane:
         if self._local is None:

@@ -185,6 +185,10 @@ class PostgresReader:
         sql = f"SELECT {DOCUMENT_COLUMNS} FROM document ORDER BY id"
         return map(Document._make, self._walk(sql))
 
+    def faults(self) -> list[str]:
+        """None: a server with data checksums refuses damaged pages when they are read."""
+        return []
+
     def snapshot(self) -> None:
         """Let every read from here on see the same moment, until `close`."""
 

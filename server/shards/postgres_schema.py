@@ -211,6 +211,21 @@ def open_shard(url: str, shard: int, books_id: str, *, read_only: bool) -> Line:
     return db
 
 
+def lacks_checksums(url: str) -> str:
+    """A warning if a server does not check its pages; "" if it does, or cannot be reached now."""
+    try:
+        with _connect(url, "public", {}) as db:
+            [value] = db.execute("SHOW data_checksums").fetchone() or ("",)
+    except psycopg.Error:
+        return ""
+    if value == "on":
+        return ""
+    return (
+        f"the server of {shown(url)} has data_checksums = off: a bit that its disk flips may go "
+        "unseen, and a payment be made twice. Stop it, and run pg_checksums --enable."
+    )
+
+
 def _connect(url: str, schema: str, session: dict[str, str]) -> Line:
     parts = _parts(url)
     settings = {"search_path": schema} | _SESSION | session

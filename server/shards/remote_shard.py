@@ -80,6 +80,10 @@ class WriterProcess:
         """Queue a job for a shard."""
         return self._lane.submit((shard, job))
 
+    def drain(self) -> None:
+        """Work what has queued up, and take nothing more."""
+        self._lane.close()
+
     def close(self) -> None:
         """Work what has queued up, and wait until the process has closed its shards and ended."""
         if self._closed:
@@ -149,10 +153,15 @@ class RemoteShard:
         """Look into what is committed; StoreUnavailable if the database cannot."""
         return await self._reading.read(look)
 
-    def close(self) -> None:
-        """Work what has queued up; the process ends with the first of its shards that is closed."""
-        self._writing.close()
+    def drain(self) -> None:
+        """Work what has queued up, and end reading; then only its writer has the database open."""
+        self._writing.drain()
         self._reading.close()
+
+    def close(self) -> None:
+        """Drain; the process ends with the first of its shards that is closed."""
+        self.drain()
+        self._writing.close()
 
 
 AnyShard = Shard | RemoteShard

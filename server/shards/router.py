@@ -202,6 +202,8 @@ class Shards:
     def close(self) -> None:
         """Work what has queued up, then close every shard."""
         for shard in self._shards:
+            shard.drain()
+        for shard in self._shards:
             shard.close()
 
     async def _together(

@@ -11,11 +11,21 @@ its new version; opened to read only, it is read as it is.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import apsw
 
 from kessai.complaint import Complaint
+from server.shards.checked_file import (
+    add_checksums,
+    check_at_start,
+    connect,
+    is_checked,
+    make_checked,
+    tell,
+)
+from server.shards.clean_close import is_marked_open, missing_wal, size_of_wal
 
 SCHEMA_VERSION = "3"
 
@@ -128,15 +138,41 @@ CREATE TABLE moved (
 
 
 def create_shard(path: Path, shard: int, books_id: str) -> None:
-    """Make a shard file; `books_id` names the books that all shards of a switch belong to."""
-    db = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
-    db.execute("PRAGMA journal_mode = WAL")
-    db.execute("PRAGMA synchronous = FULL")
-    with db:
-        db.execute(_TABLES)
-        meta = (("version", SCHEMA_VERSION), ("shard", str(shard)), ("books", books_id))
-        db.executemany("INSERT INTO meta VALUES (?, ?)", meta)
-    db.close()
+    """Make a shard file; `books_id` names the books that all shards of a switch belong to.
+
+    OSError or apsw.Error if there is no room or no right; then nothing is left behind.
+    """
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    try:
+        db = connect(path, apsw.SQLITE_OPEN_READWRITE)
+        make_checked(db)
+        with db:
+            db.execute(_TABLES)
+            meta = (("version", SCHEMA_VERSION), ("shard", str(shard)), ("books", books_id))
+            db.executemany("INSERT INTO meta VALUES (?, ?)", meta)
+        db.execute("PRAGMA journal_mode = WAL")
+        db.close()
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def prepare_shard(path: Path, shard: int, books_id: str) -> str:
+    """Make a shard file ready for its writer, while nobody has it open; a warning or "" comes back.
+
+    A file of an earlier version gets checksums. Complaint if it does not belong here or is damaged.
+    """
+    wal_bytes = size_of_wal(path)
+    db = open_shard(path, shard, books_id, read_only=False)
+    try:
+        if is_checked(db, path):
+            check_at_start(db, path)
+        else:
+            tell(f"{path} gets a checksum for every page, once; this may take a while.")
+            add_checksums(db, path)
+        return missing_wal(path) if is_marked_open(db, "meta") and not wal_bytes else ""
+    finally:
+        db.close()
 
 
 def open_shard(path: Path, shard: int, books_id: str, *, read_only: bool) -> apsw.Connection:
@@ -146,10 +182,11 @@ def open_shard(path: Path, shard: int, books_id: str, *, read_only: bool) -> aps
     """
     mode = apsw.SQLITE_OPEN_READONLY if read_only else apsw.SQLITE_OPEN_READWRITE
     try:
-        db = apsw.Connection(str(path), flags=mode)
+        db = connect(path, mode)
         db.set_busy_timeout(5000)
         db.execute("PRAGMA synchronous = FULL")
         meta = {str(key): value for key, value in db.execute("SELECT key, value FROM meta")}
+        is_checked(db, path)
     except apsw.Error as error:
         raise Complaint(
             f"the shard file {path} cannot be read ({error}). No money was moved. "

@@ -256,10 +256,14 @@ class Shard(ShardWriter):
         """Look into what is committed; StoreUnavailable if the database cannot."""
         return await self._reading.read(look)
 
-    def close(self) -> None:
-        """Work what has queued up, then close the database."""
+    def drain(self) -> None:
+        """Work what has queued up, and end reading; then only its writer has the database open."""
         self._writing.close()
         self._reading.close()
+
+    def close(self) -> None:
+        """Drain, then close the database."""
+        self.drain()
         super().close()
 
 

@@ -7,11 +7,14 @@ It never writes and never checkpoints. Used on the shard's reading thread by `sh
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from server.domain.document import Document
 from server.ledger.account import Account
 from server.ledger.transfer import Hold
+from server.shards.checked_file import READ_FAULTS, damaged, list_faults, tell
 from server.shards.columns import (
     ACCOUNT_COLUMNS,
     DOCUMENT_COLUMNS,
@@ -23,7 +26,7 @@ from server.shards.placement import Moved
 from server.shards.schema import open_shard
 from server.shards.settlement_log import LogRow
 from server.shards.sqlite_slots import read_accounts, read_moved
-from server.shards.store import BookedEntry, OutboxRow, Total
+from server.shards.store import BookedEntry, OutboxRow, StoreDamaged, Total
 
 _NEWEST = 2**63 - 1
 
@@ -32,19 +35,20 @@ class SqliteReader:
     """The `Reader` of one shard file."""
 
     def __init__(self, path: Path, shard: int, books_id: str) -> None:
+        self._path, self._told = path, False
         self._db = open_shard(path, shard, books_id, read_only=True)
 
     def account(self, account_id: int) -> Account | None:
         """Give an account, or None."""
         sql = f"SELECT {ACCOUNT_COLUMNS} FROM account WHERE id = ?"
-        row = self._db.execute(sql, (account_id,)).fetchone()
+        row = next(self._rows(sql, account_id), None)
         return read_account(row) if row else None
 
     def accounts(self, ids: Sequence[int]) -> list[Account]:
         """Give accounts, all as they are at one moment; those that do not exist are left out."""
         marks = ",".join("?" * len(ids))
         sql = f"SELECT {ACCOUNT_COLUMNS} FROM account WHERE id IN ({marks})"
-        return [read_account(row) for row in self._db.execute(sql, tuple(ids))]
+        return [read_account(row) for row in self._rows(sql, *ids)]
 
     def holding(self, first: int, last: int, limit: int) -> list[Account]:
         """List the accounts that hold money, among those with ids from `first` to `last`."""
@@ -52,7 +56,7 @@ class SqliteReader:
             f"SELECT {ACCOUNT_COLUMNS} FROM account "
             "WHERE id BETWEEN ? AND ? AND credits_posted > debits_posted ORDER BY id LIMIT ?"
         )
-        return [read_account(row) for row in self._db.execute(sql, (first, last, limit))]
+        return [read_account(row) for row in self._rows(sql, first, last, limit)]
 
     def statement(
         self, account_id: int, before: int, limit: int
@@ -64,26 +68,26 @@ class SqliteReader:
         self._db.execute("BEGIN")
         try:
             account = self.account(account_id)
-            rows = self._db.execute(sql, (account_id, before or _NEWEST, limit)).fetchall()
+            return account, list(map(_entry, self._rows(sql, account_id, before or _NEWEST, limit)))
         finally:
-            self._db.execute("COMMIT")
-        return account, [_entry(row) for row in rows]
+            if self._db.in_transaction:
+                self._db.execute("COMMIT")
 
     def row(self, request_id: bytes) -> LogRow | None:
         """Find the log row of a request id."""
         sql = "SELECT * FROM log WHERE request_id = ?"
-        row = self._db.execute(sql, (request_id,)).fetchone()
+        row = next(self._rows(sql, request_id), None)
         return LogRow(*row) if row else None
 
     def document(self, document_id: bytes) -> Document | None:
         """Give a document, or None."""
         sql = f"SELECT {DOCUMENT_COLUMNS} FROM document WHERE id = ?"
-        row = self._db.execute(sql, (document_id,)).fetchone()
+        row = next(self._rows(sql, document_id), None)
         return Document(*row) if row else None
 
     def last_sequence(self) -> int:
         """Tell the sequence of the newest log row, or 0."""
-        row = self._db.execute("SELECT max(sequence) FROM log").fetchone()
+        row = next(self._rows("SELECT max(sequence) FROM log"), None)
         return int(row[0] or 0) if row else 0
 
     def last_book_us(self) -> int:
@@ -95,13 +99,13 @@ class SqliteReader:
     def rows_after(self, sequence: int, limit: int) -> list[LogRow]:
         """List the log rows after a sequence in order, at most so many."""
         sql = "SELECT * FROM log WHERE sequence > ? ORDER BY sequence LIMIT ?"
-        return [LogRow(*row) for row in self._db.execute(sql, (sequence, limit))]
+        return [LogRow(*row) for row in self._rows(sql, sequence, limit)]
 
     def recent_request_ids(self, since_us: int) -> list[bytes]:
         """List the request ids booked since a time, microseconds since 1970."""
         ids = []
         newest_first = "SELECT book_us, request_id FROM log ORDER BY sequence DESC"
-        for book_us, request_id in self._db.execute(newest_first):
+        for book_us, request_id in self._rows(newest_first):
             if book_us < since_us:
                 break
             ids.append(request_id)
@@ -110,12 +114,12 @@ class SqliteReader:
     def outbox(self, limit: int) -> list[OutboxRow]:
         """List what is owed, oldest first."""
         sql = "SELECT * FROM outbox ORDER BY log_sequence LIMIT ?"
-        return [OutboxRow(*row) for row in self._db.execute(sql, (limit,))]
+        return [OutboxRow(*row) for row in self._rows(sql, limit)]
 
     def hold(self, hold_id: int) -> Hold | None:
         """Give a hold, or None."""
         sql = f"SELECT {HOLD_COLUMNS} FROM hold WHERE id = ?"
-        rows = self._db.execute(sql, (hold_id.to_bytes(16, "big"),))
+        rows = self._rows(sql, hold_id.to_bytes(16, "big"))
         return next((read_hold(row) for row in rows), None)
 
     def due_holds(self, now_us: int, limit: int) -> list[Hold]:
@@ -124,12 +128,12 @@ class SqliteReader:
             f"SELECT {HOLD_COLUMNS} FROM hold "
             "WHERE state = 1 AND expire_us > 0 AND expire_us <= ? ORDER BY expire_us LIMIT ?"
         )
-        return [read_hold(row) for row in self._db.execute(sql, (now_us, limit))]
+        return [read_hold(row) for row in self._rows(sql, now_us, limit)]
 
     def totals(self) -> list[Total]:
         """Add up the accounts by kind and currency."""
         # In two halves, because SQLite's sum() of integers fails beyond 63 bits.
-        rows = self._db.execute(
+        rows = self._rows(
             "SELECT code, ledger, count(*), "
             "sum(debits_posted >> 32), sum(debits_posted & 0xffffffff), "
             "sum(credits_posted >> 32), sum(credits_posted & 0xffffffff) "
@@ -142,52 +146,72 @@ class SqliteReader:
 
     def moved(self) -> list[Moved]:
         """List the slots that came or went."""
-        return read_moved(self._db)
+        with self._damage_refuses():
+            return read_moved(self._db)
 
     def residents(self, slot: int) -> list[Account]:
         """List the accounts of a slot that is here, by id."""
-        return read_accounts(self._db, slot)
+        with self._damage_refuses():
+            return read_accounts(self._db, slot)
 
     def log(self) -> Iterator[LogRow]:
         """Walk the whole log in order."""
         sql = "SELECT * FROM log ORDER BY sequence"
-        return (LogRow(*row) for row in self._db.execute(sql))
+        return (LogRow(*row) for row in self._rows(sql))
 
     def all_accounts(self) -> Iterator[Account]:
         """Walk all accounts in order of their ids."""
         sql = f"SELECT {ACCOUNT_COLUMNS} FROM account ORDER BY id"
-        return (read_account(row) for row in self._db.execute(sql))
+        return (read_account(row) for row in self._rows(sql))
 
     def all_entries(self) -> Iterator[BookedEntry]:
         """Walk all entries in order of account and sequence."""
         sql = "SELECT * FROM entry ORDER BY account, sequence"
-        return map(_entry, self._db.execute(sql))
+        return map(_entry, self._rows(sql))
 
     def all_outbox(self) -> Iterator[OutboxRow]:
         """Walk all that is owed, oldest first."""
         sql = "SELECT * FROM outbox ORDER BY log_sequence"
-        return (OutboxRow(*row) for row in self._db.execute(sql))
+        return (OutboxRow(*row) for row in self._rows(sql))
 
     def all_holds(self) -> Iterator[Hold]:
         """Walk all holds in order of their ids."""
         sql = f"SELECT {HOLD_COLUMNS} FROM hold ORDER BY id"
-        return (read_hold(row) for row in self._db.execute(sql))
+        return (read_hold(row) for row in self._rows(sql))
 
     def all_documents(self) -> Iterator[Document]:
         """Walk all documents in order of their ids."""
         sql = f"SELECT {DOCUMENT_COLUMNS} FROM document ORDER BY id"
-        return (Document(*row) for row in self._db.execute(sql))
+        return (Document(*row) for row in self._rows(sql))
+
+    def faults(self) -> list[str]:
+        """Let SQLite compare all pages, tables and indexes."""
+        return list_faults(self._db, self._path, "integrity_check")
 
     def snapshot(self) -> None:
         """Let every read from here on see the same moment, until `close`."""
         self._db.execute("BEGIN")
-        self._db.execute("SELECT count(*) FROM meta").fetchall()
+        list(self._rows("SELECT count(*) FROM meta"))
 
     def close(self) -> None:
         """Close the connection."""
         if self._db.in_transaction:
             self._db.execute("ROLLBACK")
         self._db.close()
+
+    def _rows(self, sql: str, *values: int | bytes) -> Iterator[tuple[Any, ...]]:
+        with self._damage_refuses():
+            yield from self._db.execute(sql, values)
+
+    @contextmanager
+    def _damage_refuses(self) -> Iterator[None]:
+        try:
+            yield
+        except READ_FAULTS as error:
+            if not self._told:
+                self._told = True
+                tell(damaged(self._path, str(error)))
+            raise StoreDamaged(f"{self._path.name}: a page is damaged") from None
 
 
 def _entry(row: Sequence[object]) -> BookedEntry:

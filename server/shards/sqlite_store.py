@@ -1,20 +1,27 @@
 """A shard's writer on SQLite: WAL, synchronous=FULL, one connection that writes and checkpoints.
 
+A page that cannot be read ends the writing of this shard: nothing is decided on what is not known.
+
 apsw brings a SQLite of its own (3.53.0 or later), which has the WAL-reset fix that Debian 12's
 lacks. Used by `shard.py`, on the shard's writing thread only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 import apsw
 
+from kessai.complaint import Complaint
 from kessai.last_words import end_process
 from server.domain.document import Document
 from server.ledger.account import Account
 from server.ledger.transfer import Hold
+from server.shards.checked_file import READ_FAULTS, damaged, is_damage, tell
+from server.shards.clean_close import close_cleanly, mark_open
 from server.shards.columns import (
     ACCOUNT_COLUMNS,
     DOCUMENT_COLUMNS,
@@ -29,7 +36,7 @@ from server.shards.placement import Moved
 from server.shards.schema import open_shard
 from server.shards.settlement_log import CHAIN_START, LogRow
 from server.shards.sqlite_slots import read_moved, read_residents, write_slots
-from server.shards.store import Batch, Residents, StoreUnavailable, Tail
+from server.shards.store import Batch, Residents, StoreDamaged, StoreUnavailable, Tail
 
 EXIT_DISK_FAILED = 74
 
@@ -42,65 +49,86 @@ class SqliteStore:
 
     def __init__(self, path: Path, shard: int, books_id: str) -> None:
         self._path = path
+        self._damage = ""
         self._db = open_shard(path, shard, books_id, read_only=False)
         self._db.execute("PRAGMA cache_size = -16384")
         self._db.execute(f"PRAGMA wal_autocheckpoint = {_WAL_PAGES}")
         self._tail: Tail | None = None
+        try:
+            mark_open(self._db, "meta")
+        except apsw.Error as error:
+            self._db.close()
+            raise Complaint(
+                f"the shard file {path} cannot be written ({error}). No money was moved. Make room "
+                "on its disk, or give this user the right to write it, and start again."
+            ) from None
 
     def begin(self) -> Tail:
         """Give the tail of the log: nobody but this process writes the file."""
         if self._tail is None:
-            row = self._db.execute(
-                "SELECT sequence, chain_hash, book_us FROM log ORDER BY sequence DESC LIMIT 1"
-            ).fetchone()
+            with self._reading():
+                row = self._db.execute(
+                    "SELECT sequence, chain_hash, book_us FROM log ORDER BY sequence DESC LIMIT 1"
+                ).fetchone()
             self._tail = Tail(*row) if row else Tail(0, CHAIN_START, 0)
         return self._tail
 
     def rows(self, request_ids: Sequence[bytes]) -> dict[bytes, LogRow]:
         """Find the log rows of request ids."""
         sql = f"SELECT {LOG_COLUMNS} FROM log WHERE request_id IN ({_marks(request_ids)})"
-        return {row[1]: LogRow(*row) for row in self._db.execute(sql, _padded(request_ids))}
+        with self._reading():
+            return {row[1]: LogRow(*row) for row in self._db.execute(sql, _padded(request_ids))}
 
     def accounts(self, ids: Sequence[int]) -> list[Account]:
         """Load accounts; those that do not exist are left out."""
         sql = f"SELECT {ACCOUNT_COLUMNS} FROM account WHERE id IN ({_marks(ids)})"
-        return [read_account(row) for row in self._db.execute(sql, _padded(ids))]
+        with self._reading():
+            return [read_account(row) for row in self._db.execute(sql, _padded(ids))]
 
     def holds(self, ids: Sequence[int]) -> list[Hold]:
         """Load holds; those that do not exist are left out."""
         keys = [i.to_bytes(16, "big") for i in ids]
         sql = f"SELECT {HOLD_COLUMNS} FROM hold WHERE id IN ({_marks(keys)})"
-        return [read_hold(row) for row in self._db.execute(sql, _padded(keys))]
+        with self._reading():
+            return [read_hold(row) for row in self._db.execute(sql, _padded(keys))]
 
     def documents(self, ids: Sequence[bytes]) -> list[Document]:
         """Load documents; those that do not exist are left out."""
         sql = f"SELECT {DOCUMENT_COLUMNS} FROM document WHERE id IN ({_marks(ids)})"
-        return [Document(*row) for row in self._db.execute(sql, _padded(ids))]
+        with self._reading():
+            return [Document(*row) for row in self._db.execute(sql, _padded(ids))]
 
     def moved(self) -> list[Moved]:
         """List the slots that came or went."""
-        return read_moved(self._db)
+        with self._reading():
+            return read_moved(self._db)
 
     def residents(self, slot: int) -> Residents:
         """Load all that is in a slot that is here, by id."""
-        return read_residents(self._db, slot)
+        with self._reading():
+            return read_residents(self._db, slot)
 
     def commit(self, batch: Batch) -> None:
         """Write a batch durably, or nothing of it.
 
-        A full disk or a read-only file system raises StoreUnavailable and nothing was written. Any
-        other failed write or fsync ends the process, because what is on the disk is then unknown.
+        A full disk or a read-only file system raises StoreUnavailable, a damaged page StoreDamaged;
+        then nothing was written. Any other failed write or fsync ends the process, because what is
+        on the disk is then unknown.
         """
         try:
+            self._refuse_if_damaged()
             self._db.execute("BEGIN IMMEDIATE")
             self._write(batch)
             self._db.execute("COMMIT")
-        except (apsw.IOError, apsw.CorruptError) as error:
-            end_process(
-                f"writing {self._path} failed ({error}). The switch stops, so that nothing is "
-                "acknowledged that is not on the disk. Check the disk, then start it again.",
-                EXIT_DISK_FAILED,
-            )
+        except READ_FAULTS as error:
+            if not (is_damage(error) and self._db.in_transaction):
+                end_process(
+                    f"writing {self._path} failed ({error}). The switch stops, so that nothing is "
+                    "acknowledged that is not on the disk. Check the disk, then start it again.",
+                    EXIT_DISK_FAILED,
+                )
+            self._roll_back()
+            self._note_damage(error)
         except (apsw.FullError, apsw.BusyError, apsw.ReadOnlyError, apsw.CantOpenError) as error:
             self._roll_back()
             raise StoreUnavailable(f"{self._path.name}: {error}") from None
@@ -114,13 +142,30 @@ class SqliteStore:
         """Nothing to end: only `commit` opens a transaction."""
 
     def close(self) -> None:
-        """Close the database; SQLite writes the WAL back."""
-        self._db.close()
+        """Close the database, with all that is committed in the file itself."""
+        close_cleanly(self._db, self._path, "meta")
 
     def _roll_back(self) -> None:
         # What was half written must not be found as done by the next group.
         if self._db.in_transaction:
             self._db.execute("ROLLBACK")
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        self._refuse_if_damaged()
+        try:
+            yield
+        except READ_FAULTS as error:
+            self._note_damage(error)
+
+    def _refuse_if_damaged(self) -> None:
+        if self._damage:
+            raise StoreDamaged(self._damage)
+
+    def _note_damage(self, error: apsw.Error) -> NoReturn:
+        tell(damaged(self._path, str(error)))
+        self._damage = f"{self._path.name}: a page is damaged"
+        raise StoreDamaged(self._damage) from None
 
     def _tick_off(self, batch: Batch) -> None:
         kept = ",".join(map(str, batch.undelivered))

@@ -21,6 +21,10 @@ class StoreUnavailable(Exception):
     """The database cannot take or give anything now; the message says why."""
 
 
+class StoreDamaged(StoreUnavailable):
+    """What the database holds cannot be read any more: there is no answer to be had from it."""
+
+
 class BookedEntry(NamedTuple):
     """An entry as it is kept: one side of a movement, with when and by which request."""
 
@@ -259,6 +263,10 @@ class Reader(Protocol):
 
     def all_documents(self) -> Iterator[Document]:
         """Walk all documents in order of their ids."""
+        ...
+
+    def faults(self) -> list[str]:
+        """Check the database itself, as its engine can; what is wrong, for people."""
         ...
 
     def snapshot(self) -> None:

@@ -1,10 +1,11 @@
 """Verifying the books: the settlement log is decided again, and must give what is stored.
 
-Checks, shard by shard: the hash chain; every row's documents against its input hash; every
-decision; every balance, entry, hold and document against the replayed ones; debits against
-credits. And over all shards: everything owed is either in an outbox or has arrived, and nothing
-arrives that was not owed. So what is in transit equals what the outboxes still owe (rule 2). A slot
-that left a shard came to the one that its row names, with the same content, or is on its way.
+Checks, shard by shard: the pages, as far as the database itself can; the hash chain; every row's
+documents against its input hash; every decision; every balance, entry, hold and document against
+the replayed ones; debits against credits. And over all shards: everything owed is either in an
+outbox or has arrived, and nothing arrives that was not owed. So what is in transit equals what the
+outboxes still owe. A slot that left a shard came to the one that its row names, with the same
+content, or is on its way.
 
 Memory holds the accounts, holds and documents of one shard at a time; what crossed shards is
 matched on disk (`transit.py`), so it does not grow with the log.
@@ -23,7 +24,7 @@ from kessai.complaint import Complaint
 from server.shards.entry_digest import Digest, add_entry
 from server.shards.placement import ShardPlace, SlotMap
 from server.shards.replay import Replay
-from server.shards.store import Reader, StoreUnavailable
+from server.shards.store import Reader, StoreDamaged, StoreUnavailable
 from server.shards.suspect import Suspect
 from server.shards.transit import Transit
 from server.shards.verify_moves import moves_are_as_stored, moves_fit, on_their_way
@@ -55,13 +56,17 @@ def verify(
     there is no room for the temporary file.
     """
     report, readers, transit = Report(), open_readers(), Transit()
-    for reader in readers:
-        reader.snapshot()
     replays = [Replay(ShardPlace(shard, slots)) for shard in range(len(readers))]
     try:
+        for reader in readers:
+            reader.snapshot()
+            report.faults += reader.faults()
         for reader, replay in zip(readers, replays, strict=True):
             _check_shard(reader, replay, transit, report, on_progress)
         suspects = _cross_check(replays, transit, report)
+    except StoreDamaged as error:
+        report.faults.append(f"the shards cannot be read any further ({error})")
+        return report
     except (StoreUnavailable, Complaint):
         raise
     except Exception as error:  # a file that was tampered with may fail anywhere
