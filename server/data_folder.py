@@ -134,6 +134,20 @@ class Lock:
                 self._file.close()
 
 
+def is_locked(folder: Path) -> bool:
+    """Whether a switch runs on a data folder; Complaint if that cannot be told."""
+    try:
+        with open(folder / _LOCK_FILE) as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    except OSError as error:
+        raise Complaint(f"{folder / _LOCK_FILE} cannot be read ({error.strerror}).") from None
+    return False
+
+
 def running_here(address: str, pairing_address: str, metrics_address: str) -> Running:
     """Describe this process."""
     return Running(os.getpid(), address, pairing_address, metrics_address)

@@ -14,6 +14,7 @@ from server import data_folder
 from server.commands.operator_line import DEADLINE_S, call
 from server.commands.options import Data, DataFolder, Identity
 from server.config import load_config
+from server.shards.directory_schema import list_directory_faults
 from server.shards.store import Reader, StoreUnavailable
 from server.shards.verify import Report, verify
 
@@ -57,13 +58,18 @@ def show_trial_balance(data: Data = None, identity: Identity = None) -> None:
 def verify_folder(data: DataFolder) -> None:
     """Decide the whole log again and compare: chain, balances, entries, in-transit, outboxes.
 
-    Works beside a running switch. Exits with 1 if anything is wrong.
+    Works beside a running switch. Exits with 1 if anything is wrong. Warns of files of a stopped
+    switch that are no whole copy without their WALs.
     """
     load_config(data)
     books = data_folder.read_books(data)
+    addresses = books.addresses(data)
+    stopped = not data_folder.is_locked(data)
+    warnings = [at.copy_warning() for at in addresses] if stopped else []
+    faults = list_directory_faults(data / "directory.db") if stopped else []
 
     def open_readers() -> list[Reader]:
-        return [address.open_reader() for address in books.addresses(data)]
+        return [address.open_reader() for address in addresses]
 
     columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False))
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
@@ -79,6 +85,9 @@ def verify_folder(data: DataFolder) -> None:
                 f"the books could not be read to their end ({error}), so nothing is known about "
                 "them. Try again when the server is back."
             ) from None
+    report.faults += faults
+    for warning in filter(None, warnings):
+        _out.print("[yellow]warning:[/]", warning)
     _show(report, books.shards)
 
 

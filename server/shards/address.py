@@ -58,6 +58,10 @@ class ShardAddress(abc.ABC):
         """
 
     @abc.abstractmethod
+    def copy_warning(self) -> str:
+        """Why a copy of this shard, which nobody has open, may lack what was paid last; or ""."""
+
+    @abc.abstractmethod
     def open_store(self) -> Store:
         """Open the writer's side; Complaint if the shard is missing, or is another one."""
 
@@ -101,6 +105,10 @@ class SqliteAddress(ShardAddress):
     def prepare(self) -> str:
         """Check the file, and give it checksums if it has none."""
         return schema.prepare_shard(self.path, self.shard, self.books_id)
+
+    def copy_warning(self) -> str:
+        """Look whether the file was closed cleanly, and at its WAL."""
+        return schema.copy_warning(self.path, self.shard, self.books_id)
 
     def open_store(self) -> Store:
         """Open the file to write."""
@@ -151,6 +159,10 @@ class PostgresAddress(ShardAddress):
             from server.shards import postgres_schema
 
         return postgres_schema.lacks_checksums(self.url)
+
+    def copy_warning(self) -> str:
+        """Nothing: its server has its own backups."""
+        return ""
 
     def open_store(self) -> Store:
         """Connect to write."""

@@ -12,6 +12,7 @@ its new version; opened to read only, it is read as it is.
 from __future__ import annotations
 
 import os
+from contextlib import closing
 from pathlib import Path
 
 import apsw
@@ -25,7 +26,7 @@ from server.shards.checked_file import (
     make_checked,
     tell,
 )
-from server.shards.clean_close import is_marked_open, missing_wal, size_of_wal
+from server.shards.clean_close import is_marked_open, left_over_wal, missing_wal, size_of_wal
 
 SCHEMA_VERSION = "3"
 
@@ -173,6 +174,14 @@ def prepare_shard(path: Path, shard: int, books_id: str) -> str:
         return missing_wal(path) if is_marked_open(db, "meta") and not wal_bytes else ""
     finally:
         db.close()
+
+
+def copy_warning(path: Path, shard: int, books_id: str) -> str:
+    """Why a file that nobody has open is not the whole shard by itself, or ""."""
+    if size_of_wal(path):
+        return left_over_wal(path)
+    with closing(open_shard(path, shard, books_id, read_only=True)) as db:
+        return missing_wal(path) if is_marked_open(db, "meta") else ""
 
 
 def open_shard(path: Path, shard: int, books_id: str, *, read_only: bool) -> apsw.Connection:
