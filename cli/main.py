@@ -54,6 +54,8 @@ def main() -> None:
         guard_stderr()
     # gRPC's own lines on stderr say nothing that our one clear line does not.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    # Whatever any command writes is its user's alone: keys, balances, journals, locks.
+    os.umask(0o077)
     words = sys.argv[1:]
     if words[:1] == ["--version"]:
         from importlib.metadata import version

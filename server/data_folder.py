@@ -23,7 +23,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from kessai.complaint import Complaint
-from kessai.durable_file import write_durably
+from kessai.durable_file import close_to_others, make_folder, write_durably
 from kessai.identity_path import OPERATOR, IdentityError, format_identity, parse_identity
 from server.config import CONFIG_FILE, ServerConfig, write_sample
 from server.identity.authority import Authority
@@ -71,7 +71,7 @@ def create(
     partial = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     try:
-        partial.mkdir(parents=True)
+        make_folder(partial)
         books = Books(
             random_bytes(8).hex(),
             tuple(urls),
@@ -99,8 +99,12 @@ class Lock:
     """The right to write in a data folder; it ends with the process at the latest."""
 
     def __init__(self, folder: Path) -> None:
-        """Take the lock; Complaint if another process has it, or there is no such folder."""
+        """Take the lock; Complaint if another process has it, or there is no such folder.
+
+        From then on no other user of the machine can read the folder, or hold its lock.
+        """
         try:
+            close_to_others(folder)
             self._file = open(folder / _LOCK_FILE, "w")  # noqa: SIM115
         except OSError as error:
             raise Complaint(

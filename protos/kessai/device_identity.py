@@ -27,7 +27,13 @@ from google.protobuf.message import DecodeError
 
 from kessai.account_number import format_account, parse_account
 from kessai.complaint import Complaint
-from kessai.durable_file import make_folder, move_durably, remove_durably, write_durably
+from kessai.durable_file import (
+    close_to_others,
+    make_folder,
+    move_durably,
+    remove_durably,
+    write_durably,
+)
 from kessai.identity_path import PHONE, parse_device, parse_identity
 from kessai.v1.device_pb2 import TrustBundle
 from kessai.v1.envelope_pb2 import Signed
@@ -111,11 +117,13 @@ class DeviceIdentity:
 def load_identity(folder: Path) -> DeviceIdentity:
     """Read an identity folder; Complaint if it is missing, incomplete or damaged.
 
-    A renewal that was cut off between the new certificate and its key is finished here.
+    A renewal that was cut off between the new certificate and its key is finished here. Other users
+    of the machine are shut out of the folder, if they were not.
     """
     if not (folder / DEVICE_FILE).exists():
         raise Complaint(f"{folder} holds no paired device: pair it first with a pairing code.")
     try:
+        close_to_others(folder)
         return _read(folder)
     except (OSError, ValueError, KeyError, TypeError, DecodeError) as error:
         raise Complaint(

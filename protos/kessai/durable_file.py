@@ -5,10 +5,16 @@ Used by whoever keeps keys, certificates and documents in a folder, on both ends
 
 from __future__ import annotations
 
+import errno
+import logging
 import os
+import stat
 from pathlib import Path
 
 _PRIVATE, _PUBLIC = 0o600, 0o644
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+
+_log = logging.getLogger(__name__)
 
 
 def write_durably(path: Path, content: bytes, private: bool = False) -> None:
@@ -40,10 +46,42 @@ def remove_durably(path: Path) -> None:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder that only its owner can enter, and those above it; existing ones stay."""
+    """Make a folder that only its owner can enter, or close an existing one to all others.
+
+    Folders above it are made alike where they are missing, and stay as they are where not.
+    """
+    _make_missing(path)
+    close_to_others(path)
+
+
+def close_to_others(path: Path) -> None:
+    """Let only its owner enter a folder or open a file, at once; warn in the log if that cannot be.
+
+    Others could read balances and keys there, or hold a lock and stop what needs it. A folder that
+    is everybody's by intent, such as /tmp, stays so, with a warning.
+    """
+    mode = path.stat().st_mode
+    if not mode & _OTHERS:
+        return
+    try:
+        if mode & stat.S_ISVTX:
+            raise PermissionError(errno.EPERM, "it is shared by all users")
+        path.chmod(stat.S_IMODE(mode) & ~_OTHERS)
+        if path.stat().st_mode & _OTHERS:
+            raise PermissionError(errno.EPERM, "its file system has no such rights")
+    except OSError as error:
+        _log.warning(
+            "%s is open to other users of this machine, and cannot be closed to them (%s): "
+            "move it to a folder of this user's own",
+            path,
+            error.strerror,
+        )
+
+
+def _make_missing(path: Path) -> None:
     if path.is_dir():
         return
-    make_folder(path.parent)
+    _make_missing(path.parent)
     path.mkdir(mode=0o700, exist_ok=True)
     _fsync_folder(path.parent)
 

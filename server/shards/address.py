@@ -18,6 +18,7 @@ from typing import ClassVar
 import apsw
 
 from kessai.complaint import Complaint
+from kessai.durable_file import make_folder
 from server.shards import schema
 from server.shards.sqlite_reader import SqliteReader
 from server.shards.sqlite_store import SqliteStore
@@ -87,7 +88,8 @@ class SqliteAddress(ShardAddress):
         if self.path.exists():
             raise Complaint(f"{self.path} exists already; nothing was changed in it.")
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            if not self.path.parent.is_dir():
+                make_folder(self.path.parent)
         except OSError as error:
             raise Complaint(f"{self.path.parent} cannot be made ({error.strerror}).") from None
         try:

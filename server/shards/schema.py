@@ -18,6 +18,7 @@ from pathlib import Path
 import apsw
 
 from kessai.complaint import Complaint
+from kessai.durable_file import close_to_others
 from server.shards.checked_file import (
     add_checksums,
     check_at_start,
@@ -166,6 +167,9 @@ def prepare_shard(path: Path, shard: int, books_id: str) -> str:
     wal_bytes = size_of_wal(path)
     db = open_shard(path, shard, books_id, read_only=False)
     try:
+        for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
+            if path.with_name(name).exists():
+                close_to_others(path.with_name(name))
         if is_checked(db, path):
             check_at_start(db, path)
         else:
