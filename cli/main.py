@@ -6,6 +6,7 @@ the switch; and what prints only when something is printed.
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import sys
@@ -48,6 +49,13 @@ ROOMS: dict[str, tuple[str, str]] = {
 }
 
 
+# What the machine lacks, and no fault of the program: room, rights, descriptors, a sound disk.
+_MACHINE_TROUBLE = {
+    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO,
+    errno.EMFILE, errno.ENFILE, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG,
+}  # fmt: skip
+
+
 def main() -> None:
     """Run a command; a Complaint becomes one line and exit code 1, Ctrl-C exit code 130."""
     if sys.stderr is sys.__stderr__:
@@ -73,6 +81,11 @@ def main() -> None:
     except Complaint as complaint:
         _print_error(str(complaint))
         sys.exit(1)
+    except OSError as error:
+        if error.errno not in _MACHINE_TROUBLE:
+            raise
+        _print_error(_explain(error))
+        sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
 
@@ -80,6 +93,14 @@ def main() -> None:
 def _run(name: str, words: list[str]) -> None:
     module, _, app = ROOMS[name][0].partition(":")
     getattr(importlib.import_module(module), app)(args=words, prog_name=f"kessai {name}")
+
+
+def _explain(error: OSError) -> str:
+    what = error.filename or "a file"
+    return (
+        f"{what} cannot be used ({error.strerror}). Nothing acknowledged is lost, and nothing was "
+        "done by halves: make room or give this user the right, then run it again."
+    )
 
 
 def _print_error(message: str) -> None:

@@ -35,6 +35,7 @@ from server.shards.books_file import read_books as read_books
 from server.shards.books_file import write_books
 from server.shards.directory import Directory
 from server.shards.placement import SlotMap
+from server.shards.store import StoreUnavailable
 
 OPERATOR_NAME = "operator"
 
@@ -89,7 +90,7 @@ def create(
                 folder.rmdir()
             partial.rename(folder)
             undo.pop_all()
-    except OSError as error:
+    except (OSError, StoreUnavailable) as error:
         raise Complaint(f"{folder} cannot be made: {error}. Nothing was left behind.") from None
     finally:
         shutil.rmtree(partial, ignore_errors=True)

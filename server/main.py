@@ -14,11 +14,13 @@ from pathlib import Path
 import structlog
 import uvloop
 
+from kessai.complaint import Complaint
 from kessai.console import Console, styled
 from kessai.log_stream import guard_stderr
 from server.bootstrap import Switch
 from server.config import ServerConfig
 from server.shards.process_log import set_up_log
+from server.shards.store import StoreUnavailable
 from server.switch.test_amounts import ON
 
 # What a payment makes is freed as it is used up; to look for circles in it costs more than it wins,
@@ -47,7 +49,13 @@ def run(folder: Path, config: ServerConfig) -> None:
     stream = guard_stderr()
     set_up_log(logging.getLevelNamesMapping()[config.log_level.upper()], stream)
     collect_rarely()
-    uvloop.run(_serve(folder, config, lambda: stream.dropped))
+    try:
+        uvloop.run(_serve(folder, config, lambda: stream.dropped))
+    except StoreUnavailable as error:
+        raise Complaint(
+            f"the switch cannot go on: {error}. Nothing acknowledged is lost. Put that right, and "
+            "start it again."
+        ) from None
 
 
 async def _serve(folder: Path, config: ServerConfig, lines_dropped: Callable[[], int]) -> None:

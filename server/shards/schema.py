@@ -202,8 +202,8 @@ def open_shard(path: Path, shard: int, books_id: str, *, read_only: bool) -> aps
         is_checked(db, path)
     except apsw.Error as error:
         raise Complaint(
-            f"the shard file {path} cannot be read ({error}). No money was moved. "
-            "Bring the file back, from a backup if need be, and start again."
+            f"the shard file {path} cannot be read ({error}). No money was moved. Look whether its "
+            "disk is full; else bring the file back, from a backup if need be. Then start again."
         ) from None
     readable = meta.get("version") in _UPGRADES
     version = meta["version"] if readable else SCHEMA_VERSION
