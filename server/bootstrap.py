@@ -37,6 +37,7 @@ from server.rpc.limits import Limits
 from server.rpc.lines import Lines, raise_descriptor_limit
 from server.rpc.telemetry import Telemetry
 from server.services import MAIN_SERVICES, Parts, add_health, add_services
+from server.shards.allowed_places import AllowedPlaces
 from server.shards.clock_watch import ClockWatch
 from server.shards.directory import Directory
 from server.shards.holder_book import HolderBook
@@ -264,7 +265,7 @@ class Switch:
             self._shards,
             self._settle,
             self._merge,
-            MoreShards(self._folder, self._shards, self._opener, self._on_added),
+            MoreShards(self._folder, self._shards, self._opener, self._places(), self._on_added),
             self._rebalance,
             lambda: shard_states(self._folder, self._shards),
             self._purchases,
@@ -276,6 +277,10 @@ class Switch:
             self._clock,
             self._now_us,
         )
+
+    def _places(self) -> AllowedPlaces:
+        config = self._config
+        return AllowedPlaces(self._folder, config.shard_roots, config.shard_servers)
 
     def _bind(
         self, server: grpc.aio.Server, listen: str, credentials: grpc.ServerCredentials

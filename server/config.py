@@ -77,6 +77,11 @@ offline_limit_minor = 2000
 renewals_per_device_and_day = 24
 credentials_per_device_and_day = 48
 
+# Where `kessai shards add` may make shards, besides shards/ in this folder and the servers that
+# have some already: absolute folders, and servers as "host:port".
+shard_roots = []
+shard_servers = []
+
 # Whether totals that end in 9001 to 9201 minor units are declined, late or not answered on purpose,
 # for developers of terminals. Only on books that were made with: kessai init --test-amounts
 test_amounts = {test_amounts}
@@ -107,6 +112,8 @@ class ServerConfig(BaseSettings):
     offline_limit_minor: int = Field(default=2000, ge=0, le=10**12)
     renewals_per_device_and_day: int = Field(default=RENEWALS_A_DAY, ge=1, le=10_000)
     credentials_per_device_and_day: int = Field(default=CREDENTIALS_A_DAY, ge=1, le=10_000)
+    shard_roots: tuple[str, ...] = ()
+    shard_servers: tuple[str, ...] = ()
     test_amounts: bool = False
     log_level: Literal["debug", "info", "warning"] = "info"
 

@@ -137,14 +137,14 @@ class PostgresAddress(ShardAddress):
 
     def shown(self) -> str:
         """Name the server and the database."""
-        with _driver():
+        with driver():
             from server.shards import postgres_schema
 
         return postgres_schema.shown(self.url)
 
     def create(self) -> None:
         """Make the schema and its tables."""
-        with _driver():
+        with driver():
             from server.shards import postgres_schema
 
         postgres_schema.create_shard(self.url, self.shard, self.books_id)
@@ -157,7 +157,7 @@ class PostgresAddress(ShardAddress):
 
     def prepare(self) -> str:
         """Look whether the server checks its pages."""
-        with _driver():
+        with driver():
             from server.shards import postgres_schema
 
         return postgres_schema.lacks_checksums(self.url)
@@ -168,14 +168,14 @@ class PostgresAddress(ShardAddress):
 
     def open_store(self) -> Store:
         """Connect to write."""
-        with _driver():
+        with driver():
             from server.shards.postgres_store import PostgresStore
 
         return PostgresStore(self.url, self.shard, self.books_id)
 
     def open_reader(self) -> Reader:
         """Connect to read."""
-        with _driver():
+        with driver():
             from server.shards.postgres_reader import PostgresReader
 
         return PostgresReader(self.url, self.shard, self.books_id)
@@ -206,7 +206,8 @@ def sqlite_urls(count: int) -> list[str]:
 
 
 @contextmanager
-def _driver() -> Iterator[None]:
+def driver() -> Iterator[None]:
+    """Import what PostgreSQL needs; Complaint if it is not installed."""
     try:
         yield
     except ImportError as error:

@@ -139,6 +139,8 @@ _CONNECTION = {
     "keepalives_count": 3,
     "tcp_user_timeout": 10_000,
 }
+_PLAIN_PARTS = {"user", "password", "host", "port", "dbname", "sslmode"}
+_PORT = 5432
 _SESSION = {
     "statement_timeout": "60s",
     "lock_timeout": "10s",
@@ -159,6 +161,24 @@ def shown(url: str) -> str:
     parts = _parts(url)
     host, port = quote(parts.get("host", ""), safe="/"), parts.get("port", "")
     return f"postgresql://{host}{':' if port else ''}{port}/{parts.get('dbname', '')}"
+
+
+def server_of(url: str) -> str:
+    """The server of an address, host:port."""
+    parts = _parts(url)
+    return f"{parts.get('host', '')}:{parts.get('port', _PORT)}"
+
+
+def check_plain(url: str) -> None:
+    """Complaint if an address says more than where, who and whether encrypted.
+
+    libpq takes further settings from an address, which could lead elsewhere, or to other files.
+    """
+    if further := sorted(set(_parts(url)) - _PLAIN_PARTS):
+        raise Complaint(
+            f"the address of an added shard may not set {', '.join(further)}: put that into the "
+            "server's or libpq's own configuration"
+        )
 
 
 def create_shard(url: str, shard: int, books_id: str) -> None:

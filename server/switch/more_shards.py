@@ -15,6 +15,7 @@ from kessai.complaint import Complaint
 from server.identity.refusals import Exists, FieldRefused
 from server.ledger.chart import MAX_SHARDS
 from server.shards.address import ShardAddress
+from server.shards.allowed_places import AllowedPlaces
 from server.shards.books_file import Books, read_books, write_books
 from server.shards.opening import ShardOpener
 from server.shards.placement import Moved
@@ -30,19 +31,22 @@ class MoreShards:
         folder: Path,
         shards: Shards,
         opener: ShardOpener,
+        places: AllowedPlaces,
         on_added: Callable[[int], None],
     ) -> None:
         self._folder = folder
         self._shards = shards
         self._opener = opener
+        self._places = places
         self._on_added = on_added
         self._lock = asyncio.Lock()
 
     async def add(self, url: str, request_id: bytes) -> int:
         """Add the shard at an address; its number. The same request again adds nothing.
 
-        FieldRefused if it cannot be made there, Exists if something is there already. If the switch
-        is killed in between, the empty shard that was made is taken when the call is repeated.
+        FieldRefused if it cannot or may not be made there, Exists if something is there already. If
+        the switch is killed in between, the empty shard that was made is taken when the call is
+        repeated.
         """
         async with self._lock:
             books = read_books(self._folder)
@@ -65,7 +69,8 @@ class MoreShards:
         if grown.shards > MAX_SHARDS:
             raise FieldRefused("url", f"a switch has at most {MAX_SHARDS} shards")
         try:
-            address = grown.addresses(self._folder)[-1]
+            *present, address = grown.addresses(self._folder)
+            self._places.check(address, present)
             if not _is_there_and_empty(address):
                 address.create()
             shard, moved = self._opener.open(address)

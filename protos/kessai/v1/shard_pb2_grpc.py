@@ -60,7 +60,8 @@ class ShardServiceServicer:
         """Adds an empty account store; no slot is moved to it before RebalanceShards. The switch begins to
         use it at once, without a restart. Repeated, also after a crash, it adds the store once.
 
-        Errors: FIELD_INVALID (url: it cannot be read or reached, or something else is there),
+        Errors: FIELD_INVALID (url: it cannot be read or reached, something else is there, or the
+        switch's configuration allows no shard there: shard_roots, shard_servers),
         CALLER_NOT_PERMITTED, RESOURCE_EXISTS (a shard of these books that is not empty, or this
         request_id added another one).
         """

@@ -53,9 +53,9 @@ REFUSED: dict[str, tuple[tuple[str, ...], str]] = {
     "no such slots": (("rebalance", "--slots", "9-2000", "--to", "0"), "0 to 1023"),
     "no target": (("rebalance", "--slots", "1-2"), "--to"),
     "no address": (("add", "mysql://here"), "sqlite:/// or postgresql://"),
-    "no server": (("add", "postgresql://teller:hush@127.0.0.1:1/bank"), "127.0.0.1:1/bank"),
+    "no server": (("add", "postgresql://teller:hush@127.0.0.1:1/bank"), "shard_servers"),
     "a shard already": (("add", "sqlite:///shards/0000.db"), "same file"),
-    "something there": (("add", "sqlite:///kessai.toml"), "exists already"),
+    "something there": (("add", "sqlite:///kessai.toml"), "shard_roots"),
 }
 
 
@@ -73,6 +73,12 @@ def test_what_is_wrong_is_one_line(switch: RunningSwitch, what: str) -> None:
 def test_a_disk_that_is_missing_at_start_is_named(tmp_path: Path) -> None:
     """The switch does not start without a shard that was added."""
     running = RunningSwitch.start(tmp_path / "data", shards=1)
+    running.stop()
+    config = running.folder / "kessai.toml"
+    text = config.read_text()
+    assert "shard_roots = []" in text
+    config.write_text(text.replace("shard_roots = []", f'shard_roots = ["{tmp_path}/disk"]'))
+    running.restart()
     kessai("shards", "add", f"sqlite:///{tmp_path}/disk/new.db", "--data", str(running.folder))
     running.stop()
     (tmp_path / "disk" / "new.db").unlink()

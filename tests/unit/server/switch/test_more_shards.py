@@ -12,6 +12,7 @@ from kessai.account_number import slot_of
 from server.domain.command import ACCEPTED
 from server.identity.refusals import Exists, FieldRefused
 from server.shards.address import sqlite_urls
+from server.shards.allowed_places import AllowedPlaces
 from server.shards.books_file import Books, read_books, write_books
 from server.shards.opening import ShardOpener, open_with
 from server.shards.placement import SlotMap
@@ -24,6 +25,7 @@ from tests.unit.server.domain.commands import accounts_on, deposit, fresh_id, op
 from tests.unit.server.shards.parts import BOOKS_ID, Clock, Stores
 
 NEW = "sqlite:///shards/new.db"
+NO_SERVER = "127.0.0.1:1"
 SLOTS = SlotMap.even(2)
 
 
@@ -45,7 +47,8 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     opener = ShardOpener(SLOTS, Clock(), lambda shard: None)
     shards = open_with(opener, read_books(tmp_path).addresses(tmp_path))
     heard: list[int] = []
-    yield Desk(tmp_path, shards, MoreShards(tmp_path, shards, opener, heard.append), heard)
+    places = AllowedPlaces(tmp_path, servers=(NO_SERVER,))
+    yield Desk(tmp_path, shards, MoreShards(tmp_path, shards, opener, places, heard.append), heard)
     shards.close()
 
 
@@ -71,7 +74,8 @@ async def test_what_is_added_is_written_by_the_processes_too(tmp_path: Path) -> 
     opener = ShardOpener(slots, Clock(), owing.append)
     shards = open_with(opener, read_books(tmp_path).addresses(tmp_path), processes=1)
     try:
-        more = MoreShards(tmp_path, shards, opener, lambda shard: None)
+        places = AllowedPlaces(tmp_path)
+        more = MoreShards(tmp_path, shards, opener, places, lambda shard: None)
         ann = next(accounts_on(0, 1))
         assert (await shards.submit(open_account(ann))).decline == ACCEPTED
         assert await more.add(NEW, fresh_id()) == 1
@@ -115,13 +119,28 @@ async def test_a_shard_that_is_not_empty_is_refused(desk: Desk) -> None:
     [
         ("mysql://here", "must begin with"),
         ("sqlite:///shards/0001.db", "same file"),
-        ("sqlite:///taken", "exists already"),
-        ("postgresql://a:hush@127.0.0.1:1/bank", "cannot be made at"),
+        ("sqlite:///shards/taken.db", "exists already"),
+        (f"postgresql://a:hush@{NO_SERVER}/bank", "cannot be made at"),
+        ("sqlite:////var/tmp/elsewhere/new.db", "shard_roots"),
+        ("sqlite:///new.db", "shard_roots"),
+        ("sqlite:///shards/../identity/new.db", "shard_roots"),
+        ("sqlite:///shards/link/new.db", "shard_roots"),
+        ("sqlite:///shards/link.db", "shard_roots"),
+        ("sqlite:///shards/0001.db-wal", "must end in"),
+        ("sqlite:///shards/a\0.db", "cannot be read"),
+        ("postgresql://a:hush@127.0.0.1:2/bank", "shard_servers"),
+        ("postgresql:///bank", "shard_servers"),
+        (f"postgresql://a:hush@{NO_SERVER}/bank?hostaddr=127.0.0.2", "may not set hostaddr"),
+        (f"postgresql://a:hush@{NO_SERVER}/bank?passfile=/etc/shadow", "may not set passfile"),
+        ("postgresql://a:hush@127.0.0.2/bank?host=127.0.0.1&port=2", "shard_servers"),
     ],
 )
 async def test_an_address_that_is_none_is_refused(desk: Desk, url: str, says: str) -> None:
     """And nothing is written down."""
-    (desk.folder / "taken").write_bytes(b"x")
+    (desk.folder / "shards" / "taken.db").write_bytes(b"x")
+    (desk.folder / "elsewhere").mkdir()
+    (desk.folder / "shards" / "link").symlink_to(desk.folder / "elsewhere")
+    (desk.folder / "shards" / "link.db").symlink_to(desk.folder / "elsewhere" / "new.db")
     before = (desk.folder / "books.json").read_bytes()
     with pytest.raises(FieldRefused, match=says) as refused:
         await desk.more.add(url, fresh_id())
@@ -129,3 +148,14 @@ async def test_an_address_that_is_none_is_refused(desk: Desk, url: str, says: st
     assert "hush" not in str(refused.value)
     assert (desk.folder / "books.json").read_bytes() == before
     assert len(desk.shards) == 2
+    assert list((desk.folder / "elsewhere").iterdir()) == []
+
+
+async def test_a_shard_is_added_below_a_root_of_the_configuration(
+    desk: Desk, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Another disk, say."""
+    disk = tmp_path_factory.mktemp("disk")
+    desk.more._places = AllowedPlaces(desk.folder, roots=(str(disk),))
+    assert await desk.more.add(f"sqlite:///{disk}/new.db", fresh_id()) == 2
+    assert (disk / "new.db").exists()
