@@ -138,9 +138,9 @@ class PostgresAddress(ShardAddress):
     def shown(self) -> str:
         """Name the server and the database."""
         with driver():
-            from server.shards import postgres_schema
+            from server.shards import postgres_url
 
-        return postgres_schema.shown(self.url)
+        return postgres_url.shown(self.url)
 
     def create(self) -> None:
         """Make the schema and its tables."""

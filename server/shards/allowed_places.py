@@ -51,7 +51,7 @@ class AllowedPlaces:
 
     def _check_server(self, new: PostgresAddress, present: Sequence[ShardAddress]) -> None:
         with driver():
-            from server.shards.postgres_schema import check_plain, server_of
+            from server.shards.postgres_url import check_plain, server_of
 
         check_plain(new.url)
         known = {server_of(at.url) for at in present if isinstance(at, PostgresAddress)}

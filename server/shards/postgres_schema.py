@@ -10,13 +10,13 @@ new version; opened to read only, it is read as it is.
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import quote
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.conninfo import make_conninfo
 from psycopg.types.numeric import Int8BinaryDumper
 
 from kessai.complaint import Complaint
+from server.shards.postgres_url import parts_of, shown
 
 SCHEMA_VERSION = "3"
 
@@ -139,8 +139,6 @@ _CONNECTION = {
     "keepalives_count": 3,
     "tcp_user_timeout": 10_000,
 }
-_PLAIN_PARTS = {"user", "password", "host", "port", "dbname", "sslmode"}
-_PORT = 5432
 _SESSION = {
     "statement_timeout": "60s",
     "lock_timeout": "10s",
@@ -154,31 +152,6 @@ _WRITER = {"idle_in_transaction_session_timeout": "15s"}
 def schema_name(shard: int, books_id: str) -> str:
     """Name the schema of a shard."""
     return f"kessai_{books_id}_{shard:04d}"
-
-
-def shown(url: str) -> str:
-    """Write a postgresql:// address without its password; Complaint if it is none."""
-    parts = _parts(url)
-    host, port = quote(parts.get("host", ""), safe="/"), parts.get("port", "")
-    return f"postgresql://{host}{':' if port else ''}{port}/{parts.get('dbname', '')}"
-
-
-def server_of(url: str) -> str:
-    """The server of an address, host:port."""
-    parts = _parts(url)
-    return f"{parts.get('host', '')}:{parts.get('port', _PORT)}"
-
-
-def check_plain(url: str) -> None:
-    """Complaint if an address says more than where, who and whether encrypted.
-
-    libpq takes further settings from an address, which could lead elsewhere, or to other files.
-    """
-    if further := sorted(set(_parts(url)) - _PLAIN_PARTS):
-        raise Complaint(
-            f"the address of an added shard may not set {', '.join(further)}: put that into the "
-            "server's or libpq's own configuration"
-        )
 
 
 def create_shard(url: str, shard: int, books_id: str) -> None:
@@ -247,7 +220,7 @@ def lacks_checksums(url: str) -> str:
 
 
 def _connect(url: str, schema: str, session: dict[str, str]) -> Line:
-    parts = _parts(url)
+    parts = parts_of(url)
     settings = {"search_path": schema} | _SESSION | session
     options = " ".join(f"-c {name}={value}" for name, value in settings.items())
     parts["options"] = f"{parts.get('options', '')} {options}".strip()
@@ -300,15 +273,6 @@ def _upgrade(db: Line, url: str, shard: int) -> None:
             f"shard {shard} at {shown(url)} is of a former release and cannot be brought to this "
             f"one's form ({_line(error)}). Nothing in it was changed. Stop every switch and "
             "verification on it, and start again."
-        ) from None
-
-
-def _parts(url: str) -> dict[str, Any]:
-    try:
-        return dict(conninfo_to_dict(url))
-    except psycopg.ProgrammingError:  # its message may contain the password
-        raise Complaint(
-            "an address of a shard cannot be read; it must be like postgresql://role@host/database"
         ) from None
 
 

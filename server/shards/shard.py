@@ -1,8 +1,7 @@
 """One shard at work: takes commands in groups, decides one after another, commits once.
 
-Design section 5. One fsync, many answers: what is read for the whole group is read at once, every
-command is decided in memory on the books as the ones before it left them, and everything is written
-in one commit. Used by `router.py`; the only caller of a `Store`.
+One fsync, many answers: what is read for the whole group is read at once, every command is decided
+in memory on the books as the ones before it left them, and everything is written in one commit.
 """
 
 from __future__ import annotations
@@ -42,11 +41,9 @@ GROUP_LIMIT = 4096
 
 # Of what is in memory nothing is trusted while the tail is not known.
 _UNKNOWN = Tail(-1, CHAIN_START, 0)
-
 _ARRIVE = CommandKind.ARRIVE
 
 Found = TypeVar("Found")
-
 
 WritingLane = Lane[tuple["ShardWriter", Job], Answer]
 OnWritten = Callable[[int, Sequence[LogRow]], None]
@@ -257,7 +254,7 @@ class Shard(ShardWriter):
         return await self._reading.read(look)
 
     def drain(self) -> None:
-        """Work what has queued up, and end reading; then only its writer has the database open."""
+        """Work what has queued up, and end reading: only the writer has the database open then."""
         self._writing.close()
         self._reading.close()
 

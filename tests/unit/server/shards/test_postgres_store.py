@@ -228,6 +228,15 @@ def test_a_server_without_fsync_is_refused() -> None:
 
 
 @on_postgres
+def test_a_server_without_checksums_is_told_of(stores: Stores) -> None:
+    """As initdb made servers before PostgreSQL 18; one that has them gives no warning."""
+    [address] = stores.make()
+    with psycopg.connect(stores.urls[0]) as db:
+        [has] = db.execute("SHOW data_checksums").fetchone() or ("",)
+    assert ("data_checksums = off" in address.prepare()) == (has == "off")
+
+
+@on_postgres
 async def test_a_server_that_only_reads_says_so(stores: Stores) -> None:
     """Such as one that became a standby; when it may write again, all goes on."""
     with shards_in(stores) as shards:
