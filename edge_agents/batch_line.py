@@ -44,7 +44,7 @@ async def submit_batch(
 
     Ends early if the switch fails, or is silent for `silence_s` seconds; LineAway if it is away.
     """
-    call = PaymentServiceStub(channel).SubmitBatch(_messages(payments), wait_for_ready=True)
+    call = PaymentServiceStub(channel).SubmitBatch(messages_of(payments), wait_for_ready=True)
     try:
         while True:
             async with asyncio.timeout(silence_s):
@@ -68,16 +68,21 @@ async def submit_batch(
         call.cancel()
 
 
-async def _messages(payments: Sequence[SettlePaymentRequest]) -> AsyncIterator[SubmitBatchRequest]:
+async def messages_of(
+    payments: Sequence[SettlePaymentRequest],
+) -> AsyncIterator[SubmitBatchRequest]:
+    """Messages with all payments in order, each as large as the switch takes at most."""
     batch, size = SubmitBatchRequest(), 0
     for payment in payments:
         payment_size = payment.ByteSize() + _FRAME_BYTES
-        if len(batch.payments) == BATCH or size + payment_size > MAX_BATCH_BYTES:
+        full = len(batch.payments) == BATCH or size + payment_size > MAX_BATCH_BYTES
+        if batch.payments and full:
             yield batch
             batch, size = SubmitBatchRequest(), 0
         batch.payments.append(payment)
         size += payment_size
-    yield batch
+    if batch.payments:
+        yield batch
 
 
 def _answer(result: PaymentResult) -> Signed | NotTaken | Unknown:

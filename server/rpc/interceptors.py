@@ -94,21 +94,25 @@ def pairing_port(telemetry: Telemetry, errors: ErrorTranslation) -> Concerns:
 
 
 def _with_intake(intake: Intake, call: Call, behavior: Behavior, parse: Parse | None) -> Behavior:
-    async def read(requests: AsyncIterator[bytes]) -> Any:  # noqa: ANN401
-        if call.request_streaming:
-            return intake.read_all(call, requests, parse)
-        return await intake.read_one(call, requests, parse)
+    async def one(requests: AsyncIterator[bytes], context: Context) -> Any:  # noqa: ANN401
+        return await behavior(await intake.read_one(call, requests, parse), context)
 
-    async def served(requests: AsyncIterator[bytes], context: Context) -> Any:  # noqa: ANN401
-        return await behavior(await read(requests), context)
+    async def many(requests: AsyncIterator[bytes], context: Context) -> Any:  # noqa: ANN401
+        return await behavior(intake.read_all(call, requests, parse), context)
 
     async def generated(requests: AsyncIterator[bytes], context: Context) -> AsyncIterator[Any]:
-        async with aclosing(behavior(await read(requests), context)) as answers:
+        if call.request_streaming:
+            request: Any = intake.read_all(call, requests, parse)
+        else:
+            request = await intake.read_one(call, requests, parse)
+        async with aclosing(behavior(request, context)) as answers:
             async for answer in answers:
                 with intake.answering(context):
                     yield answer
 
-    return generated if inspect.isasyncgenfunction(behavior) else served
+    if inspect.isasyncgenfunction(behavior):
+        return generated
+    return many if call.request_streaming else one
 
 
 def _around_coroutine(concern: Concern, call: Call, behavior: Behavior) -> Behavior:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from simulators.load.attacks import Attack
+
 Figures = dict[str, float | None]
 
 
@@ -55,6 +57,15 @@ AIMS: dict[str, tuple[Aim, ...]] = {
     "stream": (
         Aim("settlements_per_second", "signed settlements a second, 100 a message"),
         Aim("wire_ratio", "to one a call", 4),
+    ),
+    "flood": (
+        Aim("calm_p99_ms", "99 of 100 honest payments within, without an attack"),
+        Aim("p99_ms", "99 of 100 within, during the worst of five attacks"),
+        Aim("p99_ratio", "the latter to the former"),
+        Aim("p99_to_limit", "to the larger of twice calm and 25 ms", 1, at_least=False),
+        Aim("rss_growth_mb", "growth of the server's memory in the worst, MB", 50, at_least=False),
+        Aim("dropped", "honest calls dropped", 0, at_least=False),
+        *(Aim(f"{a}_p99_ms", f"99 of 100 within, during {a.replace('_', ' ')}") for a in Attack),
     ),
     "hot": (Aim("ratio", "one distributed payee to payees drawn evenly", 0.9),),
     "growth": (

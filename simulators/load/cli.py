@@ -22,6 +22,7 @@ from kessai.console import Console
 from simulators.load.books import Payees
 from simulators.load.engine import run_engine
 from simulators.load.figures import Figures
+from simulators.load.flood import run_flood
 from simulators.load.gates import run_gates, run_soak
 from simulators.load.growth import run_growth
 from simulators.load.hot import run_hot
@@ -68,6 +69,19 @@ def stream(
     """Signed settlements a second over streams, in batches of 100, against unary calls."""
     with _measuring(folder) as (place, tell):
         figures = run_stream(place, seconds, accounts, tell)
+    _print(figures, json)
+
+
+@bench.command()
+def flood(
+    seconds: Annotated[float, typer.Option(min=2, help="Seconds of load.")] = 40,
+    accounts: Annotated[int, typer.Option(min=100, help="Funded accounts.")] = 2_000,
+    folder: Folder = Path("."),
+    json: Json = False,
+) -> None:
+    """What honest terminals see while one of eight attacks the switch, in five ways."""
+    with _measuring(folder) as (place, tell):
+        figures = run_flood(place, seconds, accounts, tell)
     _print(figures, json)
 
 

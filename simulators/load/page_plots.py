@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from simulators.load.aims import AIMS, Figures
+from simulators.load.attacks import Attack
+from simulators.load.flood_figures import LEAST_LIMIT_MS
 from simulators.load.growth import FEW_ACCOUNTS
 from simulators.load.plots import Bar, Curve, Limit, draw_bars, draw_curve
 
@@ -47,6 +49,15 @@ def _stream(path: Path, runs: Runs) -> None:
     unary = streamed / ratio
     bars = [Bar("100 a message", streamed), Bar("one a call", unary, ours=False)]
     draw_bars(path, "signed settlements a second", bars, [Limit(4 * unary, "4×")])
+
+
+def _flood(path: Path, runs: Runs) -> None:
+    figures = runs[-1][1]
+    bars = [Bar("no attack", _of(figures, "calm_p99_ms"), ours=False)]
+    bars += [Bar(attack.replace("_", " "), _of(figures, f"{attack}_p99_ms")) for attack in Attack]
+    limit = max(2 * _of(figures, "calm_p99_ms"), LEAST_LIMIT_MS)
+    unit = "milliseconds, 99 of 100 honest payments within"
+    draw_bars(path, unit, bars, [Limit(limit, f"at most {limit:.0f} ms")])
 
 
 def _hot(path: Path, runs: Runs) -> None:
@@ -100,6 +111,7 @@ _PLOTS: dict[str, Callable[[Path, Runs], None]] = {
     "engine": _engine,
     "wire": _wire,
     "stream": _stream,
+    "flood": _flood,
     "hot": _hot,
     "growth": _growth,
     "recovery": _recovery,

@@ -43,9 +43,11 @@ _MOST_NO_OPS_PER_SECOND = 50_000
 Unary = grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]
 
 
-def set_up(data: Path, population: Population, tell: Callable[[str], None]) -> Parties:
-    """Make a data folder with funded accounts, and enter everybody."""
-    books.create_folder(data)
+def set_up(
+    data: Path, population: Population, tell: Callable[[str], None], *, limited: bool = False
+) -> Parties:
+    """Make a data folder with funded accounts, and enter everybody; `limited` as by default."""
+    books.create_folder(data, limited=limited)
     with start_processes(die_quietly) as pool:
         tell(f"opening {population.accounts:,} accounts")
         filling = books.fill(data, population, pool)

@@ -23,9 +23,11 @@ from simulators.load import (
     stream,
     wire,
 )
+from simulators.load.attacks import Attack
 from simulators.load.audit import Acknowledged, audit
 from simulators.load.books import Payees, Population
 from simulators.load.engine import run_engine
+from simulators.load.flood import run_flood
 from simulators.load.gates import run_gates
 from simulators.load.growth import run_growth
 from simulators.load.hot import run_hot
@@ -72,6 +74,19 @@ def test_the_wire_bench_measures_and_its_books_verify(tmp_path: Path) -> None:
     assert 0 < figures.rss_mb <= figures.peak_mb
     assert figures.acknowledged > 50
     assert told[-1] == "verifying the books"
+
+
+def test_one_hostile_terminal_keeps_nobody_waiting_and_fills_no_memory(tmp_path: Path) -> None:
+    """Every attack, small: all honest payments are answered, and the books verify after."""
+    figures = run_flood(tmp_path, 6, 100, lambda doing: None)
+    assert figures.dropped == 0
+    assert figures.acknowledged > 100
+    assert list(figures.attacks) == list(Attack)
+    for under in figures.attacks.values():
+        assert under.struck.sent > 0
+        assert 0 < under.p50_ms <= under.p99_ms <= figures.p99_ms
+    by_an_identity = [figures.attacks[a] for a in Attack if a is not Attack.IDLE_LINES]
+    assert max(under.rss_growth_mb for under in by_an_identity) < 50
 
 
 def test_the_engine_bench_measures_both_engines_beside_their_rival(tmp_path: Path) -> None:
