@@ -228,6 +228,7 @@ class Switch:
 
     def _on_written(self, shard: int, rows: Sequence[LogRow]) -> None:
         self._followers.on_written(shard, rows)
+        self._counters.on_written(shard, rows)
 
     def _open_purchases(self) -> RegisterPurchase:
         key, directory = self._keyring.signing_key, self._directory

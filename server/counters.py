@@ -1,12 +1,16 @@
-"""What the switch counts beside its calls: lost lines of its log; and a jump of its clock."""
+"""What the switch counts beside its calls: failed commands, lost lines of its log, clock jumps."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
-from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client import CollectorRegistry, Counter, Gauge
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
+
+from kessai.v1 import decline_pb2 as d
+from server.domain.command import CommandKind
+from server.shards.settlement_log import LogRow
 
 
 class _CountedElsewhere(Collector):
@@ -45,3 +49,15 @@ class Counters:
             registry=registry,
         )
         jump.set_function(lambda: clock_jump_us() / 1_000_000)
+        self._failed = Counter(
+            "kessai_commands_failed",
+            "Commands that were declined with SWITCH_FAULT.",
+            ("kind",),
+            registry=registry,
+        )
+
+    def on_written(self, shard: int, rows: Sequence[LogRow]) -> None:
+        """Count what a shard has written."""
+        for row in rows:
+            if row.decline == d.DECLINE_REASON_SWITCH_FAULT:
+                self._failed.labels(CommandKind(row.kind).name.lower()).inc()

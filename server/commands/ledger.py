@@ -106,3 +106,6 @@ def _show(report: Report, shards: int) -> None:
             "Stop the switch, keep the data folder as it is, and compare it with a backup."
         )
     _out.print(styled("[bold green]The books verify:[/] {}.", looked_at))
+    if report.failed:
+        what = "{} of these requests were declined because the switch failed at them (SWITCH_FAULT)"
+        _out.print(styled(f"[yellow]warning:[/] {what}: see its log.", f"{report.failed:,}"))

@@ -74,7 +74,7 @@ def payment_input_hash(request_payload: bytes, authorization_payload: bytes) -> 
 
 def finish_input_hash(hold_id: bytes, amount: int) -> bytes:
     """Hash what a capture, void or expiry says: which hold, 16 bytes, and how much of it."""
-    return hashlib.sha256(hold_id + amount.to_bytes(8, "big")).digest()
+    return hashlib.sha256(hold_id + amount.to_bytes(8, "big", signed=True)).digest()
 
 
 def operator_input_hash(request: bytes) -> bytes:

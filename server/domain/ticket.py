@@ -47,7 +47,7 @@ class RedeemTicket(_OfTicket):
     """Persons let in, or `amount` of a certificate spent, at `payee`, the venue; no money moves.
 
     `redeem_us` is when it happened. Declines: TICKET_REFUNDED, TICKET_REVOKED, TICKET_NOT_IN_TIME,
-    TICKET_USED.
+    AMOUNT_NOT_POSITIVE, TICKET_USED.
     """
 
     kind = CommandKind.REDEEM_TICKET
@@ -71,10 +71,13 @@ class RedeemTicket(_OfTicket):
             return Decision(refusal)
         if not ticket.valid_from_us <= self.redeem_us < ticket.valid_until_us:
             return Decision(d.DECLINE_REASON_TICKET_NOT_IN_TIME)
-        standing.persons_in += self.persons
-        standing.spent_minor += self.amount
-        if standing.persons_in > ticket.admits or standing.spent_minor > ticket.value_minor:
+        if self.persons < 0 or self.amount < 0:
+            return Decision(d.DECLINE_REASON_AMOUNT_NOT_POSITIVE)
+        # Compared before they are written down, where a number of 64 bits has no room for more.
+        persons, spent = standing.persons_in + self.persons, standing.spent_minor + self.amount
+        if persons > ticket.admits or spent > ticket.value_minor:
             return Decision(d.DECLINE_REASON_TICKET_USED)
+        standing.persons_in, standing.spent_minor = persons, spent
         return Decision(documents=self.changed(standing))
 
 

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from kessai.money import MAX_AMOUNT
 from server.ledger.account import Account
 from server.ledger.books import Books
 from server.ledger.transfer import Entry, Hold
@@ -105,7 +106,15 @@ def put_in(books: Books, coming: Relocation) -> None:
 def _land_in_transit(books: Books, hold: Hold, relocation: Relocation) -> None:
     hold.far_account = hold.payee
     hold.credit_account_id, _ = relocation.transit[hold.ledger]
-    books.accounts[hold.credit_account_id].credits_pending += hold.amount
+    account = books.accounts[hold.credit_account_id]
+    account.credits_pending += hold.amount
+    _check_room(account)
+
+
+def _check_room(account: Account) -> None:
+    """Sums of a counter are 64 bits wide: what would be more cannot move."""
+    if max(account.credits_pending, account.credits_posted, account.debits_posted) > MAX_AMOUNT:
+        raise RelocationBroken(f"the counters of account {account.id} have no room for the slot")
 
 
 def _carry(books: Books, relocation: Relocation, sign: int) -> None:
@@ -116,6 +125,7 @@ def _carry(books: Books, relocation: Relocation, sign: int) -> None:
             account.credits_posted += amount
         else:
             account.debits_posted += amount
+        _check_room(account)
         account.sequence += 1
         books.entries.append(
             Entry(

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from server.domain.command import ACCEPTED, Command
+from server.shards.carry_out import CommandRefused
 from server.shards.relocate import Copied, Depart, SlotMoved, Swept
 from server.shards.settlement_log import LogRow, RequestIdReused
 
@@ -43,7 +44,7 @@ class Arrivals(Several):
 
 Work = Command | Several | Sought | Delivered | Copied | Swept
 Job = Work | Depart
-Outcome = LogRow | RequestIdReused | SlotMoved
+Outcome = LogRow | RequestIdReused | SlotMoved | CommandRefused
 Answer = Outcome | tuple[Outcome | None, ...] | None
 
 

@@ -11,10 +11,11 @@ from contextlib import ExitStack
 import structlog
 
 from server.shards.address import ShardAddress
+from server.shards.groups import WritingLane, writing_lane
 from server.shards.placement import Moved, ShardPlace, SlotMap
 from server.shards.remote_shard import AnyShard, RemoteShard, WriterProcess
 from server.shards.router import Shards
-from server.shards.shard import OnWritten, Shard, WritingLane, nobody_listens, writing_lane
+from server.shards.shard import OnWritten, Shard, nobody_listens
 
 log = structlog.get_logger("shards")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import pickle
 import socket
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from kessai.last_words import end_process
 from server.domain.command import Command
 from server.shards import writer_process
 from server.shards.address import ShardAddress
+from server.shards.groups import GROUP_LIMIT
 from server.shards.jobs import Answer, Delivered, Job, Outcome, Several, Sought
 from server.shards.lane import Lane
 from server.shards.placement import ShardPlace, SlotMap
@@ -28,7 +30,7 @@ from server.shards.process_log import log_level
 from server.shards.reading import Reading
 from server.shards.relocate import Copied, Depart, Swept
 from server.shards.settlement_log import LogRow
-from server.shards.shard import GROUP_LIMIT, OnWritten, Shard
+from server.shards.shard import OnWritten, Shard
 from server.shards.store import Reader
 from server.shards.writer_process import Group, Open, Written
 
@@ -72,7 +74,7 @@ class WriterProcess:
 
     def open(self, address: ShardAddress, slots: SlotMap) -> None:
         """Let it open a shard, between two groups; Complaint if the shard cannot be opened."""
-        answer = self._ask(Open(address, slots))
+        answer = self._ask(pickle.dumps(Open(address, slots)))
         if isinstance(answer, Exception):
             raise answer
 
@@ -97,18 +99,25 @@ class WriterProcess:
             self._process.kill()
             self._process.wait()
 
-    def _write(self, group: list[tuple[int, Job]]) -> Sequence[Answer | Exception]:
-        written: Written = self._ask(Group(self._now_us(), group))
+    def _write(self, group: Sequence[tuple[int, Job]]) -> Sequence[Answer | Exception]:
+        try:
+            message = pickle.dumps(Group(self._now_us(), group))
+        except Exception as error:  # of one of the jobs, which must not be in the others' way
+            half = len(group) // 2
+            return [*self._write(group[:half]), *self._write(group[half:])] if half else [error]
+        written: Written | Exception = self._ask(message)
+        if isinstance(written, Exception):
+            raise written
         for shard in written.owing:
             self._on_owed(shard)
         for shard, rows in written.rows:
             self._on_written(shard, rows)
         return written.answers
 
-    def _ask(self, message: Open | Group) -> Any:  # noqa: ANN401
+    def _ask(self, message: bytes) -> Any:  # noqa: ANN401
         try:
             with self._asking:
-                self._line.send(message)
+                self._line.send_bytes(message)
                 if self._line.poll(_ANSWER_LIMIT_S):
                     return self._line.recv()
         except (EOFError, OSError):

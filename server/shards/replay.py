@@ -14,11 +14,11 @@ from server.domain.command import ACCEPTED, CommandKind
 from server.domain.document import Document
 from server.domain.slot_move import MoveIn, MoveOut
 from server.ledger.books import Books
-from server.shards.carry_out import carry_out
+from server.shards.carry_out import FAULT, NEVER_DECLINED, carry_out
 from server.shards.entry_digest import Digest, add_entry
 from server.shards.placement import ShardPlace
 from server.shards.relocate import moved_by
-from server.shards.settlement_log import CHAIN_START, LogRow
+from server.shards.settlement_log import CHAIN_START, LogRow, chain
 from server.shards.store import OutboxRow, Tail
 
 
@@ -42,7 +42,8 @@ class Came:
 class Replay:
     """One shard's books as its log gives them; rows are fed in order.
 
-    `owed` and `arrived` grow with the log, unless they are taken away as rows are fed.
+    `owed` and `arrived` grow with the log, unless they are taken away as rows are fed. `failed`
+    counts rows that were declined because the switch failed at them.
     """
 
     def __init__(self, place: ShardPlace) -> None:
@@ -54,6 +55,7 @@ class Replay:
         self.arrived: list[LogRow] = []
         self.left: dict[bytes, Left] = {}
         self.came: dict[bytes, Came] = {}
+        self.failed = 0
         self._tail = Tail(0, CHAIN_START, 0)
 
     @property
@@ -80,6 +82,9 @@ class Replay:
         self.digests.clear()
 
     def _decide(self, row: LogRow, before: Tail) -> Iterator[str]:
+        if row.decline == FAULT:
+            yield from self._pass_over(row, before)
+            return
         self.books.start_group()
         command = row.command()
         outcome = carry_out(command, self.books, self.documents, self.place, row.time, before)
@@ -96,6 +101,18 @@ class Replay:
             yield from self._leave(command, row)
         if isinstance(command, MoveIn):
             self._come(command, row)
+
+    def _pass_over(self, row: LogRow, before: Tail) -> Iterator[str]:
+        """Take a row at which the switch failed as it is: it is chained, and nothing moved.
+
+        It is not decided again, because the fault is mended one day and then decides otherwise. It
+        hides nothing: its effect on the books is none, and verification counts such rows.
+        """
+        self.failed += 1
+        if row.kind in NEVER_DECLINED:
+            yield "a slot's move was declined"
+        if chain(before.chain_hash, row.content) != row.chain_hash:
+            yield "the hash chain is broken"
 
     def _leave(self, command: MoveOut, row: LogRow) -> Iterator[str]:
         move = command.move

@@ -10,11 +10,14 @@ import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar, overload
 
-from server.domain.command import Command, CommandKind
+import structlog
+
+from server.domain.command import Command, CommandKind, Needs
 from server.domain.document import Document
 from server.domain.slot_move import MoveIn
 from server.ledger.books import Books
-from server.shards.carry_out import carry_out
+from server.shards.carry_out import CommandRefused, carry_out_or_decline, refuse_unwritable
+from server.shards.groups import WritingLane, writing_lane
 from server.shards.jobs import (
     Answer,
     Arrivals,
@@ -27,7 +30,6 @@ from server.shards.jobs import (
     commands_of,
     unless_accepted,
 )
-from server.shards.lane import Lane
 from server.shards.placement import ShardPlace
 from server.shards.reading import Reading
 from server.shards.relocate import Copied, Depart, SlotMoved, Swept, relocate
@@ -36,31 +38,22 @@ from server.shards.store import Batch, Reader, Store, Tail
 
 ACCOUNTS_IN_MEMORY = 25_000
 
-# A commit writes whole pages: the more payments share one, the less each of them costs.
-GROUP_LIMIT = 4096
-
 # Of what is in memory nothing is trusted while the tail is not known.
 _UNKNOWN = Tail(-1, CHAIN_START, 0)
 _ARRIVE = CommandKind.ARRIVE
 
+# No account and no hold has such a number; whoever names one finds nothing.
+_ACCOUNTS_END, _HOLDS_END = 2**63, 2**128
+
+log = structlog.get_logger("shards")
+
 Found = TypeVar("Found")
 
-WritingLane = Lane[tuple["ShardWriter", Job], Answer]
 OnWritten = Callable[[int, Sequence[LogRow]], None]
 
 
 def nobody_listens(shard: int, rows: Sequence[LogRow]) -> None:
     """Take what a shard has written, and do nothing with it."""
-
-
-def writing_lane(name: str) -> WritingLane:
-    """Make a lane on which any number of shards write, each its own group in its own commit.
-
-    Shards on the same disk share one: while one thread commits for all of them the next groups
-    gather, so there are fewer commits, and fewer threads that want the interpreter. A shard behind
-    a network has one of its own, so that none waits for another's server.
-    """
-    return Lane(name, write_group, GROUP_LIMIT)
 
 
 class ShardWriter:
@@ -89,14 +82,19 @@ class ShardWriter:
         self._absent: set[int] = set()
         self._tail = _UNKNOWN
         self._time = RowTime(0, 0)
+        self._aside: dict[int, Exception] = {}
 
     def close(self) -> None:
         """Close the database."""
         self._store.close()
 
-    def write(self, group: Sequence[Work]) -> Sequence[Answer]:
-        """Work a group of jobs in one commit; an answer for each, in order."""
-        commands = [command for job in group for command in commands_of(job)]
+    def write(self, group: Sequence[Work], failed: Exception | None = None) -> Sequence[Answer]:
+        """Work a group of jobs in one commit; an answer for each, in order.
+
+        If it `failed` before, its commands are declined. Whatever this raises, nothing was written.
+        """
+        every = [command for job in group for command in commands_of(job)]
+        commands = self._set_aside(every, failed)
         batch = Batch()
         try:
             self._take_up(self._store.begin())
@@ -112,10 +110,7 @@ class ShardWriter:
             self._store.abandon()
             self._tail = _UNKNOWN
             raise
-        if batch.outbox:
-            self._on_owed(self.place.shard)
-        if told := [row for row in batch.rows if row.kind != _ARRIVE]:
-            self._on_written(self.place.shard, told)
+        self._tell(batch)
         return answers
 
     def relocate(self, job: Depart | MoveIn) -> LogRow:
@@ -126,6 +121,27 @@ class ShardWriter:
         finally:
             self._store.abandon()
             self._tail = _UNKNOWN
+
+    def _tell(self, batch: Batch) -> None:
+        told = [row for row in batch.rows if row.kind != _ARRIVE or row.decline]
+        try:
+            if batch.outbox:
+                self._on_owed(self.place.shard)
+            if told:
+                self._on_written(self.place.shard, told)
+        except Exception as error:  # what is committed is answered, whoever cannot hear of it
+            log.error("nobody was told of rows", shard=self.place.shard, exc_info=error)
+
+    def _set_aside(
+        self, commands: Sequence[Command], failed: Exception | None
+    ) -> Sequence[Command]:
+        """Note which commands are refused, or declined undecided; give all but the refused."""
+        self._aside = {id(c): why for c in commands if (why := refuse_unwritable(c)) is not None}
+        if self._aside:
+            commands = [command for command in commands if id(command) not in self._aside]
+        if failed is not None:
+            self._aside |= dict.fromkeys(map(id, commands), failed)
+        return commands
 
     def _take_up(self, tail: Tail) -> None:
         # Where another switch has been at work since, what is in memory is out of date.
@@ -142,7 +158,7 @@ class ShardWriter:
     def _load(self, commands: Sequence[Command]) -> dict[bytes, LogRow]:
         if not commands:
             return {}
-        needs = [command.needs(self.place) for command in commands]
+        needs = [Needs(()), *self._needs(commands)]
         account_ids, hold_ids, document_ids = (
             set[Any]().union(*ids) for ids in zip(*needs, strict=True)
         )
@@ -150,14 +166,24 @@ class ShardWriter:
             self._forget()
         books, absent = self._books, self._absent
         books.start_group()
-        missing = sorted(account_ids.difference(books.accounts).difference(absent, (0,)))
+        unknown = account_ids.difference(books.accounts).difference(absent)
+        missing = sorted(i for i in unknown if 0 < i < _ACCOUNTS_END)
         if missing:
             books.accounts.update((a.id, a) for a in self._store.accounts(missing))
             absent.update(i for i in missing if i not in books.accounts)
-        books.holds = {h.id: h for h in self._store.holds(sorted(hold_ids))} if hold_ids else {}
+        holds = sorted(i for i in hold_ids if 0 <= i < _HOLDS_END)
+        books.holds = {h.id: h for h in self._store.holds(holds)} if holds else {}
         found = self._store.documents(sorted(document_ids)) if document_ids else []
         self._documents = {document.id: document for document in found}
         return self._store.rows([command.request_id for command in commands])
+
+    def _needs(self, commands: Sequence[Command]) -> Iterator[Needs]:
+        for command in commands:
+            if id(command) not in self._aside:
+                try:
+                    yield command.needs(self.place)
+                except Exception as error:
+                    self._aside[id(command)] = error
 
     def _work(self, job: Work, known: dict[bytes, LogRow], batch: Batch) -> Answer:
         if isinstance(job, tuple):
@@ -189,19 +215,22 @@ class ShardWriter:
     def _take(
         self, command: Command, known: dict[bytes, LogRow], batch: Batch, sought_to: int = 0
     ) -> Outcome:
+        aside = self._aside.get(id(command))
+        if isinstance(aside, CommandRefused):
+            return aside
         first = known.get(command.request_id)
         if first is not None:
             same = first.input_hash == command.input_hash and first.kind == command.kind
             return first if same else RequestIdReused()
         if self.place.may_be_elsewhere(command.home(), command.request_id, sought_to):
             return SlotMoved()
-        known[command.request_id] = row = self._decide(command, batch)
+        known[command.request_id] = row = self._decide(command, batch, aside)
         return row
 
-    def _decide(self, command: Command, batch: Batch) -> LogRow:
+    def _decide(self, command: Command, batch: Batch, failed: Exception | None) -> LogRow:
         last = batch.rows[-1] if batch.rows else self._tail
-        row, decision, entries, debts = carry_out(
-            command, self._books, self._documents, self.place, self._time, last
+        row, decision, entries, debts = carry_out_or_decline(
+            command, self._books, self._documents, self.place, self._time, last, failed
         )
         batch.rows.append(row)
         batch.entries += entries
@@ -262,39 +291,3 @@ class Shard(ShardWriter):
         """Drain, then close the database."""
         self.drain()
         super().close()
-
-
-def write_group(group: Sequence[tuple[ShardWriter, Job]]) -> list[Answer | Exception]:
-    """Write jobs of several shards, a commit for each; what fails fails for its own shard only."""
-    answers: list[Answer | Exception] = [None] * len(group)
-    positions: dict[ShardWriter, list[int]] = {}
-    for position, (shard, _) in enumerate(group):
-        positions.setdefault(shard, []).append(position)
-    for shard, own in positions.items():
-        written = _write_apart(shard, [group[position][1] for position in own])
-        for position, answer in zip(own, written, strict=True):
-            answers[position] = answer
-    return answers
-
-
-def _write_apart(shard: ShardWriter, group: Sequence[Job]) -> Iterator[Answer | Exception]:
-    """Write a shard's jobs in order; whatever stands between relocations is one group."""
-    run: list[Work] = []
-    for job in group:
-        if not isinstance(job, Depart | MoveIn):
-            run.append(job)
-            continue
-        yield from _answers(shard, run)
-        run = []
-        try:
-            yield shard.relocate(job)
-        except Exception as error:
-            yield error
-    yield from _answers(shard, run)
-
-
-def _answers(shard: ShardWriter, run: list[Work]) -> Sequence[Answer | Exception]:
-    try:
-        return shard.write(run) if run else ()
-    except Exception as error:
-        return [error] * len(run)

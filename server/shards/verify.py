@@ -35,13 +35,17 @@ _ROWS_AT_ONCE = 1000
 
 @dataclass(slots=True)
 class Report:
-    """What was looked at, and what is wrong: one line a fault."""
+    """What was looked at, and what is wrong: one line a fault.
+
+    `failed` counts requests that were declined because the switch failed at them.
+    """
 
     rows: int = 0
     accounts: int = 0
     entries: int = 0
     in_transit: int = 0
     slots_moving: int = 0
+    failed: int = 0
     faults: list[str] = field(default_factory=list)
 
 
@@ -102,6 +106,7 @@ def _check_shard(
     where = f"shard {shard}"
     report.faults += (f"{where}: {fault}" for fault in _differences(reader, replay))
     report.faults += (f"{where}: {fault}" for fault in moves_are_as_stored(reader, replay))
+    report.failed += replay.failed
     report.accounts += len(replay.books.accounts)
     report.entries += sum(account.sequence for account in replay.books.accounts.values())
     replay.let_go()

@@ -8,6 +8,7 @@ manager sends to both. What it was writing then is whole or absent, like after a
 from __future__ import annotations
 
 import gc
+import pickle
 import signal
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
@@ -16,11 +17,12 @@ from typing import NamedTuple
 from kessai.complaint import Complaint
 from kessai.log_stream import guard_stderr
 from server.shards.address import ShardAddress
+from server.shards.groups import write_group
 from server.shards.jobs import Answer, Job
 from server.shards.placement import ShardPlace, SlotMap
 from server.shards.process_log import set_up_log
 from server.shards.settlement_log import LogRow
-from server.shards.shard import ShardWriter, write_group
+from server.shards.shard import ShardWriter
 from server.shards.sqlite_store import EXIT_DISK_FAILED as EXIT_DISK_FAILED
 
 # What a group makes is freed as it is used up; to look for circles in it costs more than it wins.
@@ -62,9 +64,12 @@ class WriterHost:
         self._rows: list[tuple[int, Sequence[LogRow]]] = []
         self._now_us = 0
 
-    def answer(self, message: Open | Group) -> Written | Complaint | None:
-        """Do what the switch asks for."""
-        return self._write(message) if isinstance(message, Group) else self._open(message)
+    def answer(self, message: Open | Group) -> Written | Exception | None:
+        """Do what the switch asks for; an exception is one of the whole message."""
+        try:
+            return self._write(message) if isinstance(message, Group) else self._open(message)
+        except Exception as error:
+            return _portable(error)
 
     def close(self) -> None:
         """Close all shards."""
@@ -89,11 +94,21 @@ class WriterHost:
         self._now_us = message.now_us
         self._owing.clear()
         self._rows.clear()
-        answers = write_group([(self._writers[shard], job) for shard, job in message.jobs])
+        written = write_group([(self._writers[shard], job) for shard, job in message.jobs])
+        answers = [_portable(a) if isinstance(a, Exception) else a for a in written]
         return Written(answers, self._owing, self._rows)
 
     def _on_written(self, shard: int, rows: Sequence[LogRow]) -> None:
         self._rows.append((shard, rows))
+
+
+def _portable(error: Exception) -> Exception:
+    """An error as it can be brought over: itself, or what it says if it cannot be."""
+    try:
+        pickle.loads(pickle.dumps(error))  # noqa: S301  # what it came from is here
+    except Exception:
+        return RuntimeError(repr(error))
+    return error
 
 
 def main(descriptor: int, level: int) -> None:

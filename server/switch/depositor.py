@@ -22,6 +22,7 @@ from server.domain.arrival import arrival
 from server.domain.command import ACCEPTED
 from server.shards.clock_watch import ClockJumped
 from server.shards.jobs import Delivered
+from server.shards.lane import LaneFull
 from server.shards.router import Shards
 from server.shards.settlement_log import LogRow, RequestIdReused
 from server.shards.store import OutboxRow, StoreUnavailable
@@ -151,7 +152,7 @@ class Depositor:
             trouble = troubles.get(row, unasked)
             if trouble is not None:
                 stuck[row.log_sequence] = trouble
-                away |= set() if isinstance(trouble, ArrivalDeclined) else {home}
+                away |= {home} if isinstance(trouble, StoreUnavailable | LaneFull) else set()
         if len(stuck) < before + len(rows):
             delivered = Delivered(rows[-1].log_sequence, but=frozenset(stuck))
             await self._shards.shard(shard).submit(delivered)

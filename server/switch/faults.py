@@ -12,9 +12,10 @@ from kessai.request_id import format_request_id
 from kessai.v1 import decline_pb2, error_pb2
 from kessai.v1.decline_pb2 import DeclineReason
 from server.identity.refusals import Refusal
+from server.shards.carry_out import CommandRefused
 from server.shards.store import StoreUnavailable
 from server.switch.documents import Declined
-from server.switch.refused import Unavailable
+from server.switch.refused import NotBookable, Unavailable
 
 _log = structlog.get_logger("kessai.switch")
 
@@ -54,6 +55,8 @@ def refusal_of(error: Exception, request_id: bytes) -> Refusal:
         return error
     if isinstance(error, StoreUnavailable):
         return Unavailable(str(error))
+    if isinstance(error, CommandRefused):
+        return NotBookable(str(error))
     return Failed(_tell("a command failed", error, request_id))
 
 

@@ -3,7 +3,8 @@
 Refusal
 ├── RequestIdStale      REQUEST_ID_STALE: a new request under an old or a future id
 ├── Unavailable         STORE_UNAVAILABLE: a shard cannot take or give anything now
-└── Overloaded          OVERLOADED: too many requests are waiting
+├── Overloaded          OVERLOADED: too many requests are waiting
+└── NotBookable         FIELD_INVALID: no row of the log can hold the request
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from contextlib import contextmanager
 
 from kessai.v1 import error_pb2
 from server.identity.refusals import Refusal
+from server.shards.carry_out import CommandRefused
 from server.shards.lane import LaneClosed, LaneFull
 from server.shards.store import StoreUnavailable
 
@@ -50,9 +52,18 @@ class Overloaded(Refusal):
         super().__init__("too many requests are waiting; nothing was done: try again later")
 
 
+class NotBookable(Refusal):
+    """The settlement log cannot hold a request."""
+
+    reason = error_pb2.ERROR_REASON_FIELD_INVALID
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"the request cannot be booked: {why}; nothing was done")
+
+
 @contextmanager
 def refusing_store_trouble() -> Iterator[None]:
-    """Turn what the shards cannot do now into Unavailable or Overloaded."""
+    """Turn what the shards cannot do now, or at all, into Unavailable, Overloaded, NotBookable."""
     try:
         yield
     except StoreUnavailable as error:
@@ -61,3 +72,5 @@ def refusing_store_trouble() -> Iterator[None]:
         raise Unavailable("the switch is stopping") from None
     except LaneFull:
         raise Overloaded from None
+    except CommandRefused as error:
+        raise NotBookable(str(error)) from None

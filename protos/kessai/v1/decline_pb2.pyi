@@ -49,8 +49,8 @@ class _DeclineReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Decline
     DECLINE_REASON_BILL_PAYEE_UNREADABLE: _DeclineReason.ValueType  # 12
     """The account that a bill is to be paid on cannot be opened for this bill."""
     DECLINE_REASON_SWITCH_FAULT: _DeclineReason.ValueType  # 13
-    """The switch failed at these documents by a fault of its own; nothing moved. Its log tells more,
-    under the request_id.
+    """The switch failed at these documents, or at deciding, by a fault of its own; nothing moved. Its
+    log tells more, under the request_id.
     """
     DECLINE_REASON_WALLET_UNKNOWN: _DeclineReason.ValueType  # 20
     """No wallet is enrolled with the key that signed."""
@@ -175,8 +175,8 @@ DECLINE_REASON_BILL_MALFORMED: DeclineReason.ValueType  # 11
 DECLINE_REASON_BILL_PAYEE_UNREADABLE: DeclineReason.ValueType  # 12
 """The account that a bill is to be paid on cannot be opened for this bill."""
 DECLINE_REASON_SWITCH_FAULT: DeclineReason.ValueType  # 13
-"""The switch failed at these documents by a fault of its own; nothing moved. Its log tells more,
-under the request_id.
+"""The switch failed at these documents, or at deciding, by a fault of its own; nothing moved. Its
+log tells more, under the request_id.
 """
 DECLINE_REASON_WALLET_UNKNOWN: DeclineReason.ValueType  # 20
 """No wallet is enrolled with the key that signed."""

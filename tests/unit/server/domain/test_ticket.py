@@ -111,6 +111,17 @@ async def test_it_lets_in_within_its_time(shards: Shards, after_us: int, said: s
     assert await outcome(shards, command) == said
 
 
+async def test_more_than_64_bits_is_used_up(shards: Shards) -> None:
+    """One terminal could fail all that was decided beside it: the sum had no room."""
+    gift, crowd = ticket(offer(value=2**63 - 1)), ticket(offer(admits=2**31 - 1))
+    for use in (redeem(gift, VENUE, 0, 2**63 - 1), redeem(crowd, VENUE, 2**31 - 1)):
+        assert await outcome(shards, use) == ""
+    for use in (redeem(gift, VENUE, 0, 2**63 - 1), redeem(crowd, VENUE, 2**31 - 1)):
+        assert await outcome(shards, use) == "TICKET_USED"
+    for use in (redeem(gift, VENUE, 0, -(2**63)), redeem(crowd, VENUE, -1)):
+        assert await outcome(shards, use) == "AMOUNT_NOT_POSITIVE"
+
+
 @pytest.mark.parametrize("payer", [NEAR, FAR])
 async def test_a_refund_brings_the_price_back(shards: Shards, payer: int) -> None:
     """In one commit with the mark; on another shard it arrives through transit."""
