@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -77,10 +77,12 @@ class Served:
 
 
 @asynccontextmanager
-async def served(folder: Path, config: ServerConfig = CONFIG) -> AsyncIterator[Served]:
-    """Serve on a data folder, made if it is not there."""
+async def served(
+    folder: Path, config: ServerConfig = CONFIG, clock: Callable[[], int] = now_us
+) -> AsyncIterator[Served]:
+    """Serve on a data folder, made if it is not there; by another clock, if one is given."""
     make_folder(folder)
-    switch = Switch(folder, config, now_us, os.urandom, elapsed_us)
+    switch = Switch(folder, config, clock, os.urandom, elapsed_us)
     try:
         yield Served(folder, switch, await switch.start())
     finally:

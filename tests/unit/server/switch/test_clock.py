@@ -30,7 +30,7 @@ from tests.unit.server.domain.commands import (
     place_hold,
 )
 from tests.unit.server.shards.parts import Clock, open_shards, verify_shards
-from tests.unit.server.switch.in_process import LIMIT_S, fresh_text, reason_of, served
+from tests.unit.server.switch.in_process import LIMIT_S, fresh_text, now_us, reason_of, served
 
 if TYPE_CHECKING:
     from kessai.v1.clock_pb2_grpc import ClockServiceAsyncStub
@@ -38,6 +38,16 @@ if TYPE_CHECKING:
 HOURS_US = 3 * 3_600_000_000
 ANN, SHOP = (account for account, _ in zip(accounts_on(0, 2), range(2), strict=False))
 FAR = next(accounts_on(1, 2))
+
+
+@dataclass
+class Shifted:
+    """The real time, and so much more."""
+
+    ahead_us: int = 0
+
+    def __call__(self) -> int:
+        return now_us() + self.ahead_us
 
 
 @dataclass
@@ -148,12 +158,12 @@ async def test_a_jump_of_years_refuses_no_certificate_and_forgets_no_denial(
     tmp_path: Path,
 ) -> None:
     """Else terminals would never hear of what was denied, and the operator could not look."""
-    async with served(tmp_path / "data") as switch, switch.line() as line:
-        watch, denied = switch.switch._watch, switch.switch._deny_list
-        denied.deny(DenyKind.TICKET, b"a ticket", watch.steady_us() + HOURS_US)
-        real_us = watch._now_us
+    clock = Shifted()
+    async with served(tmp_path / "data", clock=clock) as switch, switch.line() as line:
+        denied = switch.switch._deny_list
+        denied.deny(DenyKind.TICKET, b"a ticket", clock() + HOURS_US)
         for years in (3, -3):
-            watch._now_us = lambda by=years: real_us() + by * 365 * 24 * 3_600_000_000  # type: ignore[misc]
+            clock.ahead_us = years * 365 * 24 * 3_600_000_000
             stub: ClockServiceAsyncStub = ClockServiceStub(line)
             state = (await stub.GetClockState(pb.GetClockStateRequest(), timeout=LIMIT_S)).state
             assert state.jump_us
@@ -163,17 +173,16 @@ async def test_a_jump_of_years_refuses_no_certificate_and_forgets_no_denial(
 
 async def test_only_an_operator_confirms_and_only_once(tmp_path: Path) -> None:
     """A repeated call after the next jump does not confirm that one, too."""
-    async with served(tmp_path / "data") as switch, switch.line() as line:
+    clock = Shifted()
+    async with served(tmp_path / "data", clock=clock) as switch, switch.line() as line:
         stub: ClockServiceAsyncStub = ClockServiceStub(line)
         async with switch.line("agent/shop/till-1") as till:
             with pytest.raises(grpc.aio.AioRpcError) as error:
                 await ClockServiceStub(till).ConfirmClock(pb.ConfirmClockRequest(), timeout=LIMIT_S)
         assert reason_of(error.value) == "CALLER_NOT_PERMITTED"
-        watch = switch.switch._watch
-        real_us = watch._now_us
         state = (await stub.GetClockState(pb.GetClockStateRequest(), timeout=LIMIT_S)).state
         assert (state.jump_us, len(state.shards)) == (0, 2)
-        watch._now_us = lambda: real_us() + HOURS_US
+        clock.ahead_us = HOURS_US
         state = (await stub.GetClockState(pb.GetClockStateRequest(), timeout=LIMIT_S)).state
         assert state.jump_us == pytest.approx(HOURS_US, abs=1_000_000)
         wrong = pb.ConfirmClockRequest(request_id=fresh_text(), wall_time=state.wall_time)
@@ -184,7 +193,7 @@ async def test_only_an_operator_confirms_and_only_once(tmp_path: Path) -> None:
             assert reason_of(error.value) == "FIELD_INVALID wall_time"
         good = pb.ConfirmClockRequest(request_id=fresh_text(), wall_time=state.wall_time)
         assert (await stub.ConfirmClock(good, timeout=LIMIT_S)).state.jump_us == 0
-        watch._now_us = real_us
+        clock.ahead_us = 0
         for _ in range(2):
             answer = await stub.ConfirmClock(good, timeout=LIMIT_S)
             assert answer.state.jump_us == pytest.approx(-HOURS_US, abs=1_000_000)
