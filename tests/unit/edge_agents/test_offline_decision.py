@@ -22,11 +22,19 @@ from kessai.envelope import HOLDER_CREDENTIAL, MERCHANT_CERTIFICATE, raw_public_
 from kessai.holder import CREDENTIAL_LIFETIME_US, Asked, prove
 from kessai.money import Money
 from kessai.seal import sealed_hash
+from kessai.v1.decline_pb2 import DeclineReason
 from kessai.v1.envelope_pb2 import Sealed, Signed
 from kessai.v1.fleet_pb2 import DenyListUpdate, DeviceConfig, DeviceSetting
 from kessai.v1.holder_pb2 import HolderAnswer, HolderCredential
 from kessai.v1.payment_pb2 import LineItem, MerchantCertificate
-from tests.unit.edge_agents.parties import NOW_US, SWITCH_KEY, make_sealed, make_terminal
+from tests.unit.edge_agents.parties import (
+    NOW_US,
+    SWITCH_KEY,
+    make_receipt,
+    make_sealed,
+    make_terminal,
+    sign_receipt,
+)
 
 HOLDER, OTHER = (ec.derive_private_key(number, ec.SECP256R1()) for number in (11, 12))
 TRANSIT = "4111"
@@ -126,10 +134,12 @@ class CutOff:
         pending = self.authorized()
         return self.decide(pending, self.answer(pending, document))
 
-    def lose(self) -> None:
+    def lose(self, reason: str = "INSUFFICIENT_FUNDS", settle_us: int = NOW_US) -> None:
         """Let the switch decline the newest payment, now that it is back."""
         pending = self.journal.in_state(PaymentState.AUTHORIZED)[-1].pending
-        self.journal.conclude(pending.request_id, Signed(payload=b"declined"), settled=False)
+        receipt = make_receipt(pending, DeclineReason.Value(f"DECLINE_REASON_{reason}"))
+        receipt.settle_time.FromMicroseconds(settle_us)
+        self.journal.conclude(pending.request_id, sign_receipt(receipt), settled=False)
 
     def configure(self, **values: int) -> None:
         """Set as the operator does from afar."""
@@ -318,6 +328,29 @@ def test_who_was_not_paid_for_is_turned_away_at_once(gate: CutOff) -> None:
     assert gate.journal.accepted.all_lost(NOW_US) == (1, {"EUR": 434})
     gate.now_us = NOW_US + LOST_FOR_US + 1
     assert gate.journal.accepted.all_lost(gate.now_us - LOST_FOR_US) == (0, {})
+
+
+@pytest.mark.parametrize(
+    ("reason", "late", "then"),
+    [
+        ("AUTHORIZATION_UNREADABLE", False, "CREDENTIAL_DENIED"),
+        ("WALLET_REVOKED", False, "CREDENTIAL_DENIED"),
+        ("EXPIRED", False, "CREDENTIAL_DENIED"),
+        ("EXPIRED", True, "UNSPECIFIED"),
+        ("PAYEE_ACCOUNT_UNKNOWN", False, "UNSPECIFIED"),
+        ("ADMISSION_USED", False, "UNSPECIFIED"),
+        ("SWITCH_FAULT", False, "UNSPECIFIED"),
+    ],
+)
+def test_a_loss_that_is_not_the_phone_s_costs_it_nothing(
+    gate: CutOff, reason: str, late: bool, then: str
+) -> None:
+    """The operator sees each; whose fault it is, the decline says."""
+    assert gate.buy() == "UNSPECIFIED"
+    last_us = gate.journal.in_state(PaymentState.AUTHORIZED)[-1].pending.last_us
+    gate.lose(reason, last_us if late else NOW_US)
+    assert gate.buy() == then
+    assert gate.journal.accepted.all_lost(NOW_US)[0] == 1
 
 
 def test_a_fare_that_was_asked_for_twice_and_paid_once_is_no_loss(gate: CutOff) -> None:
