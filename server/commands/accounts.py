@@ -171,6 +171,7 @@ def _statement(response: pb.ListEntriesResponse, auxiliary: int) -> Table:
     table.add_column("amount", justify="right")
     table.add_column("balance", justify="right")
     table.add_column("with")
+    table.add_column("under")
     for entry in response.entries:
         amount = Money.from_proto(entry.amount)
         table.add_row(
@@ -180,6 +181,7 @@ def _statement(response: pb.ListEntriesResponse, auxiliary: int) -> Table:
             Text(amount.decimal(), style="green" if amount.minor > 0 else "red"),
             Money.from_proto(entry.balance).decimal(),
             pretty_account(parse(entry.counterparty)),
+            entry.request_id,
         )
     return table
 

@@ -118,6 +118,14 @@ def payment_id(arrival: bytes) -> bytes:
     return arrival[:6] + bytes((arrival[6] & 0x0F | 0x70,)) + arrival[7:]
 
 
+def cause_of(request_id: bytes) -> bytes:
+    """The id by which people know what moved an entry: of an arrival, that of its payment.
+
+    So the statements of both ends of a payment name it alike, wherever their accounts are.
+    """
+    return payment_id(request_id) if request_id[6] >> 4 == 8 else request_id
+
+
 def _way(payee: int, code: int) -> tuple[int, ...]:
     return (merged_id(payee), payee) if code == account_pb2.ENTRY_KIND_MERGE else (payee,)
 

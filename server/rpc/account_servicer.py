@@ -16,6 +16,7 @@ from kessai.request_id import format_request_id
 from kessai.v1 import account_pb2 as pb
 from kessai.v1.account_pb2_grpc import AccountServiceServicer
 from kessai.v1.money_pb2 import Money
+from server.domain.arrival import cause_of
 from server.identity.callers import CallerKind, current_caller
 from server.rpc import fields
 from server.rpc.errors import field_invalid
@@ -79,7 +80,7 @@ class AccountServicer(AccountServiceServicer):
                 balance=Money(amount_minor=entry.balance, currency_code=currency),
                 counterparty=_counterparty(entry),
                 kind=pb.EntryKind.ValueType(entry.code),
-                request_id=format_request_id(entry.request_id),
+                request_id=format_request_id(cause_of(entry.request_id)),
             )
             line.book_time.FromMicroseconds(entry.book_us)
         if statement.entries and statement.entries[-1].sequence > 1:

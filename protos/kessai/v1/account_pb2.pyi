@@ -158,7 +158,9 @@ class Entry(_message.Message):
     kind: Global___EntryKind.ValueType
     """What the movement was."""
     request_id: _builtins.str
-    """The request_id of the command that moved it: UUID as text."""
+    """The request_id of the command that moved it: UUID as text. The same in the statements of payer
+    and payee, also if the payment came from another shard.
+    """
     @_builtins.property
     def amount(self) -> _money_pb2.Money:
         """What moved: positive into the account, negative out of it."""
