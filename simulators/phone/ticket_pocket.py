@@ -128,6 +128,8 @@ class TicketPocket:
         if kept is None:
             return TapResponse(status=tap_pb2.TAP_STATUS_NOT_UNDERSTOOD)
         value_minor = kept.ticket.offer.value.amount_minor
+        if told.persons_left < 0 or not 0 <= told.value_left_minor <= value_minor:
+            return TapResponse(status=tap_pb2.TAP_STATUS_NOT_UNDERSTOOD)
         if value_minor:
             self._hear_of_certificate(kept.ticket, told)
         elif told.decline_reason == _UNSPECIFIED:

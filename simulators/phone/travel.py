@@ -21,6 +21,7 @@ from kessai.envelope import (
     open_signed,
 )
 from kessai.holder import CHALLENGE_BYTES, Asked, challenge_of
+from kessai.money import Money, MoneyError
 from kessai.v1 import decline_pb2, tap_pb2
 from kessai.v1.envelope_pb2 import Signed
 from kessai.v1.fare_pb2 import Admission, ExitNote
@@ -36,7 +37,7 @@ from kessai.v1.tap_pb2 import (
     TellRefusal,
 )
 from simulators.phone import screen
-from simulators.phone.admissions import Admissions
+from simulators.phone.admissions import Admissions, Ride
 from simulators.phone.holder_key import HolderKey
 from simulators.phone.purchase import Refused, certificate_time_refusal, open_certificate
 from simulators.phone.receipt import ReceiptRefused, accept_receipt
@@ -155,7 +156,7 @@ class TravelCard:
         """Close a ride, and keep the receipt of its fare if one came and is good."""
         note = _open(close.exit_note, EXIT_NOTE, gate, ExitNote.FromString)
         ride = None if note is None else self._admissions.find(note.admission_id)
-        if note is None or ride is None or ride.admission.merchant_id != note.merchant_id:
+        if note is None or ride is None or not _is_of(note, ride):
             return TapResponse(status=tap_pb2.TAP_STATUS_EXIT_NOTE_REFUSED)
         self._admissions.close_ride(note.admission_id, close.exit_note)
         paid = self._keep_receipt(close.receipt) if close.HasField("receipt") else None
@@ -172,6 +173,14 @@ class TravelCard:
             return accept_receipt(receipt.SerializeToString(), self._switch_key, self._purchases)
         except ReceiptRefused:
             return None  # the ride is over all the same; the bank's statement tells the rest
+
+
+def _is_of(note: ExitNote, ride: Ride) -> bool:
+    try:
+        fare = Money.from_proto(note.fare)
+    except MoneyError:
+        return False
+    return fare.minor >= 0 and ride.admission.merchant_id == note.merchant_id
 
 
 def _open(
