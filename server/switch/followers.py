@@ -20,11 +20,14 @@ from server.shards.router import Shards
 from server.shards.settlement_log import LogRow
 from server.switch.outcomes import PAYMENTS, Asked, Found, Outcomes, asked_in
 from server.switch.refused import Overloaded, refusing_store_trouble
+from server.switch.turns import Turns
 
 BACK_US = 15 * 60 * 1_000_000
 WAITING_LIMIT = 1_000
 REFRESH_S = 10.0
-ROWS_AT_ONCE = 2_000
+# Rows that are read and looked through before others have the event loop; readers of old rows take
+# turns.
+ROWS_AT_ONCE, CATCHING_UP_AT_ONCE = 100, 2
 
 _VERSION = b"\x01"
 
@@ -59,6 +62,7 @@ class Followers:
         self._shards, self._outcomes, self._now_us = shards, outcomes, now_us
         self._followers: defaultdict[str, set[Follower]] = defaultdict(set)
         self._seen: dict[int, int] = {}
+        self._turns = Turns(CATCHING_UP_AT_ONCE)
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def on_written(self, shard: int, rows: Sequence[LogRow]) -> None:
@@ -102,12 +106,16 @@ class Followers:
         since_us = self._now_us() - BACK_US
         for shard, position in enumerate(positions):
             positions[shard] = max(position, await self._last_before(shard, since_us))
-            while rows := await self._rows_after(shard, positions[shard], ROWS_AT_ONCE):
+            while rows := await self._page(owner, shard, positions[shard]):
                 for row in rows:
                     positions[shard] = row.sequence
                     asked = asked_in(row)
                     if asked is not None and asked.owner == owner:
                         yield Found(shard, row, asked)
+
+    async def _page(self, owner: str, shard: int, sequence: int) -> list[LogRow]:
+        async with self._turns.turn(owner):
+            return await self._rows_after(shard, sequence, ROWS_AT_ONCE)
 
     async def _live(self, follower: Follower, positions: list[int]) -> AsyncIterator[Told]:
         while True:

@@ -6,6 +6,7 @@ is settled, and how, is `register_purchase.py`. Called by `server/rpc/payment_se
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import NamedTuple
 
@@ -18,6 +19,9 @@ from server.switch.faults import refusal_of
 from server.switch.offline_losses import OfflineLosses
 from server.switch.register_purchase import Approved, RegisterPurchase
 from server.switch.settle import Outcome, Settle
+
+# Receipts that are signed before others have the event loop.
+SIGNED_IN_A_TURN = 16
 
 
 class Submitted(NamedTuple):
@@ -72,7 +76,12 @@ class SubmitBatch:
         if early:
             yield early
         async for group in self._settle.in_groups(approved):
-            yield [await self._result(*origins[index], outcome) for index, outcome in group]
+            results: list[Result] = []
+            for index, decided in group:
+                results.append(await self._result(*origins[index], decided))
+                if len(results) % SIGNED_IN_A_TURN == 0:
+                    await asyncio.sleep(0)
+            yield results
 
     def _find_merchants(
         self, batch: Sequence[Submitted]
