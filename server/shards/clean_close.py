@@ -7,6 +7,7 @@ that a program other than Kessai has opened since.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import apsw
@@ -17,9 +18,13 @@ _MARK = "open"
 
 
 def mark_open(db: apsw.Connection, table: str) -> None:
-    """Write the mark into a file's `table` of keys and values."""
+    """Write the mark into a file's `table` of keys and values.
+
+    While somebody reads the file it stays in the WAL, which is no reason not to go on.
+    """
     db.execute(f"INSERT OR REPLACE INTO {table} VALUES (?, '1')", (_MARK,))
-    db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+    with suppress(apsw.BusyError):
+        db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
 
 
 def close_cleanly(db: apsw.Connection, path: Path, table: str) -> None:

@@ -127,6 +127,20 @@ def test_a_file_that_does_not_belong_here_is_refused(
     assert sorted(entry.name for entry in path.parent.glob("*.db")) == before
 
 
+def test_a_writer_opens_beside_a_long_read(tmp_path: Path) -> None:
+    """Such as `ledger verify`, which keeps its moment of the file for as long as it takes."""
+    make_files(tmp_path)
+    path = shard_path(tmp_path, 0)
+    reader = SqliteReader(path, 0, BOOKS_ID)
+    reader.snapshot()
+    store = SqliteStore(path, 0, BOOKS_ID)
+    store.commit(full_batch())
+    assert reader.last_sequence() == 0
+    reader.close()
+    store.close()
+    assert not path.with_name("0000.db-wal").exists()
+
+
 def test_a_newer_file_is_refused(tmp_path: Path) -> None:
     make_files(tmp_path)
     path = shard_path(tmp_path, 0)
