@@ -7,7 +7,7 @@ from pathlib import Path
 
 from kessai.request_id import format_request_id
 from kessai.v1 import error_pb2
-from server.domain.command import Needs, Place
+from server.domain.command import Decision, State
 from server.domain.payment import SettlePayment
 from server.switch.settle import Outcome
 from tests.unit.server.domain.commands import pay
@@ -17,11 +17,11 @@ from tests.unit.server.switch.test_settle import FAR, HERE, opened
 
 @dataclass(slots=True)
 class Broken(SettlePayment):
-    """A payment that asks for an account which no column can hold."""
+    """A payment whose decision raises."""
 
-    def needs(self, place: Place) -> Needs:
-        """Ask for it."""
-        return Needs((2**200,))
+    def decide(self, state: State, now_us: int) -> Decision:
+        """Raise what nobody foresaw."""
+        raise OverflowError("planted")
 
 
 async def test_the_others_are_answered(tmp_path: Path) -> None:
