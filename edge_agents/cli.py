@@ -66,10 +66,23 @@ _CONFIGS: dict[AgentKind, type[AgentConfig]] = {
 
 @agent.command()
 def pair(
-    pairing_uri: Annotated[str, typer.Argument(help="What the operator gave: kessai://pair?...")],
     folder: Folder,
+    pairing_uri: Annotated[str, typer.Argument(hidden=True)] = "",
+    uri_file: Annotated[
+        Path | None, typer.Option("--uri-file", help="Holds kessai://pair?...; else it is asked.")
+    ] = None,
 ) -> None:
-    """Make this machine a terminal, with the one-time code that the operator gave."""
+    """Make this machine a terminal, with the one-time code that the operator gave.
+
+    The code is asked for, or comes in by a pipe: kessai agent pair --folder till < code
+    """
+    from kessai.secret_input import read_secret
+
+    pair_terminal(folder, read_secret("pairing code", uri_file, "--uri-file", pairing_uri))
+
+
+def pair_terminal(folder: Path, pairing_uri: str) -> None:
+    """Pair a terminal, and say as what; Complaint if that fails."""
     from importlib.metadata import version
 
     from kessai.console import Console, styled

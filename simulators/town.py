@@ -128,7 +128,7 @@ class Town:
         folder = self.folder / terminal_id
         terminal = device_pb2.TerminalPairing(merchant_id=merchant_id, terminal_id=terminal_id)
         uri = self.operator.pair(device_pb2.CreatePairingCodeRequest(terminal=terminal))
-        run("agent", "pair", "--folder", str(folder), uri)
+        run("agent", "pair", "--folder", str(folder), says=uri)
         return folder
 
     def phone(self, name: str, command: str, *words: str) -> Process:
@@ -140,7 +140,7 @@ class Town:
             self.stage.phones[name] = screen = Screen.from_json(page)
             self.on_step(f"{name}'s phone: {screen.view.value} {screen.message}".strip())
 
-        process = Process(line, self.folder / f"{name}.log", show)
+        process = Process(line, self.folder / f"{name}.log", show, says=PIN)
         self._phones.append(process)
         return process
 
@@ -170,8 +170,8 @@ class Town:
             wallet_id=name.lower(), device_id="phone", account_numbers=[number]
         )
         uri = self.operator.pair(device_pb2.CreatePairingCodeRequest(phone=phone))
-        run("phone", "pair", "--folder", str(folder), "--pin", PIN, uri)
-        run("phone", "without-pin", "--folder", str(folder), "--pin", PIN, WITHOUT_PIN)
+        run("phone", "pair", "--folder", str(folder), says=f"{uri}\n{PIN}\n")
+        run("phone", "without-pin", "--folder", str(folder), WITHOUT_PIN, says=PIN)
         self.on_step(f"phone: {name}'s is paired")
 
     def _follow(self, name: str, number: str) -> None:

@@ -5,6 +5,7 @@ Used by `town.py`.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -25,11 +26,15 @@ def kessai_command() -> list[str]:
     return [str(Path(sys.executable).with_name("kessai"))]
 
 
-def run(*words: str) -> str:
-    """Run a command to its end; Complaint with its last line if it fails. Its output comes back."""
+def run(*words: str, says: str = "") -> str:
+    """Run a command to its end; `says` is piped in. Its output comes back.
+
+    Complaint with its last line if it fails.
+    """
     try:
         done = subprocess.run(
             [*kessai_command(), *words],
+            input=says,
             capture_output=True,
             text=True,
             timeout=RUN_LIMIT_S,
@@ -51,17 +56,25 @@ class Process:
         log: Path,
         on_line: Callable[[str], None] = lambda line: None,
         environment: Mapping[str, str] = MappingProxyType({}),
+        says: str = "",
     ) -> None:
-        """Start it; `log` gets what it says on stderr, `environment` goes beside our own."""
+        """Start it; `log` gets what it says on stderr, `environment` goes beside our own.
+
+        `says` is piped in: what must not stand among the arguments.
+        """
         self._log = log
         with open(log, "ab") as errors:
             self._process = subprocess.Popen(
                 [*kessai_command(), *words],
+                stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,
                 env={**os.environ, **environment},
             )
+        assert self._process.stdin is not None  # noqa: S101  (a pipe, as asked for)
+        with contextlib.suppress(BrokenPipeError), self._process.stdin as pipe:
+            pipe.write(says)
         self._reader = threading.Thread(target=self._follow, args=(on_line,), daemon=True)
         self._reader.start()
 

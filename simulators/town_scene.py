@@ -12,13 +12,13 @@ from typing import ClassVar
 
 from kessai.complaint import Complaint
 from simulators.phone.screen import View
-from simulators.town import PIN, Town
+from simulators.town import Town
 from simulators.town_place import Place
 from simulators.town_processes import Process
 from simulators.town_stage import Line
 
 PHONE_LIMIT_S = 60.0
-APPROVE = ("--answer", "approve", "--pin", PIN)
+APPROVE = ("--answer", "approve")
 
 
 class Scene(abc.ABC):

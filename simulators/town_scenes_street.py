@@ -6,7 +6,7 @@ import threading
 
 from kessai.complaint import Complaint
 from simulators.phone.screen import View
-from simulators.town import PIN, free_udp_port
+from simulators.town import free_udp_port
 from simulators.town_hall import NAME as HALL
 from simulators.town_hall import PRICE as TICKET
 from simulators.town_hall import Entrance, TicketMachine, put_on_sale
@@ -134,7 +134,7 @@ class Friends(Scene):
         amount = 350
         payer = self.town.phone("Bob", "tap", "--field", self.field, *APPROVE, *self.think(1.0))
         biller = self.town.phone(
-            "Alice", "bill", "--field", self.field, "--for", "Lunch", "--pin", PIN,
+            "Alice", "bill", "--field", self.field, "--for", "Lunch",
             "3.50 EUR",
         )  # fmt: skip
         self._end(biller, "Alice")

@@ -8,19 +8,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edge_agents.cli import pair as _pair_agent
-from simulators.phone.cli import pair as _pair_phone
-from simulators.phone.cli import without_pin as _without_pin
+from edge_agents.cli import pair_terminal as _pair_terminal
+from simulators.phone.cli import pair_phone as _pair_phone
+from simulators.phone.cli import pay_without_pin as _without_pin
 
 
 def pair_agent(folder: Path, pairing_uri: str) -> None:
     """Make a folder a terminal's, with the one-time code that the operator gave."""
-    _pair_agent(pairing_uri, folder)
+    _pair_terminal(folder, pairing_uri)
 
 
 def pair_phone(folder: Path, pin: str, pairing_uri: str) -> None:
     """Make a folder a phone's, with the one-time code that the bank gave; not in an event loop."""
-    _pair_phone(pairing_uri, folder, pin)
+    _pair_phone(folder, pairing_uri, pin)
 
 
 def allow_without_pin(folder: Path, limit: str, pin: str) -> None:

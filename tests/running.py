@@ -34,9 +34,11 @@ START_LIMIT_S = 60.0
 CALL_LIMIT_S = 10.0
 
 
-def kessai(*words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-    """Run a kessai command to its end."""
-    return subprocess.run([KESSAI, *words], check=check, capture_output=True, text=True, timeout=60)
+def kessai(*words: str, check: bool = True, says: str = "") -> subprocess.CompletedProcess[str]:
+    """Run a kessai command to its end; `says` is piped in."""
+    return subprocess.run(
+        [KESSAI, *words], check=check, capture_output=True, text=True, timeout=60, input=says
+    )
 
 
 def fresh_id() -> str:

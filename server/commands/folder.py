@@ -9,7 +9,7 @@ import typer
 
 from kessai.console import Console, styled
 from server import data_folder, main
-from server.commands.options import DataFolder
+from server.commands.options import DataFolder, address_without_password
 from server.config import check_config, load_config
 from server.shards.address import sqlite_urls
 
@@ -71,7 +71,7 @@ def make_folder(
         },
         "the settings",
     )
-    urls = shard or sqlite_urls(shards)
+    urls = [address_without_password(url) for url in shard or sqlite_urls(shards)]
     data_folder.create(data, domain, urls, config, main.now_us, os.urandom)
     _out.print(styled(_NEXT_STEPS, data, len(urls), domain))
 

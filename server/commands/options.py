@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import parse_qs, urlsplit
 
 import typer
 
@@ -25,6 +26,17 @@ Data = Annotated[
     Path | None,
     typer.Option("--data", envvar="KESSAI_DATA", help="Data folder of a switch on this machine."),
 ]
+
+
+def address_without_password(url: str) -> str:
+    """The address of an account store; Complaint if it holds a password."""
+    parts = urlsplit(url)
+    if parts.password is not None or "password" in parse_qs(parts.query):
+        raise Complaint(
+            "A password among the arguments can be read by anybody on this machine: leave it to "
+            "~/.pgpass, and write postgresql://ROLE@HOST/DATABASE. Nothing was done."
+        )
+    return url
 
 
 def money(amount: str, currency: str) -> Money:

@@ -15,7 +15,7 @@ from kessai.console import Console, Table, styled
 from kessai.v1 import shard_pb2 as pb
 from kessai.v1.shard_pb2_grpc import ShardServiceStub
 from server.commands.operator_line import DEADLINE_S, call, fresh_request_id
-from server.commands.options import Data, Identity
+from server.commands.options import Data, Identity, address_without_password
 
 shards = typer.Typer(
     pretty_exceptions_enable=False,
@@ -37,7 +37,7 @@ def add_shard(
     identity: Identity = None,
 ) -> None:
     """Add an empty account store to a running switch. Then rebalance."""
-    request = pb.AddShardRequest(request_id=fresh_request_id(), url=url)
+    request = pb.AddShardRequest(request_id=fresh_request_id(), url=address_without_password(url))
     response = call(
         data, identity, lambda ch: ShardServiceStub(ch).AddShard(request, timeout=_ADD_LIMIT_S)
     )

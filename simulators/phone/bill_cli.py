@@ -23,6 +23,7 @@ from kessai.console import Console, Table
 from kessai.decline import meaning_of
 from kessai.device_identity import DeviceIdentity, load_identity
 from kessai.money import Money, MoneyError
+from kessai.secret_input import read_secret
 from kessai.v1 import bill_pb2, payment_pb2
 from kessai.v1.envelope_pb2 import Signed
 from simulators.phone.bill_collector import BillCollector
@@ -57,7 +58,11 @@ def bill(
     amount: Annotated[str, typer.Argument(help='How much, such as "12.50 EUR".')],
     field: Annotated[str, typer.Option(help="The radio to ask over: udp:HOST:PORT, ble:...")],
     what_for: Annotated[str, typer.Option("--for", help="What for, 1 to 60 characters.")],
-    pin: Annotated[str, typer.Option(prompt=True, hide_input=True, help="This phone's PIN.")],
+    pin_file: Annotated[
+        Path | None,
+        typer.Option("--pin-file", help="Holds the PIN; else it is asked or piped in."),
+    ] = None,
+    pin: Annotated[str, typer.Option("--pin", hidden=True)] = "",
     account: Annotated[str, typer.Option(help="To this account; the first by default.")] = "",
     submitter: Annotated[
         Submitter, typer.Option(help="Whose phone submits it: payee (this one), or payer.")
@@ -69,7 +74,7 @@ def bill(
     identity = load_identity(folder)
     number = choose_account(identity, account)
     try:
-        key = Vault(folder).unlock(pin)
+        key = Vault(folder).unlock(read_secret("PIN", pin_file, "--pin-file", pin))
         money = Money.parse(*amount.partition(" ")[::2])
     except (WrongPin, VaultLocked) as error:
         raise Complaint(f"The PIN does not fit ({error}). Nobody was asked for money.") from None

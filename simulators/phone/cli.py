@@ -22,6 +22,7 @@ from kessai.complaint import Complaint
 from kessai.console import Console, styled
 from kessai.device_identity import load_identity
 from kessai.money import Money, MoneyError
+from kessai.secret_input import read_secret
 from kessai.v1.account_pb2 import Account, ListEntriesResponse
 from simulators.phone.bill_cli import bill, bills
 from simulators.phone.customer import (
@@ -54,6 +55,10 @@ phone.command()(bill)
 phone.command()(bills)
 
 Folder = Annotated[Path, typer.Option("--folder", help="The phone's folder.")]
+PinFile = Annotated[
+    Path | None, typer.Option("--pin-file", help="Holds the PIN; else it is asked, or piped in.")
+]
+NoPin = Annotated[str, typer.Option("--pin", hidden=True)]
 WRONG_PIN = "0000"
 _BETWEEN_TAPS_S = 0.5
 
@@ -70,13 +75,24 @@ class Answer(StrEnum):
 
 @phone.command()
 def pair(
-    pairing_uri: Annotated[str, typer.Argument(help="What the bank gave: kessai://pair?...")],
     folder: Folder,
-    pin: Annotated[
-        str, typer.Option(prompt=True, hide_input=True, help="4 to 12 digits; asked for if absent.")
-    ],
+    pairing_uri: Annotated[str, typer.Argument(hidden=True)] = "",
+    uri_file: Annotated[
+        Path | None, typer.Option("--uri-file", help="Holds kessai://pair?...; else it is asked.")
+    ] = None,
+    pin_file: PinFile = None,
+    pin: NoPin = "",
 ) -> None:
-    """Make this a phone of a wallet, with the one-time code that the bank gave."""
+    """Make this a phone of a wallet, with the one-time code that the bank gave.
+
+    Code and PIN (4 to 12 digits) are asked for, or come in by a pipe, a line each.
+    """
+    code = read_secret("pairing code", uri_file, "--uri-file", pairing_uri)
+    pair_phone(folder, code, read_secret("PIN", pin_file, "--pin-file", pin))
+
+
+def pair_phone(folder: Path, pairing_uri: str, pin: str) -> None:
+    """Pair a phone, and say as what; Complaint if that fails."""
     from kessai.durable_file import make_folder
     from kessai.enrollment import pair as enroll
     from kessai.enrollment import parse_pairing_uri
@@ -106,9 +122,15 @@ def pair(
 def without_pin(
     folder: Folder,
     limit: Annotated[str, typer.Argument(help='Such as "5.00 EUR", or "never".')],
-    pin: Annotated[str, typer.Option(prompt=True, hide_input=True, help="The phone's PIN.")],
+    pin_file: PinFile = None,
+    pin: NoPin = "",
 ) -> None:
     """Need no PIN up to an amount, where the merchant allows that too; "never" turns it off."""
+    pay_without_pin(folder, limit, read_secret("PIN", pin_file, "--pin-file", pin))
+
+
+def pay_without_pin(folder: Path, limit: str, pin: str) -> None:
+    """Set the limit, or take it back; Complaint if the PIN does not fit."""
     vault = Vault(folder)
     try:
         if limit == "never":
@@ -130,7 +152,8 @@ def tap(
     folder: Folder,
     field: Annotated[str, typer.Option(help="udp:HOST:PORT, pn532:PATH or ble:BUS.")],
     answer: Annotated[Answer, typer.Option(help="What the customer does.")] = Answer.ASK,
-    pin: Annotated[str, typer.Option(help="What the customer enters.")] = "",
+    pin_file: PinFile = None,
+    pin: NoPin = "",
     think: Annotated[float, typer.Option(min=0, help="Seconds before the answer.")] = 0.0,
     account: Annotated[str, typer.Option(help="Pay from this account.")] = "",
     taps: Annotated[int, typer.Option(min=1, help="How many purchases.")] = 1,
@@ -158,7 +181,8 @@ def tap(
         terminal_id=authorize_terminal, claim_unverified=unverified,
     )  # fmt: skip
     wants = Wants(persons, _money(spend) if spend else None)
-    held = Phone(folder, *_person(answer, pin, think, events), does, account, wants=wants)
+    entered = read_secret("PIN", pin_file, "--pin-file", pin) if _enters(answer, pin) else ""
+    held = Phone(folder, *_person(answer, entered, think, events), does, account, wants=wants)
     if not all(page.view.is_good for page in _tap_often(held, field, taps, stay)):
         raise typer.Exit(3)
 
@@ -232,14 +256,19 @@ def _person(
     return _customer(answer, pin, think, console), shower(console, events)
 
 
+def _enters(answer: Answer, argument: str) -> bool:
+    """Whether a PIN is needed before anything is held to a reader, or given where none may be."""
+    return answer is Answer.APPROVE or bool(argument)
+
+
 def _customer(answer: Answer, pin: str, think: float, console: Console) -> Customer:
-    if answer is Answer.APPROVE and not pin:
-        raise Complaint("A customer who approves needs --pin.")
+    if answer is Answer.APPROVE:
+        approving = Approving(pin)
+        return Thinking(think, approving) if think else approving
     customers: dict[Answer, Customer] = {
-        Answer.APPROVE: Approving(pin),
         Answer.AGREE: GivingUp(()),
         Answer.DECLINE: Declining(),
-        Answer.WRONG_PIN: Approving(pin or WRONG_PIN),
+        Answer.WRONG_PIN: Approving(WRONG_PIN),
         Answer.ASK: AtTheKeyboard(console),
     }
     return Thinking(think, customers[answer]) if think else customers[answer]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import subprocess
@@ -12,6 +13,7 @@ from typing import Any
 
 from tests.running import KESSAI
 
+PIN = "4711"
 STEP_LIMIT_S = 20.0
 END_LIMIT_S = 15.0
 
@@ -21,16 +23,26 @@ Step = dict[str, Any]
 class Followed:
     """A running command. `next` reads its steps in order, each at most once."""
 
-    def __init__(self, words: list[str], log: Path, key: str) -> None:
-        """Start it; `key` is the field of a line that names the step, errors go to `log`."""
+    def __init__(self, words: list[str], log: Path, key: str, says: str = PIN) -> None:
+        """Start it; `key` is the field of a line that names the step, errors go to `log`.
+
+        `says` is piped in.
+        """
         self._key, self._log = key, log
         self._steps: list[Step] = []
         self._seen = 0
         self._told = threading.Condition()
         with open(log, "ab") as errors:
             self._process = subprocess.Popen(
-                [KESSAI, *words], stdout=subprocess.PIPE, stderr=errors, text=True
+                [KESSAI, *words],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
             )
+        assert self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError), self._process.stdin as pipe:
+            pipe.write(says)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 

@@ -56,7 +56,8 @@ BREAD, MILK, EGGS = "9506000134352", "9506000134369", "9506000134376"
 COFFEE, CHOCOLATE = "9506000134413", "9506000134420"
 PRICES = {BREAD: 349, MILK: 129, EGGS: 319, COFFEE: 799, CHOCOLATE: 149}
 
-APPROVE = ("--answer", "approve", "--pin", PIN)
+# The PIN is piped in, by `Followed`.
+APPROVE = ("--answer", "approve")
 
 
 @dataclass(frozen=True)

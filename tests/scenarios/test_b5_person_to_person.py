@@ -59,7 +59,7 @@ class Friends:
         """Let Ann's phone show a bill in a new field."""
         self.field = self.radio.reader()
         command = ["phone", "bill", "--events", "--folder", str(self.ann.folder), amount]
-        command += ["--field", self.field, "--for", "Half a pizza", "--pin", PIN]
+        command += ["--field", self.field, "--for", "Half a pizza"]
         command += ["--submitter", submitter, *words]
         return self._follow(command, self.ann)
 

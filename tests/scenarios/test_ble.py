@@ -16,6 +16,7 @@ import pytest
 from edge_agents.journal import PaymentState
 from simulators.air.air import Air
 from tests.running import KESSAI
+from tests.scenarios.following import PIN
 from tests.scenarios.shop import APPROVE, BREAD, EGGS, MILK, Customer, Register, Shop, total_of
 
 POLL_S = 0.02
@@ -143,7 +144,9 @@ def test_a_register_that_is_killed_finds_its_phone(shop: Shop, air: str, alice: 
 def test_a_phone_without_a_code(shop: Shop, air: str, alice: Customer) -> None:
     """It says what is missing, in a sentence."""
     command = [KESSAI, "phone", "tap", "--folder", str(alice.folder), "--field", air, *APPROVE]
-    ended = subprocess.run(command, check=False, capture_output=True, text=True, timeout=30)
+    ended = subprocess.run(
+        command, check=False, capture_output=True, text=True, timeout=30, input=PIN
+    )
     assert ended.returncode == 1
     assert "four digits that the terminal shows" in ended.stderr.replace("\n", " ")
 
@@ -158,7 +161,9 @@ def test_an_air_that_is_not_there(shop: Shop, alice: Customer, tmp_path: Path) -
     till += ["--display", str(register.folder / "lines/display")]
     till += ["--printer", str(register.folder / "lines/printer")]
     for command, says in ((phone, "No phone can be reached"), (till, "No phone can pay here")):
-        ended = subprocess.run(command, check=False, capture_output=True, text=True, timeout=30)
+        ended = subprocess.run(
+            command, check=False, capture_output=True, text=True, timeout=30, input=PIN
+        )
         assert (ended.returncode, "Traceback" in ended.stderr) == (1, False)
         assert says in ended.stderr.replace("\n", " ")
 

@@ -36,9 +36,9 @@ def now_us() -> int:
 def test_a_code_makes_one_device(shop: Shop, tmp_path: Path) -> None:
     """The first who shows it is the terminal; whoever shows it later is nobody."""
     uri = shop.switch.pair_terminal(MERCHANT, "till-one")
-    paired = kessai("agent", "pair", "--folder", str(tmp_path / "first"), uri)
+    paired = kessai("agent", "pair", "--folder", str(tmp_path / "first"), says=uri)
     assert f"Paired as agent/{MERCHANT}/till-one" in paired.stdout
-    second = kessai("agent", "pair", "--folder", str(tmp_path / "second"), uri, check=False)
+    second = kessai("agent", "pair", "--folder", str(tmp_path / "second"), check=False, says=uri)
     assert second.returncode == 1
     assert "Traceback" not in second.stderr
     assert not (tmp_path / "second" / "device.json").exists()
@@ -52,7 +52,7 @@ def test_a_wrong_code_has_five_tries(shop: Shop, tmp_path: Path) -> None:
         assert "code" in refusal
     assert refusal_of(pairing, tmp_path / "late") == refusal
     unhurt = shop.switch.pair_terminal(MERCHANT, "till-unhurt")
-    kessai("agent", "pair", "--folder", str(tmp_path / "unhurt"), unhurt)
+    kessai("agent", "pair", "--folder", str(tmp_path / "unhurt"), says=unhurt)
     assert load_identity(tmp_path / "unhurt").names == (MERCHANT, "till-unhurt")
 
 

@@ -68,7 +68,7 @@ async def paired(folder: Path) -> AsyncIterator[Switch]:
     """Serve a switch, with a terminal paired in `folder`/till."""
     async with serving(folder / "switch") as switch:
         uri = format_pairing_uri(switch.pairing(TILL))
-        ended = await run("pair", "--folder", str(folder / "till"), uri)
+        ended = await run("pair", "--folder", str(folder / "till"), text=uri)
         assert ended.code == 0, ended.err
         assert "Paired as agent/shop/till" in ended.out
         yield switch
@@ -123,7 +123,9 @@ async def test_what_is_missing_at_start_is_one_complaint(tmp_path: Path) -> None
 
 async def test_a_wrong_code_or_config_is_one_complaint(tmp_path: Path) -> None:
     folder = str(tmp_path / "till")
-    assert_one_complaint(await run("pair", "--folder", folder, "kessai://pair?x=1"), "pair")
+    assert_one_complaint(await run("pair", "--folder", folder, text="kessai://pair?x=1"), "pair")
+    refused = await run("pair", "--folder", folder, "kessai://pair?x=1")
+    assert_one_complaint(refused, "pairing code among the arguments", "--uri-file")
     (tmp_path / "register.toml").write_text("reader = 7")
     ended = await run("register", "--config", str(tmp_path / "register.toml"))
     assert_one_complaint(ended, "register.toml", "reader", "string")

@@ -84,11 +84,16 @@ def await_balance(switch: RunningSwitch, account: str, amount: int) -> None:
 
 
 def test_what_cannot_be_made_leaves_nothing_behind(server: PostgresServer, tmp_path: Path) -> None:
-    """Neither a folder nor a schema, if the second shard cannot be made; and no password shown."""
+    """Neither a folder nor a schema, if the second shard cannot be made; and no password shown.
+
+    None is taken, either: others could read it among the arguments.
+    """
     folder = tmp_path / "data"
     for other, says in (
-        ("postgresql://teller:hush@127.0.0.1:1/bank", "127.0.0.1:1/bank"),
-        ("mysql://teller:hush@127.0.0.1/bank", "must begin with sqlite:/// or postgresql://"),
+        ("postgresql://teller:hush@127.0.0.1:1/bank", "among the arguments"),
+        ("postgresql://127.0.0.1:1/bank?password=hush", "among the arguments"),
+        ("postgresql://teller@127.0.0.1:1/bank", "127.0.0.1:1/bank"),
+        ("mysql://teller@127.0.0.1/bank", "must begin with sqlite:/// or postgresql://"),
         ("sqlite:///../taken.db", "exists already"),
     ):
         (tmp_path / "taken.db").write_bytes(b"")

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -42,9 +43,16 @@ def command(*words: str) -> list[str]:
     return [sys.executable, "-c", _COMMAND, *words]
 
 
-def run(*words: str) -> str:
-    """Run a `kessai phone` command to its end, and give what it printed; it may raise Complaint."""
-    with contextlib.redirect_stdout(io.StringIO()) as printed:
+def run(*words: str, says: str = "") -> str:
+    """Run a `kessai phone` command to its end, with `says` piped in; what it printed.
+
+    It may raise Complaint.
+    """
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        contextlib.redirect_stdout(io.StringIO()) as printed,
+    ):
+        patch.setattr("sys.stdin", io.StringIO(says))
         phone(args=list(words), standalone_mode=False)
     return printed.getvalue()
 
@@ -69,7 +77,7 @@ def ada(switch: RunningSwitch, tmp_path_factory: pytest.TempPathFactory) -> Path
     """Give Ada's phone, paired by the command."""
     folder = tmp_path_factory.mktemp("ada") / "phone"
     code = switch.pair_phone("ada", "pocket", "00010000004220")
-    paired = run("pair", "--folder", str(folder), "--pin", PIN, code)
+    paired = run("pair", "--folder", str(folder), says=f"{code}\n{PIN}\n")
     assert "Paired as phone/ada/pocket" in paired
     return folder
 
@@ -77,13 +85,30 @@ def ada(switch: RunningSwitch, tmp_path_factory: pytest.TempPathFactory) -> Path
 def test_a_pairing_that_was_cut_off(switch: RunningSwitch, tmp_path: Path) -> None:
     """The same code goes on with the key in the vault; with another PIN it is refused."""
     code = switch.pair_phone("ada", "spare", "00010000004220")
-    run("pair", "--folder", str(tmp_path), "--pin", PIN, code)
+    run("pair", "--folder", str(tmp_path), says=f"{code}\n{PIN}\n")
     vault = (tmp_path / "vault.json").read_bytes()
     (tmp_path / "device.json").unlink()  # as if the power had gone before the last file
     with pytest.raises(Complaint, match="another PIN"):
-        run("pair", "--folder", str(tmp_path), "--pin", "9999", code)
-    run("pair", "--folder", str(tmp_path), "--pin", PIN, code)
+        run("pair", "--folder", str(tmp_path), says=f"{code}\n9999\n")
+    run("pair", "--folder", str(tmp_path), says=f"{code}\n{PIN}\n")
     assert (tmp_path / "vault.json").read_bytes() == vault
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("pair", "kessai://pair?x"),
+        ("pair", "--pin", "4711"),
+        ("without-pin", "--pin", "4711", "5.00 EUR"),
+        ("tap", "--pin", "4711", "--field", "udp:127.0.0.1:1", "--answer", "approve"),
+        ("tap", "--pin", "4711", "--field", "udp:127.0.0.1:1", "--answer", "ask"),
+        ("bill", "--pin", "4711", "--field", "udp:127.0.0.1:1", "--for", "Lunch", "1.00 EUR"),
+    ],
+)
+def test_a_secret_among_the_arguments_is_refused(words: tuple[str, ...], ada: Path) -> None:
+    """Others may have read it already, so nothing is done with it."""
+    with pytest.raises(Complaint, match="among the arguments can be read by anybody"):
+        run(*words, "--folder", str(ada), says="kessai://pair?x\n")
 
 
 def test_balance_and_statement(ada: Path) -> None:
@@ -132,7 +157,9 @@ def test_a_phone_whose_time_is_over(ada: Path) -> None:
 async def test_a_revoked_phone(switch: RunningSwitch, tmp_path: Path) -> None:
     """Its next call is refused."""
     code = switch.pair_phone("ada", "lost", "00010000004220")
-    await asyncio.to_thread(run, "pair", "--folder", str(tmp_path), "--pin", PIN, code)
+    await asyncio.to_thread(
+        partial(run, "pair", "--folder", str(tmp_path), says=f"{code}\n{PIN}\n")
+    )
     async with open_bank_line(tmp_path, now_us) as line:
         assert await line.accounts()
     switch.revoke("phone/ada/lost")
@@ -147,9 +174,12 @@ async def test_a_tap_as_a_process(kind: str, folder: Path, tmp_path: Path) -> No
     counter = Counter()
     counter.now_us = now_us()
     where = f"udp:127.0.0.1:{free_udp_port()}" if kind == "udp" else f"pn532:{tmp_path / 'chip'}"
-    words = ("--pin", PIN, "--answer", "approve", "--taps", "2", "--events", "--stay", "20")
+    pin = tmp_path / "pin"
+    pin.touch(mode=0o600)
+    pin.write_text(PIN)
+    words = ("--pin-file", str(pin), "--answer", "approve", "--taps", "2", "--events")
     process = await asyncio.create_subprocess_exec(
-        *command("tap", "--folder", str(folder), "--field", where, *words),
+        *command("tap", "--folder", str(folder), "--field", where, "--stay", "20", *words),
         stdout=asyncio.subprocess.PIPE,
     )
     assert process.stdout is not None
@@ -186,7 +216,7 @@ async def test_a_tap_as_a_process(kind: str, folder: Path, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (("--field", "udp:127.0.0.1:1", "--answer", "approve"), "needs --pin"),
+        (("--field", "udp:127.0.0.1:1", "--answer", "approve"), "There is no PIN"),
         (("--field", "nonsense", "--answer", "decline"), "is no field"),
         (("--field", "pn532:/dev/null", "--answer", "decline"), "is no link"),
         (("--field", "udp:127.0.0.1:1", "--answer", "decline", "--account", "1"), "14 digits"),
@@ -200,8 +230,8 @@ def test_complaints(words: tuple[str, ...], says: str, folder: Path) -> None:
 
 def test_small_amounts_without_a_pin(folder: Path) -> None:
     """Set and taken back with the PIN, and with nothing else."""
-    words = ("without-pin", "--folder", str(folder), "--pin")
-    assert "5.00 EUR" in run(*words, PIN, "5.00 EUR")
+    words = ("without-pin", "--folder", str(folder))
+    assert "5.00 EUR" in run(*words, "5.00 EUR", says=PIN)
     assert Vault(folder).small_limit == Money(500, "EUR")
     for limit, pin, says in (
         ("9.00 EUR", "0000", "PIN does not fit"),
@@ -211,9 +241,9 @@ def test_small_amounts_without_a_pin(folder: Path) -> None:
         ("nine", PIN, "not a currency"),
     ):
         with pytest.raises(Complaint, match=says):
-            run(*words, pin, limit)
+            run(*words, limit, says=pin)
         assert Vault(folder).small_limit == Money(500, "EUR")
-    assert "every amount" in run(*words, PIN, "never")
+    assert "every amount" in run(*words, "never", says=PIN)
     assert Vault(folder).small_limit is None
 
 
