@@ -43,6 +43,10 @@ class AgentState:
             self._words = words
             self.changed.set()
 
+    def _said(self) -> str:
+        alarm = self._journal.marks.alarm
+        return (f"ALARM: {alarm}; {self._words}" if alarm else self._words)[:MAX_STATE]
+
     def report(self) -> DeviceReport:
         """Write a report of this moment."""
         count, totals = self._journal.unanswered()
@@ -52,7 +56,8 @@ class AgentState:
             config_version=self._settings.version,
             waiting_payments=count,
             reader_state=READER_STATE_READY if self._radio.is_ready else READER_STATE_LOST,
-            state=self._words[:MAX_STATE],
+            state=self._said(),
+            newest_deny_list_version=self._journal.marks.deny_list_version,
         )
         for currency, minor in totals.items():
             report.waiting_total.CopyFrom(Money(minor, currency).to_proto())

@@ -15,6 +15,7 @@ import grpc.aio
 from edge_agents.agent_state import AgentState
 from edge_agents.deny_list import DenyList
 from edge_agents.events import Events
+from edge_agents.log_watch import LogWatch
 from edge_agents.loops import is_being_cancelled, run_until_one_ends, wait_at_most
 from edge_agents.remote_settings import RemoteSettings
 from edge_agents.uplink import Uplink, describe, reason_of
@@ -41,11 +42,13 @@ class FleetLine:
         settings: RemoteSettings,
         events: Events,
         now_us: Callable[[], int],
+        log_watch: LogWatch | None = None,
     ) -> None:
         self._uplink, self._state = uplink, state
         self._deny_list, self._settings = deny_list, settings
         self._events, self._now_us = events, now_us
-        self._changed = asyncio.Event()
+        self._changed, self._in_touch = asyncio.Event(), asyncio.Event()
+        self._log_watch, self._switch_s_version = log_watch, 0
         self._heard, self._knows_all, self._told = False, False, False
 
     @property
@@ -58,8 +61,9 @@ class FleetLine:
         pause_s = FIRST_PAUSE_S
         while True:
             self._heard = self._knows_all = False
+            self._in_touch.clear()
             try:
-                await run_until_one_ends(self._listen(), self._watch_state())
+                await run_until_one_ends(self._listen(), self._watch_state(), self._watch_log())
             except grpc.aio.AioRpcError as error:
                 if reason_of(error) in _REFUSES_US and not self._deny_list.is_refused:
                     self._deny_list.refuse()
@@ -95,12 +99,15 @@ class FleetLine:
     def _take(self, update: AttachResponse) -> None:
         match update.WhichOneof("update"):
             case "deny_list":
-                was = self._deny_list.version
+                was, self._switch_s_version = self._deny_list.version, update.deny_list.version
                 self._deny_list.take(update.deny_list, self._now_us())
+                if self._log_watch is not None:
+                    self._log_watch.saw_list(max(was, self._switch_s_version))
                 if update.deny_list.complete and not self._knows_all:
                     # Settings come before the list: from here on it may decide by itself.
                     self._knows_all = True
                     self._events.emit("in_touch")
+                    self._in_touch.set()
                 if self._deny_list.version != was:
                     self._events.emit("deny_list_grew", version=self._deny_list.version)
                     self._changed.set()
@@ -114,6 +121,14 @@ class FleetLine:
             await self._state.changed.wait()
             self._state.changed.clear()
             self._changed.set()
+
+    async def _watch_log(self) -> None:
+        """Ask once in each connection whether the switch's log and list are what they were."""
+        await self._in_touch.wait()
+        if self._log_watch is not None:
+            await self._log_watch.ask_until_answered(lambda: self._switch_s_version)
+        self._changed.set()
+        await asyncio.get_running_loop().create_future()
 
     async def _reports(self) -> AsyncIterator[AttachRequest]:
         while True:

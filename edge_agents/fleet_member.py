@@ -15,6 +15,7 @@ from edge_agents.events import Events
 from edge_agents.fleet_line import FleetLine
 from edge_agents.journal import Journal
 from edge_agents.links.message_link import Radio
+from edge_agents.log_watch import LogWatch
 from edge_agents.offline_decision import OfflineDecision
 from edge_agents.payment_request import Terminal
 from edge_agents.remote_settings import RemoteSettings
@@ -39,7 +40,8 @@ class FleetMember:
         settings = RemoteSettings(folder)
         self.state = AgentState(radio, journal, self.deny_list, settings, now_us)
         self.offline = OfflineDecision(terminal, self.deny_list, settings, journal, now_us)
-        self._line = FleetLine(uplink, self.state, self.deny_list, settings, events, now_us)
+        watch = LogWatch(uplink, journal.marks, events)
+        self._line = FleetLine(uplink, self.state, self.deny_list, settings, events, now_us, watch)
 
     @property
     def is_in_touch(self) -> bool:

@@ -32,6 +32,7 @@ from edge_agents.accepted import AcceptedPayments, HolderMark
 from edge_agents.journal_file import end_agent, lock_folder, open_file
 from edge_agents.payment_request import PendingPayment
 from kessai.complaint import Complaint
+from kessai.log_marks import LogMarks
 from kessai.v1.envelope_pb2 import Sealed, Signed
 from kessai.v1.holder_pb2 import HolderAnswer
 
@@ -94,6 +95,7 @@ class Journal:
         self._lock = lock_folder(folder)
         self._db = open_file(folder / FILE_NAME)
         self.accepted = AcceptedPayments(self._db)
+        self.marks = LogMarks(folder)
 
     def close(self) -> None:
         """Close the file and give the lock back."""
@@ -151,11 +153,13 @@ class Journal:
         """Keep a verified receipt; WrongState unless the payment was authorised, or presented."""
         state, raw = _S.SETTLED if settled else _S.DECLINED, _raw(receipt)
         self._turn(request_id, state, [_S.AUTHORIZED, _S.PRESENTED], receipt=raw)
+        self.marks.keep(receipt)
 
     def hold(self, request_id: bytes, receipt: Signed) -> None:
         """Keep a hold's verified receipt; WrongState unless it was authorised, or presented."""
         before = [_S.AUTHORIZED, _S.PRESENTED]
         self._turn(request_id, _S.HELD, before, receipt=_raw(receipt))
+        self.marks.keep(receipt)
 
     def approve(self, request_id: bytes) -> None:
         """Note that goods are about to be given out; WrongState unless the money is held."""
@@ -170,6 +174,7 @@ class Journal:
         """Keep the verified receipt of a hold's end; WrongState unless one was owed."""
         state, owed = _S.SETTLED if settled else _S.VOIDED, [_S.DELIVERED, _S.FAILED]
         self._turn(request_id, state, owed, receipt=_raw(receipt), delivered=0)
+        self.marks.keep(receipt)
 
     def abandon(self, request_id: bytes, note: str) -> None:
         """Give a payment up that can no longer be settled; WrongState if it has an outcome."""

@@ -114,7 +114,7 @@ class OfflineDecision:
         OFFLINE_LIMIT_EXCEEDED.
         """
         rules, now_us = self.rules, self._now_us()
-        if rules.payment_limit_minor == 0:
+        if rules.payment_limit_minor == 0 or self._journal.marks.alarm:
             return d.DECLINE_REASON_OFFLINE_NOT_ALLOWED
         if now_us >= self._certificate.expire_time.ToMicroseconds():
             return d.DECLINE_REASON_OFFLINE_NOT_ALLOWED

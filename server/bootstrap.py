@@ -26,6 +26,7 @@ from server.identity.deny_list import DenyList
 from server.identity.holders import Holders
 from server.identity.keyring import Keyring
 from server.identity.losses import Losses
+from server.identity.rollback_alarms import RollbackAlarms
 from server.metrics_port import MetricsPort
 from server.rpc.allowance import Rates
 from server.rpc.credentials import ServerCertificate
@@ -84,10 +85,9 @@ class Switch:
 
         `elapsed_us` counts microseconds and is never set: `now_us` is held against it.
         """
-        self._folder, self._config = folder, config
+        self._folder, self._config, self._random_bytes = folder, config, random_bytes
         self._watch = ClockWatch(now_us, elapsed_us, config.clock_step_s * 1_000_000)
-        self._now_us, self._random_bytes = self._watch.steady_us, random_bytes
-        now_us = self._now_us
+        self._now_us = now_us = self._watch.steady_us
         with ExitStack() as undo:  # whatever is missing, what was opened before is closed again
             self._lock = data_folder.Lock(folder)
             undo.callback(self._lock.release)
@@ -102,7 +102,7 @@ class Switch:
         self._holders = self._open_holders()
         self._open_booking()
         self._offers = TicketOffers(self._directory.file)
-        self._metrics, self._lines = MetricsPort(), Lines()
+        self._metrics, self._lines, self._alarms = MetricsPort(), Lines(), RollbackAlarms(now_us)
         self._losses = Losses(LossBook(self._directory.file), now_us)
         self._purchases = self._open_purchases()
         self._guard = Guard(Callers(self._authority, now_us), self._directory)
@@ -153,7 +153,8 @@ class Switch:
         self._lock.release()
 
     def _open_ports(self) -> tuple[grpc.aio.Server, grpc.aio.Server, str, str]:
-        telemetry, errors = Telemetry(self._metrics.registry), ErrorTranslation(self._random_bytes)
+        telemetry = Telemetry(self._metrics.registry, self._alarms.count)
+        errors = ErrorTranslation(self._random_bytes)
         certificate = ServerCertificate(
             self._authority, self._config.hosts, self._now_us, self._lines.came
         )
@@ -208,18 +209,15 @@ class Switch:
 
     def _open_shards(self) -> Shards:
         books = data_folder.read_books(self._folder)
-        self._opener = ShardOpener(
-            books.slots, self._watch.booking_us, self._on_owed, self._on_written
-        )
+        clock = self._watch.booking_us
+        wake = lambda shard: self._depositor.wake(shard)  # noqa: E731, PLW0108  (it comes later)
+        self._opener = ShardOpener(books.slots, clock, wake, self._on_written)
         return open_with(
             self._opener,
             books.addresses(self._folder),
             self._config.shard_processes,
             held=(self._lock.fileno(),),
         )
-
-    def _on_owed(self, shard: int) -> None:
-        self._depositor.wake(shard)
 
     def _on_added(self, shard: int) -> None:
         self._depositor.add(shard)
@@ -260,6 +258,7 @@ class Switch:
             self._keyring,
             self._directory,
             self._deny_list,
+            self._alarms,
             self._holders,
             self._losses,
             self._judging,

@@ -21,6 +21,7 @@ from kessai.v1 import (
     fare_pb2,
     fleet_pb2,
     holder_pb2,
+    ledger_pb2,
     payment_pb2,
     shard_pb2,
     ticket_pb2,
@@ -35,6 +36,7 @@ from kessai.v1.device_pb2_grpc import (
 from kessai.v1.fare_pb2_grpc import add_FareServiceServicer_to_server
 from kessai.v1.fleet_pb2_grpc import add_FleetServiceServicer_to_server
 from kessai.v1.holder_pb2_grpc import add_HolderServiceServicer_to_server
+from kessai.v1.ledger_pb2_grpc import add_LedgerServiceServicer_to_server
 from kessai.v1.payment_pb2_grpc import add_PaymentServiceServicer_to_server
 from kessai.v1.shard_pb2_grpc import add_ShardServiceServicer_to_server
 from kessai.v1.ticket_pb2_grpc import add_TicketServiceServicer_to_server
@@ -48,6 +50,7 @@ from server.identity.keyring import Keyring
 from server.identity.losses import Losses
 from server.identity.merchants import Merchants
 from server.identity.pairing import PairingDesk
+from server.identity.rollback_alarms import RollbackAlarms
 from server.identity.trust import trust_bundle
 from server.identity.wallets import Wallets
 from server.rpc.account_servicer import AccountServicer
@@ -58,6 +61,7 @@ from server.rpc.enrollment_servicer import EnrollmentServicer
 from server.rpc.fare_servicer import FareServicer
 from server.rpc.fleet_servicer import FleetServicer
 from server.rpc.holder_servicer import HolderServicer
+from server.rpc.ledger_servicer import LedgerServicer
 from server.rpc.payment_servicer import PaymentServicer
 from server.rpc.shard_servicer import ShardServicer
 from server.rpc.ticket_servicer import TicketServicer
@@ -71,6 +75,7 @@ from server.switch.busy_payees import BusyPayees
 from server.switch.clock import SwitchClock
 from server.switch.followers import Followers
 from server.switch.held_payments import HeldPayments
+from server.switch.log_places import LogPlaces
 from server.switch.merge import Merge
 from server.switch.more_shards import MoreShards
 from server.switch.offer_desk import OfferDesk
@@ -98,6 +103,7 @@ MAIN_SERVICES = tuple(
         (ticket_pb2, "TicketService"),
         (shard_pb2, "ShardService"),
         (clock_pb2, "ClockService"),
+        (ledger_pb2, "LedgerService"),
     )
 )
 
@@ -111,6 +117,7 @@ class Parts:
     keyring: Keyring
     directory: Directory
     deny_list: DenyList
+    alarms: RollbackAlarms
     holders: Holders
     losses: Losses
     judging: OfflineLosses
@@ -153,6 +160,8 @@ def add_services(
     shards = ShardServicer(parts.more_shards, parts.rebalance, parts.shard_states)
     add_ShardServiceServicer_to_server(shards, main)
     add_ClockServiceServicer_to_server(ClockServicer(parts.clock), main)
+    places = LogPlaces(parts.shards, parts.keyring.signing_key.public_key(), parts.alarms)
+    add_LedgerServiceServicer_to_server(LedgerServicer(places), main)
 
 
 def add_health(main: grpc.aio.Server, servicer: health.aio.HealthServicer) -> None:
@@ -193,7 +202,7 @@ def _add_devices(
     enrollment = Enrollment(
         directory, authority, merchants, desk, now_us, parts.config.renewals_per_device_and_day
     )
-    fleet = Fleet(directory, FleetBook(directory.file), now_us)
+    fleet = Fleet(directory, FleetBook(directory.file), now_us, parts.alarms)
     add_FleetServiceServicer_to_server(FleetServicer(fleet, parts.deny_list), main)
     devices = DeviceServicer(
         merchants,

@@ -9,8 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from edge_agents.cli import pair_terminal as _pair_terminal
-from simulators.phone.cli import pair_phone as _pair_phone
-from simulators.phone.cli import pay_without_pin as _without_pin
+from simulators.phone.pairing_cli import pair_phone as _pair_phone
+from simulators.phone.pairing_cli import pay_without_pin as _without_pin
 
 
 def pair_agent(folder: Path, pairing_uri: str) -> None:

@@ -67,12 +67,21 @@ def list_settings() -> None:
 
 
 def touch(state: pb.DeviceState) -> Text:
-    """Say in short whether a device is in touch; for the list."""
+    """Say in short whether a device is in touch, or what it has seen and the switch has not."""
+    if state.alarms:
+        return Text("ALARM", style="bold red")
     if state.attached:
         return Text("in touch", style="green")
     if not state.HasField("last_seen_time"):
         return Text("never seen", style="dim")
     return Text(f"away since {moment(state.last_seen_time)}", style="yellow")
+
+
+def _alarm(alarm: pb.RollbackAlarm) -> Text:
+    says = f"has deny list {alarm.place}, newer than the switch's"
+    if alarm.kind == pb.ROLLBACK_KIND_LOG:
+        says = f"has seen row {alarm.place} of shard {alarm.shard}, which is gone or changed"
+    return Text(says, style="bold red")
 
 
 def queue(state: pb.DeviceState) -> str:
@@ -115,6 +124,8 @@ def moment(time: Timestamp) -> str:
 def _sheet(device: str, state: pb.DeviceState) -> Table:
     report, sheet = state.report, Table(box=None, show_header=False, title=device)
     sheet.add_row("line", touch(state))
+    for alarm in state.alarms:
+        sheet.add_row("ALARM", _alarm(alarm))
     sheet.add_row("state", report.state)
     sheet.add_row("reader", reader(state))
     sheet.add_row("waiting", queue(state) or "nothing")

@@ -10,10 +10,18 @@ from kessai.device_settings import SettingError, check_setting
 from kessai.identity_path import AGENT, IdentityError, parse_device
 from kessai.money import Money, MoneyError
 from kessai.plain_text import plain
-from kessai.v1.fleet_pb2 import DeviceConfig, DeviceReport, DeviceSetting, DeviceState
+from kessai.v1.fleet_pb2 import (
+    ROLLBACK_KIND_DENY_LIST,
+    DeviceConfig,
+    DeviceReport,
+    DeviceSetting,
+    DeviceState,
+)
 from server.domain.directory import Device
 from server.identity.callers import Caller
 from server.identity.refusals import FieldRefused, Unknown
+from server.identity.rollback_alarms import RollbackAlarms
+from server.shards.deny_book import DenyBook
 from server.shards.directory import Directory
 from server.shards.fleet_book import FleetBook
 
@@ -23,8 +31,16 @@ MAX_SOFTWARE_VERSION, MAX_STATE = 80, 120
 class Fleet:
     """Lists, hears, configures and revokes devices. Methods may run in any thread."""
 
-    def __init__(self, directory: Directory, book: FleetBook, now_us: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        directory: Directory,
+        book: FleetBook,
+        now_us: Callable[[], int],
+        alarms: RollbackAlarms | None = None,
+    ) -> None:
         self._directory, self._book, self._now_us = directory, book, now_us
+        self._denied = DenyBook(directory.file)
+        self._alarms = alarms or RollbackAlarms(now_us)
         self._attached: Counter[str] = Counter()
         self._listeners: set[Callable[[], None]] = set()
 
@@ -59,13 +75,19 @@ class Fleet:
     def hear(self, caller: Caller, report: DeviceReport) -> None:
         """Keep what a device says of itself; FieldRefused if it makes no sense; CertificateRevoked.
 
-        Its words are kept as plain text: a terminal must get through, whatever it calls itself.
+        Its words are kept as plain text: a terminal must get through, whatever it calls itself. A
+        newer deny list than the switch's own raises the alarm.
         """
         _check_report(report)
         report.software_version = plain(report.software_version)
         report.state = plain(report.state)
         with self._directory.while_good(caller.serial):
             self._book.keep_report(caller.device, self._now_us(), report.SerializeToString())
+        has = max(report.deny_list_version, report.newest_deny_list_version)
+        if has > self._denied.version():
+            self._alarms.sound(caller.device, ROLLBACK_KIND_DENY_LIST, has)
+        else:
+            self._alarms.end(caller.device, ROLLBACK_KIND_DENY_LIST)
 
     def config_for(self, caller: Caller) -> DeviceConfig:
         """The configuration of the terminal that calls; CertificateRevoked."""
@@ -79,6 +101,7 @@ class Fleet:
         if heard is not None:
             state.last_seen_time.FromMicroseconds(heard[0])
             state.report.ParseFromString(heard[1])
+        state.alarms.extend(self._alarms.of(device))
         return state
 
     def known_state(self, device: str) -> DeviceState:

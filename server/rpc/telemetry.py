@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import grpc.aio
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from server.identity.callers import current_device
 from server.rpc.call import Call
@@ -33,7 +33,13 @@ _log = structlog.get_logger("kessai.rpc")
 class Telemetry:
     """Counts, times and logs the calls of a process; both ports share one."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(
+        self, registry: CollectorRegistry, rollback_alarms: Callable[[], int] = lambda: 0
+    ) -> None:
+        """`rollback_alarms` counts the devices that have seen more than this switch has."""
+        meaning = "Devices that have seen rows or lists which this switch no longer has."
+        alarms = Gauge("kessai_rollback_alarms", meaning, registry=registry)
+        alarms.set_function(rollback_alarms)
         self._started = Counter(
             "grpc_server_started", "Calls that began.", _LABELS, registry=registry
         )

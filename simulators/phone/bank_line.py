@@ -18,6 +18,7 @@ from kessai.channel import CALL_TIMEOUT_S, open_channel
 from kessai.complaint import Complaint
 from kessai.device_identity import DeviceIdentity, load_identity
 from kessai.enrollment import renew_if_due
+from kessai.log_marks import LogMarks, first_difference
 from kessai.request_id import format_request_id
 from kessai.v1.account_pb2 import (
     Account,
@@ -29,6 +30,8 @@ from kessai.v1.account_pb2_grpc import AccountServiceStub
 from kessai.v1.envelope_pb2 import Signed
 from kessai.v1.holder_pb2 import IssueCredentialRequest
 from kessai.v1.holder_pb2_grpc import HolderServiceStub
+from kessai.v1.ledger_pb2 import GetLogHashRequest
+from kessai.v1.ledger_pb2_grpc import LedgerServiceStub
 from kessai.v1.payment_pb2 import GetPaymentRequest
 from kessai.v1.payment_pb2_grpc import PaymentServiceStub
 from simulators.phone.holder_key import HolderKey
@@ -110,10 +113,30 @@ async def open_bank_line(folder: Path, now_us: Callable[[], int]) -> AsyncIterat
     async with open_channel(identity) as channel:
         renewed = await _renew(folder, now_us, channel)
         if renewed is None:
+            await _check_log(folder, channel)
             yield BankLine(identity, channel)
             return
     async with open_channel(renewed) as channel:
+        await _check_log(folder, channel)
         yield BankLine(renewed, channel)
+
+
+async def _check_log(folder: Path, channel: grpc.aio.Channel) -> None:
+    """Have the bank show that its log still is what the phone's receipts say; else keep an alarm.
+
+    A bank that does not answer changes nothing: another time.
+    """
+    marks, alarm = LogMarks(folder), ""
+    try:
+        for receipts in marks.pages():
+            request = GetLogHashRequest(receipts=receipts)
+            answer = await LedgerServiceStub(channel).GetLogHash(request, timeout=CALL_TIMEOUT_S)
+            gone = first_difference(receipts, answer.places)
+            if gone is not None:
+                alarm = f"row {gone.sequence} of shard {gone.shard}"
+    except grpc.aio.AioRpcError:
+        return
+    marks.set_alarm(alarm)
 
 
 async def _renew(

@@ -30,6 +30,7 @@ from simulators.phone.bill_collector import BillCollector
 from simulators.phone.bill_maker import BillMaker
 from simulators.phone.bill_store import BillStore, OwnBill
 from simulators.phone.own_line import NotTaken, OwnLine
+from simulators.phone.pairing_cli import NoPin, PinFile
 from simulators.phone.phone import choose_account
 from simulators.phone.screen import Screen, View
 from simulators.phone.screen_view import shower
@@ -58,11 +59,8 @@ def bill(
     amount: Annotated[str, typer.Argument(help='How much, such as "12.50 EUR".')],
     field: Annotated[str, typer.Option(help="The radio to ask over: udp:HOST:PORT, ble:...")],
     what_for: Annotated[str, typer.Option("--for", help="What for, 1 to 60 characters.")],
-    pin_file: Annotated[
-        Path | None,
-        typer.Option("--pin-file", help="Holds the PIN; else it is asked or piped in."),
-    ] = None,
-    pin: Annotated[str, typer.Option("--pin", hidden=True)] = "",
+    pin_file: PinFile = None,
+    pin: NoPin = "",
     account: Annotated[str, typer.Option(help="To this account; the first by default.")] = "",
     submitter: Annotated[
         Submitter, typer.Option(help="Whose phone submits it: payee (this one), or payer.")

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kessai.envelope import read_verified
+from kessai.log_marks import LogMarks
 from kessai.request_id import format_request_id
 from kessai.v1 import bill_pb2
 from kessai.v1.bill_pb2 import Bill
@@ -71,6 +72,7 @@ class BillStore:
     """The bills of one phone, in its folder."""
 
     def __init__(self, folder: Path) -> None:
+        self._marks = LogMarks(folder)
         self._lock = threading.Lock()
         self._db = sqlite3.connect(
             folder / _FILE, isolation_level=None, check_same_thread=False, timeout=5
@@ -104,6 +106,7 @@ class BillStore:
             receipt.SerializeToString(),
             own.bill_hash,
         )
+        self._marks.keep(receipt)
         return self._find(own)
 
     def history(self, limit: int = 50) -> list[OwnBill]:

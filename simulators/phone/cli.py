@@ -6,8 +6,6 @@ Mounted by `cli/main.py`. With `tap` the phone is a process of its own in a read
 from __future__ import annotations
 
 import asyncio
-import importlib.metadata
-import os
 import sys
 import time
 from collections.abc import Callable
@@ -18,10 +16,9 @@ from typing import Annotated
 import typer
 from rich.prompt import Prompt
 
-from kessai.complaint import Complaint
 from kessai.console import Console, styled
 from kessai.device_identity import load_identity
-from kessai.money import Money, MoneyError
+from kessai.log_marks import LogMarks
 from kessai.secret_input import read_secret
 from kessai.v1.account_pb2 import Account, ListEntriesResponse
 from simulators.phone.bill_cli import bill, bills
@@ -35,13 +32,20 @@ from simulators.phone.customer import (
 )
 from simulators.phone.field import open_field
 from simulators.phone.misbehaviour import Misbehaviour
+from simulators.phone.pairing_cli import (
+    NoPin,
+    PinFile,
+    fetch_credential,
+    money,
+    pair,
+    without_pin,
+)
 from simulators.phone.papers import draw_balances, draw_purchases, draw_statement
 from simulators.phone.phone import Phone, choose_account
 from simulators.phone.screen import Screen
 from simulators.phone.screen_view import shower
 from simulators.phone.store import Store
 from simulators.phone.ticket_pocket import Wants
-from simulators.phone.vault import Vault, VaultLocked, WrongPin
 
 phone = typer.Typer(
     name="phone",
@@ -51,14 +55,12 @@ phone = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+phone.command()(pair)
+phone.command("without-pin")(without_pin)
 phone.command()(bill)
 phone.command()(bills)
 
 Folder = Annotated[Path, typer.Option("--folder", help="The phone's folder.")]
-PinFile = Annotated[
-    Path | None, typer.Option("--pin-file", help="Holds the PIN; else it is asked, or piped in.")
-]
-NoPin = Annotated[str, typer.Option("--pin", hidden=True)]
 WRONG_PIN = "0000"
 _BETWEEN_TAPS_S = 0.5
 
@@ -71,80 +73,6 @@ class Answer(StrEnum):
     DECLINE = "decline"
     WRONG_PIN = "wrong-pin"
     ASK = "ask"
-
-
-@phone.command()
-def pair(
-    folder: Folder,
-    pairing_uri: Annotated[str, typer.Argument(hidden=True)] = "",
-    uri_file: Annotated[
-        Path | None, typer.Option("--uri-file", help="Holds kessai://pair?...; else it is asked.")
-    ] = None,
-    pin_file: PinFile = None,
-    pin: NoPin = "",
-) -> None:
-    """Make this a phone of a wallet, with the one-time code that the bank gave.
-
-    Code and PIN (4 to 12 digits) are asked for, or come in by a pipe, a line each.
-    """
-    code = read_secret("pairing code", uri_file, "--uri-file", pairing_uri)
-    pair_phone(folder, code, read_secret("PIN", pin_file, "--pin-file", pin))
-
-
-def pair_phone(folder: Path, pairing_uri: str, pin: str) -> None:
-    """Pair a phone, and say as what; Complaint if that fails."""
-    from kessai.durable_file import make_folder
-    from kessai.enrollment import pair as enroll
-    from kessai.enrollment import parse_pairing_uri
-
-    pairing = parse_pairing_uri(pairing_uri)
-    make_folder(folder)
-    # The key is in the vault before the switch knows it; a pairing that was cut off finds it there.
-    vault = Vault(folder) if Vault.exists(folder) else Vault.create(folder, pin, os.urandom)
-    try:
-        key = vault.unlock(pin)
-    except (WrongPin, VaultLocked) as error:
-        raise Complaint(
-            f"{folder} holds a phone with another PIN ({error}). Take another folder."
-        ) from None
-    identity = enroll(pairing, folder, key, f"kessai {importlib.metadata.version('kessai')}")
-    console = Console()
-    paired = "[green]Paired[/] as {}, at {}."
-    console.print(styled(paired, identity.device, identity.server_address))
-    if identity.accounts:
-        try:
-            asyncio.run(_certify(folder, ""))
-        except Complaint as complaint:
-            console.print(f"No credential for gates and doors yet: {complaint}")
-
-
-@phone.command("without-pin")
-def without_pin(
-    folder: Folder,
-    limit: Annotated[str, typer.Argument(help='Such as "5.00 EUR", or "never".')],
-    pin_file: PinFile = None,
-    pin: NoPin = "",
-) -> None:
-    """Need no PIN up to an amount, where the merchant allows that too; "never" turns it off."""
-    pay_without_pin(folder, limit, read_secret("PIN", pin_file, "--pin-file", pin))
-
-
-def pay_without_pin(folder: Path, limit: str, pin: str) -> None:
-    """Set the limit, or take it back; Complaint if the PIN does not fit."""
-    vault = Vault(folder)
-    try:
-        if limit == "never":
-            vault.unlock(pin)
-            vault.forbid_small()
-            Console().print("The PIN is asked for every amount.")
-            return
-        vault.allow_small(pin, _money(limit), os.urandom)
-    except MoneyError as error:
-        raise Complaint(f"{error}. Nothing was changed.") from None
-    except (WrongPin, VaultLocked) as error:
-        raise Complaint(f"The PIN does not fit ({error}). Nothing was changed.") from None
-    allowed = "No PIN is asked up to [bold]{}[/] where merchants allow it."
-    Console().print(styled(allowed, vault.small_limit))
 
 
 @phone.command()
@@ -180,7 +108,7 @@ def tap(
         submit_late_s=submit_late, amount_minor=authorize_minor, merchant_id=authorize_merchant,
         terminal_id=authorize_terminal, claim_unverified=unverified,
     )  # fmt: skip
-    wants = Wants(persons, _money(spend) if spend else None)
+    wants = Wants(persons, money(spend) if spend else None)
     entered = read_secret("PIN", pin_file, "--pin-file", pin) if _enters(answer, pin) else ""
     held = Phone(folder, *_person(answer, entered, think, events), does, account, wants=wants)
     if not all(page.view.is_good for page in _tap_often(held, field, taps, stay)):
@@ -193,7 +121,7 @@ def certify(
     account: Annotated[str, typer.Option(help="For this account; the first by default.")] = "",
 ) -> None:
     """Fetch a new credential from the bank, with which gates and doors know the phone off line."""
-    asyncio.run(_certify(folder, account))
+    asyncio.run(fetch_credential(folder, account))
     certified = "[green]Certified[/]: gates, doors and terminals that are cut off know it."
     Console().print(styled(certified))
 
@@ -215,6 +143,7 @@ def tickets(
 def balance(folder: Folder) -> None:
     """Ask the bank for the balance of each of the wallet's accounts."""
     Console().print(draw_balances(asyncio.run(_balances(folder))))
+    _warn(folder)
 
 
 @phone.command()
@@ -225,6 +154,7 @@ def history(
 ) -> None:
     """Ask the bank for the statement of an account."""
     Console().print(draw_statement(asyncio.run(_statement(folder, account, limit))))
+    _warn(folder)
 
 
 @phone.command()
@@ -237,15 +167,18 @@ def purchases(
     store = Store(folder)
     Console().print(draw_purchases(store.history(limit)))
     store.close()
+    _warn(folder)
 
 
-def _money(text: str) -> Money:
-    """Read an amount such as "5.00 EUR"."""
-    amount, _, currency = text.partition(" ")
-    try:
-        return Money.parse(amount, currency)
-    except MoneyError as error:
-        raise Complaint(f"{error}. Nothing was changed.") from None
+def _warn(folder: Path) -> None:
+    """Tell if the bank could not show what this phone's receipts prove."""
+    alarm = LogMarks(folder).alarm
+    if alarm:
+        says = (
+            "[bold red]ALARM:[/] the bank's ledger lost or changed what your receipts prove ({}): "
+            "it was rewritten, or restored from an old copy. Keep this phone, and call the bank."
+        )
+        Console(stderr=True, soft_wrap=True).print(styled(says, alarm))
 
 
 def _person(
@@ -294,17 +227,6 @@ def _tap_often(device: Phone, moniker: str, taps: int, stay_s: float) -> list[Sc
     finally:
         field.close()
         device.close()
-
-
-async def _certify(folder: Path, account: str) -> None:
-    from kessai.request_id import new_request_id
-    from simulators.phone.bank_line import open_bank_line
-    from simulators.phone.holder_key import HolderKey
-
-    identity = load_identity(folder)
-    key, number = HolderKey(folder, identity.switch_key), choose_account(identity, account)
-    async with open_bank_line(folder, _now_us) as line:
-        await line.certify(key, number, new_request_id(_now_us() // 1000, os.urandom))
 
 
 async def _balances(folder: Path) -> list[Account]:

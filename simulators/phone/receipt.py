@@ -56,4 +56,5 @@ def accept_receipt(raw: bytes, switch_key: PublicKey, store: Store) -> Screen:
     kept = Signed.FromString(store.keep_receipt(receipt.request_hash, raw, instead_of=ended))
     if kept.payload != signed.payload:
         raise ReceiptRefused("it contradicts the receipt that came before")
+    store.marks.keep(kept)
     return screen.outcome(decision.shop, receipt)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kessai.envelope import BILL, read_verified
+from kessai.log_marks import LogMarks
 from kessai.v1.envelope_pb2 import Signed
 from kessai.v1.payment_pb2 import PaymentRequest, Receipt
 from kessai.v1.tap_pb2 import TapStatus
@@ -73,6 +74,7 @@ class Store:
     """The purchases of one phone, in its folder."""
 
     def __init__(self, folder: Path) -> None:
+        self.marks = LogMarks(folder)
         self._lock = threading.Lock()
         self._db = sqlite3.connect(
             folder / _FILE, isolation_level=None, check_same_thread=False, timeout=5

@@ -59,6 +59,7 @@ _GRPC = [
     "server.commands",
     "edge_agents.batch_line",
     "edge_agents.fleet_line",
+    "edge_agents.log_watch",
     "edge_agents.uplink",
     "edge_agents.ticket_line",
     "edge_agents.entrance.hub",

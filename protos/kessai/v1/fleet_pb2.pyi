@@ -77,6 +77,30 @@ pairing: for the hub of an entrance, which terminals of the same merchant call.
 """
 Global___DenyKind: _TypeAlias = DenyKind  # noqa: Y015
 
+class _RollbackKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RollbackKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RollbackKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ROLLBACK_KIND_UNSPECIFIED: _RollbackKind.ValueType  # 0
+    """Never sent."""
+    ROLLBACK_KIND_LOG: _RollbackKind.ValueType  # 1
+    """The log of a shard."""
+    ROLLBACK_KIND_DENY_LIST: _RollbackKind.ValueType  # 2
+    """The deny list, and the directory with it."""
+
+class RollbackKind(_RollbackKind, metaclass=_RollbackKindEnumTypeWrapper):
+    """What went back."""
+
+ROLLBACK_KIND_UNSPECIFIED: RollbackKind.ValueType  # 0
+"""Never sent."""
+ROLLBACK_KIND_LOG: RollbackKind.ValueType  # 1
+"""The log of a shard."""
+ROLLBACK_KIND_DENY_LIST: RollbackKind.ValueType  # 2
+"""The deny list, and the directory with it."""
+Global___RollbackKind: _TypeAlias = RollbackKind  # noqa: Y015
+
 @_typing.final
 class AttachRequest(_message.Message):
     """From the terminal to the switch."""
@@ -149,6 +173,7 @@ class DeviceReport(_message.Message):
     REPORT_TIME_FIELD_NUMBER: _builtins.int
     LOST_PAYMENTS_FIELD_NUMBER: _builtins.int
     LOST_TOTAL_FIELD_NUMBER: _builtins.int
+    NEWEST_DENY_LIST_VERSION_FIELD_NUMBER: _builtins.int
     software_version: _builtins.str
     """The software that runs; at most 80 characters."""
     deny_list_version: _builtins.int
@@ -164,6 +189,10 @@ class DeviceReport(_message.Message):
     lost_payments: _builtins.int
     """How many payments it accepted off line in the last 30 days that were then not settled: the
     merchant's loss.
+    """
+    newest_deny_list_version: _builtins.int
+    """The newest version of the deny list that it ever had; 0: not told. Newer than the switch's own:
+    the switch's directory went back.
     """
     @_builtins.property
     def waiting_total(self) -> _money_pb2.Money:
@@ -190,10 +219,11 @@ class DeviceReport(_message.Message):
         report_time: _timestamp_pb2.Timestamp | None = ...,
         lost_payments: _builtins.int = ...,
         lost_total: _money_pb2.Money | None = ...,
+        newest_deny_list_version: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["lost_total", b"lost_total", "report_time", b"report_time", "waiting_total", b"waiting_total"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["config_version", b"config_version", "deny_list_version", b"deny_list_version", "lost_payments", b"lost_payments", "lost_total", b"lost_total", "reader_state", b"reader_state", "report_time", b"report_time", "software_version", b"software_version", "state", b"state", "waiting_payments", b"waiting_payments", "waiting_total", b"waiting_total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["config_version", b"config_version", "deny_list_version", b"deny_list_version", "lost_payments", b"lost_payments", "lost_total", b"lost_total", "newest_deny_list_version", b"newest_deny_list_version", "reader_state", b"reader_state", "report_time", b"report_time", "software_version", b"software_version", "state", b"state", "waiting_payments", b"waiting_payments", "waiting_total", b"waiting_total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -375,6 +405,7 @@ class DeviceState(_message.Message):
     LAST_SEEN_TIME_FIELD_NUMBER: _builtins.int
     REPORT_FIELD_NUMBER: _builtins.int
     CONFIG_FIELD_NUMBER: _builtins.int
+    ALARMS_FIELD_NUMBER: _builtins.int
     attached: _builtins.bool
     """Whether it is in touch now."""
     @_builtins.property
@@ -389,6 +420,10 @@ class DeviceState(_message.Message):
     def config(self) -> Global___DeviceConfig:
         """How it is configured from afar."""
 
+    @_builtins.property
+    def alarms(self) -> _containers.RepeatedCompositeFieldContainer[Global___RollbackAlarm]:
+        """What it has seen and the switch no longer has; at most one of each kind."""
+
     def __init__(
         self,
         *,
@@ -396,14 +431,53 @@ class DeviceState(_message.Message):
         last_seen_time: _timestamp_pb2.Timestamp | None = ...,
         report: Global___DeviceReport | None = ...,
         config: Global___DeviceConfig | None = ...,
+        alarms: _abc.Iterable[Global___RollbackAlarm] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["config", b"config", "last_seen_time", b"last_seen_time", "report", b"report"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attached", b"attached", "config", b"config", "last_seen_time", b"last_seen_time", "report", b"report"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alarms", b"alarms", "attached", b"attached", "config", b"config", "last_seen_time", b"last_seen_time", "report", b"report"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DeviceState: _TypeAlias = DeviceState  # noqa: Y015
+
+@_typing.final
+class RollbackAlarm(_message.Message):
+    """A device has seen more than the switch has: the switch's data went back, by a restore from an old
+    copy or by somebody's hand.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    SHARD_FIELD_NUMBER: _builtins.int
+    PLACE_FIELD_NUMBER: _builtins.int
+    RAISE_TIME_FIELD_NUMBER: _builtins.int
+    kind: Global___RollbackKind.ValueType
+    """What went back."""
+    shard: _builtins.int
+    """LOG: the shard."""
+    place: _builtins.int
+    """LOG: the row that is gone or differs. DENY_LIST: the version that the device has."""
+    @_builtins.property
+    def raise_time(self) -> _timestamp_pb2.Timestamp:
+        """When the switch first noticed, since it was started."""
+
+    def __init__(
+        self,
+        *,
+        kind: Global___RollbackKind.ValueType = ...,
+        shard: _builtins.int = ...,
+        place: _builtins.int = ...,
+        raise_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["raise_time", b"raise_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "place", b"place", "raise_time", b"raise_time", "shard", b"shard"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RollbackAlarm: _TypeAlias = RollbackAlarm  # noqa: Y015
 
 @_typing.final
 class ConfigureDeviceRequest(_message.Message):

@@ -250,6 +250,14 @@ def test_an_old_deny_list_ends_it(gate: CutOff) -> None:
     assert gate.decide(pending, gate.answer(pending)) == "UNSPECIFIED"
 
 
+def test_a_switch_that_went_back_ends_it(gate: CutOff) -> None:
+    """It may have forgotten whom to deny; accepted again once all is in place."""
+    gate.journal.marks.set_alarm("row 7 is gone")
+    assert gate.buy() == "OFFLINE_NOT_ALLOWED"
+    gate.journal.marks.set_alarm("")
+    assert gate.buy() == "UNSPECIFIED"
+
+
 def test_an_old_credential_is_not_fresh_enough(gate: CutOff) -> None:
     """Though it is in date, the operator may want fresher ones."""
     gate.configure(credential_age_s=3600)

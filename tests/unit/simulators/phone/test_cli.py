@@ -168,16 +168,21 @@ async def test_a_revoked_phone(switch: RunningSwitch, tmp_path: Path) -> None:
             await line.accounts()
 
 
+def pin_file(folder: Path) -> tuple[str, str]:
+    """The PIN in a file of its owner's own."""
+    file = folder / "pin"
+    file.touch(mode=0o600)
+    file.write_text(PIN)
+    return "--pin-file", str(file)
+
+
 @pytest.mark.parametrize("kind", ["udp", "pn532"])
 async def test_a_tap_as_a_process(kind: str, folder: Path, tmp_path: Path) -> None:
     """Screens come as JSON lines; two taps; the second ends unpaid, which the exit code says."""
     counter = Counter()
     counter.now_us = now_us()
     where = f"udp:127.0.0.1:{free_udp_port()}" if kind == "udp" else f"pn532:{tmp_path / 'chip'}"
-    pin = tmp_path / "pin"
-    pin.touch(mode=0o600)
-    pin.write_text(PIN)
-    words = ("--pin-file", str(pin), "--answer", "approve", "--taps", "2", "--events")
+    words = (*pin_file(tmp_path), "--answer", "approve", "--taps", "2", "--events")
     process = await asyncio.create_subprocess_exec(
         *command("tap", "--folder", str(folder), "--field", where, "--stay", "20", *words),
         stdout=asyncio.subprocess.PIPE,

@@ -1,0 +1,63 @@
+"""What stands in the log where receipts say that they stand, and whether it is still the same.
+
+Only who holds a receipt of this switch learns a hash, and only that of its place. Called by the
+ledger servicer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from kessai.envelope import RECEIPT, EnvelopeError, open_signed
+from kessai.v1.envelope_pb2 import Signed
+from kessai.v1.fleet_pb2 import ROLLBACK_KIND_LOG
+from kessai.v1.ledger_pb2 import LOG_PLACE_STATE_ABSENT, LOG_PLACE_STATE_PRESENT, LogPlace
+from kessai.v1.payment_pb2 import LogPosition, Receipt
+from server.identity.refusals import FieldRefused
+from server.identity.rollback_alarms import RollbackAlarms
+from server.shards.router import Shards
+
+MAX_RECEIPTS = 16
+
+
+class LogPlaces:
+    """Looks places up, and raises the alarm where the log differs from what was signed."""
+
+    def __init__(
+        self, shards: Shards, switch_key: Ed25519PublicKey, alarms: RollbackAlarms
+    ) -> None:
+        self._shards, self._switch_key, self._alarms = shards, switch_key, alarms
+
+    async def look(self, device: str, receipts: Sequence[Signed]) -> list[LogPlace]:
+        """What stands there, in the same order; FieldRefused if a receipt is not this switch's."""
+        if not 1 <= len(receipts) <= MAX_RECEIPTS:
+            raise FieldRefused("receipts", f"not 1 to {MAX_RECEIPTS}")
+        positions = await asyncio.to_thread(lambda: [self._position(each) for each in receipts])
+        places = [await self._look(position) for position in positions]
+        for position, place in zip(positions, places, strict=True):
+            if place.chain_hash != position.chain_hash:
+                self._alarms.sound(device, ROLLBACK_KIND_LOG, position.sequence, position.shard)
+                return places
+        self._alarms.end(device, ROLLBACK_KIND_LOG)
+        return places
+
+    def _position(self, signed: Signed) -> LogPosition:
+        try:
+            receipt = open_signed(signed, RECEIPT, self._switch_key, Receipt.FromString)
+        except EnvelopeError as error:
+            raise FieldRefused("receipts", str(error)) from None
+        if receipt.log_position.sequence < 1:
+            raise FieldRefused("receipts", "one has no log position")
+        return receipt.log_position
+
+    async def _look(self, at: LogPosition) -> LogPlace:
+        if at.shard < len(self._shards):
+            rows = await self._shards.shard(at.shard).read(
+                lambda reader: reader.rows_after(at.sequence - 1, 1)
+            )
+            if rows and rows[0].sequence == at.sequence:
+                return LogPlace(state=LOG_PLACE_STATE_PRESENT, chain_hash=rows[0].chain_hash)
+        return LogPlace(state=LOG_PLACE_STATE_ABSENT)
