@@ -107,4 +107,8 @@ def first_difference(receipts: Sequence[Signed], places: Sequence[LogPlace]) -> 
 
 
 def _place(receipt: Signed) -> LogPosition:
-    return read_verified(receipt, Receipt).log_position
+    """A receipt's place; one with row 0 if it has none, or cannot be read."""
+    try:
+        return read_verified(receipt, Receipt).log_position
+    except DecodeError:
+        return LogPosition()

@@ -28,6 +28,7 @@ def test_the_newest_of_each_shard_stays(tmp_path: Path) -> None:
     for shard, sequence in ((0, 5), (1, 2), (0, 4), (0, 7), (1, 2)):
         marks.keep(receipt(shard, sequence))
     marks.keep(Signed(payload=Receipt().SerializeToString()))  # a decline that is in no log
+    marks.keep(Signed(payload=b"nothing that can be read"))
     assert list(marks.pages()) == [[receipt(0, 7), receipt(1, 2)]]
     assert list(LogMarks(tmp_path).pages()) == [[receipt(0, 7), receipt(1, 2)]]
 
