@@ -36,6 +36,12 @@ ROOMS: dict[str, tuple[str, str]] = {
         "List what terminals lost off line, and forgive it.",
     ),
     "device": ("server.commands.devices:device", "Pair, list and revoke devices."),
+    "operator": (
+        "server.commands.operators:operator",
+        "Add, list and revoke operators; see what waits for a second one.",
+    ),
+    "approve": ("server.commands.operators:approve", "Confirm what another operator proposed."),
+    "audit": ("server.commands.audit:audit", "List what operators did; verify that log."),
     "shards": (
         "server.commands.shards:shards",
         "Add account stores; move slots between them while payments run.",

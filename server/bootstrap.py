@@ -15,20 +15,23 @@ import grpc
 import grpc.aio
 
 from kessai.channel import LINES_OPTION, PAIRING_OPTIONS, SERVER_OPTIONS
-from kessai.complaint import Complaint
 from kessai.request_id import new_request_id
 from server import data_folder
 from server.config import ServerConfig
 from server.counters import Counters
+from server.identity.audit import Audit
 from server.identity.authority import Authority
 from server.identity.callers import Callers
 from server.identity.deny_list import DenyList
 from server.identity.holders import Holders
 from server.identity.keyring import Keyring
 from server.identity.losses import Losses
+from server.identity.operators import Operators
 from server.identity.rollback_alarms import RollbackAlarms
 from server.metrics_port import MetricsPort
 from server.rpc.allowance import Rates
+from server.rpc.audit_trail import AuditTrail
+from server.rpc.binding import bind
 from server.rpc.credentials import ServerCertificate
 from server.rpc.errors import ErrorTranslation
 from server.rpc.guard import Guard
@@ -100,6 +103,7 @@ class Switch:
             undo.pop_all()
         self._deny_list = DenyList(self._directory.denied, now_us)
         self._holders = self._open_holders()
+        self._audit = Audit(self._directory.file, now_us)
         self._open_booking()
         self._offers = TicketOffers(self._directory.file)
         self._metrics, self._lines, self._alarms = MetricsPort(), Lines(), RollbackAlarms(now_us)
@@ -162,7 +166,9 @@ class Switch:
         limits = Limits(rates, time.monotonic, self._metrics.registry)
         lines = raise_descriptor_limit(len(self._shards))
         main = grpc.aio.server(
-            interceptors=[main_port(telemetry, errors, self._guard, limits)],
+            interceptors=[
+                main_port(telemetry, errors, self._guard, limits, AuditTrail(self._audit))
+            ],
             options=[*SERVER_OPTIONS, (LINES_OPTION, lines.main)],
         )
         pairing = grpc.aio.server(
@@ -170,10 +176,9 @@ class Switch:
             options=[*PAIRING_OPTIONS, (LINES_OPTION, lines.pairing)],
         )
         self._servers = [main, pairing]
-        address = self._bind(main, self._config.listen, certificate.main_port())
-        pairing_address = self._bind(
-            pairing, self._config.pairing_listen, certificate.pairing_port()
-        )
+        config, host = self._config, self._config.public_host
+        address = bind(main, config.listen, certificate.main_port(), host)
+        pairing_address = bind(pairing, config.pairing_listen, certificate.pairing_port(), host)
         of_an_address = (self._config.lines_per_address, self._config.pairing_lines_per_address)
         self._lines.start(
             {
@@ -251,6 +256,11 @@ class Switch:
             self._rehearsal,
         )
 
+    def _operators(self) -> Operators:
+        return Operators(
+            self._directory, self._authority, self._keyring, self._now_us, self._random_bytes
+        )
+
     def _parts(self) -> Parts:
         return Parts(
             self._config,
@@ -275,24 +285,14 @@ class Switch:
             self._tickets,
             self._offers,
             self._clock,
+            self._audit,
+            self._operators(),
             self._now_us,
         )
 
     def _places(self) -> AllowedPlaces:
         config = self._config
         return AllowedPlaces(self._folder, config.shard_roots, config.shard_servers)
-
-    def _bind(
-        self, server: grpc.aio.Server, listen: str, credentials: grpc.ServerCredentials
-    ) -> str:
-        try:
-            port = server.add_secure_port(listen, credentials)
-        except RuntimeError:
-            raise Complaint(
-                f"{listen} cannot be listened on: another program may have it, or the address is "
-                "not this machine's. No money was moved. Change kessai.toml or stop the other one."
-            ) from None
-        return f"{self._config.public_host}:{port}"
 
 
 def _port(address: str) -> int:

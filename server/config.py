@@ -19,11 +19,13 @@ from pydantic_settings import (
 )
 
 from kessai.complaint import Complaint
+from kessai.money import Money, MoneyError
 from server.identity.enrollment import RENEWALS_A_DAY
 from server.identity.holders import CREDENTIALS_A_DAY
 from server.shards.clock_watch import STEP_LIMIT_S
 
 CONFIG_FILE = "kessai.toml"
+OTHER_LIMIT_MINOR, OTHER_FOUR_EYES_MINOR = 1_000_000, 100_000
 
 SAMPLE = """\
 # Configuration of a Kessai switch. Every key may also be set in the environment as KESSAI_<KEY>.
@@ -82,6 +84,16 @@ credentials_per_device_and_day = 48
 shard_roots = []
 shard_servers = []
 
+# The most that one operator may pay out in cash in any 24 hours, one amount a currency. A currency
+# that is not listed has 1,000,000 minor units (10,000.00).
+withdrawal_limit_per_operator_and_day = ["10000.00 EUR"]
+
+# Whether a second operator must confirm what gives power over money: pairing a phone, adding an
+# operator, and cash from these amounts on (a currency that is not listed: 100,000 minor units). Set
+# it once there are two operators (kessai operator add); a stolen key alone then moves nothing.
+four_eyes = false
+four_eyes_cash_from = ["1000.00 EUR"]
+
 # Whether totals that end in 9001 to 9201 minor units are declined, late or not answered on purpose,
 # for developers of terminals. Only on books that were made with: kessai init --test-amounts
 test_amounts = {test_amounts}
@@ -114,6 +126,9 @@ class ServerConfig(BaseSettings):
     credentials_per_device_and_day: int = Field(default=CREDENTIALS_A_DAY, ge=1, le=10_000)
     shard_roots: tuple[str, ...] = ()
     shard_servers: tuple[str, ...] = ()
+    withdrawal_limit_per_operator_and_day: tuple[str, ...] = ("10000.00 EUR",)
+    four_eyes: bool = False
+    four_eyes_cash_from: tuple[str, ...] = ("1000.00 EUR",)
     test_amounts: bool = False
     log_level: Literal["debug", "info", "warning"] = "info"
 
@@ -140,10 +155,41 @@ class ServerConfig(BaseSettings):
             raise ValueError('an address is "host:port", with a port from 0 to 65535')
         return value
 
+    @field_validator("withdrawal_limit_per_operator_and_day", "four_eyes_cash_from")
+    @classmethod
+    def _are_amounts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        try:
+            amounts = [_amount(text) for text in value]
+        except MoneyError as error:
+            raise ValueError(str(error)) from None
+        if len({amount.currency for amount in amounts}) < len(amounts):
+            raise ValueError("a currency stands there twice")
+        if any(amount.minor < 0 for amount in amounts):
+            raise ValueError("an amount must not be negative")
+        return value
+
+    def withdrawal_limit(self, currency: str) -> int:
+        """The most cash of a currency that an operator may pay out in a day, minor units."""
+        return _of(self.withdrawal_limit_per_operator_and_day, currency, OTHER_LIMIT_MINOR)
+
+    def cash_for_four_eyes(self, currency: str) -> int:
+        """From which amount of cash on a second operator is needed, in minor units."""
+        return _of(self.four_eyes_cash_from, currency, OTHER_FOUR_EYES_MINOR)
+
     @property
     def hosts(self) -> tuple[str, ...]:
         """The names and addresses of the server's certificate."""
         return tuple(dict.fromkeys((self.public_host, *self.other_hosts, "localhost", "127.0.0.1")))
+
+
+def _amount(text: str) -> Money:
+    amount, _, currency = text.strip().rpartition(" ")
+    return Money.parse(amount, currency)
+
+
+def _of(amounts: tuple[str, ...], currency: str, other: int) -> int:
+    by_currency = {amount.currency: amount.minor for amount in map(_amount, amounts)}
+    return by_currency.get(currency, other)
 
 
 def write_sample(config: ServerConfig) -> str:

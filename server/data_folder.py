@@ -189,7 +189,7 @@ def _create_identities(
     keyring = Keyring.create(folder / "identity", random_bytes)
     directory = Directory(folder / "directory.db", now_us)
     operators = Operators(directory, authority, keyring, now_us, random_bytes)
-    operators.add(OPERATOR_NAME, folder / "operator", _public_address(config))
+    operators.add(OPERATOR_NAME, folder / "operator", address_of(config))
     directory.close()
 
 
@@ -204,5 +204,6 @@ def _refuse_what_cannot_be(folder: Path, domain: str, shards: int) -> None:
         raise Complaint(f"{folder} is not an empty folder; nothing was changed. Choose another.")
 
 
-def _public_address(config: ServerConfig) -> str:
+def address_of(config: ServerConfig) -> str:
+    """Where devices and operators call: host:port of the main port."""
     return f"{config.public_host}:{config.listen.rpartition(':')[2]}"

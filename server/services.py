@@ -15,6 +15,7 @@ from grpc_reflection.v1alpha import reflection
 
 from kessai.v1 import (
     account_pb2,
+    audit_pb2,
     bill_pb2,
     clock_pb2,
     device_pb2,
@@ -22,11 +23,13 @@ from kessai.v1 import (
     fleet_pb2,
     holder_pb2,
     ledger_pb2,
+    operator_pb2,
     payment_pb2,
     shard_pb2,
     ticket_pb2,
 )
 from kessai.v1.account_pb2_grpc import add_AccountServiceServicer_to_server
+from kessai.v1.audit_pb2_grpc import add_AuditServiceServicer_to_server
 from kessai.v1.bill_pb2_grpc import add_BillServiceServicer_to_server
 from kessai.v1.clock_pb2_grpc import add_ClockServiceServicer_to_server
 from kessai.v1.device_pb2_grpc import (
@@ -37,23 +40,29 @@ from kessai.v1.fare_pb2_grpc import add_FareServiceServicer_to_server
 from kessai.v1.fleet_pb2_grpc import add_FleetServiceServicer_to_server
 from kessai.v1.holder_pb2_grpc import add_HolderServiceServicer_to_server
 from kessai.v1.ledger_pb2_grpc import add_LedgerServiceServicer_to_server
+from kessai.v1.operator_pb2_grpc import add_OperatorServiceServicer_to_server
 from kessai.v1.payment_pb2_grpc import add_PaymentServiceServicer_to_server
 from kessai.v1.shard_pb2_grpc import add_ShardServiceServicer_to_server
 from kessai.v1.ticket_pb2_grpc import add_TicketServiceServicer_to_server
 from server.config import ServerConfig
+from server.identity.audit import Audit
 from server.identity.authority import Authority
+from server.identity.cash_limit import CashLimit
 from server.identity.deny_list import DenyList
 from server.identity.enrollment import Enrollment
 from server.identity.fleet import Fleet
+from server.identity.four_eyes import FourEyes, Rules
 from server.identity.holders import Holders
 from server.identity.keyring import Keyring
 from server.identity.losses import Losses
 from server.identity.merchants import Merchants
+from server.identity.operators import Operators
 from server.identity.pairing import PairingDesk
 from server.identity.rollback_alarms import RollbackAlarms
 from server.identity.trust import trust_bundle
 from server.identity.wallets import Wallets
 from server.rpc.account_servicer import AccountServicer
+from server.rpc.audit_servicer import AuditServicer
 from server.rpc.bill_servicer import BillServicer
 from server.rpc.clock_servicer import ClockServicer
 from server.rpc.device_servicer import DeviceServicer
@@ -62,6 +71,7 @@ from server.rpc.fare_servicer import FareServicer
 from server.rpc.fleet_servicer import FleetServicer
 from server.rpc.holder_servicer import HolderServicer
 from server.rpc.ledger_servicer import LedgerServicer
+from server.rpc.operator_servicer import OperatorServicer
 from server.rpc.payment_servicer import PaymentServicer
 from server.rpc.shard_servicer import ShardServicer
 from server.rpc.ticket_servicer import TicketServicer
@@ -104,6 +114,8 @@ MAIN_SERVICES = tuple(
         (shard_pb2, "ShardService"),
         (clock_pb2, "ClockService"),
         (ledger_pb2, "LedgerService"),
+        (audit_pb2, "AuditService"),
+        (operator_pb2, "OperatorService"),
     )
 )
 
@@ -134,6 +146,8 @@ class Parts:
     tickets: TicketSales
     offers: TicketOffers
     clock: SwitchClock
+    audit: Audit
+    operators: Operators
     now_us: Callable[[], int]
 
 
@@ -149,9 +163,11 @@ def add_services(
     The addresses are host:port of both ports, as devices reach them.
     """
     accounts = Accounts(parts.shards, parts.settle)
+    rules = Rules(parts.config.four_eyes, parts.config.cash_for_four_eyes)
+    four_eyes = FourEyes(parts.directory.file, rules, parts.now_us)
     _add_payments(main, parts)
-    _add_accounts(main, parts, accounts)
-    _add_devices(main, pairing, parts, accounts, address, pairing_address)
+    _add_accounts(main, parts, accounts, four_eyes)
+    _add_devices(main, pairing, parts, accounts, four_eyes, address, pairing_address)
     limit_minor = parts.config.offline_limit_minor
     holders = HolderServicer(parts.holders, parts.losses, accounts.find, limit_minor)
     add_HolderServiceServicer_to_server(holders, main)
@@ -162,6 +178,9 @@ def add_services(
     add_ClockServiceServicer_to_server(ClockServicer(parts.clock), main)
     places = LogPlaces(parts.shards, parts.keyring.signing_key.public_key(), parts.alarms)
     add_LedgerServiceServicer_to_server(LedgerServicer(places), main)
+    add_AuditServiceServicer_to_server(AuditServicer(parts.audit), main)
+    operators = OperatorServicer(parts.operators, four_eyes)
+    add_OperatorServiceServicer_to_server(operators, main)
 
 
 def add_health(main: grpc.aio.Server, servicer: health.aio.HealthServicer) -> None:
@@ -182,9 +201,13 @@ def _add_payments(main: grpc.aio.Server, parts: Parts) -> None:
     add_BillServiceServicer_to_server(BillServicer(parts.bills, wallets), main)
 
 
-def _add_accounts(main: grpc.aio.Server, parts: Parts, accounts: Accounts) -> None:
+def _add_accounts(
+    main: grpc.aio.Server, parts: Parts, accounts: Accounts, four_eyes: FourEyes
+) -> None:
     busy_payees = BusyPayees(parts.shards, parts.settle)
-    servicer = AccountServicer(accounts, busy_payees, parts.merge)
+    config, file = parts.config, parts.directory.file
+    cash_limit = CashLimit(file, config.withdrawal_limit, parts.now_us)
+    servicer = AccountServicer(accounts, busy_payees, parts.merge, four_eyes, cash_limit)
     add_AccountServiceServicer_to_server(servicer, main)
 
 
@@ -193,6 +216,7 @@ def _add_devices(
     pairing: grpc.aio.Server,
     parts: Parts,
     accounts: Accounts,
+    four_eyes: FourEyes,
     address: str,
     pairing_address: str,
 ) -> None:
@@ -213,6 +237,7 @@ def _add_devices(
         accounts.find,
         pairing_address,
         authority.root_fingerprint,
+        four_eyes,
     )
     add_DeviceServiceServicer_to_server(devices, main)
     bundle = trust_bundle(authority, parts.keyring)

@@ -18,7 +18,7 @@ from kessai.v1 import account_pb2 as pb
 from kessai.v1.account_pb2_grpc import AccountServiceStub
 from kessai.v1.decline_pb2 import DeclineReason
 from server.commands.operator_line import DEADLINE_S, call, fresh_request_id
-from server.commands.options import Data, Identity, money
+from server.commands.options import Data, Identity, ProposalId, money
 
 account = typer.Typer(
     pretty_exceptions_enable=False,
@@ -127,6 +127,7 @@ def deposit_cash(
     number: AccountNumber,
     amount: Annotated[str, typer.Argument(help='Such as "12.34".')],
     currency: Currency = "EUR",
+    proposal: ProposalId = "",
     data: Data = None,
     identity: Identity = None,
 ) -> None:
@@ -135,6 +136,7 @@ def deposit_cash(
         request_id=fresh_request_id(),
         account_number=_number(number),
         amount=money(amount, currency).to_proto(),
+        proposal_id=proposal,
     )
     response = call(
         data, identity, lambda ch: AccountServiceStub(ch).DepositCash(request, timeout=DEADLINE_S)
@@ -147,6 +149,7 @@ def withdraw_cash(
     number: AccountNumber,
     amount: Annotated[str, typer.Argument(help='Such as "12.34".')],
     currency: Currency = "EUR",
+    proposal: ProposalId = "",
     data: Data = None,
     identity: Identity = None,
 ) -> None:
@@ -155,6 +158,7 @@ def withdraw_cash(
         request_id=fresh_request_id(),
         account_number=_number(number),
         amount=money(amount, currency).to_proto(),
+        proposal_id=proposal,
     )
     response = call(
         data, identity, lambda ch: AccountServiceStub(ch).WithdrawCash(request, timeout=DEADLINE_S)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated
 
 import grpc.aio
@@ -18,7 +19,7 @@ from kessai.v1.holder_pb2 import SetRiderCategoryRequest
 from kessai.v1.holder_pb2_grpc import HolderServiceStub
 from server.commands import fleet
 from server.commands.operator_line import DEADLINE_S, call, fresh_request_id
-from server.commands.options import Data, Identity
+from server.commands.options import Data, Identity, ProposalId
 
 device = typer.Typer(
     pretty_exceptions_enable=False,
@@ -48,11 +49,13 @@ def pair_device(
         str, typer.Option(help="The name that people see on the bills of the phone's wallet.")
     ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    proposal: ProposalId = "",
     data: Data = None,
     identity: Identity = None,
 ) -> None:
     """Make a one-time pairing code, as text and as a QR code."""
     request = _pairing(path, accounts or [], name)
+    request.proposal_id = proposal
     response = call(
         data,
         identity,
@@ -73,23 +76,11 @@ def pair_device(
 @device.command("list")
 def list_devices(data: Data = None, identity: Identity = None) -> None:
     """List all devices."""
-
-    async def all_devices(channel: grpc.aio.Channel) -> list[pb.Device]:
-        devices: list[pb.Device] = []
-        stub, token = DeviceServiceStub(channel), ""
-        while True:
-            request = pb.ListDevicesRequest(page_size=500, page_token=token)
-            page = await stub.ListDevices(request, timeout=DEADLINE_S)
-            devices += page.devices
-            token = page.next_page_token
-            if not token:
-                return devices
-
     table = Table(box=None)
     table.add_column("device", no_wrap=True, overflow="fold")
     for column in ("line", "waiting", "lost", "reader", "software", "certificate"):
         table.add_column(column)
-    for entry in call(data, identity, all_devices):
+    for entry in fetch_devices(data, identity):
         table.add_row(
             entry.device,
             fleet.touch(entry.state),
@@ -97,7 +88,7 @@ def list_devices(data: Data = None, identity: Identity = None) -> None:
             fleet.lost(entry.state),
             fleet.reader(entry.state),
             entry.state.report.software_version or entry.software_version,
-            _certificate(entry),
+            certificate_of(entry),
         )
     _out.print(table)
 
@@ -137,6 +128,23 @@ def set_rider_category(
     _out.print(styled("[green]{} rides as {}[/]", wallet, category))
 
 
+def fetch_devices(data: Path | None, identity: Path | None, prefix: str = "") -> list[pb.Device]:
+    """All devices of a running switch whose paths begin so."""
+
+    async def all_devices(channel: grpc.aio.Channel) -> list[pb.Device]:
+        devices: list[pb.Device] = []
+        stub, token = DeviceServiceStub(channel), prefix
+        while True:
+            request = pb.ListDevicesRequest(page_size=500, page_token=token)
+            page = await stub.ListDevices(request, timeout=DEADLINE_S)
+            devices += [device for device in page.devices if device.device.startswith(prefix)]
+            token = page.next_page_token
+            if not token.startswith(prefix) or not token:
+                return devices
+
+    return call(data, identity, all_devices)
+
+
 def _pairing(path: str, accounts: list[str], name: str) -> pb.CreatePairingCodeRequest:
     request = pb.CreatePairingCodeRequest(request_id=fresh_request_id())
     match path.split("/"):
@@ -158,7 +166,8 @@ def _pairing(path: str, accounts: list[str], name: str) -> pb.CreatePairingCodeR
     return request
 
 
-def _certificate(entry: pb.Device) -> Text:
+def certificate_of(entry: pb.Device) -> Text:
+    """How a device's certificate stands."""
     if entry.HasField("revoke_time"):
         return styled("[red]revoked {}[/]", fleet.moment(entry.revoke_time))
     return styled("[green]until {}[/]", fleet.moment(entry.certificate_expire_time))

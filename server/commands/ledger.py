@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn
 
@@ -11,9 +13,11 @@ from kessai.money import format_minor
 from kessai.v1.account_pb2 import GetTrialBalanceRequest
 from kessai.v1.account_pb2_grpc import AccountServiceStub
 from server import data_folder
+from server.commands.audit import fetch, require_whole
 from server.commands.operator_line import DEADLINE_S, call
 from server.commands.options import Data, DataFolder, Identity
 from server.config import load_config
+from server.domain.directory import AuditFilter
 from server.shards.directory_schema import list_directory_faults
 from server.shards.store import Reader, StoreUnavailable
 from server.shards.verify import Report, verify
@@ -58,8 +62,8 @@ def show_trial_balance(data: Data = None, identity: Identity = None) -> None:
 def verify_folder(data: DataFolder) -> None:
     """Decide the whole log again and compare: chain, balances, entries, in-transit, outboxes.
 
-    Works beside a running switch. Exits with 1 if anything is wrong. Warns of files of a stopped
-    switch that are no whole copy without their WALs.
+    And the chain of the audit log. Works beside a running switch. Exits with 1 if anything is
+    wrong. Warns of files of a stopped switch that are no whole copy without their WALs.
     """
     load_config(data)
     books = data_folder.read_books(data)
@@ -89,6 +93,17 @@ def verify_folder(data: DataFolder) -> None:
     for warning in filter(None, warnings):
         _out.print("[yellow]warning:[/]", warning)
     _show(report, books.shards)
+    _verify_audit(data)
+
+
+def _verify_audit(data: Path) -> None:
+    try:
+        records = fetch(data, None, AuditFilter())
+    except Complaint as complaint:
+        _out.print(styled("[yellow]The audit log was not looked at:[/] {}", complaint))
+        return
+    require_whole(records)
+    _out.print(styled("[bold green]The audit log verifies:[/] {} records.", f"{len(records):,}"))
 
 
 def _show(report: Report, shards: int) -> None:

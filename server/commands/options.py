@@ -28,6 +28,11 @@ Data = Annotated[
 ]
 
 
+ProposalId = Annotated[
+    str, typer.Option("--proposal", help="The proposal that a second operator confirmed.")
+]
+
+
 def address_without_password(url: str) -> str:
     """The address of an account store; Complaint if it holds a password."""
     parts = urlsplit(url)

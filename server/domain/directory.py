@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from kessai.envelope import PublicKey
 from kessai.money import Money
@@ -161,6 +161,49 @@ class DenyEntry:
     kind: DenyKind
     id: bytes
     expire_us: int
+
+
+class AuditFilter(NamedTuple):
+    """Which audit records are wanted: of an operator, a method, an object; "": all."""
+
+    operator: str = ""
+    method: str = ""
+    object: str = ""
+
+
+class CashOut(NamedTuple):
+    """A withdrawal that counts against an operator's limit; `amount_minor` in minor units."""
+
+    request_id: bytes
+    operator: str
+    account: int
+    currency: str
+    amount_minor: int
+    count_us: int
+
+
+class Proposal(NamedTuple):
+    """What an operator wants to do under four eyes.
+
+    `approver` is empty until a second one confirmed it, `approver_good` whether his certificate has
+    not been revoked since; `used_by` is the request that it served.
+    """
+
+    proposal_id: bytes
+    operator: str
+    method: str
+    content: str
+    content_hash: bytes
+    propose_us: int
+    expire_us: int
+    approver: str = ""
+    approver_good: bool = True
+    used_by: bytes | None = None
+
+    @property
+    def is_approved(self) -> bool:
+        """Whether a second operator, who is still one, confirmed it."""
+        return bool(self.approver) and bool(self.approver_good)
 
 
 class RevocationList(Protocol):

@@ -64,6 +64,11 @@ def current_caller() -> Caller:
     return _current.get()
 
 
+def known_caller() -> Caller | None:
+    """Tell who makes the call that is being served, if that is known."""
+    return _current.get(None)
+
+
 def current_device() -> str:
     """Name the caller for a log; "-" where nobody is known."""
     caller = _current.get(None)

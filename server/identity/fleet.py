@@ -24,6 +24,7 @@ from server.identity.rollback_alarms import RollbackAlarms
 from server.shards.deny_book import DenyBook
 from server.shards.directory import Directory
 from server.shards.fleet_book import FleetBook
+from server.shards.operator_book import OperatorBook
 
 MAX_SOFTWARE_VERSION, MAX_STATE = 80, 120
 
@@ -41,18 +42,22 @@ class Fleet:
         self._directory, self._book, self._now_us = directory, book, now_us
         self._denied = DenyBook(directory.file)
         self._alarms = alarms or RollbackAlarms(now_us)
+        self._operators = OperatorBook(directory.file)
         self._attached: Counter[str] = Counter()
         self._listeners: set[Callable[[], None]] = set()
 
-    def revoke(self, device: str) -> None:
+    def revoke(self, device: str, by: str = "", even_the_last: bool = False) -> None:
         """Revoke a device in one commit: certificates, keys, credentials and unused pairing codes.
 
         Again is no error. Whatever was being issued to it is either revoked with it or not issued.
 
-        FieldRefused if it is no path of a device, Unknown if there is none such.
+        FieldRefused if it is no path of a device, or the operator who asks (`by`) or the last one
+        who can call, unless that is wanted; Unknown if there is none such.
         """
         _check_path(device)
         with self._directory.file.transaction():  # the time is that of its turn
+            if not even_the_last:
+                self._require_another(device, by)
             known = self._directory.revoke(device, self._now_us())
         if not known:
             raise _unknown(device)
@@ -137,6 +142,16 @@ class Fleet:
         """Have a listener called, from any thread, after a configuration changed; gives its end."""
         self._listeners.add(listener)
         return lambda: self._listeners.discard(listener)
+
+    def _require_another(self, device: str, by: str) -> None:
+        if device == by:
+            raise FieldRefused("even_the_last", "this is yourself: say --even-the-last if meant")
+        if self._operators.good(self._now_us()) == [device]:
+            raise FieldRefused(
+                "even_the_last",
+                "this is the last operator who can call: add another one first with kessai operator"
+                " add, or say --even-the-last if meant",
+            )
 
     def _require(self, device: str) -> None:
         _check_path(device)

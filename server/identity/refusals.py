@@ -6,6 +6,7 @@ Refusal
 ├── CertificateRefused      CERTIFICATE_REFUSED: revoked, expired, or nobody we know
 ├── PairingRefused          PAIRING_REFUSED: wrong, used, expired or tried too often
 ├── DailyLimitReached       DAILY_LIMIT_REACHED: so often in a day, and not more
+├── ApprovalNeeded          APPROVAL_NEEDED: a second operator must confirm it
 ├── TooManyGuesses          OVERLOADED: too many wrong pairing codes in this minute
 ├── RequestIdReused         REQUEST_ID_REUSED: same id, other content
 ├── Unknown                 RESOURCE_UNKNOWN: no such merchant or device
@@ -58,6 +59,12 @@ class PairingRefused(Refusal):
             "the pairing code is wrong, used, expired, or was tried too often; "
             "ask the operator for a new one"
         )
+
+
+class ApprovalNeeded(Refusal):
+    """A second operator must confirm this first; the message names the proposal."""
+
+    reason = error_pb2.ERROR_REASON_APPROVAL_NEEDED
 
 
 class TooManyGuesses(Refusal):

@@ -18,6 +18,9 @@ from kessai.v1.account_pb2_grpc import AccountServiceServicer
 from kessai.v1.money_pb2 import Money
 from server.domain.arrival import cause_of
 from server.identity.callers import CallerKind, current_caller
+from server.identity.cash_limit import CashLimit
+from server.identity.directory_call import in_thread
+from server.identity.four_eyes import FourEyes
 from server.rpc import fields
 from server.rpc.errors import field_invalid
 from server.switch import accounts as use_case
@@ -35,8 +38,16 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class AccountServicer(AccountServiceServicer):
     """Serves phones, for their wallet's own accounts, and operators."""
 
-    def __init__(self, accounts: use_case.Accounts, busy: BusyPayees, merge: Merge) -> None:
+    def __init__(
+        self,
+        accounts: use_case.Accounts,
+        busy: BusyPayees,
+        merge: Merge,
+        four_eyes: FourEyes,
+        cash_limit: CashLimit,
+    ) -> None:
         self._accounts = accounts
+        self._four_eyes, self._cash_limit = four_eyes, cash_limit
         self._busy = busy
         self._merge = merge
 
@@ -94,6 +105,8 @@ class AccountServicer(AccountServiceServicer):
         request_id = fields.request_id(request.request_id)
         account_id = fields.account(request.account_number)
         fields.positive_money(request.amount)
+        caller, method = current_caller(), "AccountService/DepositCash"
+        await in_thread(self._four_eyes.require, caller, method, request)
         decline = await self._accounts.deposit(request, request_id, account_id, _operator())
         return pb.DepositCashResponse(decline_reason=decline)
 
@@ -103,8 +116,14 @@ class AccountServicer(AccountServiceServicer):
         """Book cash that went out."""
         request_id = fields.request_id(request.request_id)
         account_id = fields.account(request.account_number)
-        fields.positive_money(request.amount)
+        amount = fields.positive_money(request.amount)
+        caller, method = current_caller(), "AccountService/WithdrawCash"
+        await in_thread(self._four_eyes.require, caller, method, request)
+        limit = self._cash_limit
+        await in_thread(limit.count, caller.device, request_id, account_id, amount)
         decline = await self._accounts.withdraw(request, request_id, account_id, _operator())
+        if decline:
+            await in_thread(limit.forget, request_id)
         return pb.WithdrawCashResponse(decline_reason=decline)
 
     async def DistributeAccount(

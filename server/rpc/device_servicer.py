@@ -13,10 +13,12 @@ from kessai.v1 import device_pb2 as pb
 from kessai.v1.device_pb2_grpc import DeviceServiceServicer
 from kessai.v1.envelope_pb2 import Signed
 from server.domain.directory import Device, Merchant
+from server.identity.audit import in_act
 from server.identity.callers import current_caller
 from server.identity.directory_call import in_thread
 from server.identity.enrollment import Enrollment
 from server.identity.fleet import Fleet
+from server.identity.four_eyes import FourEyes
 from server.identity.merchants import Merchants
 from server.identity.pairing import PairingDesk
 from server.identity.wallets import Wallets
@@ -45,6 +47,7 @@ class DeviceServicer(DeviceServiceServicer):
         find_account: Callable[[int, str], Awaitable[object]],
         pairing_address: str,
         root_fingerprint: bytes,
+        four_eyes: FourEyes,
     ) -> None:
         self._merchants, self._wallets = merchants, wallets
         self._desk = desk
@@ -53,6 +56,7 @@ class DeviceServicer(DeviceServiceServicer):
         self._find_account = find_account
         self._pairing_address = pairing_address
         self._root_fingerprint = root_fingerprint
+        self._four_eyes = four_eyes
 
     async def CreateMerchant(
         self, request: pb.CreateMerchantRequest, context: Context
@@ -70,7 +74,7 @@ class DeviceServicer(DeviceServiceServicer):
             limit,
         )
         await self._find_account(merchant.account, f"merchant/{merchant.merchant_id}")
-        await in_thread(self._merchants.add, merchant)
+        await in_act(self._merchants.add, merchant)
         return pb.CreateMerchantResponse()
 
     async def CreatePairingCode(
@@ -79,16 +83,24 @@ class DeviceServicer(DeviceServiceServicer):
         """Make a one-time code: FIELD_INVALID, RESOURCE_UNKNOWN, REQUEST_ID_REUSED."""
         request_id = fields.request_id(request.request_id)
         device, accounts = _device_to_pair(request)
-        phone = request.phone
-        if phone.display_name:
-            await in_thread(self._wallets.put_name, phone.wallet_id, phone.display_name)
-        code, expire_us = await in_thread(self._desk.hand_out, request_id, device, accounts)
+        caller, method = current_caller(), "DeviceService/CreatePairingCode"
+        await in_thread(self._four_eyes.require, caller, method, request)
+        code, expire_us = await in_act(
+            self._hand_out, request_id, device, accounts, request.phone.display_name
+        )
         pairing = PairingCode(self._pairing_address, code, self._root_fingerprint)
         response = pb.CreatePairingCodeResponse(
             pairing_code=code, pairing_uri=format_pairing_uri(pairing)
         )
         response.expire_time.FromMicroseconds(expire_us)
         return response
+
+    def _hand_out(
+        self, request_id: bytes, device: str, accounts: tuple[int, ...], name: str
+    ) -> tuple[str, int]:
+        if name:
+            self._wallets.put_name(parse_device(device)[1][0], name)
+        return self._desk.hand_out(request_id, device, accounts)
 
     async def RenewCertificate(
         self, request: pb.RenewCertificateRequest, context: Context
@@ -110,7 +122,9 @@ class DeviceServicer(DeviceServiceServicer):
     ) -> pb.RevokeDeviceResponse:
         """Revoke a device: FIELD_INVALID, RESOURCE_UNKNOWN."""
         fields.request_id(request.request_id)
-        await in_thread(self._fleet.revoke, request.device)
+        await in_act(
+            self._fleet.revoke, request.device, current_caller().device, request.even_the_last
+        )
         return pb.RevokeDeviceResponse()
 
     async def ListDevices(
@@ -119,7 +133,7 @@ class DeviceServicer(DeviceServiceServicer):
         """List the devices by path: FIELD_INVALID."""
         size = fields.page_size(request.page_size, USUAL_PAGE, MAX_PAGE)
         devices, following = await in_thread(self._fleet.page, request.page_token, size)
-        listed = [_device_message(device) for device in devices]
+        listed = [device_message(device) for device in devices]
         for device in listed:
             device.state.CopyFrom(await in_thread(self._fleet.state, device.device))
         return pb.ListDevicesResponse(devices=listed, next_page_token=following)
@@ -142,7 +156,8 @@ def _device_to_pair(request: pb.CreatePairingCodeRequest) -> tuple[str, tuple[in
     return device, tuple(fields.account(number, "phone.account_numbers") for number in numbers)
 
 
-def _device_message(device: Device) -> pb.Device:
+def device_message(device: Device) -> pb.Device:
+    """A device as it is listed, but for its state."""
     message = pb.Device(device=device.device, software_version=device.software_version)
     message.enroll_time.FromMicroseconds(device.enroll_us)
     message.certificate_expire_time.FromMicroseconds(device.certificate_expire_us)

@@ -16,6 +16,7 @@ import grpc.aio
 from kessai.v1 import fleet_pb2 as pb
 from kessai.v1.fleet_pb2_grpc import FleetServiceServicer
 from server.domain.directory import DenyEntry
+from server.identity.audit import in_act
 from server.identity.callers import Caller, current_caller
 from server.identity.deny_list import PAGE, DenyList
 from server.identity.directory_call import in_thread
@@ -72,7 +73,7 @@ class FleetServicer(FleetServiceServicer):
         settings = {setting.key: setting.value for setting in request.settings}
         if not 1 <= len(request.settings) <= MAX_SETTINGS or len(settings) < len(request.settings):
             raise field_invalid("settings", f"1 to {MAX_SETTINGS}, each once")
-        config = await in_thread(self._fleet.configure, request.device, settings)
+        config = await in_act(self._fleet.configure, request.device, settings)
         return pb.ConfigureDeviceResponse(config=config)
 
     async def _hear(self, caller: Caller, requests: AsyncIterator[pb.AttachRequest]) -> None:

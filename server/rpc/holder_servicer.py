@@ -13,6 +13,7 @@ from kessai.request_id import format_request_id
 from kessai.v1 import holder_pb2 as pb
 from kessai.v1 import money_pb2
 from kessai.v1.holder_pb2_grpc import HolderServiceServicer
+from server.identity.audit import in_act
 from server.identity.callers import current_caller
 from server.identity.directory_call import in_thread
 from server.identity.holders import Holders, KeyToCertify
@@ -71,7 +72,7 @@ class HolderServicer(HolderServiceServicer):
     ) -> pb.SetRiderCategoryResponse:
         """Say which fares a wallet's phones pay: FIELD_INVALID."""
         fields.request_id(request.request_id)
-        await in_thread(self._holders.set_rider_category, request.wallet_id, request.rider_category)
+        await in_act(self._holders.set_rider_category, request.wallet_id, request.rider_category)
         return pb.SetRiderCategoryResponse()
 
     async def ListOfflineLosses(
@@ -99,5 +100,5 @@ class HolderServicer(HolderServiceServicer):
     ) -> pb.ForgiveOfflineLossesResponse:
         """Let a wallet's losses count no more: FIELD_INVALID."""
         fields.request_id(request.request_id)
-        count = await in_thread(self._losses.forgive, request.wallet_id)
+        count = await in_act(self._losses.forgive, request.wallet_id)
         return pb.ForgiveOfflineLossesResponse(forgiven_count=count)

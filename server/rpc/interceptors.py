@@ -2,6 +2,7 @@
 
     errors.ErrorTranslation   outermost: what is raised within becomes the call's status
     telemetry.Telemetry       the log line and the metrics of what happens within
+    audit_trail.AuditTrail    what operators do and try (main port only)
     guard.Guard               who calls, may he, is he revoked (main port only)
     limits.Limits             whether his device asks too much (main port only)
     intake.Intake             innermost: the request's bytes become a message, times in range
@@ -20,6 +21,7 @@ from typing import Any, TypeAlias
 import grpc
 import grpc.aio
 
+from server.rpc.audit_trail import AuditTrail
 from server.rpc.call import Call, Concern
 from server.rpc.errors import ErrorTranslation
 from server.rpc.guard import Guard
@@ -46,8 +48,8 @@ _MAKERS: dict[bool, Callable[..., Handler]] = {
 class Concerns(grpc.aio.ServerInterceptor):
     """Puts concerns around every call; the first is the outermost."""
 
-    def __init__(self, intake: Intake, *concerns: Concern) -> None:
-        self._intake = intake
+    def __init__(self, intake: Intake, *concerns: Concern, audit: AuditTrail | None = None) -> None:
+        self._intake, self._audit = intake, audit
         self._concerns = concerns
         self._wrapped: dict[str, Handler] = {}
 
@@ -70,6 +72,8 @@ class Concerns(grpc.aio.ServerInterceptor):
         served: Behavior = getattr(
             handler, _SHAPES[call.request_streaming, call.response_streaming]
         )
+        if self._audit is not None:
+            served = self._audit.wrap(call, served)
         behavior = _with_intake(self._intake, call, served, handler.request_deserializer)
         for concern in reversed(self._concerns):
             if inspect.isasyncgenfunction(behavior):
@@ -82,10 +86,14 @@ class Concerns(grpc.aio.ServerInterceptor):
 
 
 def main_port(
-    telemetry: Telemetry, errors: ErrorTranslation, guard: Guard, limits: Limits
+    telemetry: Telemetry,
+    errors: ErrorTranslation,
+    guard: Guard,
+    limits: Limits,
+    audit: AuditTrail,
 ) -> Concerns:
     """Make the interceptor of the main port, where callers have certificates."""
-    return Concerns(Intake(limits.pace), errors, telemetry, guard, limits)
+    return Concerns(Intake(limits.pace), errors, telemetry, audit, guard, limits, audit=audit)
 
 
 def pairing_port(telemetry: Telemetry, errors: ErrorTranslation) -> Concerns:

@@ -14,6 +14,7 @@ from kessai.request_id import RequestIdError
 from kessai.ticket import MAX_PERSONS, check_ticket_id
 from kessai.v1 import ticket_pb2 as pb
 from kessai.v1.ticket_pb2_grpc import TicketServiceServicer
+from server.identity.audit import in_act
 from server.identity.callers import CallerKind, current_caller
 from server.identity.directory_call import in_thread
 from server.rpc import fields
@@ -40,7 +41,7 @@ class TicketServicer(TicketServiceServicer):
         fields.positive_money(request.offer.price, "offer.price")
         if request.offer.HasField("value"):
             fields.positive_money(request.offer.value, "offer.value")
-        await in_thread(self._desk.add, request.offer)
+        await in_act(self._desk.add, request.offer)
         return pb.CreateTicketOfferResponse()
 
     async def ListTicketOffers(

@@ -175,7 +175,49 @@ CREATE INDEX offline_loss_by_wallet ON offline_loss (wallet_id, lose_us);
 CREATE INDEX offline_loss_by_time ON offline_loss (lose_us);
 """
 
-STEPS = (_FIRST_TABLES, _DENIED_BY_MERCHANT, _PAIRING_DECOY, _OFFLINE_LOSSES)
+_OPERATORS = """
+-- What operators did; a chain (`kessai/audit_chain.py`) of references without names, kept for ever.
+CREATE TABLE audit_record (
+    sequence INTEGER PRIMARY KEY,
+    record_us INTEGER NOT NULL,
+    operator TEXT NOT NULL,
+    method TEXT NOT NULL,
+    request_id TEXT NOT NULL,
+    object TEXT NOT NULL,
+    outcome INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    begun_sequence INTEGER NOT NULL,
+    hash BLOB NOT NULL
+) STRICT;
+CREATE INDEX audit_record_by_begun ON audit_record (begun_sequence) WHERE begun_sequence > 0;
+
+-- What waits for a second operator, or was confirmed by one.
+CREATE TABLE proposal (
+    proposal_id BLOB PRIMARY KEY,
+    operator TEXT NOT NULL,
+    method TEXT NOT NULL,
+    content TEXT NOT NULL,
+    content_hash BLOB NOT NULL,
+    propose_us INTEGER NOT NULL,
+    expire_us INTEGER NOT NULL,
+    approver TEXT NOT NULL,
+    approver_serial BLOB,
+    used_by BLOB
+) STRICT, WITHOUT ROWID;
+
+-- What each operator paid out: counts against his limit of a day.
+CREATE TABLE cash_out (
+    request_id BLOB PRIMARY KEY,
+    operator TEXT NOT NULL,
+    account INTEGER NOT NULL,
+    currency TEXT NOT NULL,
+    amount_minor INTEGER NOT NULL,
+    count_us INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX cash_out_by_operator ON cash_out (operator, currency, count_us);
+"""
+
+STEPS = (_FIRST_TABLES, _DENIED_BY_MERCHANT, _PAIRING_DECOY, _OFFLINE_LOSSES, _OPERATORS)
 
 
 def open_database(path: Path) -> apsw.Connection:

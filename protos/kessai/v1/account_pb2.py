@@ -27,15 +27,15 @@ from kessai.v1 import decline_pb2 as kessai_dot_v1_dot_decline__pb2
 from kessai.v1 import money_pb2 as kessai_dot_v1_dot_money__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17kessai/v1/account.proto\x12\tkessai.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17kessai/v1/decline.proto\x1a\x15kessai/v1/money.proto\"\xed\x01\n\x07\x41\x63\x63ount\x12\x16\n\x0e\x61\x63\x63ount_number\x18\x01 \x01(\t\x12\r\n\x05owner\x18\x02 \x01(\t\x12!\n\x07\x62\x61lance\x18\x03 \x01(\x0b\x32\x10.kessai.v1.Money\x12#\n\tavailable\x18\x04 \x01(\x0b\x32\x10.kessai.v1.Money\x12-\n\topen_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12#\n\tauxiliary\x18\x06 \x01(\x0b\x32\x10.kessai.v1.Money\x12\x1f\n\x05total\x18\x07 \x01(\x0b\x32\x10.kessai.v1.Money\"\xdb\x01\n\x05\x45ntry\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12 \n\x06\x61mount\x18\x02 \x01(\x0b\x32\x10.kessai.v1.Money\x12!\n\x07\x62\x61lance\x18\x03 \x01(\x0b\x32\x10.kessai.v1.Money\x12\x14\n\x0c\x63ounterparty\x18\x04 \x01(\t\x12\"\n\x04kind\x18\x05 \x01(\x0e\x32\x14.kessai.v1.EntryKind\x12-\n\tbook_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nrequest_id\x18\x07 \x01(\t\"n\n\x12OpenAccountRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\r\n\x05owner\x18\x02 \x01(\t\x12\x15\n\rcurrency_code\x18\x03 \x01(\t\x12\x0e\n\x06\x62ranch\x18\x04 \x01(\x05\x12\x0e\n\x06number\x18\x05 \x01(\x05\":\n\x13OpenAccountResponse\x12#\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x12.kessai.v1.Account\"+\n\x11GetAccountRequest\x12\x16\n\x0e\x61\x63\x63ount_number\x18\x01 \x01(\t\"9\n\x12GetAccountResponse\x12#\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x12.kessai.v1.Account\"f\n\x12ListEntriesRequest\x12\x16\n\x0e\x61\x63\x63ount_number\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x11\n\tauxiliary\x18\x04 \x01(\x05\"v\n\x13ListEntriesResponse\x12!\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x10.kessai.v1.Entry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12#\n\x07\x61\x63\x63ount\x18\x03 \x01(\x0b\x32\x12.kessai.v1.Account\"b\n\x12\x44\x65positCashRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x16\n\x0e\x61\x63\x63ount_number\x18\x02 \x01(\t\x12 \n\x06\x61mount\x18\x03 \x01(\x0b\x32\x10.kessai.v1.Money\"G\n\x13\x44\x65positCashResponse\x12\x30\n\x0e\x64\x65\x63line_reason\x18\x01 \x01(\x0e\x32\x18.kessai.v1.DeclineReason\"c\n\x13WithdrawCashRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x16\n\x0e\x61\x63\x63ount_number\x18\x02 \x01(\t\x12 \n\x06\x61mount\x18\x03 \x01(\x0b\x32\x10.kessai.v1.Money\"H\n\x14WithdrawCashResponse\x12\x30\n\x0e\x64\x65\x63line_reason\x18\x01 \x01(\x0e\x32\x18.kessai.v1.DeclineReason\"F\n\x18\x44istributeAccountRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x16\n\x0e\x61\x63\x63ount_number\x18\x02 \x01(\t\"Y\n\x19\x44istributeAccountResponse\x12#\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x12.kessai.v1.Account\x12\x17\n\x0f\x61uxiliary_count\x18\x02 \x01(\x05\"-\n\x13MergeAccountRequest\x12\x16\n\x0e\x61\x63\x63ount_number\x18\x01 \x01(\t\"]\n\x14MergeAccountResponse\x12#\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x12.kessai.v1.Account\x12 \n\x06merged\x18\x02 \x01(\x0b\x32\x10.kessai.v1.Money\"\x18\n\x16GetTrialBalanceRequest\"W\n\x17GetTrialBalanceResponse\x12*\n\x05lines\x18\x01 \x03(\x0b\x32\x1b.kessai.v1.TrialBalanceLine\x12\x10\n\x08\x62\x61lanced\x18\x02 \x01(\x08\"\x83\x01\n\x10TrialBalanceLine\x12\x14\n\x0c\x61\x63\x63ount_kind\x18\x01 \x01(\t\x12\x15\n\rcurrency_code\x18\x02 \x01(\t\x12\x15\n\raccount_count\x18\x03 \x01(\x03\x12\x14\n\x0c\x64\x65\x62its_minor\x18\x04 \x01(\x03\x12\x15\n\rcredits_minor\x18\x05 \x01(\x03\"D\n\x10OperatorEvidence\x12\x10\n\x08operator\x18\x01 \x01(\t\x12\x0f\n\x07request\x18\x02 \x01(\x0c\x12\r\n\x05owner\x18\x03 \x01(\t*\x85\x02\n\tEntryKind\x12\x1a\n\x16\x45NTRY_KIND_UNSPECIFIED\x10\x00\x12\x16\n\x12\x45NTRY_KIND_PAYMENT\x10\x01\x12\x1b\n\x17\x45NTRY_KIND_CASH_DEPOSIT\x10\x02\x12\x1e\n\x1a\x45NTRY_KIND_CASH_WITHDRAWAL\x10\x03\x12\x16\n\x12\x45NTRY_KIND_CAPTURE\x10\x04\x12\x14\n\x10\x45NTRY_KIND_MERGE\x10\x05\x12\x15\n\x11\x45NTRY_KIND_REFUND\x10\n\x12\x13\n\x0f\x45NTRY_KIND_FARE\x10\x14\x12\x13\n\x0f\x45NTRY_KIND_BILL\x10\x1a\x12\x18\n\x14\x45NTRY_KIND_SLOT_MOVE\x10\x1e\x32\xa1\x05\n\x0e\x41\x63\x63ountService\x12L\n\x0bOpenAccount\x12\x1d.kessai.v1.OpenAccountRequest\x1a\x1e.kessai.v1.OpenAccountResponse\x12I\n\nGetAccount\x12\x1c.kessai.v1.GetAccountRequest\x1a\x1d.kessai.v1.GetAccountResponse\x12L\n\x0bListEntries\x12\x1d.kessai.v1.ListEntriesRequest\x1a\x1e.kessai.v1.ListEntriesResponse\x12L\n\x0b\x44\x65positCash\x12\x1d.kessai.v1.DepositCashRequest\x1a\x1e.kessai.v1.DepositCashResponse\x12O\n\x0cWithdrawCash\x12\x1e.kessai.v1.WithdrawCashRequest\x1a\x1f.kessai.v1.WithdrawCashResponse\x12^\n\x11\x44istributeAccount\x12#.kessai.v1.DistributeAccountRequest\x1a$.kessai.v1.DistributeAccountResponse\x12O\n\x0cMergeAccount\x12\x1e.kessai.v1.MergeAccountRequest\x1a\x1f.kessai.v1.MergeAccountResponse\x12X\n\x0fGetTrialBalance\x12!.kessai.v1.GetTrialBalanceRequest\x1a\".kessai.v1.GetTrialBalanceResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17kessai/v1/account.proto\x12\tkessai.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17kessai/v1/decline.proto\x1a\x15kessai/v1/money.proto\"\xed\x01\n\x07\x41\x63\x63ount\x12\x16\n\x0e\x61\x63\x63ount_number\x18\x01 \x01(\t\x12\r\n\x05owner\x18\x02 \x01(\t\x12!\n\x07\x62\x61lance\x18\x03 \x01(\x0b\x32\x10.kessai.v1.Money\x12#\n\tavailable\x18\x04 \x01(\x0b\x32\x10.kessai.v1.Money\x12-\n\topen_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12#\n\tauxiliary\x18\x06 \x01(\x0b\x32\x10.kessai.v1.Money\x12\x1f\n\x05total\x18\x07 \x01(\x0b\x32\x10.kessai.v1.Money\"\xdb\x01\n\x05\x45ntry\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12 \n\x06\x61mount\x18\x02 \x01(\x0b\x32\x10.kessai.v1.Money\x12!\n\x07\x62\x61lance\x18\x03 \x01(\x0b\x32\x10.kessai.v1.Money\x12\x14\n\x0c\x63ounterparty\x18\x04 \x01(\t\x12\"\n\x04kind\x18\x05 \x01(\x0e\x32\x14.kessai.v1.EntryKind\x12-\n\tbook_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nrequest_id\x18\x07 \x01(\t\"n\n\x12OpenAccountRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\r\n\x05owner\x18\x02 \x01(\t\x12\x15\n\rcurrency_code\x18\x03 \x01(\t\x12\x0e\n\x06\x62ranch\x18\x04 \x01(\x05\x12\x0e\n\x06number\x18\x05 \x01(\x05\":\n\x13OpenAccountResponse\x12#\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x12.kessai.v1.Account\"+\n\x11GetAccountRequest\x12\x16\n\x0e\x61\x63\x63ount_number\x18\x01 \x01(\t\"9\n\x12GetAccountResponse\x12#\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x12.kessai.v1.Account\"f\n\x12ListEntriesRequest\x12\x16\n\x0e\x61\x63\x63ount_number\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x11\n\tauxiliary\x18\x04 \x01(\x05\"v\n\x13ListEntriesResponse\x12!\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x10.kessai.v1.Entry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12#\n\x07\x61\x63\x63ount\x18\x03 \x01(\x0b\x32\x12.kessai.v1.Account\"w\n\x12\x44\x65positCashRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x16\n\x0e\x61\x63\x63ount_number\x18\x02 \x01(\t\x12 \n\x06\x61mount\x18\x03 \x01(\x0b\x32\x10.kessai.v1.Money\x12\x13\n\x0bproposal_id\x18\x04 \x01(\t\"G\n\x13\x44\x65positCashResponse\x12\x30\n\x0e\x64\x65\x63line_reason\x18\x01 \x01(\x0e\x32\x18.kessai.v1.DeclineReason\"x\n\x13WithdrawCashRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x16\n\x0e\x61\x63\x63ount_number\x18\x02 \x01(\t\x12 \n\x06\x61mount\x18\x03 \x01(\x0b\x32\x10.kessai.v1.Money\x12\x13\n\x0bproposal_id\x18\x04 \x01(\t\"H\n\x14WithdrawCashResponse\x12\x30\n\x0e\x64\x65\x63line_reason\x18\x01 \x01(\x0e\x32\x18.kessai.v1.DeclineReason\"F\n\x18\x44istributeAccountRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x16\n\x0e\x61\x63\x63ount_number\x18\x02 \x01(\t\"Y\n\x19\x44istributeAccountResponse\x12#\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x12.kessai.v1.Account\x12\x17\n\x0f\x61uxiliary_count\x18\x02 \x01(\x05\"-\n\x13MergeAccountRequest\x12\x16\n\x0e\x61\x63\x63ount_number\x18\x01 \x01(\t\"]\n\x14MergeAccountResponse\x12#\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x12.kessai.v1.Account\x12 \n\x06merged\x18\x02 \x01(\x0b\x32\x10.kessai.v1.Money\"\x18\n\x16GetTrialBalanceRequest\"W\n\x17GetTrialBalanceResponse\x12*\n\x05lines\x18\x01 \x03(\x0b\x32\x1b.kessai.v1.TrialBalanceLine\x12\x10\n\x08\x62\x61lanced\x18\x02 \x01(\x08\"\x83\x01\n\x10TrialBalanceLine\x12\x14\n\x0c\x61\x63\x63ount_kind\x18\x01 \x01(\t\x12\x15\n\rcurrency_code\x18\x02 \x01(\t\x12\x15\n\raccount_count\x18\x03 \x01(\x03\x12\x14\n\x0c\x64\x65\x62its_minor\x18\x04 \x01(\x03\x12\x15\n\rcredits_minor\x18\x05 \x01(\x03\"D\n\x10OperatorEvidence\x12\x10\n\x08operator\x18\x01 \x01(\t\x12\x0f\n\x07request\x18\x02 \x01(\x0c\x12\r\n\x05owner\x18\x03 \x01(\t*\x85\x02\n\tEntryKind\x12\x1a\n\x16\x45NTRY_KIND_UNSPECIFIED\x10\x00\x12\x16\n\x12\x45NTRY_KIND_PAYMENT\x10\x01\x12\x1b\n\x17\x45NTRY_KIND_CASH_DEPOSIT\x10\x02\x12\x1e\n\x1a\x45NTRY_KIND_CASH_WITHDRAWAL\x10\x03\x12\x16\n\x12\x45NTRY_KIND_CAPTURE\x10\x04\x12\x14\n\x10\x45NTRY_KIND_MERGE\x10\x05\x12\x15\n\x11\x45NTRY_KIND_REFUND\x10\n\x12\x13\n\x0f\x45NTRY_KIND_FARE\x10\x14\x12\x13\n\x0f\x45NTRY_KIND_BILL\x10\x1a\x12\x18\n\x14\x45NTRY_KIND_SLOT_MOVE\x10\x1e\x32\xa1\x05\n\x0e\x41\x63\x63ountService\x12L\n\x0bOpenAccount\x12\x1d.kessai.v1.OpenAccountRequest\x1a\x1e.kessai.v1.OpenAccountResponse\x12I\n\nGetAccount\x12\x1c.kessai.v1.GetAccountRequest\x1a\x1d.kessai.v1.GetAccountResponse\x12L\n\x0bListEntries\x12\x1d.kessai.v1.ListEntriesRequest\x1a\x1e.kessai.v1.ListEntriesResponse\x12L\n\x0b\x44\x65positCash\x12\x1d.kessai.v1.DepositCashRequest\x1a\x1e.kessai.v1.DepositCashResponse\x12O\n\x0cWithdrawCash\x12\x1e.kessai.v1.WithdrawCashRequest\x1a\x1f.kessai.v1.WithdrawCashResponse\x12^\n\x11\x44istributeAccount\x12#.kessai.v1.DistributeAccountRequest\x1a$.kessai.v1.DistributeAccountResponse\x12O\n\x0cMergeAccount\x12\x1e.kessai.v1.MergeAccountRequest\x1a\x1f.kessai.v1.MergeAccountResponse\x12X\n\x0fGetTrialBalance\x12!.kessai.v1.GetTrialBalanceRequest\x1a\".kessai.v1.GetTrialBalanceResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'kessai.v1.account_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ENTRYKIND']._serialized_start=2054
-  _globals['_ENTRYKIND']._serialized_end=2315
+  _globals['_ENTRYKIND']._serialized_start=2096
+  _globals['_ENTRYKIND']._serialized_end=2357
   _globals['_ACCOUNT']._serialized_start=120
   _globals['_ACCOUNT']._serialized_end=357
   _globals['_ENTRY']._serialized_start=360
@@ -53,29 +53,29 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTENTRIESRESPONSE']._serialized_start=961
   _globals['_LISTENTRIESRESPONSE']._serialized_end=1079
   _globals['_DEPOSITCASHREQUEST']._serialized_start=1081
-  _globals['_DEPOSITCASHREQUEST']._serialized_end=1179
-  _globals['_DEPOSITCASHRESPONSE']._serialized_start=1181
-  _globals['_DEPOSITCASHRESPONSE']._serialized_end=1252
-  _globals['_WITHDRAWCASHREQUEST']._serialized_start=1254
-  _globals['_WITHDRAWCASHREQUEST']._serialized_end=1353
-  _globals['_WITHDRAWCASHRESPONSE']._serialized_start=1355
-  _globals['_WITHDRAWCASHRESPONSE']._serialized_end=1427
-  _globals['_DISTRIBUTEACCOUNTREQUEST']._serialized_start=1429
-  _globals['_DISTRIBUTEACCOUNTREQUEST']._serialized_end=1499
-  _globals['_DISTRIBUTEACCOUNTRESPONSE']._serialized_start=1501
-  _globals['_DISTRIBUTEACCOUNTRESPONSE']._serialized_end=1590
-  _globals['_MERGEACCOUNTREQUEST']._serialized_start=1592
-  _globals['_MERGEACCOUNTREQUEST']._serialized_end=1637
-  _globals['_MERGEACCOUNTRESPONSE']._serialized_start=1639
-  _globals['_MERGEACCOUNTRESPONSE']._serialized_end=1732
-  _globals['_GETTRIALBALANCEREQUEST']._serialized_start=1734
-  _globals['_GETTRIALBALANCEREQUEST']._serialized_end=1758
-  _globals['_GETTRIALBALANCERESPONSE']._serialized_start=1760
-  _globals['_GETTRIALBALANCERESPONSE']._serialized_end=1847
-  _globals['_TRIALBALANCELINE']._serialized_start=1850
-  _globals['_TRIALBALANCELINE']._serialized_end=1981
-  _globals['_OPERATOREVIDENCE']._serialized_start=1983
-  _globals['_OPERATOREVIDENCE']._serialized_end=2051
-  _globals['_ACCOUNTSERVICE']._serialized_start=2318
-  _globals['_ACCOUNTSERVICE']._serialized_end=2991
+  _globals['_DEPOSITCASHREQUEST']._serialized_end=1200
+  _globals['_DEPOSITCASHRESPONSE']._serialized_start=1202
+  _globals['_DEPOSITCASHRESPONSE']._serialized_end=1273
+  _globals['_WITHDRAWCASHREQUEST']._serialized_start=1275
+  _globals['_WITHDRAWCASHREQUEST']._serialized_end=1395
+  _globals['_WITHDRAWCASHRESPONSE']._serialized_start=1397
+  _globals['_WITHDRAWCASHRESPONSE']._serialized_end=1469
+  _globals['_DISTRIBUTEACCOUNTREQUEST']._serialized_start=1471
+  _globals['_DISTRIBUTEACCOUNTREQUEST']._serialized_end=1541
+  _globals['_DISTRIBUTEACCOUNTRESPONSE']._serialized_start=1543
+  _globals['_DISTRIBUTEACCOUNTRESPONSE']._serialized_end=1632
+  _globals['_MERGEACCOUNTREQUEST']._serialized_start=1634
+  _globals['_MERGEACCOUNTREQUEST']._serialized_end=1679
+  _globals['_MERGEACCOUNTRESPONSE']._serialized_start=1681
+  _globals['_MERGEACCOUNTRESPONSE']._serialized_end=1774
+  _globals['_GETTRIALBALANCEREQUEST']._serialized_start=1776
+  _globals['_GETTRIALBALANCEREQUEST']._serialized_end=1800
+  _globals['_GETTRIALBALANCERESPONSE']._serialized_start=1802
+  _globals['_GETTRIALBALANCERESPONSE']._serialized_end=1889
+  _globals['_TRIALBALANCELINE']._serialized_start=1892
+  _globals['_TRIALBALANCELINE']._serialized_end=2023
+  _globals['_OPERATOREVIDENCE']._serialized_start=2025
+  _globals['_OPERATOREVIDENCE']._serialized_end=2093
+  _globals['_ACCOUNTSERVICE']._serialized_start=2360
+  _globals['_ACCOUNTSERVICE']._serialized_end=3033
 # @@protoc_insertion_point(module_scope)

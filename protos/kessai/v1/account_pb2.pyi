@@ -381,10 +381,15 @@ class DepositCashRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     ACCOUNT_NUMBER_FIELD_NUMBER: _builtins.int
     AMOUNT_FIELD_NUMBER: _builtins.int
+    PROPOSAL_ID_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """UUIDv7 made and stored by the caller, as text, 36 characters."""
     account_number: _builtins.str
     """The account that the cash is for, 14 digits."""
+    proposal_id: _builtins.str
+    """Where two operators are needed for this amount: the proposal that a second one confirmed; else
+    empty.
+    """
     @_builtins.property
     def amount(self) -> _money_pb2.Money:
         """How much; positive, in the account's currency."""
@@ -395,10 +400,11 @@ class DepositCashRequest(_message.Message):
         request_id: _builtins.str = ...,
         account_number: _builtins.str = ...,
         amount: _money_pb2.Money | None = ...,
+        proposal_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_number", b"account_number", "amount", b"amount", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_number", b"account_number", "amount", b"amount", "proposal_id", b"proposal_id", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -435,10 +441,15 @@ class WithdrawCashRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     ACCOUNT_NUMBER_FIELD_NUMBER: _builtins.int
     AMOUNT_FIELD_NUMBER: _builtins.int
+    PROPOSAL_ID_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """UUIDv7 made and stored by the caller, as text, 36 characters."""
     account_number: _builtins.str
     """The account that pays, 14 digits."""
+    proposal_id: _builtins.str
+    """Where two operators are needed for this amount: the proposal that a second one confirmed; else
+    empty.
+    """
     @_builtins.property
     def amount(self) -> _money_pb2.Money:
         """How much; positive, in the account's currency."""
@@ -449,10 +460,11 @@ class WithdrawCashRequest(_message.Message):
         request_id: _builtins.str = ...,
         account_number: _builtins.str = ...,
         amount: _money_pb2.Money | None = ...,
+        proposal_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_number", b"account_number", "amount", b"amount", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_number", b"account_number", "amount", b"amount", "proposal_id", b"proposal_id", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

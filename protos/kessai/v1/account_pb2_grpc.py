@@ -114,8 +114,8 @@ class AccountServiceServicer:
         """Books cash that an operator took in: the world pays the operator, the operator pays the account.
         For operators. Decline reasons: PAYEE_ACCOUNT_UNKNOWN, CURRENCY_MISMATCH, AMOUNT_TOO_LARGE.
 
-        Errors: FIELD_INVALID, REQUEST_ID_REUSED, REQUEST_ID_STALE, CALLER_NOT_PERMITTED,
-        STORE_UNAVAILABLE, OVERLOADED.
+        Errors: FIELD_INVALID, REQUEST_ID_REUSED, REQUEST_ID_STALE, APPROVAL_NEEDED (with four eyes, from
+        an amount on), CALLER_NOT_PERMITTED, STORE_UNAVAILABLE, OVERLOADED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -125,7 +125,7 @@ class AccountServiceServicer:
         """Books cash that an operator paid out. For operators.
         Decline reasons: PAYER_ACCOUNT_UNKNOWN, CURRENCY_MISMATCH, INSUFFICIENT_FUNDS, AMOUNT_TOO_LARGE.
 
-        Errors: as DepositCash.
+        Errors: as DepositCash; DAILY_LIMIT_REACHED (this operator paid out what one may in 24 hours).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -54,14 +54,14 @@ class AccountServiceStub:
     """Books cash that an operator took in: the world pays the operator, the operator pays the account.
     For operators. Decline reasons: PAYEE_ACCOUNT_UNKNOWN, CURRENCY_MISMATCH, AMOUNT_TOO_LARGE.
 
-    Errors: FIELD_INVALID, REQUEST_ID_REUSED, REQUEST_ID_STALE, CALLER_NOT_PERMITTED,
-    STORE_UNAVAILABLE, OVERLOADED.
+    Errors: FIELD_INVALID, REQUEST_ID_REUSED, REQUEST_ID_STALE, APPROVAL_NEEDED (with four eyes, from
+    an amount on), CALLER_NOT_PERMITTED, STORE_UNAVAILABLE, OVERLOADED.
     """
     WithdrawCash: _grpc.UnaryUnaryMultiCallable[_account_pb2.WithdrawCashRequest, _account_pb2.WithdrawCashResponse]
     """Books cash that an operator paid out. For operators.
     Decline reasons: PAYER_ACCOUNT_UNKNOWN, CURRENCY_MISMATCH, INSUFFICIENT_FUNDS, AMOUNT_TOO_LARGE.
 
-    Errors: as DepositCash.
+    Errors: as DepositCash; DAILY_LIMIT_REACHED (this operator paid out what one may in 24 hours).
     """
     DistributeAccount: _grpc.UnaryUnaryMultiCallable[_account_pb2.DistributeAccountRequest, _account_pb2.DistributeAccountResponse]
     """Distributes the account of a payee whom many pay at once (row B12): it gets an auxiliary account
@@ -111,14 +111,14 @@ class AccountServiceAsyncStub(AccountServiceStub):
     """Books cash that an operator took in: the world pays the operator, the operator pays the account.
     For operators. Decline reasons: PAYEE_ACCOUNT_UNKNOWN, CURRENCY_MISMATCH, AMOUNT_TOO_LARGE.
 
-    Errors: FIELD_INVALID, REQUEST_ID_REUSED, REQUEST_ID_STALE, CALLER_NOT_PERMITTED,
-    STORE_UNAVAILABLE, OVERLOADED.
+    Errors: FIELD_INVALID, REQUEST_ID_REUSED, REQUEST_ID_STALE, APPROVAL_NEEDED (with four eyes, from
+    an amount on), CALLER_NOT_PERMITTED, STORE_UNAVAILABLE, OVERLOADED.
     """
     WithdrawCash: _aio.UnaryUnaryMultiCallable[_account_pb2.WithdrawCashRequest, _account_pb2.WithdrawCashResponse]  # type: ignore[assignment]
     """Books cash that an operator paid out. For operators.
     Decline reasons: PAYER_ACCOUNT_UNKNOWN, CURRENCY_MISMATCH, INSUFFICIENT_FUNDS, AMOUNT_TOO_LARGE.
 
-    Errors: as DepositCash.
+    Errors: as DepositCash; DAILY_LIMIT_REACHED (this operator paid out what one may in 24 hours).
     """
     DistributeAccount: _aio.UnaryUnaryMultiCallable[_account_pb2.DistributeAccountRequest, _account_pb2.DistributeAccountResponse]  # type: ignore[assignment]
     """Distributes the account of a payee whom many pay at once (row B12): it gets an auxiliary account
@@ -189,8 +189,8 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         """Books cash that an operator took in: the world pays the operator, the operator pays the account.
         For operators. Decline reasons: PAYEE_ACCOUNT_UNKNOWN, CURRENCY_MISMATCH, AMOUNT_TOO_LARGE.
 
-        Errors: FIELD_INVALID, REQUEST_ID_REUSED, REQUEST_ID_STALE, CALLER_NOT_PERMITTED,
-        STORE_UNAVAILABLE, OVERLOADED.
+        Errors: FIELD_INVALID, REQUEST_ID_REUSED, REQUEST_ID_STALE, APPROVAL_NEEDED (with four eyes, from
+        an amount on), CALLER_NOT_PERMITTED, STORE_UNAVAILABLE, OVERLOADED.
         """
 
     @_abc_1.abstractmethod
@@ -202,7 +202,7 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         """Books cash that an operator paid out. For operators.
         Decline reasons: PAYER_ACCOUNT_UNKNOWN, CURRENCY_MISMATCH, INSUFFICIENT_FUNDS, AMOUNT_TOO_LARGE.
 
-        Errors: as DepositCash.
+        Errors: as DepositCash; DAILY_LIMIT_REACHED (this operator paid out what one may in 24 hours).
         """
 
     @_abc_1.abstractmethod

@@ -216,8 +216,11 @@ class CreatePairingCodeRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     TERMINAL_FIELD_NUMBER: _builtins.int
     PHONE_FIELD_NUMBER: _builtins.int
+    PROPOSAL_ID_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """UUIDv7 made by the caller, as text, 36 characters."""
+    proposal_id: _builtins.str
+    """Where two operators are needed for a phone: the proposal that a second one confirmed; else empty."""
     @_builtins.property
     def terminal(self) -> Global___TerminalPairing:
         """A terminal of a merchant."""
@@ -232,10 +235,11 @@ class CreatePairingCodeRequest(_message.Message):
         request_id: _builtins.str = ...,
         terminal: Global___TerminalPairing | None = ...,
         phone: Global___PhonePairing | None = ...,
+        proposal_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["device", b"device", "phone", b"phone", "terminal", b"terminal"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["device", b"device", "phone", b"phone", "request_id", b"request_id", "terminal", b"terminal"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["device", b"device", "phone", b"phone", "proposal_id", b"proposal_id", "request_id", b"request_id", "terminal", b"terminal"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_device: _TypeAlias = _typing.Literal["terminal", "phone"]  # noqa: Y015
     _WhichOneofArgType_device: _TypeAlias = _typing.Literal["device", b"device"]  # noqa: Y015
@@ -401,21 +405,27 @@ class RevokeDeviceRequest(_message.Message):
 
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     DEVICE_FIELD_NUMBER: _builtins.int
+    EVEN_THE_LAST_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """UUIDv7 made by the caller, as text, 36 characters."""
     device: _builtins.str
     """The device by the path of its identity: "agent/<merchant>/<terminal>",
     "phone/<wallet>/<device>" or "operator/<name>".
     """
+    even_the_last: _builtins.bool
+    """Whether to revoke the caller himself, or the last operator who can call. Without it that is
+    FIELD_INVALID.
+    """
     def __init__(
         self,
         *,
         request_id: _builtins.str = ...,
         device: _builtins.str = ...,
+        even_the_last: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["device", b"device", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["device", b"device", "even_the_last", b"even_the_last", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

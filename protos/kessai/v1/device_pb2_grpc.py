@@ -157,9 +157,10 @@ class DeviceServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreatePairingCode(self, request, context):
-        """Makes a one-time code, valid for ten minutes and five tries. For operators.
+        """Makes a one-time code, valid for ten minutes and five tries. With four eyes, one for a phone needs
+        a second operator (see OperatorService). For operators.
 
-        Errors: FIELD_INVALID, RESOURCE_UNKNOWN (no such merchant), REQUEST_ID_REUSED,
+        Errors: FIELD_INVALID, RESOURCE_UNKNOWN (no such merchant), REQUEST_ID_REUSED, APPROVAL_NEEDED,
         CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

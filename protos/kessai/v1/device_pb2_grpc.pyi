@@ -86,9 +86,10 @@ class DeviceServiceStub:
     CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
     """
     CreatePairingCode: _grpc.UnaryUnaryMultiCallable[_device_pb2.CreatePairingCodeRequest, _device_pb2.CreatePairingCodeResponse]
-    """Makes a one-time code, valid for ten minutes and five tries. For operators.
+    """Makes a one-time code, valid for ten minutes and five tries. With four eyes, one for a phone needs
+    a second operator (see OperatorService). For operators.
 
-    Errors: FIELD_INVALID, RESOURCE_UNKNOWN (no such merchant), REQUEST_ID_REUSED,
+    Errors: FIELD_INVALID, RESOURCE_UNKNOWN (no such merchant), REQUEST_ID_REUSED, APPROVAL_NEEDED,
     CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
     """
     RenewCertificate: _grpc.UnaryUnaryMultiCallable[_device_pb2.RenewCertificateRequest, _device_pb2.RenewCertificateResponse]
@@ -122,9 +123,10 @@ class DeviceServiceAsyncStub(DeviceServiceStub):
     CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
     """
     CreatePairingCode: _aio.UnaryUnaryMultiCallable[_device_pb2.CreatePairingCodeRequest, _device_pb2.CreatePairingCodeResponse]  # type: ignore[assignment]
-    """Makes a one-time code, valid for ten minutes and five tries. For operators.
+    """Makes a one-time code, valid for ten minutes and five tries. With four eyes, one for a phone needs
+    a second operator (see OperatorService). For operators.
 
-    Errors: FIELD_INVALID, RESOURCE_UNKNOWN (no such merchant), REQUEST_ID_REUSED,
+    Errors: FIELD_INVALID, RESOURCE_UNKNOWN (no such merchant), REQUEST_ID_REUSED, APPROVAL_NEEDED,
     CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
     """
     RenewCertificate: _aio.UnaryUnaryMultiCallable[_device_pb2.RenewCertificateRequest, _device_pb2.RenewCertificateResponse]  # type: ignore[assignment]
@@ -167,9 +169,10 @@ class DeviceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _device_pb2.CreatePairingCodeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_device_pb2.CreatePairingCodeResponse, _abc.Awaitable[_device_pb2.CreatePairingCodeResponse]]:
-        """Makes a one-time code, valid for ten minutes and five tries. For operators.
+        """Makes a one-time code, valid for ten minutes and five tries. With four eyes, one for a phone needs
+        a second operator (see OperatorService). For operators.
 
-        Errors: FIELD_INVALID, RESOURCE_UNKNOWN (no such merchant), REQUEST_ID_REUSED,
+        Errors: FIELD_INVALID, RESOURCE_UNKNOWN (no such merchant), REQUEST_ID_REUSED, APPROVAL_NEEDED,
         CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
         """
 

@@ -58,6 +58,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """RESOURCE_EXHAUSTED: the caller did this as often, or for as much, as he may in a day. Nothing was
     done; the message says when to come again.
     """
+    ERROR_REASON_APPROVAL_NEEDED: _ErrorReason.ValueType  # 15
+    """FAILED_PRECONDITION: a second operator must confirm this; the message names the proposal. Nothing
+    was done yet.
+    """
     ERROR_REASON_SLOTS_MOVING: _ErrorReason.ValueType  # 20
     """FAILED_PRECONDITION: slots are being moved by another plan. Nothing was changed; wait for its end."""
 
@@ -101,6 +105,10 @@ ask again with the same request_id. The message carries a number for the operato
 ERROR_REASON_DAILY_LIMIT_REACHED: ErrorReason.ValueType  # 14
 """RESOURCE_EXHAUSTED: the caller did this as often, or for as much, as he may in a day. Nothing was
 done; the message says when to come again.
+"""
+ERROR_REASON_APPROVAL_NEEDED: ErrorReason.ValueType  # 15
+"""FAILED_PRECONDITION: a second operator must confirm this; the message names the proposal. Nothing
+was done yet.
 """
 ERROR_REASON_SLOTS_MOVING: ErrorReason.ValueType  # 20
 """FAILED_PRECONDITION: slots are being moved by another plan. Nothing was changed; wait for its end."""

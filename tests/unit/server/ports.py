@@ -36,12 +36,15 @@ from kessai.v1.device_pb2_grpc import (
 )
 from kessai.v1.fleet_pb2_grpc import add_FleetServiceServicer_to_server
 from kessai.v1.holder_pb2_grpc import add_HolderServiceServicer_to_server
+from server.config import ServerConfig
 from server.domain.directory import Merchant
+from server.identity.audit import Audit
 from server.identity.authority import Authority
 from server.identity.callers import Caller, CallerKind, Callers
 from server.identity.deny_list import DenyList
 from server.identity.enrollment import Enrollment
 from server.identity.fleet import Fleet
+from server.identity.four_eyes import FourEyes, Rules
 from server.identity.holders import Holders
 from server.identity.keyring import Keyring
 from server.identity.losses import Losses
@@ -54,6 +57,7 @@ from server.identity.wallets import Wallets
 from server.ledger.account import Account
 from server.ledger.chart import kind_of_owner, open_account
 from server.rpc.allowance import Rates
+from server.rpc.audit_trail import AuditTrail
 from server.rpc.credentials import ServerCertificate
 from server.rpc.device_servicer import DeviceServicer
 from server.rpc.enrollment_servicer import EnrollmentServicer
@@ -115,6 +119,9 @@ class Switch:
         self.operators = Operators(
             self.directory, self.authority, self.keyring, self.clock, os.urandom
         )
+        self.audit = Audit(self.directory.file, self.clock)
+        rules = Rules(False, ServerConfig().cash_for_four_eyes)
+        self.four_eyes = FourEyes(self.directory.file, rules, self.clock)
         self.registry = CollectorRegistry()
         self.telemetry = Telemetry(self.registry)
         self.address = self.pairing_address = ""
@@ -177,7 +184,7 @@ async def serving(
     limits = Limits(rates, time.monotonic, switch.registry)
     certificate = ServerCertificate(switch.authority, hosts, switch.clock)
     main = grpc.aio.server(
-        interceptors=[main_port(switch.telemetry, errors, guard, limits)],
+        interceptors=[main_port(switch.telemetry, errors, guard, limits, AuditTrail(switch.audit))],
         options=list(SERVER_OPTIONS),
     )
     pairing = grpc.aio.server(
@@ -208,6 +215,7 @@ def _add_services(switch: Switch, main: grpc.aio.Server, pairing: grpc.aio.Serve
         _any_account,
         switch.pairing_address,
         switch.authority.root_fingerprint,
+        switch.four_eyes,
     )
     enroll = EnrollmentServicer(
         switch.enrollment, trust_bundle(switch.authority, switch.keyring), DOMAIN, switch.address

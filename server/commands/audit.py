@@ -1,0 +1,163 @@
+"""`kessai audit`: what operators did, and whether that log is whole."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import grpc.aio
+import typer
+from rich.text import Text
+
+from kessai.audit_chain import faults_of
+from kessai.complaint import Complaint
+from kessai.console import Console, Table, styled
+from kessai.v1 import audit_pb2 as pb
+from kessai.v1.audit_pb2_grpc import AuditServiceStub
+from server import data_folder
+from server.commands import local_office
+from server.commands.fleet import moment
+from server.commands.operator_line import DEADLINE_S, call
+from server.commands.options import Data, Identity
+from server.domain.directory import AuditFilter
+
+PAGE = 500
+FAULTS_SHOWN = 20
+
+audit = typer.Typer(
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    help="What operators did: list it, verify it.",
+)
+
+_out = Console(soft_wrap=True)
+
+Head = Annotated[
+    str, typer.Option(help="SEQUENCE:HASH that was noted before; it must still stand there.")
+]
+
+
+@audit.callback(invoke_without_command=True)
+def list_records(
+    context: typer.Context,
+    operator: Annotated[str, typer.Option(help='Only his acts: "operator/<name>".')] = "",
+    method: Annotated[str, typer.Option(help='Such as "AccountService/WithdrawCash".')] = "",
+    of: Annotated[
+        str, typer.Option("--object", help="Account number, device, merchant, offer or ticket.")
+    ] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    data: Data = None,
+    identity: Identity = None,
+) -> None:
+    """List operators' acts, oldest first."""
+    if context.invoked_subcommand is not None:
+        return
+    records = fetch(data, identity, AuditFilter(operator, method, of))
+    if as_json:
+        for record in records:
+            print(json.dumps(_plain(record)))  # noqa: T201
+        return
+    table = Table("#", "when", "who", "what", "object", "outcome", box=None)
+    ended = {record.begun_sequence for record in records}
+    for record in records:
+        if record.sequence not in ended:
+            table.add_row(
+                str(record.sequence),
+                moment(record.record_time),
+                record.operator,
+                record.method,
+                record.object,
+                _outcome(record),
+            )
+    _out.print(table)
+
+
+@audit.command("verify")
+def verify_records(head: Head = "", data: Data = None, identity: Identity = None) -> None:
+    """Compute the chain again; exits with 1 if a record was changed, removed or put in."""
+    records = fetch(data, identity, AuditFilter())
+    require_whole(records, head)
+    last = records[-1] if records else pb.AuditRecord(hash=bytes(32))
+    _out.print(
+        styled(
+            "[bold green]The audit log verifies:[/] {} records, head {}:{}",
+            f"{len(records):,}",
+            last.sequence,
+            last.hash.hex(),
+        )
+    )
+
+
+def fetch(data: Path | None, identity: Path | None, wanted: AuditFilter) -> list[pb.AuditRecord]:
+    """All records that fit a filter: of a running switch, or of a data folder; Complaint."""
+    if data is not None and data_folder.read_running(data) is None:
+        with local_office.opened(data) as office:
+            return list(_pages(office, wanted))
+
+    async def all_records(channel: grpc.aio.Channel) -> list[pb.AuditRecord]:
+        stub, records = AuditServiceStub(channel), list[pb.AuditRecord]()
+        while True:
+            request = pb.ListAuditRecordsRequest(
+                page_size=PAGE,
+                after_sequence=records[-1].sequence if records else 0,
+                operator=wanted.operator,
+                method=wanted.method,
+                object=wanted.object,
+            )
+            page = (await stub.ListAuditRecords(request, timeout=DEADLINE_S)).records
+            records += page
+            if len(page) < PAGE:
+                return records
+
+    return call(data, identity, all_records)
+
+
+def require_whole(records: list[pb.AuditRecord], head: str = "") -> None:
+    """Complaint unless the chain holds, and the place that was noted is as it was."""
+    faults = list(faults_of(records))
+    if head and head not in {f"{one.sequence}:{one.hash.hex()}" for one in records}:
+        faults.append(f"{head[:20]}... is not in it: what was noted before was removed or changed")
+    for fault in faults[:FAULTS_SHOWN]:
+        _out.print(styled("[red]fault:[/] {}", fault))
+    if faults:
+        raise Complaint(
+            f"the audit log does NOT verify: {len(faults)} faults in {len(records):,} records. No "
+            "money follows from it. Keep the data folder as it is, and compare it with a backup."
+        )
+
+
+def _pages(office: local_office.LocalOffice, wanted: AuditFilter) -> Iterator[pb.AuditRecord]:
+    after = 0
+    while page := office.audit.page(wanted, after, PAGE):
+        yield from page
+        after = page[-1].sequence
+
+
+def _outcome(record: pb.AuditRecord) -> Text:
+    match record.outcome:
+        case pb.AUDIT_OUTCOME_ACCEPTED:
+            return styled("[green]accepted[/]")
+        case pb.AUDIT_OUTCOME_REFUSED:
+            return styled("[yellow]refused: {}[/]", record.reason)
+        case _:
+            if record.open:
+                return styled("[red]no outcome: it may have been done[/]")
+            return Text("begun")
+
+
+def _plain(record: pb.AuditRecord) -> dict[str, object]:
+    return {
+        "sequence": record.sequence,
+        "time_us": record.record_time.ToMicroseconds(),
+        "operator": record.operator,
+        "method": record.method,
+        "request_id": record.request_id,
+        "object": record.object,
+        "outcome": pb.AuditOutcome.Name(record.outcome).removeprefix("AUDIT_OUTCOME_").lower(),
+        "reason": record.reason,
+        "begun_sequence": record.begun_sequence,
+        "open": record.open,
+        "hash": record.hash.hex(),
+    }

@@ -1,0 +1,185 @@
+"""`kessai operator` and `kessai approve`: who runs the switch, and what a second one confirms."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kessai.complaint import Complaint
+from kessai.console import Console, Table, styled
+from kessai.device_identity import DEVICE_FILE, DeviceIdentity, write_identity
+from kessai.enrollment.tls_key import key_pem, next_key, signing_request
+from kessai.identity_path import OPERATOR
+from kessai.v1 import operator_pb2 as pb
+from kessai.v1.device_pb2 import RevokeDeviceRequest
+from kessai.v1.device_pb2_grpc import DeviceServiceStub
+from kessai.v1.operator_pb2_grpc import OperatorServiceStub
+from server import data_folder
+from server.commands import local_office
+from server.commands.devices import certificate_of, fetch_devices
+from server.commands.fleet import moment
+from server.commands.operator_line import DEADLINE_S, call, fresh_request_id
+from server.commands.options import Data, DataFolder, Identity, ProposalId
+from server.config import load_config
+
+operator = typer.Typer(
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    no_args_is_help=True,
+    help="Add, list and revoke operators; see what waits for a second one.",
+)
+approve = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
+
+Name = Annotated[str, typer.Argument(help='1 to 40 of a-z, 0-9 and "-".')]
+
+_out = Console(soft_wrap=True)
+
+
+@operator.command("add")
+def add_operator(
+    name: Name,
+    data: DataFolder,
+    folder: Annotated[
+        Path | None,
+        typer.Option(help="Where his identity goes; without it operator-NAME in the data folder."),
+    ] = None,
+    identity: Identity = None,
+    proposal: ProposalId = "",
+) -> None:
+    """Make an operator, on the switch's machine; one of the same name is replaced."""
+    target = folder or data / f"operator-{name}"
+    if (target / DEVICE_FILE).exists():
+        raise Complaint(f"{target} already holds an identity; nothing was changed.")
+    if data_folder.read_running(data) is None:
+        with local_office.opened(data) as office:
+            office.add_operator(name, target)
+    else:
+        _add_by_call(name, target, data, identity, proposal)
+    _out.print(
+        styled(
+            "[green]operator/{} is made:[/] his identity is in {}. Give it to him alone; he uses "
+            "it with --identity.",
+            name,
+            target,
+        )
+    )
+
+
+@operator.command("list")
+def list_operators(data: Data = None, identity: Identity = None) -> None:
+    """List all operators, also those that were revoked."""
+    if data is not None and data_folder.read_running(data) is None:
+        with local_office.opened(data) as office:
+            rows = [(device.device, certificate_of(device)) for device in office.operators()]
+    else:
+        devices = fetch_devices(data, identity, f"{OPERATOR}/")
+        rows = [(device.device, certificate_of(device)) for device in devices]
+    table = Table("operator", "certificate", box=None)
+    for row in rows:
+        table.add_row(*row)
+    _out.print(table)
+
+
+@operator.command("revoke")
+def revoke_operator(
+    name: Name,
+    even_the_last: Annotated[
+        bool,
+        typer.Option("--even-the-last", help="Also yourself, or the last one that can call."),
+    ] = False,
+    data: Data = None,
+    identity: Identity = None,
+) -> None:
+    """Revoke an operator; it bites on his next call."""
+    path = f"{OPERATOR}/{name}"
+    if data is not None and data_folder.read_running(data) is None:
+        with local_office.opened(data) as office:
+            office.revoke_operator(name, even_the_last)
+    else:
+        request = RevokeDeviceRequest(
+            request_id=fresh_request_id(), device=path, even_the_last=even_the_last
+        )
+        call(
+            data,
+            identity,
+            lambda ch: DeviceServiceStub(ch).RevokeDevice(request, timeout=DEADLINE_S),
+        )
+    _out.print(styled("[green]{} is revoked[/]", path))
+
+
+@operator.command("proposals")
+def list_proposals(data: Data = None, identity: Identity = None) -> None:
+    """List what waits for a second operator."""
+    answer = call(
+        data,
+        identity,
+        lambda ch: OperatorServiceStub(ch).ListProposals(
+            pb.ListProposalsRequest(), timeout=DEADLINE_S
+        ),
+    )
+    for proposal in answer.proposals:
+        by = f", confirmed by {proposal.approver}" if proposal.approver else ""
+        _out.print(
+            styled(
+                "[bold]{}[/]  {} by {}, until {}{}",
+                proposal.proposal_id,
+                proposal.method,
+                proposal.operator,
+                moment(proposal.expire_time),
+                by,
+            )
+        )
+        _out.print(styled("    {}", proposal.content))
+
+
+@approve.command()
+def approve_proposal(
+    proposal: Annotated[str, typer.Argument(help="As kessai operator proposals lists it.")],
+    data: Data = None,
+    identity: Identity = None,
+) -> None:
+    """Confirm what another operator proposed. Look at it first: kessai operator proposals."""
+    request = pb.ApproveActRequest(request_id=fresh_request_id(), proposal_id=proposal)
+    answer = call(
+        data, identity, lambda ch: OperatorServiceStub(ch).ApproveAct(request, timeout=DEADLINE_S)
+    )
+    confirmed = answer.proposal
+    _out.print(
+        styled(
+            "[green]Confirmed:[/] {} by {}, for {}. He may do it once, until {}.",
+            confirmed.method,
+            confirmed.operator,
+            confirmed.content,
+            moment(confirmed.expire_time),
+        )
+    )
+
+
+def _add_by_call(name: str, target: Path, data: Path, identity: Path | None, proposal: str) -> None:
+    target.mkdir(mode=0o700, parents=True, exist_ok=True)
+    key = next_key(target)
+    request = pb.AddOperatorRequest(
+        request_id=fresh_request_id(),
+        name=name,
+        certificate_signing_request=signing_request(key),
+        proposal_id=proposal,
+    )
+    answer = call(
+        data,
+        identity,
+        lambda ch: OperatorServiceStub(ch).AddOperator(request, timeout=DEADLINE_S),
+    )
+    write_identity(
+        target,
+        DeviceIdentity(
+            identity=answer.identity,
+            server_address=data_folder.address_of(load_config(data)),
+            root_fingerprint=local_office.root_fingerprint(answer.trust_bundle),
+            key_pem=key_pem(key),
+            chain_pem=answer.certificate_chain,
+            root_pem=local_office.root_pem(answer.trust_bundle),
+            trust_bundle=answer.trust_bundle,
+        ),
+    )
