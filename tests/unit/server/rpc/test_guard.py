@@ -261,7 +261,7 @@ async def test_a_revocation_outlives_the_switch(tmp_path: Path) -> None:
     """After a restart the revoked are still revoked."""
     async with serving(tmp_path) as switch:
         victim = switch.operators.add("eve", tmp_path / "eve", switch.address)
-        switch.fleet.revoke("operator/eve")
+        switch.fleet.revoke("operator/eve", even_the_last=True)
     async with serving(tmp_path) as switch:
         key = ec.generate_private_key(ec.SECP256R1())
         again = switch.identity_of("operator/eve", key, victim.chain_pem)
@@ -293,6 +293,7 @@ MAY_CALL = {
         FareService/ConfirmTravel
         TicketService/ListTicketOffers TicketService/RedeemTickets TicketService/RefundTicket
         TicketService/GetTicket
+        LedgerService/GetLogHash
     """,
     "phone": """
         PaymentService/SettlePayment PaymentService/GetPayment PaymentService/FollowPayments
@@ -300,6 +301,7 @@ MAY_CALL = {
         BillService/SettleBill BillService/GetWalletCertificate
         DeviceService/RenewCertificate
         HolderService/IssueCredential
+        LedgerService/GetLogHash
     """,
     "operator": """
         AccountService/OpenAccount AccountService/GetAccount AccountService/ListEntries
@@ -308,12 +310,15 @@ MAY_CALL = {
         DeviceService/CreateMerchant DeviceService/CreatePairingCode DeviceService/RevokeDevice
         DeviceService/ListDevices
         FleetService/GetDeviceState FleetService/ConfigureDevice
-        HolderService/SetRiderCategory
+        HolderService/SetRiderCategory HolderService/ListOfflineLosses
+        HolderService/ForgiveOfflineLosses
         FareService/SetMinimumBalance
         TicketService/CreateTicketOffer TicketService/ListTicketOffers TicketService/RefundTicket
         TicketService/RevokeTicket TicketService/GetTicket
         ShardService/AddShard ShardService/RebalanceShards ShardService/GetShardStatus
         ClockService/GetClockState ClockService/ConfirmClock
+        AuditService/ListAuditRecords
+        OperatorService/AddOperator OperatorService/ListProposals OperatorService/ApproveAct
     """,
 }
 
