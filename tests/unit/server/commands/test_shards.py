@@ -53,7 +53,8 @@ REFUSED: dict[str, tuple[tuple[str, ...], str]] = {
     "no such slots": (("rebalance", "--slots", "9-2000", "--to", "0"), "0 to 1023"),
     "no target": (("rebalance", "--slots", "1-2"), "--to"),
     "no address": (("add", "mysql://here"), "sqlite:/// or postgresql://"),
-    "no server": (("add", "postgresql://teller:hush@127.0.0.1:1/bank"), "shard_servers"),
+    "no server": (("add", "postgresql://teller@127.0.0.1:1/bank"), "shard_servers"),
+    "a password": (("add", "postgresql://teller:hush@127.0.0.1:1/bank"), "~/.pgpass"),
     "a shard already": (("add", "sqlite:///shards/0000.db"), "same file"),
     "something there": (("add", "sqlite:///kessai.toml"), "shard_roots"),
 }
