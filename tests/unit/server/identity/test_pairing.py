@@ -136,7 +136,7 @@ def test_revoking_the_device_ends_its_codes(switch: Switch) -> None:
     """A code that was made before may be in the wrong hands too."""
     switch.operators.add("joe", switch.folder / "joe", "x:1")
     code, _ = switch.desk.hand_out(switch.request_id(), "operator/joe")
-    switch.fleet.revoke("operator/joe")
+    switch.fleet.revoke("operator/joe", even_the_last=True)
     with pytest.raises(PairingRefused):
         switch.desk.take_in(code, HERE)
 
