@@ -33,9 +33,9 @@ class DenyList:
         """
         self._book.add(kind, entry_id, expire_us, merchant_id)
 
-    def deny_credentials(self, device: str) -> None:
-        """Deny all credentials of a phone."""
-        self._book.add_credentials(device, self._now_us())
+    def deny_credentials(self, device: str, until_us: int) -> None:
+        """Deny a phone's credentials that expire at a time or before."""
+        self._book.add_credentials(device, self._now_us(), until_us)
 
     def is_denied(self, kind: DenyKind, entry_id: bytes) -> bool:
         """Whether something was denied, to whomever."""

@@ -99,9 +99,9 @@ class Holders:
         """Find a credential that was issued, also one that was taken back or has expired."""
         return self._book.find(credential_id)
 
-    def take_back(self, device: str) -> None:
-        """Deny all credentials of a phone, from now on and at every terminal."""
-        self._deny_list.deny_credentials(device)
+    def take_back(self, device: str, issued_until_us: int) -> None:
+        """Deny the credentials that a phone had been issued by then, at every terminal."""
+        self._deny_list.deny_credentials(device, issued_until_us + CREDENTIAL_LIFETIME_US)
 
     def deny(self, entry: HolderEntry) -> None:
         """Deny one credential."""

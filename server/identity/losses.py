@@ -27,6 +27,10 @@ class Losses:
         """Keep a loss; whether it is a new one."""
         return self._book.add(loss)
 
+    def noted_us(self, loss: OfflineLoss) -> int:
+        """When a loss was noted first, microseconds since 1970."""
+        return self._book.noted_us(loss.terminal, loss.request_id)
+
     def is_barred(self, wallet_id: str) -> bool:
         """Whether a wallet's phones get no off-line limit now."""
         return self._book.count(wallet_id, self._now_us() - COUNTS_FOR_US) > 0

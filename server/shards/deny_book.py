@@ -15,6 +15,7 @@ from server.domain.directory import DenyEntry, DenyKind
 from server.shards.directory_file import DirectoryFile
 
 EVERYBODY = ""
+FOR_EVER = 2**63 - 1
 
 
 class DenyBook:
@@ -43,15 +44,16 @@ class DenyBook:
                 device,
             )
 
-    def add_credentials(self, device: str, now_us: int) -> None:
-        """Deny all credentials of a phone that have not expired, to everybody."""
+    def add_credentials(self, device: str, now_us: int, until_us: int = FOR_EVER) -> None:
+        """Deny a phone's credentials that expire after now, until a time, to everybody."""
         self._insert(
             "SELECT ?, credential_id, expire_us, ? FROM holder_credential"
-            " WHERE device = ? AND expire_us > ?",
+            " WHERE device = ? AND expire_us > ? AND expire_us <= ?",
             int(DenyKind.CREDENTIAL),
             EVERYBODY,
             device,
             now_us,
+            until_us,
         )
 
     def version(self) -> int:

@@ -34,6 +34,15 @@ class LossBook:
         )
         return bool(rows)
 
+    def noted_us(self, terminal: str, request_id: bytes) -> int:
+        """When a loss that is kept was noted, microseconds since 1970."""
+        rows = self._file.rows(
+            "SELECT lose_us FROM offline_loss WHERE terminal = ? AND request_id = ?",
+            terminal,
+            request_id,
+        )
+        return int(rows[0][0])
+
     def newest(self, limit: int) -> list[OfflineLoss]:
         """The newest losses, newest first."""
         rows = self._file.rows(

@@ -25,6 +25,7 @@ from kessai.v1 import payment_pb2
 from kessai.v1.decline_pb2 import DeclineReason
 from kessai.v1.envelope_pb2 import Signed
 from kessai.v1.payment_pb2 import PaymentAuthorization, PaymentRequest, SettlePaymentRequest
+from server.domain.directory import OfflineLoss
 from server.identity.callers import Caller, CallerKind
 from server.identity.holders import KeyToCertify
 from server.identity.losses import COUNTS_FOR_US
@@ -109,19 +110,23 @@ async def cut_off(folder: Path, balance: int = 1000) -> AsyncIterator[Offline]:
             await shards.submit(deposit(ANN, balance))
         both, purchases = Friends(counter, shards), counter.purchases(shards)
         key = ec.generate_private_key(ec.SECP256R1())
-        request_id = fresh_id()
-        asked = KeyToCertify(
-            request_id,
-            raw_public_key(key.public_key()),
-            sign_bytes(key_proof_input(request_id), key),
-            ANN,
-        )
-        caller = Caller(CallerKind.PHONE, ("ann", "pixel"), 0)
-        credential = counter.holders.issue(caller, asked, Money(2000, "EUR"))
-        yield Offline(counter, both, purchases, key, credential)
+        yield Offline(counter, both, purchases, key, certified(counter, key))
         purchases.close()
         both.bills.close()
     counter.directory.close()
+
+
+def certified(counter: Counter, key: ec.EllipticCurvePrivateKey) -> Signed:
+    """A credential for Ann's phone."""
+    request_id = fresh_id()
+    asked = KeyToCertify(
+        request_id,
+        raw_public_key(key.public_key()),
+        sign_bytes(key_proof_input(request_id), key),
+        ANN,
+    )
+    caller = Caller(CallerKind.PHONE, ("ann", "pixel"), 0)
+    return counter.holders.issue(caller, asked, Money(2000, "EUR"))
 
 
 def put(part: str, **values: object) -> Alterations:
@@ -269,6 +274,35 @@ async def test_what_is_settled_costs_nothing(tmp_path: Path) -> None:
         assert await at.bring(at.accept()) == ""
         assert not at.denied
         assert at.counter.losses.newest(10) == []
+
+
+async def test_a_loss_that_is_brought_again_costs_no_later_credential(tmp_path: Path) -> None:
+    """A till repeats an old loss to deny a phone whatever it is issued: also one forgiven."""
+    async with cut_off(tmp_path, balance=0) as at:
+        message = at.accept()
+        assert await at.bring(message) == "INSUFFICIENT_FUNDS"
+        assert len(at.counter.deny_list.page_after(0, "shop")[0]) == 1
+        at.counter.losses.forgive("ann")
+        at.counter.clock.us += MINUTE_US
+        certified(at.counter, at.holder_key)
+        assert await at.bring(message) == "INSUFFICIENT_FUNDS"
+        assert len(at.counter.deny_list.page_after(0, "shop")[0]) == 1
+
+
+async def test_a_crash_after_the_note_forgets_no_credential(tmp_path: Path) -> None:
+    """The till asks again, and what the phone had when the loss was noted is taken back then."""
+    async with cut_off(tmp_path, balance=0) as at:
+        message = at.accept()
+        now_us = at.counter.clock.us
+        request_id = parse_request_id(message.request_id)
+        at.counter.losses.note(
+            OfflineLoss(
+                request_id, TILL, PHONE, 100, "EUR", "INSUFFICIENT_FUNDS", is_phones=True,
+                lose_us=now_us,
+            )
+        )  # fmt: skip
+        assert await at.bring(message) == "INSUFFICIENT_FUNDS"
+        assert at.denied
 
 
 async def test_a_batch_is_judged_too(tmp_path: Path) -> None:
