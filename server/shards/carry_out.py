@@ -29,6 +29,9 @@ FAULT = d.DECLINE_REASON_SWITCH_FAULT
 # These come in commits of their own (`relocate.py`).
 NEVER_DECLINED = (CommandKind.MOVE_OUT, CommandKind.MOVE_IN)
 
+# What is owed under an id stays owed under it: declined, it could never arrive.
+_TRIED_AGAIN = CommandKind.ARRIVE
+
 _MAX_INT64, _MAX_LEDGER = 2**63 - 1, 2**16 - 1
 _ID_BYTES, _HASH_BYTES, _MAX_BODY_BYTES = 16, 32, 4 * 1024 * 1024
 
@@ -79,6 +82,7 @@ def carry_out_or_decline(
 ) -> Outcome:
     """As `carry_out`; a command that `failed` before, or cannot be decided, is declined and told.
 
+    An arrival is not: what failed is raised, nothing is written, and it may be tried again.
     What raises after it was decided has maybe changed the books: they are of no use any more.
     """
     decision = Decision(FAULT)
@@ -89,6 +93,8 @@ def carry_out_or_decline(
             raise
         except Exception as error:
             failed = error
+    if failed is not None and command.kind == _TRIED_AGAIN:
+        raise failed
     if failed is not None:
         incident, kind = format_request_id(command.request_id), command.kind.name
         log.error("a command failed", incident=incident, kind=kind, exc_info=failed)

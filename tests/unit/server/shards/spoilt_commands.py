@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 
+from server.domain.arrival import Arrive
 from server.domain.command import Command, CommandKind, Decision, Needs, Place, State
 from server.domain.document import Document
 from server.ledger.account import Account
@@ -64,3 +65,11 @@ class Spoilt(Command):
                 return Decision(2**20)  # type: ignore[arg-type]
             case _:
                 return Decision(transfers=(takes,))
+
+
+@dataclass(slots=True)
+class SpoiltArrival(Arrive):
+    """An arrival at which the switch fails."""
+
+    def decide(self, state: State, now_us: int) -> Decision:
+        raise ZeroDivisionError

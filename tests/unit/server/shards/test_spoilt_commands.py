@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
+from types import NoneType
 
 import pytest
 import structlog
 
 from kessai.v1 import decline_pb2 as d
+from server.domain.arrival import arrival
 from server.domain.command import ACCEPTED, Command
 from server.shards.carry_out import CommandRefused
-from server.shards.jobs import Arrivals
+from server.shards.jobs import Arrivals, Delivered
 from server.shards.router import Shards
 from server.shards.settlement_log import LogRow
 from tests.unit.server.domain.commands import (
@@ -31,7 +33,7 @@ from tests.unit.server.shards.parts import (
     shards_in,
     verify_shards,
 )
-from tests.unit.server.shards.spoilt_commands import DECLINED, Spoilt
+from tests.unit.server.shards.spoilt_commands import DECLINED, Spoilt, SpoiltArrival
 
 ANN, SHOP = (account for account, _ in zip(accounts_on(0, 1), range(2), strict=False))
 FAULT = d.DECLINE_REASON_SWITCH_FAULT
@@ -155,6 +157,31 @@ async def test_one_of_a_full_group_fails_alone_on_every_engine(stores: Stores) -
         assert account.balance == 62
     report = verify_shards(stores)
     assert (report.faults, report.failed) == ([], 2)
+
+
+async def test_an_arrival_that_raises_arrives_once_the_fault_is_mended(tmp_path: Path) -> None:
+    """Declined under its id it could never arrive; those beside it do at once."""
+    near, far = next(accounts_on(0, 2)), next(accounts_on(1, 2))
+    with shards_in(tmp_path, 2) as shards, structlog.testing.capture_logs():
+        for command in (
+            open_account(near),
+            open_account(far, "merchant/shop"),
+            deposit(near, 1000),
+        ):
+            await shards.submit(command)
+        for amount in (10, 20, 30):
+            await shards.submit(pay(near, far, amount))
+        first, owed, last = [arrival(0, *debt) for debt in await shards.outbox(0, 10)]
+        spoilt_one = SpoiltArrival(*(getattr(owed, field.name) for field in fields(owed)))
+        outcomes = await shards.bring([first, spoilt_one, last])
+        assert [type(outcome) for outcome in outcomes] == [NoneType, CommandRefused, NoneType]
+        assert await shards.bring([owed]) == [None]
+        account = await shards.account(far)
+        assert account is not None
+        assert account.balance == 60
+        await shards.shard(0).submit(Delivered(2**40))
+    report = verify_shards(tmp_path, 2)
+    assert (report.faults, report.in_transit, report.failed) == ([], 0, 0)
 
 
 async def test_a_declined_row_hides_nothing(tmp_path: Path) -> None:
