@@ -29,6 +29,19 @@ _CHECKED_AT_START = 1 << 30
 
 READ_FAULTS = (apsw.IOError, apsw.CorruptError, apsw.NotADBError)
 
+# Of the machine, and never of what is read or written: with room, memory or a lock again it works.
+PASSING_FAULTS = (
+    apsw.FullError,
+    apsw.BusyError,
+    apsw.LockedError,
+    apsw.ProtocolError,
+    apsw.ReadOnlyError,
+    apsw.CantOpenError,
+    apsw.PermissionsError,
+    apsw.NoMemError,
+    MemoryError,
+)
+
 
 def connect(path: Path, flags: int) -> apsw.Connection:
     """Open a file through the checksum VFS; apsw.Error if SQLite cannot.

@@ -16,7 +16,7 @@ from typing import Any
 import apsw
 
 from kessai.last_words import end_process
-from server.shards.checked_file import READ_FAULTS, damaged, is_damage
+from server.shards.checked_file import PASSING_FAULTS, READ_FAULTS, damaged, is_damage
 from server.shards.clean_close import close_cleanly
 from server.shards.directory_schema import MARK_TABLE, open_database
 from server.shards.sqlite_store import EXIT_DISK_FAILED
@@ -77,7 +77,7 @@ class DirectoryFile:
     def _failing_stop(self) -> Iterator[None]:
         try:
             yield
-        except (apsw.FullError, apsw.BusyError, apsw.ReadOnlyError, apsw.CantOpenError) as error:
+        except PASSING_FAULTS as error:
             raise StoreUnavailable(f"{self._path.name}: {error}") from None
         except READ_FAULTS as error:
             end_process(

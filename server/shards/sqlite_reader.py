@@ -14,7 +14,7 @@ from typing import Any
 from server.domain.document import Document
 from server.ledger.account import Account
 from server.ledger.transfer import Hold
-from server.shards.checked_file import READ_FAULTS, damaged, list_faults, tell
+from server.shards.checked_file import PASSING_FAULTS, READ_FAULTS, damaged, list_faults, tell
 from server.shards.columns import (
     ACCOUNT_COLUMNS,
     DOCUMENT_COLUMNS,
@@ -26,7 +26,7 @@ from server.shards.placement import Moved
 from server.shards.schema import open_shard
 from server.shards.settlement_log import LogRow
 from server.shards.sqlite_slots import read_accounts, read_moved
-from server.shards.store import BookedEntry, OutboxRow, StoreDamaged, Total
+from server.shards.store import BookedEntry, OutboxRow, StoreDamaged, StoreUnavailable, Total
 
 _NEWEST = 2**63 - 1
 
@@ -93,7 +93,7 @@ class SqliteReader:
     def last_book_us(self) -> int:
         """The booking time of the newest log row, microseconds since 1970, or 0."""
         sql = "SELECT book_us FROM log ORDER BY sequence DESC LIMIT 1"
-        row = self._db.execute(sql).fetchone()
+        row = next(self._rows(sql), None)
         return int(row[0]) if row else 0
 
     def rows_after(self, sequence: int, limit: int) -> list[LogRow]:
@@ -212,6 +212,8 @@ class SqliteReader:
                 self._told = True
                 tell(damaged(self._path, str(error)))
             raise StoreDamaged(f"{self._path.name}: a page is damaged") from None
+        except PASSING_FAULTS as error:
+            raise StoreUnavailable(f"{self._path.name}: {error}") from None
 
 
 def _entry(row: Sequence[object]) -> BookedEntry:

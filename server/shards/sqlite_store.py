@@ -20,7 +20,7 @@ from kessai.last_words import end_process
 from server.domain.document import Document
 from server.ledger.account import Account
 from server.ledger.transfer import Hold
-from server.shards.checked_file import READ_FAULTS, damaged, is_damage, tell
+from server.shards.checked_file import PASSING_FAULTS, READ_FAULTS, damaged, is_damage, tell
 from server.shards.clean_close import close_cleanly, mark_open
 from server.shards.columns import (
     ACCOUNT_COLUMNS,
@@ -111,8 +111,8 @@ class SqliteStore:
     def commit(self, batch: Batch) -> None:
         """Write a batch durably, or nothing of it.
 
-        A full disk or a read-only file system raises StoreUnavailable, a damaged page StoreDamaged;
-        then nothing was written. Any other failed write or fsync ends the process, because what is
+        A full disk, a read-only file system or want of memory raises StoreUnavailable, a damaged
+        page StoreDamaged; then nothing was written. Any other failed write or fsync ends the process, because what is
         on the disk is then unknown.
         """
         try:
@@ -129,7 +129,7 @@ class SqliteStore:
                 )
             self._roll_back()
             self._note_damage(error)
-        except (apsw.FullError, apsw.BusyError, apsw.ReadOnlyError, apsw.CantOpenError) as error:
+        except PASSING_FAULTS as error:
             self._roll_back()
             raise StoreUnavailable(f"{self._path.name}: {error}") from None
         except BaseException:
@@ -157,6 +157,8 @@ class SqliteStore:
             yield
         except READ_FAULTS as error:
             self._note_damage(error)
+        except PASSING_FAULTS as error:
+            raise StoreUnavailable(f"{self._path.name}: {error}") from None
 
     def _refuse_if_damaged(self) -> None:
         if self._damage:

@@ -21,7 +21,7 @@ from server.shards.settlement_log import LogRow
 from server.shards.sqlite_reader import SqliteReader
 from server.shards.sqlite_store import EXIT_DISK_FAILED, SqliteStore
 from server.shards.store import StoreUnavailable
-from tests.unit.server.domain.commands import NOW_US, accounts_on, deposit, open_account
+from tests.unit.server.domain.commands import NOW_US, accounts_on, deposit, open_account, pay
 from tests.unit.server.shards.parts import (
     ANN,
     BOB,
@@ -49,6 +49,27 @@ def test_a_read_only_store_says_so(store: SqliteStore) -> None:
     store._db.pragma("query_only", False)
     store.commit(full_batch())
     store.close()
+
+
+async def test_want_of_memory_is_waited_out(tmp_path: Path) -> None:
+    """It is no fault of a payment: none is declined or refused for it, and each is done later."""
+    payer, payee = (a for a, _ in zip(accounts_on(0, 1), range(2), strict=False))
+    outcomes: set[object] = set()
+    with shards_in(tmp_path) as shards:
+        for command in (open_account(payer), open_account(payee), deposit(payer, 100_000)):
+            await shards.submit(command)
+        for spare_bytes in (0, 500, 1000, *range(2000, 200_000, 20_000)):
+            payments = [pay(payer, payee, 1) for _ in range(20)]
+            apsw.hard_heap_limit(apsw.memory_used() + spare_bytes)
+            try:
+                answers = await shards.submit_all(payments)
+            finally:
+                apsw.hard_heap_limit(0)
+            outcomes |= {a.decline if isinstance(a, LogRow) else type(a) for a in answers}
+            rows = await shards.submit_all(payments)
+            assert {row.decline for row in rows if isinstance(row, LogRow)} == {0}
+    assert outcomes == {0, StoreUnavailable}
+    assert verify_shards(tmp_path).faults == []
 
 
 def plans_of(reader: SqliteReader) -> dict[str, list[str]]:
