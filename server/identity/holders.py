@@ -99,9 +99,10 @@ class Holders:
         """Find a credential that was issued, also one that was taken back or has expired."""
         return self._book.find(credential_id)
 
-    def take_back(self, device: str, issued_until_us: int) -> None:
-        """Deny the credentials that a phone had been issued by then, at every terminal."""
-        self._deny_list.deny_credentials(device, issued_until_us + CREDENTIAL_LIFETIME_US)
+    def take_back(self, device: str, issued_until_us: int | None = None) -> None:
+        """Deny the credentials that a phone was issued until a time, or ever, at every terminal."""
+        until_us = self._now_us() if issued_until_us is None else issued_until_us
+        self._deny_list.deny_credentials(device, until_us + CREDENTIAL_LIFETIME_US)
 
     def deny(self, entry: HolderEntry) -> None:
         """Deny one credential."""

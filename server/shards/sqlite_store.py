@@ -112,8 +112,8 @@ class SqliteStore:
         """Write a batch durably, or nothing of it.
 
         A full disk, a read-only file system or want of memory raises StoreUnavailable, a damaged
-        page StoreDamaged; then nothing was written. Any other failed write or fsync ends the process, because what is
-        on the disk is then unknown.
+        page StoreDamaged; then nothing was written. Any other failed write or fsync ends the
+        process, because what is on the disk is then unknown.
         """
         try:
             self._refuse_if_damaged()

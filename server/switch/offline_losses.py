@@ -149,7 +149,7 @@ class OfflineLosses:
         is_new = self._losses.note(loss)
         if is_phones:  # after it is noted: a credential that is issued meanwhile then has no limit
             # A terminal that brings it again, as after a crash, takes back no later credential.
-            until_us = self._now_us() if is_new else self._losses.noted_us(loss)
+            until_us = None if is_new else self._losses.noted_us(loss)
             self._holders.take_back(entry.device, until_us)
         if is_new:
             self._lost.labels(reason, "yes" if is_phones else "no").inc()
