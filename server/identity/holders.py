@@ -34,6 +34,7 @@ from server.identity.certificates import DAY_US
 from server.identity.deny_list import DenyList
 from server.identity.keyring import Keyring
 from server.identity.refusals import DailyLimitReached, FieldRefused, RequestIdReused
+from server.shards.deny_book import FOR_EVER
 from server.shards.holder_book import HolderBook
 
 USUAL_CATEGORY = "adult"
@@ -101,8 +102,10 @@ class Holders:
 
     def take_back(self, device: str, issued_until_us: int | None = None) -> None:
         """Deny the credentials that a phone was issued until a time, or ever, at every terminal."""
-        until_us = self._now_us() if issued_until_us is None else issued_until_us
-        self._deny_list.deny_credentials(device, until_us + CREDENTIAL_LIFETIME_US)
+        until_us = FOR_EVER
+        if issued_until_us is not None:
+            until_us = issued_until_us + CREDENTIAL_LIFETIME_US
+        self._deny_list.deny_credentials(device, until_us)
 
     def deny(self, entry: HolderEntry) -> None:
         """Deny one credential."""

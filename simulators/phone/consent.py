@@ -55,12 +55,12 @@ class Consent:
     def ask(self, purchase: Purchase) -> TapStatus.ValueType:
         """Ask the customer; a decision is durable when this returns.
 
-        Gives AUTHORIZED, CUSTOMER_DECLINED, PHONE_LOCKED, or REQUEST_REFUSED if it took too long;
-        the last two are no decision and may be asked again.
+        Gives AUTHORIZED, CUSTOMER_DECLINED, PHONE_LOCKED, or REQUEST_REFUSED if it took too long or
+        its id is another request's; the last two are no decision and may be asked again.
         """
         if self._vault.tries_left == 0:
             return self._locked()
-        if self._is_late(purchase):
+        if self._is_late(purchase) or self._is_id_taken(purchase):
             return tap_pb2.TAP_STATUS_REQUEST_REFUSED
         self._show(screen.ask(purchase))
         if not self._customer.agrees(purchase):
@@ -130,6 +130,15 @@ class Consent:
         if reason == decline_pb2.DECLINE_REASON_UNSPECIFIED:
             return False
         self._show(screen.refused(purchase.shop, reason))
+        return True
+
+    def _is_id_taken(self, purchase: Purchase) -> bool:
+        # One of two under one id is never settled; had the terminal accepted it off line, this
+        # phone would lose its credential for it.
+        if self._store.is_asked_first(purchase.request.request_id, purchase.request_hash):
+            return False
+        malformed = decline_pb2.DECLINE_REASON_REQUEST_MALFORMED
+        self._show(screen.refused(purchase.shop, malformed))
         return True
 
     def _locked(self) -> TapStatus.ValueType:

@@ -32,6 +32,10 @@ CREATE TABLE IF NOT EXISTS purchase (
     sealed          BLOB NOT NULL,
     decide_time_us  INTEGER NOT NULL,
     receipt         BLOB
+) STRICT;
+CREATE TABLE IF NOT EXISTS asked_first (
+    request_id      BLOB PRIMARY KEY,
+    request_hash    BLOB NOT NULL
 ) STRICT
 """
 _Row = tuple[bytes, bytes, str, TapStatus.ValueType, bytes, int, bytes | None]
@@ -80,7 +84,7 @@ class Store:
             folder / _FILE, isolation_level=None, check_same_thread=False, timeout=5
         )
         self._db.executescript(_SETTINGS)
-        self._db.execute(_SCHEMA)
+        self._db.executescript(_SCHEMA)
 
     def find(self, request_hash: bytes) -> Decision | None:
         """Find the decision on a request; None if the customer has not decided."""
@@ -88,6 +92,17 @@ class Store:
             query = f"SELECT {_COLUMNS} FROM purchase WHERE request_hash = ?"  # noqa: S608
             row = self._db.execute(query, (request_hash,)).fetchone()
         return None if row is None else _read_row(row)
+
+    def is_asked_first(self, request_id: bytes, request_hash: bytes) -> bool:
+        """Whether no other request or bill was asked for under this id before; kept for ever."""
+        with self._lock:
+            self._db.execute(
+                "INSERT INTO asked_first VALUES (?, ?) ON CONFLICT DO NOTHING",
+                (request_id, request_hash),
+            )
+            query = "SELECT request_hash FROM asked_first WHERE request_id = ?"
+            [(first,)] = self._db.execute(query, (request_id,)).fetchall()
+        return bool(first == request_hash)
 
     def decide(self, decision: Decision) -> Decision:
         """Keep a decision unless there is one already; give the one that is kept."""

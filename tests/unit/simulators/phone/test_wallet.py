@@ -20,7 +20,7 @@ from kessai.v1.payment_pb2 import (
     Receipt,
 )
 from kessai.v1.tap_pb2 import TapStatus
-from simulators.phone.customer import Approving, Declining, GivingUp, Thinking
+from simulators.phone.customer import Approving, Customer, Declining, GivingUp, Thinking
 from simulators.phone.screen import View
 from tests.unit.simulators.phone.conftest import PocketMaker
 from tests.unit.simulators.phone.counter import (
@@ -90,6 +90,25 @@ def test_the_same_number_with_other_content(counter: Counter, make_pocket: Pocke
     twin = Counter()
     twin.session_id = counter.session_id
     assert status_of(pocket.wallet.answer(twin.present(other))) == "NOT_UNDERSTOOD"
+
+
+@pytest.mark.parametrize("customer", [Approving(PIN), Declining()], ids=["agreed", "declined"])
+def test_an_id_is_for_one_request(
+    counter: Counter, make_pocket: PocketMaker, customer: Customer
+) -> None:
+    """Two tills that share an id cannot have the customer agree to both, nor after a restart."""
+    first = counter.request()
+
+    def reuse(request: PaymentRequest) -> None:
+        request.request_id = PaymentRequest.FromString(first.payload).request_id
+        request.order_id = "another"
+
+    altered = counter.request(reuse)
+    decided = status_of(make_pocket(customer).wallet.answer(counter.present(first)))
+    pocket = make_pocket()
+    assert status_of(pocket.wallet.answer(counter.present(altered))) == "REQUEST_REFUSED"
+    assert [page.view for page in pocket.pages] == [View.REFUSED]
+    assert status_of(pocket.wallet.answer(counter.present(first))) == decided
 
 
 def test_a_second_tap_gets_the_same_bytes(counter: Counter, make_pocket: PocketMaker) -> None:
