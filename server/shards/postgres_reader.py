@@ -114,14 +114,15 @@ class PostgresReader:
         return [LogRow(*row) for row in self._select(sql, sequence, limit)]
 
     def recent_request_ids(self, since_us: int) -> list[bytes]:
-        """List the request ids booked since a time, microseconds since 1970."""
+        """List the request ids made and booked since a time, microseconds since 1970."""
         # Booking times never go back, so the newest row before that time is found from the end.
         sql = (
             "SELECT request_id FROM log WHERE sequence > "
             "coalesce((SELECT sequence FROM log WHERE book_us < %s ORDER BY sequence DESC LIMIT 1),"
-            " 0) ORDER BY sequence DESC"
+            " 0) AND substring(request_id FOR 6) >= %s ORDER BY sequence DESC"
         )
-        return [request_id for (request_id,) in self._select(sql, since_us)]
+        made = (since_us // 1000).to_bytes(6, "big")
+        return [request_id for (request_id,) in self._select(sql, since_us, made)]
 
     def outbox(self, limit: int) -> list[OutboxRow]:
         """List what is owed, oldest first."""

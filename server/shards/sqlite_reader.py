@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from kessai.request_id import time_of
 from server.domain.document import Document
 from server.ledger.account import Account
 from server.ledger.transfer import Hold
@@ -102,13 +103,14 @@ class SqliteReader:
         return [LogRow(*row) for row in self._rows(sql, sequence, limit)]
 
     def recent_request_ids(self, since_us: int) -> list[bytes]:
-        """List the request ids booked since a time, microseconds since 1970."""
+        """List the request ids made and booked since a time, microseconds since 1970."""
         ids = []
         newest_first = "SELECT book_us, request_id FROM log ORDER BY sequence DESC"
         for book_us, request_id in self._rows(newest_first):
             if book_us < since_us:
                 break
-            ids.append(request_id)
+            if time_of(request_id) >= since_us // 1000:
+                ids.append(request_id)
         return ids
 
     def outbox(self, limit: int) -> list[OutboxRow]:

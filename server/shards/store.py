@@ -214,7 +214,10 @@ class Reader(Protocol):
         ...
 
     def recent_request_ids(self, since_us: int) -> list[bytes]:
-        """List the request ids booked since a time, microseconds since 1970."""
+        """List the request ids made and booked since a time, microseconds since 1970.
+
+        Few also while booking time stands still, as it does after a clock that ran ahead.
+        """
         ...
 
     def outbox(self, limit: int) -> list[OutboxRow]:

@@ -9,10 +9,11 @@ import psycopg
 import pytest
 
 from kessai.money import MAX_AMOUNT
+from server.domain.command import ACCEPTED
 from server.ledger.chart import AccountKind, open_account
-from server.shards.settlement_log import CHAIN_START
+from server.shards.settlement_log import CHAIN_START, RowTime, log_row
 from server.shards.store import Batch, OutboxRow, Store
-from tests.unit.server.domain.commands import EUR, JPY, NOW_US, PAYMENT
+from tests.unit.server.domain.commands import EUR, JPY, NOW_US, PAYMENT, deposit, fresh_id
 from tests.unit.server.shards.parts import ANN, BOB, Stores, full_batch, open_reader
 
 BROKEN_RULE = (apsw.ConstraintError, psycopg.IntegrityError)
@@ -61,6 +62,22 @@ def test_what_is_written_is_read(store: Store, stores: Stores) -> None:
     assert reader.recent_request_ids(NOW_US + 1) == []
     [total] = reader.totals()
     assert (total.accounts, total.credits_posted) == (2, 2 * MAX_AMOUNT)
+    reader.close()
+
+
+def test_books_that_are_ahead_have_few_recent_ids(store: Store, stores: Stores) -> None:
+    """A clock ran a day ahead, so all rows since have one booking time: two of them are recent."""
+    batch, last, ids = Batch(), CHAIN_START, []
+    for minute in range(60):
+        now_us = NOW_US + minute * 60_000_000
+        command = deposit(ANN, 1, request_id=fresh_id(now_us))
+        time = RowTime(NOW_US + 24 * 3600 * 1_000_000, now_us)
+        batch.rows.append(row := log_row(minute + 1, command, time, ACCEPTED, last))
+        last = row.chain_hash
+        ids.append(row.request_id)
+    write(store, batch)
+    reader = open_reader(stores)
+    assert reader.recent_request_ids(now_us - 90_000_000) == ids[:-3:-1]
     reader.close()
 
 
