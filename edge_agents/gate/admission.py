@@ -13,11 +13,13 @@ from kessai.envelope import (
     EXIT_NOTE,
     HOLDER_PROOF,
     MERCHANT_CERTIFICATE,
+    DocumentMalformed,
     EnvelopeError,
     PublicKey,
     key_id_of,
     load_public_key,
     open_signed,
+    read_unverified,
     sign,
 )
 from kessai.holder import Asked, Holder
@@ -49,17 +51,30 @@ class EntryGates:
         self.learn(terminal.merchant_certificate)
 
     def knows(self, signed: Signed) -> bool:
-        """Tell whether the gate that signed a document is known."""
-        return signed.key_id in self._known
+        """Whether the certificate of the gate that signed an admission is known, and covers it."""
+        found = self._known.get(signed.key_id)
+        if found is None:
+            return False
+        try:
+            claimed = read_unverified(signed, Admission)
+        except DocumentMalformed:
+            return True  # no certificate makes it better
+        return _is_covered(claimed, found[1])
 
     def learn(self, certificate: Signed) -> None:
-        """Take a gate's certificate, if it is the switch's and of the same merchant."""
+        """Take a gate's certificate, if it is the switch's and of the same merchant.
+
+        Of two certificates of one key the later stays: a phone may bring one from before a renewal.
+        """
         try:
             opened = open_signed(
                 certificate, MERCHANT_CERTIFICATE, self._switch_key, MerchantCertificate.FromString
             )
             key = load_public_key(opened.terminal_public_key)
         except EnvelopeError:
+            return
+        known = self._known.get(key_id_of(key))
+        if known is not None and _end_us(known[1]) >= _end_us(opened):
             return
         if opened.merchant_id == self._merchant_id:
             self._known[key_id_of(key)] = (key, opened)
@@ -74,12 +89,19 @@ class EntryGates:
             admission = open_signed(signed, ADMISSION, key, Admission.FromString)
         except EnvelopeError:
             raise Refused(d.DECLINE_REASON_ADMISSION_INVALID) from None
-        # Not when it was certified first: a gate keeps its key when its certificate is renewed.
-        in_date = admission.entry_time.ToMicroseconds() < gate.expire_time.ToMicroseconds()
         said = (admission.merchant_id, admission.terminal_id)
-        if said != (gate.merchant_id, gate.terminal_id) or not in_date:
+        if said != (gate.merchant_id, gate.terminal_id) or not _is_covered(admission, gate):
             raise Refused(d.DECLINE_REASON_ADMISSION_INVALID)
         return admission
+
+
+def _is_covered(admission: Admission, gate: MerchantCertificate) -> bool:
+    # Not when it was certified first: a gate keeps its key when its certificate is renewed.
+    return admission.entry_time.ToMicroseconds() < _end_us(gate)
+
+
+def _end_us(gate: MerchantCertificate) -> int:
+    return gate.expire_time.ToMicroseconds()
 
 
 def check_proof(proof: Signed, admission: Admission, asked: Asked) -> None:

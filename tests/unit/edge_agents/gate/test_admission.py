@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -87,6 +89,42 @@ def test_an_admission_from_after_the_certificate_ended() -> None:
     gates, late = EntryGates(gate("out")), gate("in", expire_us=NOW_US)
     gates.learn(late.merchant_certificate)
     assert refusal(gates, admission_of(late)) == "ADMISSION_INVALID"
+
+
+def renewed(terminal: Terminal, expire_us: int) -> Terminal:
+    """The same gate, with the certificate that a renewal gave it."""
+    former = MerchantCertificate.FromString(terminal.merchant_certificate.payload)
+    former.expire_time.FromMicroseconds(expire_us)
+    return replace(terminal, merchant_certificate=sign(MERCHANT_CERTIFICATE, former, SWITCH))
+
+
+def test_a_gate_whose_certificate_was_renewed_is_asked_for_the_new_one() -> None:
+    """Once the first had ended, everybody from there was kept inside until a restart."""
+    gates, before = EntryGates(gate("out")), gate("in", expire_us=NOW_US)
+    gates.learn(before.merchant_certificate)
+    now = renewed(before, NOW_US + DAY_US)
+    signed = admission_of(now)
+    assert not gates.knows(signed)
+    gates.learn(now.merchant_certificate)
+    assert gates.open_admission(signed).admission_id == RIDE
+
+
+def test_a_phone_with_an_old_certificate_keeps_nobody_inside() -> None:
+    """One hostile phone, that had kept it from a ride, could do that to everybody's."""
+    gates, before = EntryGates(gate("out")), gate("in", expire_us=NOW_US)
+    now = renewed(before, NOW_US + DAY_US)
+    gates.learn(now.merchant_certificate)
+    gates.learn(before.merchant_certificate)
+    assert gates.knows(admission_of(now))
+    assert gates.open_admission(admission_of(now)).admission_id == RIDE
+
+
+def test_an_admission_that_cannot_be_read_is_refused() -> None:
+    here = gate("out")
+    gates, signed = EntryGates(here), admission_of(here)
+    signed.payload = b"\xff"
+    assert gates.knows(signed)
+    assert refusal(gates, signed) == "ADMISSION_INVALID"
 
 
 def test_a_gate_cannot_sign_for_another() -> None:
