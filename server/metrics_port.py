@@ -7,6 +7,8 @@ seconds, the oldest making room for a new one, all on the switch's event loop.
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from http import HTTPStatus
 
@@ -19,7 +21,15 @@ LINES = 16
 REQUEST_LIMIT_S = 5.0
 REQUEST_BYTES = 8 * 1024
 
+# The pause after an answer was made, in times of what making it took: a tenth of a core at most.
+_REST, _LONGEST_REST_S = 9, 1.0
+
+_NO_REQUEST = (
+    OSError, EOFError, TimeoutError, asyncio.LimitOverrunError, asyncio.CancelledError,
+)  # fmt: skip
 _PATHS = (b"/metrics", b"/")
+
+Encode = Callable[[CollectorRegistry], bytes]
 
 
 class MetricsPort:
@@ -30,6 +40,8 @@ class MetricsPort:
         self.registry = CollectorRegistry()
         self._limit_s = limit_s
         self._lines: dict[asyncio.StreamWriter, asyncio.Task[None] | None] = {}
+        self._making, self._rest_until = asyncio.Lock(), 0.0
+        self._next: dict[str, asyncio.Future[bytes]] = {}
         self._server: asyncio.Server | None = None
 
     async def serve(self, listen: str) -> str:
@@ -54,22 +66,26 @@ class MetricsPort:
         """Stop serving, and hang up."""
         if self._server is not None:
             self._server.close()
-        for line in self._lines:
-            line.transport.abort()
         serving = [task for task in self._lines.values() if task is not None]
+        for task in serving:
+            task.cancel()
         if serving:
             await asyncio.wait(serving, timeout=self._limit_s)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._lines[writer] = asyncio.current_task()
         if len(self._lines) > LINES:
-            next(iter(self._lines)).transport.abort()
-        # What is too slow, too long or gone does not ask for metrics.
-        with suppress(OSError, EOFError, TimeoutError, asyncio.LimitOverrunError):
-            async with asyncio.timeout(self._limit_s):
-                await self._answer(reader, writer)
-        del self._lines[writer]
-        writer.transport.abort()
+            oldest = self._lines.pop(next(iter(self._lines)))
+            if oldest is not None:
+                oldest.cancel()
+        # What is too slow, too long, gone or had to make room does not ask for metrics.
+        try:
+            with suppress(*_NO_REQUEST):
+                async with asyncio.timeout(self._limit_s):
+                    await self._answer(reader, writer)
+        finally:
+            self._lines.pop(writer, None)
+            writer.transport.abort()
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
@@ -82,7 +98,9 @@ class MetricsPort:
             status, kind, body = HTTPStatus.NOT_FOUND, "text/plain", b""
         else:
             encode, kind = choose_encoder(_accepted(lines))
-            status, body = HTTPStatus.OK, await asyncio.to_thread(encode, self.registry)
+            status, body = HTTPStatus.OK, await self._made(kind, encode)
+        if writer.is_closing():
+            return
         writer.write(
             f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: {kind}\r\n"
             f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode()
@@ -90,6 +108,23 @@ class MetricsPort:
         )
         writer.close()
         await writer.wait_closed()
+
+    async def _made(self, kind: str, encode: Encode) -> bytes:
+        """The metrics as they are from now on; made once for all who wait."""
+        made = self._next.get(kind)
+        if made is None:
+            made = self._next[kind] = asyncio.ensure_future(self._make(kind, encode))
+        return await asyncio.shield(made)
+
+    async def _make(self, kind: str, encode: Encode) -> bytes:
+        async with self._making:
+            await asyncio.sleep(self._rest_until - time.monotonic())
+            del self._next[kind]  # who asks meanwhile gets the one after it
+            begin = time.monotonic()
+            body = await asyncio.to_thread(encode, self.registry)
+            end = time.monotonic()
+            self._rest_until = end + min(_REST * (end - begin), _LONGEST_REST_S)
+            return body
 
 
 def _accepted(lines: list[bytes]) -> str:

@@ -6,10 +6,13 @@ import asyncio
 import socket
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import pytest
+import uvloop
+from prometheus_client import Metric
+from prometheus_client.registry import Collector
 
 from kessai.complaint import Complaint
 from server.metrics_port import LINES, MetricsPort
@@ -36,6 +39,18 @@ async def ask(host: str, number: int, request: bytes) -> bytes:
         return await asyncio.wait_for(reader.read(), LIMIT_S)
     finally:
         writer.transport.abort()
+
+
+class SlowCollector(Collector):
+    """Lets who reads it wait."""
+
+    def __init__(self) -> None:
+        self.may_end = threading.Event()
+
+    def collect(self) -> Iterator[Metric]:
+        """Nothing, when it may end."""
+        self.may_end.wait(LIMIT_S)
+        yield from ()
 
 
 async def test_metrics_are_read() -> None:
@@ -76,7 +91,31 @@ async def test_half_sent_requests_hold_no_threads_and_keep_nobody_out() -> None:
             held.enter_context(half).sendall(b"GET /metrics HTTP/1.1\r\nHos")
         answer = await ask(host, number, b"GET /metrics HTTP/1.1\r\n\r\n")
         assert answer.startswith(b"HTTP/1.1 200")
-        assert threading.active_count() <= threads + 2
+        assert threading.active_count() <= threads + 5
+        assert len([task for task in asyncio.all_tasks() if "_serve" in repr(task)]) <= LINES + 1
+
+
+def test_a_crowd_that_asks_at_once_does_not_end_the_limit(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """One that had made room while its answer was made was a traceback, and room for ever."""
+    uvloop.run(ask_at_once_and_crowd())  # the switch's own event loop
+    assert not caplog.records
+
+
+async def ask_at_once_and_crowd() -> None:
+    """Ask from more lines than there are places; then send half requests, and ask."""
+    slow = SlowCollector()
+    async with metrics() as (port, host, number), AsyncExitStack() as held:
+        port.registry.register(slow)
+        for half in (False,) * 2 * LINES + (True,) * 3 * LINES:
+            _, writer = await asyncio.open_connection(host, number)
+            held.callback(writer.close)
+            writer.write(b"GET /metrics HTTP/1.1\r\n" + (b"" if half else b"\r\n"))
+            if half:
+                slow.may_end.set()
+        answer = await ask(host, number, b"GET /metrics HTTP/1.1\r\n\r\n")
+        assert answer.startswith(b"HTTP/1.1 200")
         assert len([task for task in asyncio.all_tasks() if "_serve" in repr(task)]) <= LINES + 1
 
 
