@@ -1,4 +1,4 @@
-"""How many lines a port takes: in all, and from one address.
+"""How many lines a port takes: in all, and from one address, or of IPv6 from one /64.
 
 gRPC for Python asks nobody before it accepts, and its own limit counts a whole port. So after lines
 came, this looks at the sockets that the process has, and hangs up on the newest of an address that
@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import structlog
+
+from server.rpc.peer import network_of_host
 
 MAIN_LINES = 16_384
 PAIRING_LINES = 128
@@ -88,7 +90,9 @@ class Lines:
         while self._came.wait() and not self._ended.is_set():
             self._came.clear()
             begin = time.monotonic()
-            quiet = not self._shed()
+            quiet = True
+            with suppress(OSError):  # no descriptor is left to look with: again at the next line
+                quiet = not self._shed()
             took_s = time.monotonic() - begin
             self._ended.wait(max(_PAUSE_S, _REST * took_s) if quiet else _PAUSE_S)
 
@@ -116,7 +120,9 @@ class Lines:
             if line.type != socket.SOCK_STREAM or line.family not in _INTERNET:
                 return None
             port = line.getsockname()[1]
-            return _Line(port, line.getpeername()[0]) if port in self._limits else None
+            if port not in self._limits:
+                return None
+            return _Line(port, network_of_host(line.getpeername()[0].partition("%")[0]))
 
     def _hang_up(self, line: _Line, numbers: set[int]) -> None:
         for descriptor, (number, _) in self._known.items():

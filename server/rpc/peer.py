@@ -15,10 +15,15 @@ def network_of(peer: str) -> str:
     """
     scheme, _, rest = unquote(peer).partition(":")
     host = rest.rpartition(":")[0].strip("[]").partition("%")[0]
+    return network_of_host(host) or scheme or "unknown"
+
+
+def network_of_host(host: str) -> str:
+    """The same of an address by itself, "192.0.2.7"; "" if it is none."""
     try:
         address = ip_address(host)
     except ValueError:
-        return scheme or "unknown"
+        return ""
     if not isinstance(address, IPv6Address):
         return str(address)
     if address.ipv4_mapped is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from server.rpc.lines import MAIN_LINES, PAIRING_LINES, raise_descriptor_limit
+from server.rpc.peer import network_of_host
 from tests.running import RunningSwitch
 
 LIMIT_S = 10.0
@@ -102,6 +103,49 @@ def test_a_line_that_does_not_shake_hands_is_hung_up_on(tmp_path: Path) -> None:
             assert time.monotonic() - begin < 15.0
     finally:
         switch.kill()
+
+
+def test_a_switch_that_had_no_descriptor_left_watches_on(tmp_path: Path) -> None:
+    """The watch ended at the first look without one, and with it the limit of an address."""
+    switch = RunningSwitch.start(tmp_path / "switch", shards=1)
+    try:
+        limits = resource.prlimit(switch.process.pid, resource.RLIMIT_NOFILE)
+        before = opened(switch)
+        with ExitStack() as held:
+            crowd(held, switch.address, 1)
+            wait_until(lambda: opened(switch) > before)
+            resource.prlimit(switch.process.pid, resource.RLIMIT_NOFILE, (before + 2, limits[1]))
+            crowd(held, switch.address, 20)
+            wait_until(lambda: opened(switch) == before + 2)
+            time.sleep(0.3)  # so that it looks without one; nothing tells that it has
+            resource.prlimit(switch.process.pid, resource.RLIMIT_NOFILE, limits)
+            lines = crowd(held, switch.address, 600)
+            lines[-1].settimeout(LIMIT_S / 2)
+            assert lines[-1].recv(1) == b""
+    finally:
+        switch.kill()
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    """Wait for something, within the limit."""
+    deadline = time.monotonic() + LIMIT_S
+    while not holds() and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize(
+    ("host", "network"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("2001:db8::1:2:3:4", "2001:db8::/64"),
+        ("2001:db8::ffff:0:0:5", "2001:db8::/64"),
+        ("2001:db8:0:1::5", "2001:db8:0:1::/64"),
+    ],
+)
+def test_addresses_that_one_host_has_for_itself_count_as_one(host: str, network: str) -> None:
+    """One host with IPv6 took all lines of both ports, each from an address of its own."""
+    assert network_of_host(host) == network
 
 
 def test_ports_share_what_the_process_may_open() -> None:
