@@ -14,6 +14,7 @@ from collections.abc import Callable
 import grpc.aio
 
 from edge_agents.events import Events
+from edge_agents.loops import is_being_cancelled
 from edge_agents.uplink import Uplink
 from kessai.log_marks import LogMarks, first_difference
 from kessai.v1.ledger_pb2 import GetLogHashRequest
@@ -50,6 +51,10 @@ class LogWatch:
         try:
             gone = await self._first_gone()
         except grpc.aio.AioRpcError:
+            return False
+        except asyncio.CancelledError:
+            if is_being_cancelled():
+                raise
             return False
         alarm = ""
         if gone is not None:
