@@ -89,8 +89,9 @@ shard_servers = []
 withdrawal_limit_per_operator_and_day = ["10000.00 EUR"]
 
 # Whether a second operator must confirm what gives power over money: pairing a phone, adding an
-# operator, and cash from these amounts on (a currency that is not listed: 100,000 minor units). Set
-# it once there are two operators (kessai operator add); a stolen key alone then moves nothing.
+# operator, and cash that one moves in any 24 hours, in and out together, from these amounts on (a
+# currency that is not listed: 100,000 minor units). Set it once there are two operators (kessai
+# operator add); a stolen key alone then moves less than that.
 four_eyes = false
 four_eyes_cash_from = ["1000.00 EUR"]
 

@@ -12,10 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from kessai.account_number import parse_account
 from kessai.money import Money
 from kessai.request_id import RequestIdError, format_request_id, parse_request_id
-from server.domain.directory import Proposal
+from server.domain.directory import CashOut, Proposal
 from server.identity.callers import Caller
+from server.identity.certificates import DAY_US
 from server.identity.refusals import (
     ApprovalNeeded,
     DailyLimitReached,
@@ -23,16 +25,19 @@ from server.identity.refusals import (
     NotPermitted,
     Unknown,
 )
+from server.shards.cash_book import CashBook
 from server.shards.directory_file import DirectoryFile
 from server.shards.proposal_book import ProposalBook
 
 LIFETIME_US = 3_600_000_000
 MAX_WAITING = 100
 
+_CASH = ("AccountService/WithdrawCash", "AccountService/DepositCash")
+
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """Whether four eyes are asked for, and from which amount on cash needs them."""
+    """Whether four eyes are asked for, and from how much cash of an operator in a day on."""
 
     on: bool
     cash_from: Callable[[str], int]
@@ -43,6 +48,7 @@ class FourEyes:
 
     def __init__(self, file: DirectoryFile, rules: Rules, now_us: Callable[[], int]) -> None:
         self._file, self._book = file, ProposalBook(file)
+        self._alone = CashBook(file, "cash_alone")
         self._rules, self._now_us = rules, now_us
 
     def require(self, caller: Caller, method: str, request: Any) -> None:  # noqa: ANN401
@@ -51,9 +57,11 @@ class FourEyes:
         ApprovalNeeded, whose message names the proposal; FieldRefused if the proposal that the
         request names is none of this operator for this content, has ended, or was used up.
         """
-        if not self._rules.on or not self._needs(method, request):
+        if not self._rules.on or not _is_power(method, request):
             return
         request_id = _read_id(request.request_id, "request_id")
+        if not request.proposal_id and method in _CASH and self._is_little(caller, request):
+            return
         if request.proposal_id:
             with self._file.transaction():
                 self._use(caller, method, request, request_id)
@@ -86,18 +94,23 @@ class FourEyes:
         """The proposals that have not ended and were not used, oldest first."""
         return self._book.waiting(self._now_us())
 
-    def _needs(self, method: str, request: Any) -> bool:  # noqa: ANN401
-        match method:
-            case "DeviceService/CreatePairingCode":
-                return bool(request.WhichOneof("device") == "phone")
-            case "AccountService/WithdrawCash" | "AccountService/DepositCash":
-                return bool(
-                    request.amount.amount_minor
-                    >= self._rules.cash_from(request.amount.currency_code)
-                )
-            case "OperatorService/AddOperator":
-                return True
-        return False
+    def _is_little(self, caller: Caller, request: Any) -> bool:  # noqa: ANN401
+        """Count cash that an operator moves alone; False if that is too much for a day."""
+        amount, now_us = Money.from_proto(request.amount), self._now_us()
+        account, request_id = (
+            parse_account(request.account_number),
+            _read_id(request.request_id, ""),
+        )
+        cash = CashOut(request_id, caller.device, account, amount.currency, amount.minor, now_us)
+        with self._file.transaction():
+            counted = self._alone.find(request_id)
+            if counted is not None:
+                return counted._replace(count_us=now_us) == cash
+            before = self._alone.total(caller.device, amount.currency, now_us - DAY_US)
+            if before + amount.minor >= self._rules.cash_from(amount.currency):
+                return False
+            self._alone.add(cash)
+            return True
 
     def _propose(
         self,
@@ -146,6 +159,12 @@ class FourEyes:
                 "no second operator confirmed it yet, or he was revoked since. Nothing was done"
             )
         self._book.use(proposal.proposal_id, request_id)
+
+
+def _is_power(method: str, request: Any) -> bool:  # noqa: ANN401
+    if method == "DeviceService/CreatePairingCode":
+        return bool(request.WhichOneof("device") == "phone")
+    return method in _CASH or method == "OperatorService/AddOperator"
 
 
 def _content(request: Any) -> str:  # noqa: ANN401

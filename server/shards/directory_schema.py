@@ -217,7 +217,18 @@ CREATE TABLE cash_out (
 CREATE INDEX cash_out_by_operator ON cash_out (operator, currency, count_us);
 """
 
-STEPS = (_FIRST_TABLES, _DENIED_BY_MERCHANT, _PAIRING_DECOY, _OFFLINE_LOSSES, _OPERATORS)
+# What operators paid in and out without a second one, while four eyes are asked for.
+_CASH_ALONE = """
+CREATE TABLE cash_alone (
+    request_id BLOB PRIMARY KEY, operator TEXT NOT NULL, account INTEGER NOT NULL,
+    currency TEXT NOT NULL, amount_minor INTEGER NOT NULL, count_us INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX cash_alone_by_operator ON cash_alone (operator, currency, count_us);
+"""
+
+STEPS = (
+    _FIRST_TABLES, _DENIED_BY_MERCHANT, _PAIRING_DECOY, _OFFLINE_LOSSES, _OPERATORS, _CASH_ALONE,
+)  # fmt: skip
 
 
 def open_database(path: Path) -> apsw.Connection:

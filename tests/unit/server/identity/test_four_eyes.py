@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from kessai.account_number import format_account, make_account
 from kessai.request_id import format_request_id
 from kessai.v1.account_pb2 import DepositCashRequest, WithdrawCashRequest
 from kessai.v1.device_pb2 import CreatePairingCodeRequest
@@ -22,7 +23,7 @@ from server.identity.refusals import (
     NotPermitted,
     Unknown,
 )
-from tests.unit.server.ports import Switch
+from tests.unit.server.ports import DAY_US, Switch
 
 PAIR = "DeviceService/CreatePairingCode"
 WITHDRAW, DEPOSIT = "AccountService/WithdrawCash", "AccountService/DepositCash"
@@ -135,18 +136,45 @@ def test_what_needs_a_second_operator(switch: Switch) -> None:
     free: list[tuple[str, Any]] = [(PAIR, terminal)]
     for method, kind in ((WITHDRAW, WithdrawCashRequest), (DEPOSIT, DepositCashRequest)):
         for minor, lot in ((999, free), (1000, needing), (2**63 - 1, needing)):
-            request = kind(request_id=format_request_id(switch.request_id()))
-            request.amount.amount_minor, request.amount.currency_code = minor, "EUR"
-            lot.append((method, request))
+            lot.append((method, cash(switch, kind, minor)))
     added = AddOperatorRequest(request_id=format_request_id(switch.request_id()), name="x")
     needing.append(("OperatorService/AddOperator", added))
     for method, request in needing:
         proposed(switch, joe, method, request)
-    for method, request in free:
-        switch.four_eyes.require(joe, method, request)
+    for number, (method, request) in enumerate(free):
+        switch.four_eyes.require(operator(switch, f"joe-{number}"), method, request)
     off = FourEyes(switch.directory.file, Rules(False, lambda _: 0), switch.clock)
     for method, request in needing:
         off.require(joe, method, request)
+
+
+def cash(switch: Switch, kind: type[Any], minor: int, proposal: str = "") -> Any:  # noqa: ANN401
+    """Ask for cash in or out."""
+    request = kind(
+        request_id=format_request_id(switch.request_id()),
+        account_number=format_account(make_account(1, 42)),
+        proposal_id=proposal,
+    )
+    request.amount.amount_minor, request.amount.currency_code = minor, "EUR"
+    return request
+
+
+def test_many_small_amounts_need_a_second_operator_too(switch: Switch) -> None:
+    """A stolen key paid in as much as it liked, in pieces of a cent less than the amount."""
+    thief, ann = operator(switch, "eve"), operator(switch, "ann")
+    first = cash(switch, DepositCashRequest, 600)
+    for _ in range(2):
+        switch.four_eyes.require(thief, DEPOSIT, first)
+    switch.four_eyes.require(thief, WITHDRAW, cash(switch, WithdrawCashRequest, 399))
+    more = cash(switch, DepositCashRequest, 1)
+    proposal = proposed(switch, thief, DEPOSIT, more)
+    first.amount.amount_minor = 1
+    proposed(switch, thief, DEPOSIT, first)
+    switch.four_eyes.require(ann, DEPOSIT, cash(switch, DepositCashRequest, 999))
+    switch.four_eyes.approve(ann, proposal)
+    switch.four_eyes.require(thief, DEPOSIT, cash(switch, DepositCashRequest, 1, proposal))
+    switch.clock.ahead_us = DAY_US
+    switch.four_eyes.require(thief, DEPOSIT, cash(switch, DepositCashRequest, 999))
 
 
 def test_proposals_are_bounded(switch: Switch) -> None:
