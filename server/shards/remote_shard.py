@@ -68,9 +68,10 @@ class WriterProcess:
                 stdin=subprocess.DEVNULL,
             )
         self._line = Connection(here.detach())
-        self._asking = threading.Lock()
+        self._asking, self._ending = threading.Lock(), threading.Lock()
         self._lane = Lane[tuple[int, Job], Answer](name, self._write, GROUP_LIMIT)
         self._closed = False
+        threading.Thread(target=self._watch, name=f"{name}-watch", daemon=True).start()
 
     def open(self, address: ShardAddress, slots: SlotMap) -> None:
         """Let it open a shard, between two groups; Complaint if the shard cannot be opened."""
@@ -124,7 +125,14 @@ class WriterProcess:
             self._lost(f"ended ({self._process.wait()})")
         self._lost(f"has not answered for {_ANSWER_LIMIT_S:.0f} s")
 
+    def _watch(self) -> None:
+        # Else an idle switch that lost it would find out at a customer's payment.
+        code = self._process.wait()
+        if not self._closed:
+            self._lost(f"ended ({code})")
+
     def _lost(self, what: str) -> NoReturn:
+        self._ending.acquire()  # for ever: only one thread says it
         # It has said why itself if the disk failed.
         code = self._process.poll()
         self._process.kill()
