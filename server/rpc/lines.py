@@ -90,9 +90,12 @@ class Lines:
         while self._came.wait() and not self._ended.is_set():
             self._came.clear()
             begin = time.monotonic()
-            quiet = True
-            with suppress(OSError):  # no descriptor is left to look with: again at the next line
+            try:
                 quiet = not self._shed()
+            except OSError as error:  # no descriptor is left to look with: look again
+                quiet = False
+                self._came.set()
+                self._tell("", "lines cannot be counted", why=str(error))
             took_s = time.monotonic() - begin
             self._ended.wait(max(_PAUSE_S, _REST * took_s) if quiet else _PAUSE_S)
 
@@ -130,11 +133,16 @@ class Lines:
                 with suppress(OSError), _opened(descriptor) as excess:
                     if os.fstat(excess.fileno()).st_ino == number:
                         excess.shutdown(socket.SHUT_RDWR)
+        self._tell(
+            line.address, "too many lines from one address", port=line.port, ended=len(numbers)
+        )
+
+    def _tell(self, about: str, what: str, **more: object) -> None:
         now_s = time.monotonic()
-        if now_s - self._told.get(line.address, -_QUIET_S) >= _QUIET_S:
+        if now_s - self._told.get(about, -_QUIET_S) >= _QUIET_S:
             self._told = {a: at for a, at in self._told.items() if now_s - at < _QUIET_S}
-            self._told[line.address] = now_s
-            _log.warning("too many lines from one address", port=line.port, ended=len(numbers))
+            self._told[about] = now_s
+            _log.warning(what, **more)
 
 
 def _opened(descriptor: int) -> socket.socket:

@@ -55,6 +55,19 @@ def call(switch: RunningSwitch, limit_s: float = LIMIT_S) -> float:
     return time.monotonic() - begin
 
 
+def log_of(switch: RunningSwitch) -> str:
+    """What the switch has logged."""
+    return (switch.folder / "serve.log").read_text()
+
+
+def until(is_so: Callable[[], bool]) -> None:
+    """Wait until something is so."""
+    deadline = time.monotonic() + LIMIT_S
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 def test_idle_lines_to_the_pairing_port_do_not_close_the_main_port(tmp_path: Path) -> None:
     """1,100 of them closed it for 120 s where the limit was 1,024 descriptors."""
     switch = RunningSwitch.start(tmp_path / "switch", shards=1)
@@ -85,7 +98,24 @@ def test_one_address_does_not_crowd_out_others_on_the_main_port(tmp_path: Path) 
             lines[0].setblocking(False)
             with pytest.raises(BlockingIOError):
                 lines[0].recv(1)
-        assert "too many lines from one address" in (switch.folder / "serve.log").read_text()
+        assert "too many lines from one address" in log_of(switch)
+    finally:
+        switch.kill()
+
+
+def test_a_crowd_is_hung_up_on_after_descriptors_ran_out(tmp_path: Path) -> None:
+    """The watch could not look then, and never looked again."""
+    switch = RunningSwitch.start(tmp_path / "switch", shards=1)
+    try:
+        before, pid = opened(switch), switch.process.pid
+        _, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (before + 200, hard))
+        with ExitStack() as held:
+            crowd(held, switch.address, 600)
+            until(lambda: "Too many open files" in log_of(switch))
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, (hard, hard))
+            until(lambda: "too many lines from one address" in log_of(switch))
+            assert call(switch) < LIMIT_S / 2
     finally:
         switch.kill()
 
