@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
@@ -17,11 +18,12 @@ from kessai.console import Console, Table, styled
 from kessai.v1 import audit_pb2 as pb
 from kessai.v1.audit_pb2_grpc import AuditServiceStub
 from server import data_folder
-from server.commands import local_office
 from server.commands.fleet import moment
 from server.commands.operator_line import DEADLINE_S, call
 from server.commands.options import Data, Identity
 from server.domain.directory import AuditFilter
+from server.shards.audit_book import AuditBook
+from server.shards.directory_file import DirectoryToRead
 
 PAGE = 500
 FAULTS_SHOWN = 20
@@ -93,8 +95,8 @@ def verify_records(head: Head = "", data: Data = None, identity: Identity = None
 def fetch(data: Path | None, identity: Path | None, wanted: AuditFilter) -> list[pb.AuditRecord]:
     """All records that fit a filter: of a running switch, or of a data folder; Complaint."""
     if data is not None and data_folder.read_running(data) is None:
-        with local_office.opened(data) as office:
-            return list(_pages(office, wanted))
+        with closing(DirectoryToRead(data / "directory.db")) as file:
+            return list(_pages(AuditBook(file), wanted))
 
     async def all_records(channel: grpc.aio.Channel) -> list[pb.AuditRecord]:
         stub, records = AuditServiceStub(channel), list[pb.AuditRecord]()
@@ -128,9 +130,9 @@ def require_whole(records: list[pb.AuditRecord], head: str = "") -> None:
         )
 
 
-def _pages(office: local_office.LocalOffice, wanted: AuditFilter) -> Iterator[pb.AuditRecord]:
+def _pages(book: AuditBook, wanted: AuditFilter) -> Iterator[pb.AuditRecord]:
     after = 0
-    while page := office.audit.page(wanted, after, PAGE):
+    while page := book.page(wanted, after, PAGE):
         yield from page
         after = page[-1].sequence
 

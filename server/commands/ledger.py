@@ -91,7 +91,7 @@ def verify_folder(data: DataFolder) -> None:
             ) from None
     report.faults += faults
     for warning in filter(None, warnings):
-        _out.print("[yellow]warning:[/]", warning)
+        _out.print(styled("[yellow]warning:[/] {}", warning))
     _show(report, books.shards)
     _verify_audit(data)
 

@@ -15,8 +15,16 @@ from typing import Any
 
 import apsw
 
+from kessai.complaint import Complaint
 from kessai.last_words import end_process
-from server.shards.checked_file import PASSING_FAULTS, READ_FAULTS, damaged, is_damage
+from server.shards.checked_file import (
+    PASSING_FAULTS,
+    READ_FAULTS,
+    connect,
+    damaged,
+    is_checked,
+    is_damage,
+)
 from server.shards.clean_close import close_cleanly
 from server.shards.directory_schema import MARK_TABLE, open_database
 from server.shards.sqlite_store import EXIT_DISK_FAILED
@@ -87,3 +95,25 @@ class DirectoryFile:
                 "acknowledged that is not on the disk. Check the disk, then start it again.",
                 EXIT_DISK_FAILED,
             )
+
+
+class DirectoryToRead(DirectoryFile):
+    """The file of a stopped switch as it is: nothing is written, and its WAL stays as it was."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the file; Complaint if it cannot be read, or has no audit log yet."""
+        self._path, self.lock = path, threading.RLock()
+        self._after_commit = []
+        try:
+            self._connection = connect(path, apsw.SQLITE_OPEN_READONLY)
+            is_checked(self._connection, path)
+            tables = self.rows("SELECT 1 FROM sqlite_schema WHERE name = 'audit_record'")
+        except apsw.Error as error:
+            raise Complaint(f"{path} cannot be read: {error}. Nothing was changed.") from None
+        if not tables:
+            self.close()
+            raise Complaint(f"{path} is of a former release, which had none.")
+
+    def close(self) -> None:
+        """Close the file, and leave it as it was."""
+        self._connection.close()
