@@ -31,6 +31,8 @@ MAY_CALL: dict[str, set[str]] = {
     "PaymentService/VoidPayment": {A},
     "PaymentService/SubmitBatch": {A},
     "FareService/ConfirmTravel": {A},
+    "FareService/SetMinimumBalance": {O},
+    "LedgerService/GetLogHash": {A, P},
     "BillService/SettleBill": {P},
     "BillService/GetWalletCertificate": {P},
     "AccountService/OpenAccount": {O},
@@ -48,6 +50,8 @@ MAY_CALL: dict[str, set[str]] = {
     "DeviceService/ListDevices": {O},
     "HolderService/IssueCredential": {P},
     "HolderService/SetRiderCategory": {O},
+    "HolderService/ListOfflineLosses": {O},
+    "HolderService/ForgiveOfflineLosses": {O},
     "TicketService/CreateTicketOffer": {O},
     "TicketService/ListTicketOffers": {A, O},
     "TicketService/RedeemTickets": {A},
@@ -60,6 +64,12 @@ MAY_CALL: dict[str, set[str]] = {
     "ShardService/AddShard": {O},
     "ShardService/RebalanceShards": {O},
     "ShardService/GetShardStatus": {O},
+    "ClockService/GetClockState": {O},
+    "ClockService/ConfirmClock": {O},
+    "AuditService/ListAuditRecords": {O},
+    "OperatorService/AddOperator": {O},
+    "OperatorService/ListProposals": {O},
+    "OperatorService/ApproveAct": {O},
 }
 
 
