@@ -26,6 +26,7 @@ class OpenedLine(grpc.GenericRpcHandler):
     ) -> None:
         """Listen on a free port."""
         self.said: list[bytes] = []
+        self._methods: list[str] = []
         self.heard: list[bytes] = []
         self._channel = switch.channel(terminal)
         authority = Authority.load(switch.folder / "identity", now_us)
@@ -37,6 +38,11 @@ class OpenedLine(grpc.GenericRpcHandler):
         )
         self.address = f"127.0.0.1:{self._server.add_secure_port('127.0.0.1:0', credentials)}"
         self._server.start()
+
+    def asked(self, method: str) -> list[bytes]:
+        """The requests to a method, by its short name."""
+        calls = zip(self._methods, self.said, strict=True)
+        return [said for of, said in calls if of.endswith(f"/{method}")]
 
     def close(self) -> None:
         """Stop listening."""
@@ -50,6 +56,7 @@ class OpenedLine(grpc.GenericRpcHandler):
         )
 
         def carry(message: bytes, context: grpc.ServicerContext) -> bytes:
+            self._methods.append(details.method)
             self.said.append(message)
             answer: bytes = pass_on(message, timeout=CALL_LIMIT_S)
             self.heard.append(answer)

@@ -5,12 +5,24 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 from tests.running import RunningSwitch, kessai
 from tests.scenarios.shop import BREAD, MILK, Customer, Register, Shop, shards_of
 
 PRICE = 349 + 129
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    """A shop of one's own, whose switch is stopped and killed."""
+    opened = Shop(tmp_path_factory.mktemp("backup"))
+    yield opened
+    opened.switch.restart()
+    opened.close()
 
 
 def copy_of(folder: Path, to: Path) -> Path:
@@ -69,6 +81,7 @@ def test_the_files_of_a_stopped_switch_hold_every_payment(
         restored.verify()
     finally:
         restored.stop()
+        shop.switch.restart()
 
 
 def test_verify_warns_of_files_that_are_no_whole_copy(

@@ -101,7 +101,7 @@ class Counter:
         file = self.directory.file
         self.deny_list = DenyList(DenyBook(file), self.clock)
         self.holders = Holders(HolderBook(file), self.deny_list, keyring, self.clock, os.urandom)
-        self.losses, self.registry = Losses(LossBook(file), self.clock), CollectorRegistry()
+        self.losses = Losses(LossBook(file), self.clock)
         self.merchant = Merchant("shop", "Corner Shop", "5411", SHOP, LIMIT)
         if self.known:
             return
@@ -134,6 +134,7 @@ class Counter:
 
     def judging(self, shards: Shards) -> OfflineLosses:
         """What judges the payments that a till accepted off line."""
+        self.registry = CollectorRegistry()
         own = (self.losses, self.holders, shards, self.switch_key.public_key())
         return OfflineLosses(*own, self.clock, self.registry)
 
