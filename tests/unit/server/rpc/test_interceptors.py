@@ -107,6 +107,12 @@ class Echo:
             await self.call(method, request)
         return failed.value
 
+    async def counted(self, method: str, grpc_type: str, code: str) -> None:
+        """Wait until one call is counted, which is after its caller has the answer."""
+        async with asyncio.timeout(TIMEOUT_S):
+            while self.count(method, grpc_type, code) != 1:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+
     def count(self, method: str, grpc_type: str, code: str) -> float | None:
         """Read grpc_server_handled_total."""
         labels = {"grpc_type": grpc_type, "grpc_service": SERVICE, "grpc_method": method}
@@ -198,11 +204,11 @@ async def test_calls_are_counted_by_their_end() -> None:
         await echo.failure("Unary", b"rpc error")
         await echo.failure("ServerStream", b"fault")
         await echo.failure("Unary", b"not found")
-        assert echo.count("Unary", "unary", "OK") == 1
-        assert echo.count("Bidi", "bidi_stream", "OK") == 1
-        assert echo.count("Unary", "unary", "PERMISSION_DENIED") == 1
-        assert echo.count("ServerStream", "server_stream", "INTERNAL") == 1
-        assert echo.count("Unary", "unary", "UNKNOWN") == 1
+        await echo.counted("Unary", "unary", "OK")
+        await echo.counted("Bidi", "bidi_stream", "OK")
+        await echo.counted("Unary", "unary", "PERMISSION_DENIED")
+        await echo.counted("ServerStream", "server_stream", "INTERNAL")
+        await echo.counted("Unary", "unary", "UNKNOWN")
         labels = {"grpc_type": "unary", "grpc_service": SERVICE, "grpc_method": "Unary"}
         for name in ("grpc_server_started_total", "grpc_server_handling_seconds_count"):
             assert echo.registry.get_sample_value(name, labels) == 3
@@ -214,12 +220,7 @@ async def test_a_caller_who_does_not_wait_is_counted() -> None:
         with pytest.raises(grpc.aio.AioRpcError) as failed:
             await echo.call("Unary", b"wait", timeout_s=0.1)
         assert failed.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
-
-        async def counted() -> None:
-            while echo.count("Unary", "unary", "CANCELLED") != 1:  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
-
-        await asyncio.wait_for(counted(), TIMEOUT_S)
+        await echo.counted("Unary", "unary", "CANCELLED")
 
 
 async def test_an_unknown_method_is_not_counted() -> None:
