@@ -55,7 +55,7 @@ ROOMS: dict[str, tuple[str, str]] = {
 }
 
 
-# What the machine lacks, and no fault of the program: room, rights, descriptors, a sound disk.
+# Wants of the machine, not faults of the program: room, rights, descriptors, a sound disk.
 _MACHINE_TROUBLE = {
     errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO,
     errno.EMFILE, errno.ENFILE, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG,

@@ -1,4 +1,4 @@
-"""What a terminal accepted before the switch had answered: what waits, what was lost, and whose.
+"""Payments accepted before the switch had answered: those that wait, those lost, and whose.
 
 Read from the journal's file, for the limits of the decision without the switch. What was lost is
 read off the payments themselves, so that no kill forgets it.
@@ -63,7 +63,7 @@ class HolderMark:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """What was accepted before the switch has answered: how many, minor units, of one wallet."""
+    """Payments accepted and unanswered: their number, minor units, and number of one wallet."""
 
     count: int
     total_minor: int
@@ -72,7 +72,7 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """What was accepted and then not settled: how many with one credential, and of one wallet."""
+    """Losses, accepted and not settled: the number with one credential, and of one wallet."""
 
     with_credential: int
     of_wallet: int

@@ -27,7 +27,7 @@ from kessai.v1.payment_pb2_grpc import PaymentServiceStub
 
 BATCH = 50
 
-# What the message adds to a payment at most: its field's number and length.
+# The message adds to a payment at most its field's number and length.
 _FRAME_BYTES = 8
 
 Answered = tuple[str, Signed | NotTaken | Unknown]

@@ -45,7 +45,7 @@ _SCHEMA = """
     CREATE INDEX payment_accepted ON payment (accept_us) WHERE accept_us IS NOT NULL;
 """
 
-# What a journal of an earlier version lacks; one that is newer than all is not opened.
+# Columns that journals of earlier versions lack; one newer than all is not opened.
 _UPGRADES = {
     2: """
     ALTER TABLE payment ADD COLUMN wallet_handle BLOB;

@@ -76,7 +76,7 @@ def test_the_wire_bench_measures_and_its_books_verify(tmp_path: Path) -> None:
     assert told[-1] == "verifying the books"
 
 
-def test_one_hostile_terminal_keeps_nobody_waiting_and_fills_no_memory(tmp_path: Path) -> None:
+def test_one_hostile_terminal_costs_no_payment_and_fills_no_memory(tmp_path: Path) -> None:
     """Every attack, small: all honest payments are answered, and the books verify after."""
     figures = run_flood(tmp_path, 6, 100, lambda doing: None)
     assert figures.dropped == 0
