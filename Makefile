@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest -q -n 4 --dist loadfile --no-loadscope-reorder
 READY := $(VENV)/.ready
 PROTOS := $(wildcard protos/kessai/v1/*.proto)
+# Tests start hundreds of processes, each of which would compile the whole house again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: soak demo test check protos bench crash crash-store clean
 

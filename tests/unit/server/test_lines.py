@@ -17,6 +17,7 @@ from server.rpc.peer import network_of_host
 from tests.running import RunningSwitch
 
 LIMIT_S = 10.0
+HANDSHAKE_S = 10.0
 ATTACKER = "127.0.0.2"
 
 
@@ -86,18 +87,18 @@ def test_one_address_does_not_crowd_out_others_on_the_main_port(tmp_path: Path) 
     try:
         before = opened(switch)
         with ExitStack() as held:
+            begin = time.monotonic()
             lines = crowd(held, switch.address, 1000)
             assert call(switch) < LIMIT_S / 2
-            deadline = time.monotonic() + LIMIT_S
-            while opened(switch) > before + 300 and time.monotonic() < deadline:
-                time.sleep(0.05)
-            assert before + 200 < opened(switch) <= before + 300
+            until(lambda: opened(switch) <= before + 300)
             # Who came first stays; the newest are hung up on.
             lines[-1].settimeout(LIMIT_S)
             assert lines[-1].recv(1) == b""
-            lines[0].setblocking(False)
-            with pytest.raises(BlockingIOError):
-                lines[0].recv(1)
+            if time.monotonic() - begin < HANDSHAKE_S - 1:  # gRPC hangs up on all of them then
+                assert opened(switch) > before + 200
+                lines[0].setblocking(False)
+                with pytest.raises(BlockingIOError):
+                    lines[0].recv(1)
         assert "too many lines from one address" in log_of(switch)
     finally:
         switch.kill()
@@ -143,10 +144,10 @@ def test_a_switch_that_had_no_descriptor_left_watches_on(tmp_path: Path) -> None
         before = opened(switch)
         with ExitStack() as held:
             crowd(held, switch.address, 1)
-            wait_until(lambda: opened(switch) > before)
+            until(lambda: opened(switch) > before)
             resource.prlimit(switch.process.pid, resource.RLIMIT_NOFILE, (before + 2, limits[1]))
             crowd(held, switch.address, 20)
-            wait_until(lambda: opened(switch) == before + 2)
+            until(lambda: opened(switch) == before + 2)
             time.sleep(0.3)  # so that it looks without one; nothing tells that it has
             resource.prlimit(switch.process.pid, resource.RLIMIT_NOFILE, limits)
             lines = crowd(held, switch.address, 600)
@@ -154,13 +155,6 @@ def test_a_switch_that_had_no_descriptor_left_watches_on(tmp_path: Path) -> None
             assert lines[-1].recv(1) == b""
     finally:
         switch.kill()
-
-
-def wait_until(holds: Callable[[], bool]) -> None:
-    """Wait for something, within the limit."""
-    deadline = time.monotonic() + LIMIT_S
-    while not holds() and time.monotonic() < deadline:
-        time.sleep(0.02)
 
 
 @pytest.mark.parametrize(
