@@ -17,7 +17,7 @@ from google.protobuf.message import DecodeError
 
 from edge_agents.links.message_link import LinkLost, MessageLink
 from edge_agents.payment_request import PendingPayment
-from kessai.envelope import MAX_PAYLOAD_BYTES
+from kessai.seal import MAX_SEALED_BYTES
 from kessai.v1 import tap_pb2
 from kessai.v1.envelope_pb2 import Sealed, Signed
 from kessai.v1.holder_pb2 import HolderAnswer
@@ -33,7 +33,7 @@ from kessai.v1.tap_pb2 import (
 SESSION_ID_BYTES = 16
 EXCHANGE_S = 2.0
 INQUIRE_EVERY_S = 0.15
-MAX_ANSWER_BYTES = 2 * MAX_PAYLOAD_BYTES
+MAX_ANSWER_BYTES = 2 * MAX_SEALED_BYTES
 
 # What a phone says when its customer will not pay a request with it: event, text.
 PHONE_SAYS_NO = {
@@ -121,7 +121,7 @@ async def ask_to_pay(
 def _read_decision(answer: TapResponse) -> PhoneAnswer:
     if answer.status != tap_pb2.TAP_STATUS_AUTHORIZED:
         return PhoneAnswer(answer.status)
-    if not 0 < len(answer.sealed_authorization.ciphertext) <= MAX_PAYLOAD_BYTES:
+    if not 0 < len(answer.sealed_authorization.ciphertext) <= MAX_SEALED_BYTES:
         return PhoneAnswer(tap_pb2.TAP_STATUS_NOT_UNDERSTOOD)
     holder = answer.holder_answer if answer.HasField("holder_answer") else None
     return PhoneAnswer(answer.status, answer.sealed_authorization, holder)

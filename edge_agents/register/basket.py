@@ -13,8 +13,6 @@ from kessai.v1.payment_pb2 import LineItem, PaymentRequest
 
 MAX_LINES = 200
 MAX_QUANTITY = 9_999
-# Leaves room for the rest of the request in the 16 KiB that an envelope may carry.
-MAX_ITEM_BYTES = 15 * 1024
 
 
 class BasketFull(Exception):
@@ -75,5 +73,4 @@ class Basket:
             len(items) <= MAX_LINES
             and max(item.quantity for item in items) <= MAX_QUANTITY
             and sum(goods.price.minor for goods in self._scans) <= MAX_AMOUNT
-            and sum(item.ByteSize() + 4 for item in items) <= MAX_ITEM_BYTES
         )

@@ -46,7 +46,8 @@ EXIT_NOTE = "exit-note"
 BILL = "bill"
 WALLET_CERTIFICATE = "wallet-certificate"
 
-MAX_PAYLOAD_BYTES = 16 * 1024
+# The largest payment request: 200 lines of 60 characters of four bytes each, and its tickets.
+MAX_PAYLOAD_BYTES = 56 * 1024
 KEY_ID_BYTES = 16
 
 PrivateKey = Ed25519PrivateKey | ec.EllipticCurvePrivateKey
@@ -67,7 +68,14 @@ class SignatureInvalid(EnvelopeError):
 
 
 class DocumentMalformed(EnvelopeError):
-    """Well signed, but not the one encoding of a document that is known in full, in range."""
+    """Well signed, but not the one encoding of a document that is known in full, in range.
+
+    `rule`: what is wrong: "payload" (too long), "encoding", or the path of a field.
+    """
+
+    def __init__(self, message: str, rule: str) -> None:
+        super().__init__(message)
+        self.rule = rule
 
 
 def sign(document_type: str, document: Message, key: PrivateKey) -> Signed:
@@ -89,7 +97,7 @@ def open_signed(
 
     `parse` is the message's `FromString`.
     """
-    if signed.type != document_type or len(signed.payload) > MAX_PAYLOAD_BYTES:
+    if signed.type != document_type:
         raise SignatureInvalid(f'expected a "{document_type}", got a "{signed.type[:40]}"')
     expected = _ED25519 if isinstance(key, Ed25519PublicKey) else _P256
     if signed.algorithm != expected:
@@ -97,6 +105,7 @@ def open_signed(
     if signed.key_id != key_id_of(key):
         raise SignatureInvalid("names another key than the one it is verified with")
     verify_bytes(signing_input(document_type, signed.payload), signed.signature, key)
+    _require_size(signed.payload)
     return parse_strictly(signed.payload, parse)
 
 
@@ -105,10 +114,10 @@ def parse_strictly(payload: bytes, parse: Callable[[bytes], Document]) -> Docume
     try:
         document = parse(payload)
     except DecodeError:
-        raise DocumentMalformed("not a protobuf of that type") from None
+        raise _not_of_type() from None
     document.DiscardUnknownFields()  # so that bytes which this version does not know differ, too
     if document.SerializeToString(deterministic=True) != payload:
-        raise DocumentMalformed("not the one encoding of fields that this version knows")
+        raise DocumentMalformed("not the one encoding of fields that are known here", "encoding")
     return _in_range(document)
 
 
@@ -117,12 +126,11 @@ def read_unverified(signed: Signed, document_type: type[Document]) -> Document:
 
     Good for looking up a key or naming what is refused, and for nothing that moves money.
     """
-    if len(signed.payload) > MAX_PAYLOAD_BYTES:
-        raise DocumentMalformed(f"more than {MAX_PAYLOAD_BYTES} bytes")
+    _require_size(signed.payload)
     try:
         return _in_range(document_type.FromString(signed.payload))
     except DecodeError:
-        raise DocumentMalformed("not a protobuf of that type") from None
+        raise _not_of_type() from None
 
 
 def read_verified(signed: Signed, document_type: type[Document]) -> Document:
@@ -130,10 +138,19 @@ def read_verified(signed: Signed, document_type: type[Document]) -> Document:
     return document_type.FromString(signed.payload)
 
 
+def _require_size(payload: bytes) -> None:
+    if len(payload) > MAX_PAYLOAD_BYTES:
+        raise DocumentMalformed(f"more than {MAX_PAYLOAD_BYTES} bytes", "payload")
+
+
+def _not_of_type() -> DocumentMalformed:
+    return DocumentMalformed("not a protobuf of that type", "encoding")
+
+
 def _in_range(document: Document) -> Document:
     wrong = bad_time(document)
     if wrong:
-        raise DocumentMalformed(f"{wrong} is out of range")
+        raise DocumentMalformed(f"{wrong} is out of range", wrong)
     return document
 
 
@@ -187,4 +204,4 @@ def load_public_key(raw: bytes) -> PublicKey:
             return ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), raw)
     except ValueError:
         pass
-    raise DocumentMalformed("neither an Ed25519 key nor a P-256 point")
+    raise DocumentMalformed("neither an Ed25519 key nor a P-256 point", "public_key")

@@ -12,8 +12,10 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 
-from kessai.envelope import KEY_ID_BYTES, MAX_PAYLOAD_BYTES
+from kessai.envelope import KEY_ID_BYTES
 from kessai.v1.envelope_pb2 import Sealed
+
+MAX_SEALED_BYTES = 16 * 1024
 
 _SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.CHACHA20_POLY1305)
 
@@ -29,7 +31,7 @@ def seal(plaintext: bytes, key: X25519PublicKey, info: bytes) -> Sealed:
 
 def unseal(sealed: Sealed, key: X25519PrivateKey, info: bytes) -> bytes:
     """Open what was sealed to this key for this document; SealBroken otherwise."""
-    if len(sealed.ciphertext) > MAX_PAYLOAD_BYTES:
+    if len(sealed.ciphertext) > MAX_SEALED_BYTES:
         raise SealBroken("too large")
     if sealed.key_id != sealing_key_id(key.public_key()):
         raise SealBroken("sealed to another key")

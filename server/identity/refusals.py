@@ -21,10 +21,11 @@ from kessai.v1.error_pb2 import ErrorReason
 
 
 class Refusal(Exception):
-    """Identity refuses; the message is for people."""
+    """Identity refuses; the message is for people, `rule` for machines that must know more."""
 
     reason: ErrorReason.ValueType
     field: str = ""
+    rule: str = ""
 
 
 class FieldRefused(Refusal):

@@ -58,7 +58,8 @@ class FieldViolation(NamedTuple):
 class RpcError(Exception):
     """The call fails with a reason, a message for people, and the fields that are at fault.
 
-    `retry_s`: when to try again, in seconds; 0: that is not known.
+    `retry_s`: when to try again, in seconds; 0: that is not known. `rule`: which of a reason's
+    rules is broken, for machines.
     """
 
     def __init__(
@@ -67,12 +68,13 @@ class RpcError(Exception):
         message: str,
         violations: Sequence[FieldViolation] = (),
         retry_s: float = 0.0,
+        rule: str = "",
     ) -> None:
         super().__init__(message)
         self.reason = reason
         self.message = message
         self.violations = tuple(violations)
-        self.retry_s = retry_s
+        self.retry_s, self.rule = retry_s, rule
 
 
 def field_invalid(field: str, description: str) -> RpcError:
@@ -85,7 +87,7 @@ def from_refusal(refusal: Refusal) -> RpcError:
     """Translate a refusal of identity."""
     if refusal.field:
         return field_invalid(refusal.field, str(refusal))
-    return RpcError(refusal.reason, str(refusal))
+    return RpcError(refusal.reason, str(refusal), rule=refusal.rule)
 
 
 def code_of(error: Exception) -> grpc.StatusCode:
@@ -100,7 +102,8 @@ def code_of(error: Exception) -> grpc.StatusCode:
 def status_of(error: RpcError) -> status_pb2.Status:
     """Write the error as google.rpc.Status with ErrorInfo, BadRequest for bad fields, RetryInfo."""
     name = ErrorReason.Name(error.reason).removeprefix("ERROR_REASON_")
-    info = error_details_pb2.ErrorInfo(reason=name, domain=DOMAIN)
+    metadata = {"rule": error.rule} if error.rule else {}
+    info = error_details_pb2.ErrorInfo(reason=name, domain=DOMAIN, metadata=metadata)
     status = status_pb2.Status(code=CODES[error.reason].value[0], message=error.message)
     status.details.append(_packed(info))
     if error.violations:

@@ -157,7 +157,7 @@ def _result(payment: SettlePaymentRequest, answer: Signed | Refusal | RpcError) 
         return PaymentResult(request_id=request_id, receipt=answer)
     error = from_refusal(answer) if isinstance(answer, Refusal) else answer
     field = error.violations[0].field if error.violations else ""
-    told = PaymentError(reason=error.reason, message=error.message, field=field)
+    told = PaymentError(reason=error.reason, message=error.message, field=field, rule=error.rule)
     return PaymentResult(request_id=request_id, error=told)
 
 

@@ -102,25 +102,28 @@ def _open_bill(submission: BillSubmission, directory: KeyDirectory) -> tuple[Bil
         bill = open_signed(signed, BILL, payee.public_key, Bill.FromString)
     except SignatureInvalid:
         raise Declined(d.DECLINE_REASON_BILL_SIGNATURE_INVALID, forged=True) from None
-    except DocumentMalformed:
-        raise Declined(d.DECLINE_REASON_BILL_MALFORMED) from None
+    except DocumentMalformed as error:
+        raise Declined(d.DECLINE_REASON_BILL_MALFORMED, error.rule) from None
     if bill.amount.amount_minor <= 0:
         raise Declined(d.DECLINE_REASON_AMOUNT_NOT_POSITIVE)
-    if not _is_consistent(bill, submission.request_id, payee.wallet_id):
-        raise Declined(d.DECLINE_REASON_BILL_MALFORMED)
+    wrong = _wrong_field(bill, submission.request_id, payee.wallet_id)
+    if wrong:
+        raise Declined(d.DECLINE_REASON_BILL_MALFORMED, wrong)
     return bill, payee
 
 
-def _is_consistent(bill: Bill, request_id: bytes, wallet_id: str) -> bool:
+def _wrong_field(bill: Bill, request_id: bytes, wallet_id: str) -> str:
+    """The first field that breaks a rule of `bill.proto`; "" if none does."""
     lifetime_us = bill.expire_time.ToMicroseconds() - bill.create_time.ToMicroseconds()
-    return (
-        bill.request_id == request_id
-        and bill.wallet_id == wallet_id
-        and 1 <= len(bill.description) <= DESCRIPTION_LIMIT
-        and bill.amount.currency_code in BY_CODE
-        and 0 < lifetime_us <= LIFETIME_LIMIT_US
-        and bill.submitter in bill_pb2.BillSubmitter.values()
+    rungs = (
+        ("request_id", bill.request_id == request_id),
+        ("wallet_id", bill.wallet_id == wallet_id),
+        ("description", 1 <= len(bill.description) <= DESCRIPTION_LIMIT),
+        ("amount.currency_code", bill.amount.currency_code in BY_CODE),
+        ("expire_time", 0 < lifetime_us <= LIFETIME_LIMIT_US),
+        ("submitter", bill.submitter in bill_pb2.BillSubmitter.values()),
     )
+    return next((field for field, holds in rungs if not holds), "")
 
 
 def _open_payee(bill: Bill, sealing_key: X25519PrivateKey) -> int:

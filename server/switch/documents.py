@@ -53,7 +53,7 @@ ADMISSION_ID_BYTES = 16
 
 
 class Declined(Exception):
-    """The documents do not hold: the reason, and for a mismatch the field that differs.
+    """The documents do not hold: the reason, and the field that differs or breaks a rule.
 
     `forged`: it was signed by nobody who ever could, so no log has it and none is asked.
     """
@@ -152,8 +152,8 @@ def open_authorization(
         )
     except SignatureInvalid:
         raise Declined(d.DECLINE_REASON_AUTHORIZATION_SIGNATURE_INVALID) from None
-    except DocumentMalformed:
-        raise Declined(d.DECLINE_REASON_AUTHORIZATION_MALFORMED) from None
+    except DocumentMalformed as error:
+        raise Declined(d.DECLINE_REASON_AUTHORIZATION_MALFORMED, error.rule) from None
     return authorization, signed, wallet
 
 
@@ -169,14 +169,15 @@ def _open_request(submission: Submission, directory: KeyDirectory) -> PaymentReq
         owner = f"{AGENT}/{merchant_id}/{terminal_id}"
         forged = not _is_by_former_key(signed, owner, key, directory)
         raise Declined(d.DECLINE_REASON_REQUEST_SIGNATURE_INVALID, forged=forged) from None
-    except DocumentMalformed:
-        raise Declined(d.DECLINE_REASON_REQUEST_MALFORMED) from None
+    except DocumentMalformed as error:
+        raise Declined(d.DECLINE_REASON_REQUEST_MALFORMED, error.rule) from None
     if (request.merchant_id, request.terminal_id) != (merchant_id, terminal_id):
         raise Declined(d.DECLINE_REASON_REQUEST_NOT_FROM_CALLER)
     if request.total.amount_minor <= 0:
         raise Declined(d.DECLINE_REASON_AMOUNT_NOT_POSITIVE)
-    if not _is_consistent(request, submission.request_id):
-        raise Declined(d.DECLINE_REASON_REQUEST_MALFORMED)
+    wrong = _wrong_field(request, submission.request_id)
+    if wrong:
+        raise Declined(d.DECLINE_REASON_REQUEST_MALFORMED, wrong)
     if (request.submitter == payment_pb2.PAYMENT_SUBMITTER_PHONE) != bool(submission.wallet_id):
         raise Declined(d.DECLINE_REASON_SUBMITTER_MISMATCH)
     return request
@@ -199,23 +200,26 @@ def _is_by_former_key(
     return True
 
 
-def _is_consistent(request: PaymentRequest, request_id: bytes) -> bool:
+def _wrong_field(request: PaymentRequest, request_id: bytes) -> str:
+    """The first field that breaks a rule of `payment.proto`; "" if none does."""
     create_us = request.create_time.ToMicroseconds()
     lifetime_us = request.expire_time.ToMicroseconds() - create_us
+    deferred_us = settle_until_us(request) - create_us
     items_total = sum(item.quantity * item.unit_price_minor for item in request.items)
-    return (
-        request.request_id == request_id
-        and 0 < lifetime_us <= LIFETIME_LIMIT_US
-        and lifetime_us <= settle_until_us(request) - create_us <= DEFERRED_LIMIT_US
-        and 1 <= len(request.order_id) <= 40
-        and len(request.admission_id) in (0, ADMISSION_ID_BYTES)
-        and len(request.items) <= ITEMS_LIMIT
-        and all(_is_line(item) for item in request.items)
-        and items_total == request.total.amount_minor
-        and request.total.currency_code in BY_CODE
-        and request.submitter in payment_pb2.PaymentSubmitter.values()
-        and are_terms_known(request)
+    rungs = (
+        ("request_id", request.request_id == request_id),
+        ("expire_time", 0 < lifetime_us <= LIFETIME_LIMIT_US),
+        ("deferred_expire_time", lifetime_us <= deferred_us <= DEFERRED_LIMIT_US),
+        ("order_id", 1 <= len(request.order_id) <= 40),
+        ("admission_id", len(request.admission_id) in (0, ADMISSION_ID_BYTES)),
+        ("items", len(request.items) <= ITEMS_LIMIT),
+        *((f"items[{place}]", _is_line(item)) for place, item in enumerate(request.items)),
+        ("total.amount_minor", items_total == request.total.amount_minor),
+        ("total.currency_code", request.total.currency_code in BY_CODE),
+        ("submitter", request.submitter in payment_pb2.PaymentSubmitter.values()),
+        ("terms", are_terms_known(request)),
     )
+    return next((field for field, holds in rungs if not holds), "")
 
 
 def _is_line(item: LineItem) -> bool:
@@ -235,7 +239,7 @@ def _unseal(sealed: Sealed, document_hash: bytes, sealing_key: X25519PrivateKey)
     try:
         return parse_strictly(opened, Signed.FromString)
     except DocumentMalformed:
-        raise Declined(d.DECLINE_REASON_AUTHORIZATION_MALFORMED) from None
+        raise Declined(d.DECLINE_REASON_AUTHORIZATION_MALFORMED, "signed") from None
 
 
 def _difference(

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from kessai.request_id import time_of
 from kessai.v1 import error_pb2
 from server.identity.refusals import Refusal
 from server.shards.carry_out import CommandRefused
@@ -24,10 +25,13 @@ class RequestIdStale(Refusal):
 
     reason = error_pb2.ERROR_REASON_REQUEST_ID_STALE
 
-    def __init__(self) -> None:
+    def __init__(self, request_id: bytes, now_us: int) -> None:
+        in_future = time_of(request_id) * 1000 > now_us
+        self.rule = "in_future" if in_future else "too_old"
+        when = "in the future" if in_future else "more than 150 s ago"
         super().__init__(
-            "this request_id is not known, and was made more than 150 s ago or in the future; "
-            "nothing was done: check the clock and make a new one"
+            f"this request_id is not known, and was made {when}, by the switch's clock; "
+            "nothing was done: check your clock and make a new one"
         )
 
 

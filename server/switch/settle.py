@@ -53,7 +53,7 @@ class Settle:
             now_us = self._now_us()
             young = is_young(command.request_id, now_us)
             if not young and not deferred:
-                return await self._first_row(command)
+                return await self._first_row(command, now_us)
             if not young:  # asked before it is claimed: a claim must not outlive a refusal here
                 found = await self._shards.find(command.request_id)
                 if found is not None:
@@ -130,10 +130,10 @@ class Settle:
         except Exception as error:
             return [(position, refusal_of(error, command.request_id))]
 
-    async def _first_row(self, command: Command) -> tuple[int, LogRow]:
+    async def _first_row(self, command: Command, now_us: int) -> tuple[int, LogRow]:
         found = await self._shards.first_row(command.home(), command.request_id)
         if found is None:
-            raise RequestIdStale
+            raise RequestIdStale(command.request_id, now_us)
         return _checked(command, found)
 
 

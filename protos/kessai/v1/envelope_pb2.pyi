@@ -70,7 +70,7 @@ class Signed(_message.Message):
     algorithm: Global___SignatureAlgorithm.ValueType
     """How the signature was made."""
     payload: _builtins.bytes
-    """The document: deterministic protobuf, at most 16 KiB. Each Timestamp in it, at any depth, is
+    """The document: deterministic protobuf, at most 56 KiB. Each Timestamp in it, at any depth, is
     from 1970-01-01T00:00:00Z to 9999-12-31T00:00:00Z (seconds 0 to 253402214400), with nanos 0 to
     999999999; with any other the document is malformed.
     """

@@ -30,7 +30,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """ALREADY_EXISTS: this request_id was used before with other content. Nothing was done."""
     ERROR_REASON_REQUEST_ID_STALE: _ErrorReason.ValueType  # 3
     """FAILED_PRECONDITION: a new request_id is older than the switch accepts, or in its future.
-    Nothing was done; make a new id, and check the clock.
+    Nothing was done; make a new id, and check the clock. The ErrorInfo's metadata says in "rule"
+    which it is: "too_old" or "in_future".
     """
     ERROR_REASON_CERTIFICATE_REFUSED: _ErrorReason.ValueType  # 4
     """UNAUTHENTICATED: the certificate was revoked, has expired, or names nobody we know."""
@@ -78,7 +79,8 @@ ERROR_REASON_REQUEST_ID_REUSED: ErrorReason.ValueType  # 2
 """ALREADY_EXISTS: this request_id was used before with other content. Nothing was done."""
 ERROR_REASON_REQUEST_ID_STALE: ErrorReason.ValueType  # 3
 """FAILED_PRECONDITION: a new request_id is older than the switch accepts, or in its future.
-Nothing was done; make a new id, and check the clock.
+Nothing was done; make a new id, and check the clock. The ErrorInfo's metadata says in "rule"
+which it is: "too_old" or "in_future".
 """
 ERROR_REASON_CERTIFICATE_REFUSED: ErrorReason.ValueType  # 4
 """UNAUTHENTICATED: the certificate was revoked, has expired, or names nobody we know."""

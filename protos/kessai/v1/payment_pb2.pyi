@@ -409,7 +409,10 @@ class Receipt(_message.Message):
     decline_reason: _decline_pb2.DeclineReason.ValueType
     """Why not; UNSPECIFIED when paid."""
     decline_detail: _builtins.str
-    """What differed, with AUTHORIZATION_MISMATCH: a field name of PaymentAuthorization; else empty."""
+    """With AUTHORIZATION_MISMATCH: the field of PaymentAuthorization that differs. With *_MALFORMED: the
+    first rule that is broken, as the path of a field ("expire_time", "items[3]", "total.amount_minor"),
+    "encoding" (not the one encoding of known fields) or "payload" (too long). Else empty.
+    """
     @_builtins.property
     def amount(self) -> _money_pb2.Money:
         """The amount asked for; SETTLED after a hold, what was captured of it."""
@@ -703,6 +706,7 @@ class PaymentError(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
     FIELD_FIELD_NUMBER: _builtins.int
+    RULE_FIELD_NUMBER: _builtins.int
     reason: _error_pb2.ErrorReason.ValueType
     """FIELD_INVALID, REQUEST_ID_REUSED, REQUEST_ID_STALE, RESOURCE_UNKNOWN (no such merchant),
     STORE_UNAVAILABLE or INTERNAL (the outcome is unknown: send it again) or OVERLOADED (send it
@@ -712,16 +716,19 @@ class PaymentError(_message.Message):
     """What happened, for people."""
     field: _builtins.str
     """With FIELD_INVALID: the field of SettlePaymentRequest that is at fault; else empty."""
+    rule: _builtins.str
+    """With REQUEST_ID_STALE: "too_old" or "in_future"; else empty."""
     def __init__(
         self,
         *,
         reason: _error_pb2.ErrorReason.ValueType = ...,
         message: _builtins.str = ...,
         field: _builtins.str = ...,
+        rule: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["field", b"field", "message", b"message", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["field", b"field", "message", b"message", "reason", b"reason", "rule", b"rule"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -14,7 +14,6 @@ from kessai.envelope import (
     PAYMENT_REQUEST,
     RECEIPT,
     DocumentMalformed,
-    EnvelopeError,
     PrivateKey,
     SignatureInvalid,
     key_id_of,
@@ -166,13 +165,19 @@ def test_any_bytes_are_canonical_or_refused(payload: bytes) -> None:
     assert document.SerializeToString(deterministic=True) == payload
 
 
-def test_a_payload_has_at_most_16_kib() -> None:
-    largest = PaymentRequest(order_id="x" * (MAX_PAYLOAD_BYTES - 6), merchant_id="m")
+def test_a_payload_has_at_most_56_kib() -> None:
+    """What is longer is malformed if it is well signed, and forged if it is not."""
+    largest = PaymentRequest(order_id="x" * (MAX_PAYLOAD_BYTES - 7), merchant_id="m")
     assert largest.ByteSize() == MAX_PAYLOAD_BYTES
     assert opened(sign(PAYMENT_REQUEST, largest, KEYS["terminal"]), "terminal") == largest
     largest.order_id += "x"
-    with pytest.raises(EnvelopeError):
-        opened(sign(PAYMENT_REQUEST, largest, KEYS["terminal"]), "terminal")
+    signed = sign(PAYMENT_REQUEST, largest, KEYS["terminal"])
+    with pytest.raises(DocumentMalformed) as malformed:
+        opened(signed, "terminal")
+    assert malformed.value.rule == "payload"
+    signed.signature = bytes(64)
+    with pytest.raises(SignatureInvalid):
+        opened(signed, "terminal")
 
 
 @pytest.mark.parametrize("seconds", [2**62, -(2**62), -1])

@@ -7,8 +7,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kessai.envelope import MAX_PAYLOAD_BYTES
-from kessai.seal import SealBroken, seal, sealed_hash, sealing_key_id, unseal
+from kessai.seal import MAX_SEALED_BYTES, SealBroken, seal, sealed_hash, sealing_key_id, unseal
 from kessai.v1.envelope_pb2 import Sealed
 from tests.vectors.hpke import seal_with
 from tests.vectors.keys import OTHER_SEALING_KEY, SEALING_KEY, flip
@@ -69,10 +68,10 @@ def test_garbage_is_refused(ciphertext: bytes) -> None:
 
 
 def test_a_seal_has_at_most_16_kib() -> None:
-    fits = seal(bytes(MAX_PAYLOAD_BYTES - OVERHEAD), PUBLIC, INFO)
-    assert len(unseal(fits, SEALING_KEY, INFO)) == MAX_PAYLOAD_BYTES - OVERHEAD
+    fits = seal(bytes(MAX_SEALED_BYTES - OVERHEAD), PUBLIC, INFO)
+    assert len(unseal(fits, SEALING_KEY, INFO)) == MAX_SEALED_BYTES - OVERHEAD
     with pytest.raises(SealBroken, match="too large"):
-        unseal(seal(bytes(MAX_PAYLOAD_BYTES - OVERHEAD + 1), PUBLIC, INFO), SEALING_KEY, INFO)
+        unseal(seal(bytes(MAX_SEALED_BYTES - OVERHEAD + 1), PUBLIC, INFO), SEALING_KEY, INFO)
 
 
 def test_equal_messages_do_not_look_alike() -> None:

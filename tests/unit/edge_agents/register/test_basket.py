@@ -6,7 +6,9 @@ import pytest
 
 from edge_agents.register.basket import MAX_LINES, MAX_QUANTITY, Basket, BasketFull
 from edge_agents.register.price_list import Goods
+from kessai.envelope import MAX_PAYLOAD_BYTES
 from kessai.money import MAX_AMOUNT, Money
+from kessai.v1.payment_pb2 import PaymentRequest
 from tests.unit.edge_agents.parties import make_pending
 
 BREAD = Goods("09506000134352", "Rye bread 1 kg", Money(349, "EUR"))
@@ -48,16 +50,13 @@ def test_more_lines_than_a_request_holds_are_refused() -> None:
     assert len(basket.items()) == MAX_LINES
 
 
-def test_long_descriptions_fill_it_earlier() -> None:
-    """A request has at most 16 KiB, else no phone and no switch would take it."""
+def test_long_descriptions_do_not_fill_it_earlier() -> None:
+    """All lines of the longest texts fit into a request."""
     basket = Basket("EUR")
-    while len(basket.items()) < MAX_LINES:
-        try:
-            basket.add(goods(len(basket.items()), "ä" * 60))
-        except BasketFull:
-            break
-    assert 100 < len(basket.items()) < MAX_LINES
-    assert sum(item.ByteSize() for item in basket.items()) < 15 * 1024
+    for number in range(MAX_LINES):
+        basket.add(goods(number, "\U0001f950" * 60, MAX_AMOUNT // MAX_LINES))
+    request = PaymentRequest(items=basket.items(), order_id="\U0001f950" * 40)
+    assert request.ByteSize() < MAX_PAYLOAD_BYTES - 1024
 
 
 def test_a_quantity_has_a_limit() -> None:

@@ -17,13 +17,23 @@ from google.rpc import error_details_pb2  # type: ignore[import-untyped]
 from grpc_status import rpc_status
 from prometheus_client import CollectorRegistry, generate_latest
 
+from kessai.request_id import new_request_id
 from kessai.v1 import error_pb2
 from kessai.v1.error_pb2 import ErrorReason
 from server.identity.refusals import FieldRefused, PairingRefused, Refusal
-from server.rpc.errors import CODES, ErrorTranslation, FieldViolation, RpcError, field_invalid
+from server.rpc.errors import (
+    CODES,
+    ErrorTranslation,
+    FieldViolation,
+    RpcError,
+    field_invalid,
+    from_refusal,
+    status_of,
+)
 from server.rpc.intake import Intake
 from server.rpc.interceptors import Concerns, pairing_port
 from server.rpc.telemetry import Telemetry
+from server.switch.refused import RequestIdStale
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 SERVICE = "kessai.test.Echo"
@@ -308,3 +318,12 @@ async def test_a_stream_whose_answers_are_not_read_is_ended() -> None:
         assert failed.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
         sending.cancel()
         await asyncio.gather(sending, return_exceptions=True)
+
+
+@pytest.mark.parametrize(("now_ms", "rule"), [(4_000, "in_future"), (300_000, "too_old")])
+def test_a_stale_id_says_which_way(now_ms: int, rule: str) -> None:
+    """For machines, in the metadata of the ErrorInfo."""
+    refusal = RequestIdStale(new_request_id(60_000, bytes), now_ms * 1000)
+    info = error_details_pb2.ErrorInfo()
+    assert status_of(from_refusal(refusal)).details[0].Unpack(info)
+    assert info.metadata["rule"] == rule

@@ -104,6 +104,7 @@ async def test_an_error_of_one_payment_is_told_singly(tmp_path: Path) -> None:
         assert error_of(unsealed.request_id) == ("FIELD_INVALID", "sealed_authorization")
         assert error_of(reused.request_id) == ("REQUEST_ID_REUSED", "")
         assert error_of(format_request_id(old_id)) == ("REQUEST_ID_STALE", "")
+        assert by_id[format_request_id(old_id)].error.rule == "too_old"
         declined = at.counter.read(by_id[forged.request_id].receipt)
         assert declined.decline_reason == decline_pb2.DECLINE_REASON_REQUEST_SIGNATURE_INVALID
         assert at.counter.read(by_id[later.request_id].receipt).outcome == SETTLED

@@ -268,6 +268,23 @@ async def test_an_altered_bill_is_declined(tmp_path: Path, reason: str, what: st
         assert await both.balances() == (700, 300)
 
 
+async def test_a_malformed_bill_says_which_rule_it_breaks(tmp_path: Path) -> None:
+    """In the receipt's decline_detail; also an authorisation that cannot be read."""
+    rules = {
+        "an unknown field": "encoding", "another id within": "request_id",
+        "another wallet's name": "wallet_id", "no words": "description",
+        "too many words": "description", "no such currency": "amount.currency_code",
+        "a submitter that nobody knows": "submitter", "lives too long": "expire_time",
+        "ends before it begins": "expire_time",
+    }  # fmt: skip
+    async with friends(tmp_path) as both:
+        for what, altered in CASES["BILL_MALFORMED"].items():
+            receipt = both.counter.read(await both.settle(both.agree(altered=altered)))
+            assert (what, receipt.decline_detail) == (what, rules[what])
+        unread = both.agree(altered=CASES["AUTHORIZATION_MALFORMED"]["an unknown field"])
+        assert both.counter.read(await both.settle(unread)).decline_detail == "encoding"
+
+
 async def test_a_bill_is_paid_once_however_often_it_is_submitted(tmp_path: Path) -> None:
     """The same receipt each time; the log can be decided again, and the payee finds it by id."""
     async with friends(tmp_path) as both:

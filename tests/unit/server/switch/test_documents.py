@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from kessai.account_number import format_account
+from kessai.envelope import MAX_PAYLOAD_BYTES
 from kessai.request_id import parse_request_id
 from kessai.v1 import decline_pb2 as d
 from kessai.v1 import payment_pb2
@@ -111,12 +112,31 @@ def malformed(name: str) -> Alterations:
     return Alterations(request=alter)
 
 
-_ODD_REQUESTS = (
-    "no items", "does not add up", "a quantity of zero", "a negative quantity", "too many items",
-    "terms that nobody knows", "a hold without an end", "an end without a hold",
-    "lives too long", "ends before it begins", "no such currency", "deferred less than it lasts",
-    "deferred too long",
-)  # fmt: skip
+# What is odd -> the rule that the decline names.
+_ODD_REQUESTS = {
+    "no items": "total.amount_minor",
+    "does not add up": "total.amount_minor",
+    "a quantity of zero": "items[1]",
+    "a negative quantity": "items[1]",
+    "too many items": "items",
+    "terms that nobody knows": "terms",
+    "a hold without an end": "terms",
+    "an end without a hold": "terms",
+    "lives too long": "expire_time",
+    "ends before it begins": "expire_time",
+    "no such currency": "total.currency_code",
+    "deferred less than it lasts": "deferred_expire_time",
+    "deferred too long": "deferred_expire_time",
+}
+_RULES = {
+    **_ODD_REQUESTS,
+    "an unknown field": "encoding",
+    "a submitter that nobody knows": "submitter",
+    "another id within": "request_id",
+    "a time out of range": "create_time",
+    "too long": "payload",
+    "garbage": "signed",
+}
 WEEK_US = 7 * 24 * 60 * MINUTE_US
 _END = Timestamp()
 _END.FromMicroseconds(NOW_US + MINUTE_US + 1)
@@ -133,6 +153,8 @@ CASES: dict[str, dict[str, Alterations]] = {
         "an unknown field": appended("request", UNKNOWN_FIELD),
         "a submitter that nobody knows": put("request", submitter=99),
         "another id within": put("request", request_id=fresh_id()),
+        "a time out of range": Alterations(request=lambda r: setattr(r.create_time, "nanos", -1)),
+        "too long": put("request", order_id="x" * MAX_PAYLOAD_BYTES),
         **{name: malformed(name) for name in _ODD_REQUESTS},
     },
     "REQUEST_NOT_FROM_CALLER": {
@@ -203,12 +225,24 @@ def test_good_documents_are_good(counter: Counter) -> None:
     ("reason", "what"), [(reason, what) for reason, cases in CASES.items() for what in cases]
 )
 def test_altered_documents_are_declined(counter: Counter, reason: str, what: str) -> None:
-    """With that reason, and for a mismatch with the field that differs."""
+    """With that reason, and the field that differs or the rule that is broken."""
     with pytest.raises(Declined) as declined:
         open_it(counter, counter.pay(altered=CASES[reason][what]))
     assert DeclineReason.Name(declined.value.reason) == f"DECLINE_REASON_{reason}"
-    differing = what.partition(":")[0] if reason == "AUTHORIZATION_MISMATCH" else ""
-    assert declined.value.detail == differing
+    told = {"AUTHORIZATION_MISMATCH": what.partition(":")[0]}
+    if reason.endswith("_MALFORMED"):
+        told[reason] = _RULES[what]
+    assert declined.value.detail == told.get(reason, "")
+
+
+def test_as_many_lines_of_as_many_letters_as_are_allowed(counter: Counter) -> None:
+    """200 lines of 60 characters of four bytes each."""
+    line = LineItem(description="\U0001f950" * 60, gtin="09506000134352", quantity=1)
+
+    def fill(request: payment_pb2.PaymentRequest) -> None:
+        request.items.extend([line] * (ITEMS_LIMIT - 1))
+
+    assert len(open_it(counter, counter.pay(altered=Alterations(fill))).request.items) == 200
 
 
 def test_a_phone_submits_what_says_so(counter: Counter) -> None:

@@ -95,8 +95,9 @@ async def test_the_first_answer_comes_also_when_the_id_is_old(tmp_path: Path) ->
 async def test_a_new_request_under_an_odd_id_is_stale(tmp_path: Path, age_us: int) -> None:
     with shards_in(tmp_path, 2) as shards:
         settle = await opened(shards, Clock())
-        with pytest.raises(RequestIdStale):
+        with pytest.raises(RequestIdStale) as stale:
             await settle(deposit(HERE, 5, request_id=fresh_id(NOW_US - age_us)))
+    assert stale.value.rule == ("too_old" if age_us > 0 else "in_future")
 
 
 async def test_a_deferred_request_is_new_though_its_id_is_old(tmp_path: Path) -> None:
@@ -146,7 +147,12 @@ async def test_a_full_disk_a_stop_and_a_queue_have_their_words(tmp_path: Path) -
 
 
 def test_every_refusal_has_a_reason() -> None:
-    for refusal in (RequestIdStale(), Unavailable("why"), Overloaded(), RequestIdReused()):
+    for refusal in (
+        RequestIdStale(fresh_id(), NOW_US),
+        Unavailable("why"),
+        Overloaded(),
+        RequestIdReused(),
+    ):
         assert isinstance(refusal, Refusal)
         assert refusal.reason
         assert str(refusal)
