@@ -6,11 +6,15 @@ is quick at first. Times are seconds of a clock that never goes back. Used by `l
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 # What may be saved up, in seconds of the rate.
 SAVED_S = 4.0
+# Requests of a device that are read at the same time. What waits is not sent but for the first
+# 64 KiB of each, so a hundred large ones come one after another and leave room between.
+READ_AT_ONCE = 4
 
 
 class Rates(NamedTuple):
@@ -60,6 +64,7 @@ class Allowance:
     calls: Bucket
     payments: Bucket
     refusals: Bucket
+    reading: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(READ_AT_ONCE))
     calls_now: int = 0
     streams_now: int = 0
     refused: int = 0

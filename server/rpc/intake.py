@@ -7,9 +7,9 @@ method has its own. Nothing is parsed before the caller is known and within his 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 from google.protobuf.message import DecodeError
 
@@ -28,15 +28,25 @@ READ_LIMIT_S = 30.0
 _BATCHES = "/kessai.v1.PaymentService/SubmitBatch"
 
 Parse = Callable[[bytes], Any]
-Pace = Callable[[int], Any]
+Receive = Callable[[], Awaitable[bytes | None]]
 
 _UNREAD = status_of(
     RpcError(error_pb2.ERROR_REASON_OVERLOADED, "the answers of this stream are not read")
 )
 
 
+class Pace(Protocol):
+    """How fast the caller may send: `limits.Limits`."""
+
+    async def read(self, receive: Receive) -> bytes | None:
+        """Receive a single request in its turn; RpcError if its caller sends too much."""
+
+    async def pace(self, payments: int) -> None:
+        """Wait as long as a stream must before its next message."""
+
+
 class Intake:
-    """Reads requests; `pace` waits as long as a stream must before its next message."""
+    """Reads requests, at the pace of their caller if there is one."""
 
     def __init__(
         self,
@@ -53,7 +63,7 @@ class Intake:
         """The message of a call that has one; FIELD_INVALID if it does not come in time."""
         try:
             async with asyncio.timeout(self._receive_limit_s):
-                request = await anext(aiter(requests), None)
+                request = await self._receive(requests)
         except TimeoutError:
             request = None
         if request is None:
@@ -81,8 +91,14 @@ class Intake:
         async for request in requests:
             message = self._read(call, request, parse)
             if self._pace is not None:
-                await self._pace(_payments_in(message))
+                await self._pace.pace(_payments_in(message))
             yield message
+
+    async def _receive(self, requests: AsyncIterator[bytes]) -> bytes | None:
+        async def receive() -> bytes | None:
+            return await anext(aiter(requests), None)
+
+        return await (receive() if self._pace is None else self._pace.read(receive))
 
     def _read(self, call: Call, request: bytes, parse: Parse | None) -> Any:  # noqa: ANN401
         most = MAX_BATCH_BYTES if call.method == _BATCHES else MAX_REQUEST_BYTES

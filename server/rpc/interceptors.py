@@ -93,7 +93,7 @@ def main_port(
     audit: AuditTrail,
 ) -> Concerns:
     """Make the interceptor of the main port, where callers have certificates."""
-    return Concerns(Intake(limits.pace), errors, telemetry, audit, guard, limits, audit=audit)
+    return Concerns(Intake(limits), errors, telemetry, audit, guard, limits, audit=audit)
 
 
 def pairing_port(telemetry: Telemetry, errors: ErrorTranslation) -> Concerns:

@@ -9,9 +9,9 @@ are not refused what they send, but read no faster than their device may.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, NoReturn
 
 import grpc.aio
 import structlog
@@ -27,8 +27,12 @@ CALLS_AT_ONCE = 32
 STREAMS_AT_ONCE = 8
 # Operators are few, and enter many things by script.
 OPERATOR_FACTOR = 10
-# How long the refusal of one who does not heed refusals is held back.
-LATE_S = 1.0
+# How long the refusal of one who does not heed refusals is held back: less than our own callers'
+# deadline, and long enough that a line's hundred calls come back 25 times a second at most.
+LATE_S = 4.0
+# How many calls a request counts as that gRPC ended unread, for it had more bytes than the port
+# takes: they were received all the same.
+UNREAD_CALLS = 50
 
 _TELL_EVERY_S = 60.0
 _FORGET_ABOVE = 1024
@@ -81,6 +85,21 @@ class Limits:
         while (wait_s := bucket.seconds_until_one(self._now_s())) > 0:  # noqa: ASYNC110
             await asyncio.sleep(wait_s)
 
+    async def read(self, receive: Callable[[], Awaitable[bytes | None]]) -> bytes | None:
+        """Receive a request of the caller's when few others of his are received; None if unread.
+
+        OVERLOADED if what he sent meanwhile was too large to be read, too often.
+        """
+        caller = current_caller()
+        allowance = self._allowance(caller)
+        async with allowance.reading:
+            if allowance.calls.left(self._now_s()) >= 0:
+                request = await receive()
+                if request is None:
+                    allowance.calls.owe(UNREAD_CALLS)
+                return request
+        return await self._refuse(caller, allowance, "unread")
+
     def _exceeded(self, allowance: Allowance, *, is_stream: bool) -> str:
         if is_stream and allowance.streams_now >= STREAMS_AT_ONCE:
             return "streams"
@@ -88,7 +107,7 @@ class Limits:
             return "calls_at_once"
         return "" if allowance.calls.take(self._now_s()) else "calls"
 
-    async def _refuse(self, caller: Caller, allowance: Allowance, limit: str) -> None:
+    async def _refuse(self, caller: Caller, allowance: Allowance, limit: str) -> NoReturn:
         now_s = self._now_s()
         self._refused.labels(caller.kind.value, limit).inc()
         allowance.refused += 1
