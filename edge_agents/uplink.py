@@ -20,7 +20,7 @@ from google.rpc.error_details_pb2 import ErrorInfo  # type: ignore[import-untype
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 
 from edge_agents.loops import is_being_cancelled
-from kessai.channel import RETRY_CODES, RETRY_FIRST_S, open_channel
+from kessai.channel import RETRY_FIRST_S, is_line_lost, open_channel
 from kessai.complaint import Complaint
 from kessai.enrollment import DeviceIdentity, renew_if_due
 from kessai.v1.envelope_pb2 import Signed
@@ -45,8 +45,6 @@ LONGEST_PAUSE_S = 2.0
 # A switch that is there answers a look-up at once, however long a payment takes.
 PROBE_S = 0.5
 
-# Asking again can help, though this is an answer.
-_TRANSIENT = RETRY_CODES | {grpc.StatusCode.RESOURCE_EXHAUSTED}
 # The switch read the request and did not take it up; it never will under this id.
 FINAL = {"FIELD_INVALID", "REQUEST_ID_REUSED", "REQUEST_ID_STALE"}
 # The switch answered that it cannot work now: as good as no answer.
@@ -263,14 +261,15 @@ def _read_reason(status: bytes) -> str:
 def is_away(error: grpc.aio.AioRpcError) -> bool:
     """Whether a failed call is no answer: nobody was there, or the switch cannot work now."""
     reason = reason_of(error)
-    return reason in OVERWHELMED if reason else error.code() in RETRY_CODES
+    return reason in OVERWHELMED if reason else is_line_lost(error)
 
 
 def _judge(error: grpc.aio.AioRpcError) -> NotTaken | Unknown | None:
     """Tell what a failed call means; None: try again."""
     if reason_of(error) in FINAL:
         return NotTaken(describe(error))
-    if is_away(error) or error.code() in _TRANSIENT:
+    overloaded = error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    if overloaded or is_line_lost(error) or is_away(error):
         return None
     return Unknown(describe(error))
 

@@ -11,7 +11,7 @@ import grpc.aio
 
 from edge_agents.entrance.book import Entry
 from edge_agents.entrance.counting import HubAway, HubFailed
-from kessai.channel import RETRY_CODES
+from kessai.channel import is_line_lost
 from kessai.device_identity import DeviceIdentity
 from kessai.identity_path import terminal_host
 from kessai.request_id import format_request_id
@@ -77,4 +77,4 @@ class HubLine:
 
 def _failure(error: grpc.aio.AioRpcError) -> HubAway:
     why = error.details() or error.code().name
-    return HubAway(why) if error.code() in RETRY_CODES else HubFailed(why)
+    return HubAway(why) if is_line_lost(error) else HubFailed(why)

@@ -12,10 +12,21 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from edge_agents.fares.feed import Feed, Row
+from edge_agents.fares.feed import Feed, FeedError, Row, whole_number
 from edge_agents.fares.network import Network
 from kessai.complaint import Complaint
 from kessai.money import Money
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """A leg rule; an empty area or network is every one that no other rule names."""
+
+    network: str
+    origin: str
+    destination: str
+    product: str
+    priority: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +47,17 @@ class LegFares:
     ) -> None:
         """Read the tables; Complaint for rules by time of day. `money` reads an amount."""
         self._network, self._media = network, media
-        self._rules = feed.require("fare_leg_rules")
-        if any(row.get("from_timeframe_group_id") for row in self._rules):
+        rows = feed.require("fare_leg_rules")
+        if any(row.get(f"{end}_timeframe_group_id") for row in rows for end in ("from", "to")):
             raise Complaint(
                 f"The feed {feed.path} prices by time of day (timeframes.txt), which this gate "
                 "cannot. No fare was charged: take a feed without."
             )
-        self._has_priority = "rule_priority" in self._rules[0]
+        self._has_priority = "rule_priority" in rows[0]
+        self._rules = [_read_rule(row) for row in rows]
+        self._named_networks = {rule.network for rule in self._rules}
+        self._named_origins = {rule.origin for rule in self._rules}
+        self._named_destinations = {rule.destination for rule in self._rules}
         self._areas = self._read_areas(feed)
         self._networks = _read_networks(feed)
         self._products = self._read_products(feed, money)
@@ -53,34 +68,39 @@ class LegFares:
         }
 
     @property
+    def rider_categories(self) -> set[str]:
+        """The categories that have a price of their own."""
+        return {row.rider_category for rows in self._products.values() for row in rows}
+
+    @property
     def amounts(self) -> list[Money]:
         """Every amount that the tables have."""
         return [product.price for rows in self._products.values() for product in rows]
 
     def offers(self, origin: str, destination: str, rider_category: str) -> list[Money]:
         """List what a ride may cost a rider; empty if the tables have no such trip."""
-        routes = {way.route for way in self._network.ways(origin, destination)}
+        network = self._network
+        routes = {way.route for way in network.ways(origin, destination)}
         networks = {self._networks.get(route, "") for route in routes} - {""}
+        begin = self._areas[network.station_of(origin)]
+        end = self._areas[network.station_of(destination)]
         matching = [
             rule
             for rule in self._rules
-            if self._fits(rule, "from_area_id", self._areas[self._network.station_of(origin)])
-            and self._fits(rule, "to_area_id", self._areas[self._network.station_of(destination)])
-            and self._fits(rule, "network_id", networks)
+            if self._fits(rule.origin, begin, self._named_origins)
+            and self._fits(rule.destination, end, self._named_destinations)
+            and self._fits(rule.network, networks, self._named_networks)
         ]
-        first = max((_priority(rule) for rule in matching), default=0)
-        products = [rule["fare_product_id"] for rule in matching if _priority(rule) == first]
+        first = max((rule.priority for rule in matching), default=0)
+        products = [rule.product for rule in matching if rule.priority == first]
         return [price for name in products for price in self._prices(name, rider_category)]
 
-    def _fits(self, rule: Row, field: str, there: set[str]) -> bool:
+    def _fits(self, wanted: str, there: set[str], named: set[str]) -> bool:
         """Match a rule's area or network; empty means every one that no other rule names.
 
         With priorities, empty means every one at all.
         """
-        wanted = rule.get(field, "")
-        if wanted:
-            return wanted in there
-        return self._has_priority or not there & {row.get(field, "") for row in self._rules}
+        return wanted in there if wanted else self._has_priority or not there & named
 
     def _prices(self, product: str, rider_category: str) -> list[Money]:
         rows = self._products.get(product, [])
@@ -97,7 +117,12 @@ class LegFares:
         self, feed: Feed, money: Callable[[str, str], Money]
     ) -> dict[str, list[_Product]]:
         products: dict[str, list[_Product]] = defaultdict(list)
-        for row in feed.require("fare_products"):
+        rows = feed.require("fare_products")
+        for name in {rule.product for rule in self._rules} - {
+            row["fare_product_id"] for row in rows
+        }:
+            raise FeedError(f'fare_leg_rules.txt has a product "{name}", fare_products.txt not')
+        for row in rows:
             if not self._media or row.get("fare_media_id", "") in self._media | {""}:
                 price = money(row["amount"], row["currency"])
                 products[row["fare_product_id"]].append(
@@ -111,5 +136,16 @@ def _read_networks(feed: Feed) -> dict[str, str]:
     return networks | {row["route_id"]: row["network_id"] for row in feed.rows("route_networks")}
 
 
-def _priority(rule: Row) -> int:
-    return int(rule.get("rule_priority") or 0)
+def _read_rule(row: Row) -> _Rule:
+    if not row["fare_product_id"]:
+        raise FeedError("a row of fare_leg_rules.txt has no fare_product_id")
+    priority = (
+        whole_number("fare_leg_rules", row, "rule_priority") if row.get("rule_priority") else 0
+    )
+    return _Rule(
+        row.get("network_id", ""),
+        row.get("from_area_id", ""),
+        row.get("to_area_id", ""),
+        row["fare_product_id"],
+        priority,
+    )

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from edge_agents.fares.feed import Feed, Row
+from edge_agents.fares.feed import Feed, FeedError, Row, by_id, whole_number
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +35,13 @@ class Network:
     """The stations of a feed by id, and the ways between them. A platform counts as its station."""
 
     def __init__(self, feed: Feed) -> None:
-        """Read stops, trips and stop times; Complaint if there are no stops."""
-        stops = feed.require("stops")
-        self._parents = {stop["stop_id"]: stop.get("parent_station", "") for stop in stops}
-        self.stations = {stop["stop_id"]: _station(stop) for stop in stops}
+        """Read stops, trips and stop times; Complaint if there are no stops, FeedError if wrong."""
+        stops = by_id("stops", feed.require("stops"), "stop_id")
+        self._parents = {name: stop.get("parent_station", "") for name, stop in stops.items()}
+        for parent in self._parents.values():
+            if parent and parent not in stops:
+                raise FeedError(f'stops.txt has no stop "{parent}", but a parent_station says so')
+        self.stations = {name: _station(stop) for name, stop in stops.items()}
         self._lines = self._read_lines(feed)
 
     def station_of(self, stop_id: str) -> str:
@@ -58,12 +61,15 @@ class Network:
         return list(found)
 
     def _read_lines(self, feed: Feed) -> Iterable[tuple[str, tuple[str, ...]]]:
-        routes = {trip["trip_id"]: trip["route_id"] for trip in feed.rows("trips")}
+        trips = by_id("trips", feed.rows("trips"), "trip_id")
+        routes = {name: trip["route_id"] for name, trip in trips.items()}
         calls: dict[str, list[tuple[int, str]]] = defaultdict(list)
         for row in feed.rows("stop_times"):
             if row.get("stop_id"):
-                stop = self.station_of(row["stop_id"])
-                calls[row["trip_id"]].append((int(row["stop_sequence"]), stop))
+                if row["stop_id"] not in self.stations:
+                    raise FeedError(f'stop_times.txt has a stop "{row["stop_id"]}", stops.txt not')
+                sequence = whole_number("stop_times", row, "stop_sequence")
+                calls[row["trip_id"]].append((sequence, self.station_of(row["stop_id"])))
         lines = (
             (routes.get(trip, ""), tuple(stop for _, stop in sorted(stops)))
             for trip, stops in calls.items()

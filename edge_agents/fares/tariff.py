@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from edge_agents.fares.feed import Feed
+from edge_agents.fares.feed import Feed, FeedError
 from edge_agents.fares.leg_fares import LegFares
 from edge_agents.fares.network import Network, Station
 from edge_agents.fares.zone_fares import ZoneFares
@@ -44,6 +44,17 @@ class Tariff:
             raise NoSuchTrip(f"no fare from {origin} to {destination}")
         return min(offers, key=lambda offer: offer.minor)
 
+    def has_fare_at(self, station: str) -> bool:
+        """Whether any ride from or to a station has a fare, for any rider."""
+        categories = self._fares.rider_categories | {""}
+        return any(
+            self._fares.offers(station, other, category)
+            or self._fares.offers(other, station, category)
+            for other in self.stations
+            if other != station
+            for category in categories
+        )
+
 
 def load_tariff(path: Path, media: frozenset[str] = frozenset()) -> Tariff:
     """Read a feed, a folder or zip file; Complaint if it cannot be priced.
@@ -59,6 +70,8 @@ def load_tariff(path: Path, media: frozenset[str] = frozenset()) -> Tariff:
         else:
             fares = ZoneFares(feed, network, Money.parse)
         return Tariff(network, fares, _currency(fares, path), _zone(feed))
+    except FeedError as error:
+        raise Complaint(f"The feed {path} is wrong: {error}.") from None
     except KeyError as error:
         raise Complaint(f"The feed {path} lacks the column {error} in one of its tables.") from None
     except MoneyError as error:
@@ -80,7 +93,7 @@ def _zone(feed: Feed) -> ZoneInfo:
     name = feed.require("agency")[0].get("agency_timezone", "")
     try:
         return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError):
+    except (ZoneInfoNotFoundError, ValueError, OSError):
         raise Complaint(
             f'The feed {feed.path} names no time zone that is known: "{name}".'
         ) from None

@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from edge_agents.fares.feed import Feed, Row
+from edge_agents.fares.feed import Feed, FeedError, Row, by_id
 from edge_agents.fares.network import Network, Way
 from kessai.money import Money
 
@@ -32,10 +32,19 @@ class ZoneFares:
         """Read the tables; `money` reads an amount and its currency."""
         self._network = network
         self._prices = {
-            row["fare_id"]: money(row["price"], row["currency_type"])
-            for row in feed.require("fare_attributes")
+            fare: money(row["price"], row["currency_type"])
+            for fare, row in by_id(
+                "fare_attributes", feed.require("fare_attributes"), "fare_id"
+            ).items()
         }
         self._rules = _read_rules(feed.rows("fare_rules"))
+        for fare in self._rules.keys() - self._prices.keys():
+            raise FeedError(f'fare_rules.txt has a fare "{fare}", fare_attributes.txt not')
+
+    @property
+    def rider_categories(self) -> set[str]:
+        """The categories that have a price of their own: none."""
+        return set()
 
     @property
     def amounts(self) -> list[Money]:

@@ -91,7 +91,7 @@ class GateConfig(AgentConfig):
     @classmethod
     def _check_start(cls, text: str) -> str:
         hours, colon, minutes = text.partition(":")
-        digits = len(text) == 5 and colon and (hours + minutes).isdecimal()
+        digits = len(text) == 5 and text.isascii() and colon and (hours + minutes).isdecimal()
         if not digits or int(hours) > 23 or int(minutes) > 59:
             raise ValueError("should be a time of day such as 03:00")
         return text

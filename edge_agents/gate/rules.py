@@ -82,6 +82,11 @@ def read_rules(config: GateConfig) -> Rules:
             f'The feed {config.feed} has no station "{config.station}"; it has {known} ... '
             "Set `station` to the stop_id where the gate stands."
         )
+    if not tariff.has_fare_at(config.station):
+        raise Complaint(
+            f'The feed {config.feed} has no fare for any ride from or to "{config.station}". '
+            "Nobody could leave: look at its fare rules, and at its stops' areas or zones."
+        )
 
     def amount(key: str) -> Money | None:
         text = getattr(config, key)

@@ -9,11 +9,11 @@ start; a wrong line is a Complaint with its number, because a wrong price must n
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge_agents.csv_rows import CsvError, csv_rows
 from edge_agents.register.bar_code import read_gtin
 from kessai.complaint import Complaint
 from kessai.money import Money, MoneyError, currency_of
@@ -50,27 +50,35 @@ def load_price_list(path: Path, currency: str | None = None) -> PriceList:
     `currency` is the config's: needed if the header names none, and then the same if it does.
     """
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, ValueError) as error:
         raise Complaint(
             f"The price list {path} cannot be read ({error}). Set `price_list` to a CSV file in "
             f'UTF-8 that begins with "{_COLUMNS}".'
         ) from None
+    try:
+        prices = _read(text, currency)
+    except CsvError as error:
+        raise Complaint(
+            f"The price list {path} is wrong in line {error.line}: {error}. "
+            "Correct it and start again."
+        ) from None
+    if not prices.goods:
+        raise Complaint(f"The price list {path} has no goods. Add lines below its header.")
+    return prices
+
+
+def _read(text: str, currency: str | None) -> PriceList:
     code = ""
     goods: dict[str, Goods] = {}
-    for number, line in enumerate(lines or [""], start=1):
+    for number, cells in csv_rows(text or "\n", comment="#"):
         try:
             if number == 1:
-                code = _read_header(line, currency)
-            elif line.strip() and not line.startswith("#"):
-                _add(goods, _read_line(line, code))
-        except (_LineError, MoneyError, csv.Error) as error:
-            raise Complaint(
-                f"The price list {path} is wrong in line {number}: {error}. "
-                "Correct it and start again."
-            ) from None
-    if not goods:
-        raise Complaint(f"The price list {path} has no goods. Add lines below its header.")
+                code = _read_header(cells, currency)
+            elif cells:
+                _add(goods, _read_line(cells, code))
+        except (_LineError, MoneyError) as error:
+            raise CsvError(number, str(error)) from None
     return PriceList(code, goods)
 
 
@@ -80,8 +88,7 @@ def _add(goods: dict[str, Goods], article: Goods) -> None:
     goods[article.gtin] = article
 
 
-def _read_header(line: str, currency: str | None) -> str:
-    names = [name.strip() for name in line.split(",")]
+def _read_header(names: list[str], currency: str | None) -> str:
     price = names[2].split() if len(names) == 3 else []
     if names[:2] != ["gtin", "description"] or price[:1] != ["price"] or len(price) > 2:
         raise _LineError(f'it must begin with "{_COLUMNS}"')
@@ -93,12 +100,11 @@ def _read_header(line: str, currency: str | None) -> str:
     return currency_of(named).code
 
 
-def _read_line(line: str, currency: str) -> Goods:
-    cells = next(csv.reader([line], strict=True))
+def _read_line(cells: list[str], currency: str) -> Goods:
     if len(cells) != 3:
         raise _LineError(f"it has {len(cells)} fields instead of 3 (quote a comma in a text)")
-    code, description, price = (cell.strip() for cell in cells)
-    gtin = read_gtin(code) if code.isdigit() else None
+    code, description, price = cells
+    gtin = read_gtin(code) if code.isascii() and code.isdigit() else None
     if gtin is None:
         raise _LineError(f'"{code}" is no GTIN: 8, 12, 13 or 14 digits with a right check digit')
     if not 1 <= len(description) <= MAX_DESCRIPTION or not description.isprintable():

@@ -9,10 +9,10 @@ which numbers there are. Read once, at start, by `main`.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping
 from pathlib import Path
 
+from edge_agents.csv_rows import CsvError, csv_rows
 from kessai.complaint import Complaint
 
 MAX_DESCRIPTION = 54
@@ -23,23 +23,29 @@ Items = Mapping[int, str]
 def load_items(path: Path) -> Items:
     """Read an item list; Complaint with the line number for anything that is not right."""
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, ValueError) as error:
         raise Complaint(f"The item list {path} cannot be read ({error}).") from None
-    if [name.strip() for name in (lines or [""])[0].split(",")] != ["number", "description"]:
-        raise Complaint(f'The item list {path} must begin with "number,description".')
     items: dict[int, str] = {}
-    for line, cells in enumerate(csv.reader(lines[1:]), start=2):
-        problem = _add(items, cells) if cells else None
-        if problem:
-            raise Complaint(f"The item list {path} is wrong in line {line}: {problem}.")
+    try:
+        rows = csv_rows(text)
+        if next(rows, (1, []))[1] != ["number", "description"]:
+            raise CsvError(1, 'it must begin with "number,description"')
+        for line, cells in rows:
+            problem = _add(items, cells) if cells else None
+            if problem:
+                raise CsvError(line, problem)
+    except CsvError as error:
+        raise Complaint(f"The item list {path} is wrong in line {error.line}: {error}.") from None
+    if not items:
+        raise Complaint(f"The item list {path} has no items. Add lines below its header.")
     return items
 
 
 def _add(items: dict[int, str], cells: list[str]) -> str | None:
     if len(cells) != 2:
         return f"it has {len(cells)} fields instead of 2"
-    number, description = cells[0].strip(), cells[1].strip()
+    number, description = cells
     if not (number.isascii() and number.isdigit() and len(number) <= 5):
         return f'"{number}" is no item number of at most 5 digits'
     if not 1 <= len(description) <= MAX_DESCRIPTION or not description.isprintable():

@@ -23,7 +23,6 @@ CALL_TIMEOUT_S = 5.0
 RETRY_FIRST_S = 0.2
 RETRY_LONGEST_S = 5.0
 RETRY_FACTOR = 2.0
-RETRY_CODES = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED})
 
 # What a switch takes in one message, bytes: in a message of SubmitBatch, and in any other; and what
 # a device takes.
@@ -78,6 +77,9 @@ PAIRING_OPTIONS = (
     ("grpc.max_receive_message_length", MAX_REQUEST_BYTES),
 )
 
+# How gRPC says UNKNOWN of a line that broke, or brought nonsense, while an answer was coming.
+_BROKE = "Stream removed"
+
 Answer = TypeVar("Answer")
 
 
@@ -97,6 +99,17 @@ def open_blocking_channel(identity: DeviceIdentity) -> grpc.Channel:
     )
 
 
+def is_line_lost(error: grpc.RpcError) -> bool:
+    """Whether a failed call has no answer: nobody was there, in time, or the line broke.
+
+    A switch that says so itself, with an ErrorInfo, has the same codes.
+    """
+    call = cast(grpc.Call, error)
+    if call.code() is grpc.StatusCode.UNKNOWN:
+        return (call.details() or "").startswith(_BROKE)
+    return call.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
+
+
 def ask_until_answered(method: Callable[..., Answer], request: Message, limit_s: float) -> Answer:
     """The answer to a blocking call, asked again with the same bytes while the switch is away.
 
@@ -109,8 +122,8 @@ def ask_until_answered(method: Callable[..., Answer], request: Message, limit_s:
         try:
             return method(request, timeout=left_s, wait_for_ready=True)
         except grpc.RpcError as error:
-            away = cast(grpc.Call, error).code() is grpc.StatusCode.UNAVAILABLE
-            if not away or left_s <= RETRY_FIRST_S:
+            late = cast(grpc.Call, error).code() is grpc.StatusCode.DEADLINE_EXCEEDED
+            if late or not is_line_lost(error) or left_s <= RETRY_FIRST_S:
                 raise
         time.sleep(RETRY_FIRST_S)
 

@@ -14,7 +14,7 @@ import grpc
 import grpc.aio
 
 from kessai.account_number import format_account
-from kessai.channel import CALL_TIMEOUT_S, open_channel
+from kessai.channel import CALL_TIMEOUT_S, is_line_lost, open_channel
 from kessai.complaint import Complaint
 from kessai.device_identity import DeviceIdentity, load_identity
 from kessai.enrollment import renew_if_due
@@ -37,8 +37,6 @@ from kessai.v1.payment_pb2_grpc import PaymentServiceStub
 from simulators.phone.holder_key import HolderKey
 
 MAX_ENTRIES = 500
-
-_SILENT = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
 
 
 class BankLine:
@@ -153,7 +151,7 @@ def _complaints() -> Iterator[None]:
     try:
         yield
     except grpc.aio.AioRpcError as error:
-        if error.code() in _SILENT:
+        if is_line_lost(error):
             raise Complaint("The bank does not answer. No money was moved: try later.") from None
         if error.code() == grpc.StatusCode.NOT_FOUND:
             raise Complaint("You have no such account. No money was moved.") from None

@@ -13,7 +13,13 @@ from typing import Any, cast
 
 import grpc
 
-from kessai.channel import CALL_TIMEOUT_S, RETRY_FACTOR, RETRY_FIRST_S, open_blocking_channel
+from kessai.channel import (
+    CALL_TIMEOUT_S,
+    RETRY_FACTOR,
+    RETRY_FIRST_S,
+    is_line_lost,
+    open_blocking_channel,
+)
 from kessai.device_identity import DeviceIdentity
 from kessai.v1.bill_pb2 import GetWalletCertificateRequest, SettleBillRequest
 from kessai.v1.bill_pb2_grpc import BillServiceStub
@@ -27,11 +33,11 @@ from kessai.v1.payment_pb2_grpc import PaymentServiceStub
 
 LONGEST_PAUSE_S = 2.0
 
+# Nobody knows what became of it, or the switch will do it later.
 _AGAIN = (
-    grpc.StatusCode.UNAVAILABLE,
-    grpc.StatusCode.DEADLINE_EXCEEDED,
     grpc.StatusCode.RESOURCE_EXHAUSTED,
     grpc.StatusCode.INTERNAL,
+    grpc.StatusCode.UNKNOWN,
 )
 
 
@@ -69,7 +75,7 @@ class OwnLine:
                 return self._send(submission)
             except grpc.RpcError as error:
                 call = cast(grpc.Call, error)
-                if call.code() not in _AGAIN:
+                if not is_line_lost(error) and call.code() not in _AGAIN:
                     return NotTaken(call.details() or call.code().name)
             if pause(pause_s):
                 return None

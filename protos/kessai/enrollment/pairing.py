@@ -10,6 +10,7 @@ from pathlib import Path
 
 import grpc
 
+from kessai.channel import is_line_lost
 from kessai.complaint import Complaint
 from kessai.device_identity import DeviceIdentity, write_identity
 from kessai.durable_file import make_folder
@@ -73,10 +74,9 @@ def _enroll(
 
 def _complaint(server: str, error: grpc.RpcError) -> Complaint:
     assert isinstance(error, grpc.Call)  # noqa: S101
-    code, details = error.code(), error.details()
-    if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
+    if is_line_lost(error):
         return Complaint(
             f"The switch at {server} did not answer. Check the network, and pair again with the "
             "same code: it stays good for ten minutes."
         )
-    return Complaint(f"The switch at {server} refused to pair: {details}. {_AFTERWARDS}")
+    return Complaint(f"The switch at {server} refused to pair: {error.details()}. {_AFTERWARDS}")

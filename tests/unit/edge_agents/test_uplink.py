@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING
+
 import grpc
+import grpc.aio
 import pytest
 
 from edge_agents.payment_request import PendingPayment
 from edge_agents.uplink import NotTaken, Unknown, Uplink
 from kessai.v1.payment_pb2 import SettlePaymentRequest
+from kessai.v1.payment_pb2_grpc import PaymentServiceStub
 from tests.unit.edge_agents.parties import Step, Switch, make_pending, make_sealed, serve
+
+if TYPE_CHECKING:
+    from kessai.v1.payment_pb2_grpc import PaymentServiceAsyncStub
 
 UNAVAILABLE = grpc.StatusCode.UNAVAILABLE
 BUDGET_S = 8.0
@@ -65,6 +74,30 @@ async def test_a_dead_line_is_unknown() -> None:
             make_request(make_pending()), 0.5
         )
     assert isinstance(answer, Unknown)
+
+
+async def nonsense(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Answer as a line on which bytes were altered: HTTP/2 up to the answer, which is none."""
+    writer.write(bytes.fromhex("000000040000000000"))
+    with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+        await reader.readuntil(b"SettlePayment")
+        writer.write(b"\xff" * 64)
+        await writer.drain()
+    writer.close()
+
+
+async def test_an_altered_line_is_nobody_s_answer() -> None:
+    """gRPC says UNKNOWN of it; it is asked again, and the rules for an absent switch may apply."""
+    server = await asyncio.start_server(nonsense, "127.0.0.1", 0)
+    port, request = server.sockets[0].getsockname()[1], make_request(make_pending())
+    async with server, grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        stub: PaymentServiceAsyncStub = PaymentServiceStub(channel)
+        with pytest.raises(grpc.aio.AioRpcError) as error:
+            await stub.SettlePayment(request, timeout=BUDGET_S, wait_for_ready=True)
+        assert error.value.code() is grpc.StatusCode.UNKNOWN
+        answer = await Uplink(channel, bytes, first_pause_s=0.02).settle(request, 0.5)
+    assert isinstance(answer, Unknown)
+    assert answer.is_away
 
 
 @pytest.mark.parametrize("reason", ["CERTIFICATE_REFUSED", "CALLER_NOT_PERMITTED"])

@@ -17,14 +17,15 @@ from kessai.complaint import Complaint
 from kessai.decline import name_of
 from kessai.money import Money
 from kessai.v1.fare_pb2 import Admission
+from tests.unit.edge_agents.fares.feeds import write_feed
 
 NOW_US = 1_790_000_000_000_000
 MINUTE_US = 60_000_000
 STATIONS = sorted(load_tariff(SAMPLE_FEED).stations)
 
 
-def rules(**settings: str | int) -> Rules:
-    flags: dict[str, str | int] = {"direction": "exit", "station": "airport"}
+def rules(**settings: str | int | Path) -> Rules:
+    flags: dict[str, str | int | Path] = {"direction": "exit", "station": "airport"}
     flags |= settings
     return read_rules(load_config(GateConfig, None, flags))
 
@@ -118,6 +119,7 @@ def test_a_minimum_of_the_gate_s_own_is_not_left_unsaid(tmp_path: Path) -> None:
         ({"daily_cap": "-1"}, "less than zero"),
         ({"missing_entry_fare": "nine"}, "missing_entry_fare"),
         ({"service_day_start": "25:00"}, "service_day_start"),
+        ({"service_day_start": "\u0660\u0663:\u0660\u0660"}, "service_day_start"),
         ({"direction": "both"}, "direction"),
         ({"max_ride_minutes": 0}, "max_ride_minutes"),
     ],
@@ -125,3 +127,16 @@ def test_a_minimum_of_the_gate_s_own_is_not_left_unsaid(tmp_path: Path) -> None:
 def test_configurations_that_cannot_be(settings: dict[str, str | int], says: str) -> None:
     with pytest.raises(Complaint, match=says):
         rules(**settings)
+
+
+def test_a_station_that_no_fare_leads_to_or_from(tmp_path: Path) -> None:
+    """Whoever was let in could not leave, so the gate does not start."""
+    feed = write_feed(
+        tmp_path,
+        fare_attributes="fare_id,price,currency_type\nf,1,EUR\n",
+        fare_rules="fare_id,origin_id,destination_id\nf,1,2\n",
+    )
+    assert rules(feed=feed, station="a").station == "a"
+    for station in ("d", "x"):
+        with pytest.raises(Complaint, match="no fare for any ride from or to"):
+            rules(feed=feed, station=station)

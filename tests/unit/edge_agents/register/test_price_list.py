@@ -61,6 +61,9 @@ def test_the_config_may_name_the_currency(tmp_path: Path) -> None:
         (HEADER + "9506000134352,Bread,-1.00\n", 2, "more than zero"),
         (HEADER + "9506000134352,Bread, dark,1.00\n", 2, "4 fields"),
         (HEADER + '9506000134352,"Bread,1.00\n', 2, ""),
+        (HEADER + '9506000134352,"Bread\n96385074,Gum",1.00\n', 2, "goes on in the next line"),
+        (HEADER + '9506000134352,"Rye" bread,1.00\n', 2, ""),
+        (HEADER + "\u0669506000134352,Bread,1.00\n", 2, "GTIN"),
         (HEADER + BREAD + "\n" + BREAD, 4, "already"),
     ],
 )

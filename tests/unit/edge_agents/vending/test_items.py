@@ -31,6 +31,10 @@ def test_items_by_their_numbers(tmp_path: Path) -> None:
         ("number,description\n123456,Water\n", "at most 5 digits"),
         ("number,description\n7,\n", "1 to 54 printable"),
         ("number,description\n7,Water\n7,Juice\n", "stands in the list already"),
+        ('number,description\n7,"Sparkling water\n8,Cola 0.5 l\n9,Tea', "line 2: a text goes on"),
+        ('number,description\n6,Nuts\n7,"Water\n8,"\n', "line 3: a text goes on"),
+        ('number,description\n7,"Sparkling" water\n', "line 2: "),
+        ("number,description\n", "no items"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, text: str, says: str) -> None:
