@@ -86,7 +86,7 @@ def main() -> None:
         _run(words[0], words[1:])
     except Complaint as complaint:
         _print_error(str(complaint))
-        sys.exit(1)
+        sys.exit(complaint.exit_code)
     except OSError as error:
         if error.errno not in _MACHINE_TROUBLE:
             raise

@@ -246,6 +246,14 @@ MEANINGS: dict[DeclineReason.ValueType, Meaning] = {
     ),
 }
 
+# Where an operator reads something else than a cashier, who has a shop and a customer before him.
+_TO_OPERATORS: dict[DeclineReason.ValueType, str] = {
+    decline_pb2.DECLINE_REASON_PAYER_ACCOUNT_UNKNOWN: "There is no such account.",
+    decline_pb2.DECLINE_REASON_PAYEE_ACCOUNT_UNKNOWN: "There is no such account.",
+    decline_pb2.DECLINE_REASON_INSUFFICIENT_FUNDS: "The account does not hold that much.",
+    decline_pb2.DECLINE_REASON_SWITCH_FAULT: "A fault at the switch: its log tells more.",
+}
+
 
 def name_of(reason: DeclineReason.ValueType) -> str:
     """Name a reason as logs and screens show it: "INSUFFICIENT_FUNDS"."""
@@ -256,3 +264,8 @@ def meaning_of(reason: DeclineReason.ValueType) -> Meaning:
     """Tell what a reason means; a reason of a newer switch reads as a plain refusal."""
     unknown = Meaning("The payment was declined.", "The payment was declined.", False)
     return MEANINGS.get(reason, unknown)
+
+
+def told_operator(reason: DeclineReason.ValueType) -> str:
+    """Tell an operator what a reason means."""
+    return _TO_OPERATORS.get(reason) or meaning_of(reason).cashier

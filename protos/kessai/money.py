@@ -53,6 +53,15 @@ class Money:
         return cls(int(match[1] + match[2] + fraction), currency)
 
     @classmethod
+    def read(cls, text: str, currency: str = "") -> Money:
+        """Read "5.00 EUR", or "5.00" of a currency that is known; MoneyError."""
+        amount, _, code = text.strip().partition(" ")
+        code = code.strip() or currency
+        if not code:
+            raise MoneyError(f'"{text[:40]}" names no currency: write it such as "5.00 EUR"')
+        return cls.parse(amount, code)
+
+    @classmethod
     def from_proto(cls, message: money_pb2.Money) -> Money:
         """Take it from the wire; MoneyError for an unknown currency."""
         return cls(message.amount_minor, message.currency_code)
@@ -67,7 +76,8 @@ def currency_of(code: str) -> Currency:
     try:
         return BY_CODE[code]
     except KeyError:
-        raise MoneyError(f'"{code}" is not a currency of ISO 4217') from None
+        what = f'"{code[:10]}" is not a currency of ISO 4217' if code else "the currency is missing"
+        raise MoneyError(what) from None
 
 
 def format_minor(minor: int, currency: str) -> str:

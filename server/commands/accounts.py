@@ -8,17 +8,17 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from kessai.account_number import AccountNumberError, format_account, pretty_account
 from kessai.account_number import parse_account as parse
-from kessai.complaint import Complaint
+from kessai.account_number import pretty_account
 from kessai.console import Console, Table, styled
-from kessai.decline import meaning_of, name_of
 from kessai.money import Money
 from kessai.v1 import account_pb2 as pb
 from kessai.v1.account_pb2_grpc import AccountServiceStub
-from kessai.v1.decline_pb2 import DeclineReason
-from server.commands.operator_line import DEADLINE_S, call, fresh_request_id
-from server.commands.options import Data, Identity, ProposalId, money
+from server.commands import cash
+from server.commands.amounts import account_of
+from server.commands.operator_line import DEADLINE_S, call, change, request_id_of
+from server.commands.options import AccountNumber, Data, Identity, RequestId
+from server.commands.outcome import show_request
 
 account = typer.Typer(
     pretty_exceptions_enable=False,
@@ -29,39 +29,45 @@ account = typer.Typer(
 
 _out = Console()
 
-AccountNumber = Annotated[str, typer.Argument(help="14 digits, with or without hyphens.")]
-Currency = Annotated[str, typer.Option(help="ISO 4217 code.")]
+account.command("deposit")(cash.deposit_cash)
+account.command("withdraw")(cash.withdraw_cash)
 
 
 @account.command("open")
 def open_account(
     owner: Annotated[str, typer.Argument(help='"wallet/<id>" or "merchant/<id>".')],
-    currency: Currency = "EUR",
+    currency: Annotated[str, typer.Option(help="ISO 4217 code.")] = "EUR",
     branch: Annotated[int, typer.Option(help="The branch.", min=1, max=9999)] = 1,
     number: Annotated[
         int, typer.Option(help="A number of your choice; 0: any.", min=0, max=99_999_999)
     ] = 0,
+    request_id: RequestId = "",
     data: Data = None,
     identity: Identity = None,
 ) -> None:
     """Open an account for a wallet or a merchant."""
     request = pb.OpenAccountRequest(
-        request_id=fresh_request_id(),
+        request_id=request_id_of(request_id),
         owner=owner,
         currency_code=currency,
         branch=branch,
         number=number,
     )
-    response = call(
-        data, identity, lambda ch: AccountServiceStub(ch).OpenAccount(request, timeout=DEADLINE_S)
+    response = change(
+        data,
+        identity,
+        request.request_id,
+        lambda ch: AccountServiceStub(ch).OpenAccount(request, timeout=DEADLINE_S),
     )
-    _out.print(f"{pretty_account(parse(response.account.account_number))} is open for {owner}")
+    number_given = pretty_account(parse(response.account.account_number))
+    _out.print(styled("[green]{} is open for {}[/]", number_given, owner))
+    show_request(request.request_id)
 
 
 @account.command("show")
 def show_account(number: AccountNumber, data: Data = None, identity: Identity = None) -> None:
     """Show an account's balance, what its auxiliaries hold, and the total."""
-    request = pb.GetAccountRequest(account_number=_number(number))
+    request = pb.GetAccountRequest(account_number=account_of(number))
     response = call(
         data, identity, lambda ch: AccountServiceStub(ch).GetAccount(request, timeout=DEADLINE_S)
     )
@@ -69,26 +75,39 @@ def show_account(number: AccountNumber, data: Data = None, identity: Identity = 
 
 
 @account.command("distribute")
-def distribute_account(number: AccountNumber, data: Data = None, identity: Identity = None) -> None:
+def distribute_account(
+    number: AccountNumber,
+    request_id: RequestId = "",
+    data: Data = None,
+    identity: Identity = None,
+) -> None:
     """Give a busy payee's account an auxiliary on every shard: many may pay it at once."""
     request = pb.DistributeAccountRequest(
-        request_id=fresh_request_id(), account_number=_number(number)
+        request_id=request_id_of(request_id), account_number=account_of(number)
     )
-    response = call(
+    response = change(
         data,
         identity,
+        request.request_id,
         lambda ch: AccountServiceStub(ch).DistributeAccount(request, timeout=DEADLINE_S),
     )
     _out.print(styled("[green]distributed over {} shards[/]", response.auxiliary_count))
     _show(response.account)
+    show_request(request.request_id)
 
 
 @account.command("merge")
 def merge_account(number: AccountNumber, data: Data = None, identity: Identity = None) -> None:
-    """Merge at once what the auxiliaries of a distributed account hold."""
-    request = pb.MergeAccountRequest(account_number=_number(number))
-    response = call(
-        data, identity, lambda ch: AccountServiceStub(ch).MergeAccount(request, timeout=DEADLINE_S)
+    """Merge at once what the auxiliaries of a distributed account hold.
+
+    It moves what is there, so it has no request id: run again, it moves what came since.
+    """
+    request = pb.MergeAccountRequest(account_number=account_of(number))
+    response = change(
+        data,
+        identity,
+        "",
+        lambda ch: AccountServiceStub(ch).MergeAccount(request, timeout=DEADLINE_S),
     )
     _out.print(styled("[green]{} merged[/]", Money.from_proto(response.merged)))
     _show(response.account)
@@ -109,7 +128,7 @@ def show_statement(
 ) -> None:
     """List an account's entries, newest first."""
     request = pb.ListEntriesRequest(
-        account_number=_number(number),
+        account_number=account_of(number),
         page_size=size,
         page_token=page_token,
         auxiliary=auxiliary,
@@ -120,50 +139,6 @@ def show_statement(
     _out.print(_statement(response, auxiliary))
     if response.next_page_token:
         _out.print(styled("[dim]older entries: --page-token {}[/]", response.next_page_token))
-
-
-@account.command("deposit")
-def deposit_cash(
-    number: AccountNumber,
-    amount: Annotated[str, typer.Argument(help='Such as "12.34".')],
-    currency: Currency = "EUR",
-    proposal: ProposalId = "",
-    data: Data = None,
-    identity: Identity = None,
-) -> None:
-    """Book cash that was paid in."""
-    request = pb.DepositCashRequest(
-        request_id=fresh_request_id(),
-        account_number=_number(number),
-        amount=money(amount, currency).to_proto(),
-        proposal_id=proposal,
-    )
-    response = call(
-        data, identity, lambda ch: AccountServiceStub(ch).DepositCash(request, timeout=DEADLINE_S)
-    )
-    _outcome(response.decline_reason, f"{money(amount, currency)} paid into {number}")
-
-
-@account.command("withdraw")
-def withdraw_cash(
-    number: AccountNumber,
-    amount: Annotated[str, typer.Argument(help='Such as "12.34".')],
-    currency: Currency = "EUR",
-    proposal: ProposalId = "",
-    data: Data = None,
-    identity: Identity = None,
-) -> None:
-    """Book cash that was paid out."""
-    request = pb.WithdrawCashRequest(
-        request_id=fresh_request_id(),
-        account_number=_number(number),
-        amount=money(amount, currency).to_proto(),
-        proposal_id=proposal,
-    )
-    response = call(
-        data, identity, lambda ch: AccountServiceStub(ch).WithdrawCash(request, timeout=DEADLINE_S)
-    )
-    _outcome(response.decline_reason, f"{money(amount, currency)} paid out of {number}")
 
 
 def _statement(response: pb.ListEntriesResponse, auxiliary: int) -> Table:
@@ -188,19 +163,6 @@ def _statement(response: pb.ListEntriesResponse, auxiliary: int) -> Table:
             entry.request_id,
         )
     return table
-
-
-def _outcome(reason: DeclineReason.ValueType, done: str) -> None:
-    if reason:
-        raise Complaint(f"{name_of(reason)}: {meaning_of(reason).cashier} No money was moved.")
-    _out.print(styled("[green]{}[/]", done))
-
-
-def _number(text: str) -> str:
-    try:
-        return format_account(parse(text))
-    except AccountNumberError as error:
-        raise Complaint(f'"{text}": {error}') from None
 
 
 def _show(a: pb.Account) -> None:

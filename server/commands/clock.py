@@ -13,8 +13,9 @@ from kessai.complaint import Complaint
 from kessai.console import Console, Table, styled
 from kessai.v1 import clock_pb2 as pb
 from kessai.v1.clock_pb2_grpc import ClockServiceStub
-from server.commands.operator_line import DEADLINE_S, call, fresh_request_id
-from server.commands.options import Data, Identity
+from server.commands.operator_line import DEADLINE_S, call, change, request_id_of
+from server.commands.options import Data, Identity, RequestId
+from server.commands.outcome import show_request
 from server.shards.clock_watch import told
 
 clock = typer.Typer(
@@ -36,7 +37,9 @@ def show_status(data: Data = None, identity: Identity = None) -> None:
 
 
 @clock.command("confirm")
-def confirm_clock(yes: Yes = False, data: Data = None, identity: Identity = None) -> None:
+def confirm_clock(
+    yes: Yes = False, request_id: RequestId = "", data: Data = None, identity: Identity = None
+) -> None:
     """Say that the switch's clock is right as it is; booking goes on by it."""
     state = call(data, identity, _state)
     if not state.jump_us:
@@ -46,12 +49,15 @@ def confirm_clock(yes: Yes = False, data: Data = None, identity: Identity = None
     question = f"{told(state.jump_us)}. It shows {shown}. Is that the time?"
     if not yes and not typer.confirm(question):
         raise Complaint("the clock was not confirmed. Put it right; booking then goes on by itself")
-    request = pb.ConfirmClockRequest(request_id=fresh_request_id(), wall_time=state.wall_time)
+    request = pb.ConfirmClockRequest(
+        request_id=request_id_of(request_id), wall_time=state.wall_time
+    )
 
     async def confirm(channel: grpc.aio.Channel) -> pb.ClockState:
         return (await ClockServiceStub(channel).ConfirmClock(request, timeout=DEADLINE_S)).state
 
-    _print(call(data, identity, confirm))
+    _print(change(data, identity, request.request_id, confirm))
+    show_request(request.request_id)
 
 
 async def _state(channel: grpc.aio.Channel) -> pb.ClockState:

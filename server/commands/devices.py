@@ -18,8 +18,9 @@ from kessai.v1.device_pb2_grpc import DeviceServiceStub
 from kessai.v1.holder_pb2 import SetRiderCategoryRequest
 from kessai.v1.holder_pb2_grpc import HolderServiceStub
 from server.commands import fleet
-from server.commands.operator_line import DEADLINE_S, call, fresh_request_id
-from server.commands.options import Data, Identity, ProposalId
+from server.commands.operator_line import DEADLINE_S, call, change, request_id_of
+from server.commands.options import Data, Identity, ProposalId, RequestId
+from server.commands.outcome import show_request
 
 device = typer.Typer(
     pretty_exceptions_enable=False,
@@ -50,27 +51,29 @@ def pair_device(
     ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     proposal: ProposalId = "",
+    request_id: RequestId = "",
     data: Data = None,
     identity: Identity = None,
 ) -> None:
     """Make a one-time pairing code, as text and as a QR code."""
     request = _pairing(path, accounts or [], name)
-    request.proposal_id = proposal
-    response = call(
+    request.request_id, request.proposal_id = request_id_of(request_id), proposal
+    response = change(
         data,
         identity,
+        request.request_id,
         lambda ch: DeviceServiceStub(ch).CreatePairingCode(request, timeout=DEADLINE_S),
     )
     if as_json:
-        print(  # noqa: T201
-            json.dumps({"pairing_code": response.pairing_code, "uri": response.pairing_uri})
-        )
+        shown = {"pairing_code": response.pairing_code, "uri": response.pairing_uri}
+        print(json.dumps({"request_id": request.request_id, **shown}))  # noqa: T201
         return
     segno.make(response.pairing_uri, error="l").terminal(compact=True)
     _out.print(styled("Code for {}: [bold]{}[/]", path, response.pairing_code))
     _out.print(response.pairing_uri, soft_wrap=True)
     until = fleet.moment(response.expire_time)
     _out.print(styled("[dim]good for one device until {}, five tries[/]", until))
+    show_request(request.request_id)
 
 
 @device.command("list")
@@ -96,36 +99,42 @@ def list_devices(data: Data = None, identity: Identity = None) -> None:
 @device.command("revoke")
 def revoke_device(
     path: Annotated[str, typer.Argument(help="The device, as kessai device list shows it.")],
+    request_id: RequestId = "",
     data: Data = None,
     identity: Identity = None,
 ) -> None:
     """Revoke a device; it bites on its next call."""
-    request = pb.RevokeDeviceRequest(request_id=fresh_request_id(), device=path)
-    call(
+    request = pb.RevokeDeviceRequest(request_id=request_id_of(request_id), device=path)
+    change(
         data,
         identity,
+        request.request_id,
         lambda ch: DeviceServiceStub(ch).RevokeDevice(request, timeout=DEADLINE_S),
     )
     _out.print(styled("[green]{} is revoked[/]", path))
+    show_request(request.request_id)
 
 
 @device.command("rider")
 def set_rider_category(
     wallet: Annotated[str, typer.Argument(help="Whose phones, as in phone/<wallet>/<phone>.")],
     category: Annotated[str, typer.Argument(help='Which fares it pays, such as "child".')],
+    request_id: RequestId = "",
     data: Data = None,
     identity: Identity = None,
 ) -> None:
     """Say which fares a wallet's phones pay; it bites once a phone renews its credential."""
     request = SetRiderCategoryRequest(
-        request_id=fresh_request_id(), wallet_id=wallet, rider_category=category
+        request_id=request_id_of(request_id), wallet_id=wallet, rider_category=category
     )
-    call(
+    change(
         data,
         identity,
+        request.request_id,
         lambda ch: HolderServiceStub(ch).SetRiderCategory(request, timeout=DEADLINE_S),
     )
     _out.print(styled("[green]{} rides as {}[/]", wallet, category))
+    show_request(request.request_id)
 
 
 def fetch_devices(data: Path | None, identity: Path | None, prefix: str = "") -> list[pb.Device]:
@@ -146,7 +155,7 @@ def fetch_devices(data: Path | None, identity: Path | None, prefix: str = "") ->
 
 
 def _pairing(path: str, accounts: list[str], name: str) -> pb.CreatePairingCodeRequest:
-    request = pb.CreatePairingCodeRequest(request_id=fresh_request_id())
+    request = pb.CreatePairingCodeRequest()
     match path.split("/"):
         case ["agent", merchant, terminal]:
             request.terminal.CopyFrom(

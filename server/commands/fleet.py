@@ -18,8 +18,9 @@ from kessai.device_settings import SETTINGS
 from kessai.money import Money
 from kessai.v1 import fleet_pb2 as pb
 from kessai.v1.fleet_pb2_grpc import FleetServiceStub
-from server.commands.operator_line import DEADLINE_S, call, fresh_request_id
-from server.commands.options import Data, Identity
+from server.commands.operator_line import DEADLINE_S, call, change, request_id_of
+from server.commands.options import Data, Identity, RequestId
+from server.commands.outcome import show_request
 
 _out = Console()
 
@@ -40,22 +41,25 @@ def show_device(device: Device, data: Data = None, identity: Identity = None) ->
 def configure_device(
     device: Device,
     settings: Annotated[list[str], typer.Argument(help="KEY=NUMBER, one or more.")],
+    request_id: RequestId = "",
     data: Data = None,
     identity: Identity = None,
 ) -> None:
     """Change settings of a terminal; it hears of them at once, or when it is in touch again."""
-    request = pb.ConfigureDeviceRequest(request_id=fresh_request_id(), device=device)
+    request = pb.ConfigureDeviceRequest(request_id=request_id_of(request_id), device=device)
     for text in settings:
         key, _, value = text.partition("=")
         if not value.removeprefix("-").isdecimal():
             raise Complaint(f'"{text}" is no setting: write KEY=NUMBER. Keys: {_keys()}')
         request.settings.add(key=key, value=int(value))
-    answer = call(
+    answer = change(
         data,
         identity,
+        request.request_id,
         lambda ch: FleetServiceStub(ch).ConfigureDevice(request, timeout=DEADLINE_S),
     )
     _out.print(styled("[green]{} is configured[/] (version {})", device, answer.config.version))
+    show_request(request.request_id)
 
 
 def list_settings() -> None:

@@ -12,8 +12,9 @@ from kessai.money import Money
 from kessai.v1 import holder_pb2 as pb
 from kessai.v1.holder_pb2_grpc import HolderServiceStub
 from server.commands.fleet import moment
-from server.commands.operator_line import DEADLINE_S, call, fresh_request_id
-from server.commands.options import Data, Identity
+from server.commands.operator_line import DEADLINE_S, call, change, request_id_of
+from server.commands.options import Data, Identity, RequestId
+from server.commands.outcome import show_request
 
 loss = typer.Typer(
     pretty_exceptions_enable=False,
@@ -55,17 +56,20 @@ def list_losses(
 @loss.command("forgive")
 def forgive_losses(
     wallet: Annotated[str, typer.Argument(help="The wallet: the middle part of phone/ann/pixel.")],
+    request_id: RequestId = "",
     data: Data = None,
     identity: Identity = None,
 ) -> None:
     """Let a wallet's losses count no more; its phones' next credentials have a limit again."""
-    request = pb.ForgiveOfflineLossesRequest(request_id=fresh_request_id(), wallet_id=wallet)
-    answer = call(
+    request = pb.ForgiveOfflineLossesRequest(request_id=request_id_of(request_id), wallet_id=wallet)
+    answer = change(
         data,
         identity,
+        request.request_id,
         lambda ch: HolderServiceStub(ch).ForgiveOfflineLosses(request, timeout=DEADLINE_S),
     )
     _out.print(styled("{} losses of {} count no more", str(answer.forgiven_count), wallet))
+    show_request(request.request_id)
 
 
 def _amount(lost: pb.OfflineLoss) -> str:

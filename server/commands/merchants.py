@@ -11,8 +11,10 @@ from kessai.v1.device_pb2 import CreateMerchantRequest
 from kessai.v1.device_pb2_grpc import DeviceServiceStub
 from kessai.v1.fare_pb2 import SetMinimumBalanceRequest
 from kessai.v1.fare_pb2_grpc import FareServiceStub
-from server.commands.operator_line import DEADLINE_S, call, fresh_request_id
-from server.commands.options import Data, Identity, money
+from server.commands.amounts import account_of, amount_of, currency_of_account
+from server.commands.operator_line import DEADLINE_S, change, request_id_of
+from server.commands.options import Data, Identity, RequestId
+from server.commands.outcome import show_request
 
 merchant = typer.Typer(
     pretty_exceptions_enable=False,
@@ -38,44 +40,52 @@ def create_merchant(
     unverified_limit: Annotated[
         str, typer.Option(help='Up to which amount no PIN is needed, such as "5.00 EUR".')
     ] = "",
+    request_id: RequestId = "",
     data: Data = None,
     identity: Identity = None,
 ) -> None:
     """Enter a merchant in the directory."""
+    number = account_of(account)
     request = CreateMerchantRequest(
-        request_id=fresh_request_id(),
+        request_id=request_id_of(request_id),
         merchant_id=merchant_id,
         display_name=name,
         category_code=category,
-        account_number=account.replace("-", ""),
+        account_number=number,
     )
     if unverified_limit:
-        amount, _, currency = unverified_limit.partition(" ")
-        request.unverified_limit.CopyFrom(money(amount, currency).to_proto())
-    call(
+        limit = amount_of(unverified_limit, lambda: currency_of_account(data, identity, number))
+        request.unverified_limit.CopyFrom(limit.to_proto())
+    change(
         data,
         identity,
+        request.request_id,
         lambda ch: DeviceServiceStub(ch).CreateMerchant(request, timeout=DEADLINE_S),
     )
     _out.print(styled("[green]{}[/] ({}) is paid on {}", name, merchant_id, account))
+    show_request(request.request_id)
 
 
 @merchant.command("minimum-balance")
 def set_minimum_balance(
     merchant_id: Annotated[str, typer.Argument(help="A carrier: a merchant of transport.")],
     minimum: Annotated[str, typer.Argument(help='What an account must hold, such as "1.00 EUR".')],
+    request_id: RequestId = "",
     data: Data = None,
     identity: Identity = None,
 ) -> None:
     """Say what an account must hold for its holder to enter at a carrier's gates."""
-    amount, _, currency = minimum.partition(" ")
-    least = money(amount, currency)
+    least = amount_of(minimum)
     request = SetMinimumBalanceRequest(
-        request_id=fresh_request_id(), merchant_id=merchant_id, minimum_balance=least.to_proto()
+        request_id=request_id_of(request_id),
+        merchant_id=merchant_id,
+        minimum_balance=least.to_proto(),
     )
-    call(
+    change(
         data,
         identity,
+        request.request_id,
         lambda ch: FareServiceStub(ch).SetMinimumBalance(request, timeout=DEADLINE_S),
     )
     _out.print(styled("[green]{}[/]: whoever enters must hold {}", merchant_id, least))
+    show_request(request.request_id)

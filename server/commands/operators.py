@@ -20,8 +20,9 @@ from server import data_folder
 from server.commands import local_office
 from server.commands.devices import certificate_of, fetch_devices
 from server.commands.fleet import moment
-from server.commands.operator_line import DEADLINE_S, call, fresh_request_id
-from server.commands.options import Data, DataFolder, Identity, ProposalId
+from server.commands.operator_line import DEADLINE_S, call, change, request_id_of
+from server.commands.options import Data, DataFolder, Identity, ProposalId, RequestId
+from server.commands.outcome import show_request
 from server.config import load_config
 
 operator = typer.Typer(
@@ -47,6 +48,7 @@ def add_operator(
     ] = None,
     identity: Identity = None,
     proposal: ProposalId = "",
+    request_id: RequestId = "",
 ) -> None:
     """Make an operator, on the switch's machine; one of the same name is replaced."""
     target = folder or data / f"operator-{name}"
@@ -56,7 +58,11 @@ def add_operator(
         with local_office.opened(data) as office:
             office.add_operator(name, target)
     else:
-        _add_by_call(name, target, data, identity, proposal)
+        asked = pb.AddOperatorRequest(
+            request_id=request_id_of(request_id), name=name, proposal_id=proposal
+        )
+        _add_by_call(asked, target, data, identity)
+        show_request(asked.request_id)
     _out.print(
         styled(
             "[green]operator/{} is made:[/] his identity is in {}. Give it to him alone; he uses "
@@ -89,6 +95,7 @@ def revoke_operator(
         bool,
         typer.Option("--even-the-last", help="Also yourself, or the last one that can call."),
     ] = False,
+    request_id: RequestId = "",
     data: Data = None,
     identity: Identity = None,
 ) -> None:
@@ -99,13 +106,15 @@ def revoke_operator(
             office.revoke_operator(name, even_the_last)
     else:
         request = RevokeDeviceRequest(
-            request_id=fresh_request_id(), device=path, even_the_last=even_the_last
+            request_id=request_id_of(request_id), device=path, even_the_last=even_the_last
         )
-        call(
+        change(
             data,
             identity,
+            request.request_id,
             lambda ch: DeviceServiceStub(ch).RevokeDevice(request, timeout=DEADLINE_S),
         )
+        show_request(request.request_id)
     _out.print(styled("[green]{} is revoked[/]", path))
 
 
@@ -137,13 +146,17 @@ def list_proposals(data: Data = None, identity: Identity = None) -> None:
 @approve.command()
 def approve_proposal(
     proposal: Annotated[str, typer.Argument(help="As kessai operator proposals lists it.")],
+    request_id: RequestId = "",
     data: Data = None,
     identity: Identity = None,
 ) -> None:
     """Confirm what another operator proposed. Look at it first: kessai operator proposals."""
-    request = pb.ApproveActRequest(request_id=fresh_request_id(), proposal_id=proposal)
-    answer = call(
-        data, identity, lambda ch: OperatorServiceStub(ch).ApproveAct(request, timeout=DEADLINE_S)
+    request = pb.ApproveActRequest(request_id=request_id_of(request_id), proposal_id=proposal)
+    answer = change(
+        data,
+        identity,
+        request.request_id,
+        lambda ch: OperatorServiceStub(ch).ApproveAct(request, timeout=DEADLINE_S),
     )
     confirmed = answer.proposal
     _out.print(
@@ -155,20 +168,19 @@ def approve_proposal(
             moment(confirmed.expire_time),
         )
     )
+    show_request(request.request_id)
 
 
-def _add_by_call(name: str, target: Path, data: Path, identity: Path | None, proposal: str) -> None:
+def _add_by_call(
+    request: pb.AddOperatorRequest, target: Path, data: Path, identity: Path | None
+) -> None:
     target.mkdir(mode=0o700, parents=True, exist_ok=True)
     key = next_key(target)
-    request = pb.AddOperatorRequest(
-        request_id=fresh_request_id(),
-        name=name,
-        certificate_signing_request=signing_request(key),
-        proposal_id=proposal,
-    )
-    answer = call(
+    request.certificate_signing_request = signing_request(key)
+    answer = change(
         data,
         identity,
+        request.request_id,
         lambda ch: OperatorServiceStub(ch).AddOperator(request, timeout=DEADLINE_S),
     )
     write_identity(

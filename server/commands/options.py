@@ -9,7 +9,6 @@ from urllib.parse import parse_qs, urlsplit
 import typer
 
 from kessai.complaint import Complaint
-from kessai.money import Money, MoneyError
 
 DataFolder = Annotated[
     Path, typer.Option("--data", envvar="KESSAI_DATA", help="The switch's data folder.")
@@ -27,6 +26,11 @@ Data = Annotated[
     typer.Option("--data", envvar="KESSAI_DATA", help="Data folder of a switch on this machine."),
 ]
 
+AccountNumber = Annotated[str, typer.Argument(help="14 digits, with or without hyphens.")]
+RequestId = Annotated[
+    str,
+    typer.Option("--request-id", help="Ask again: the id of a request whose outcome is unknown."),
+]
 
 ProposalId = Annotated[
     str, typer.Option("--proposal", help="The proposal that a second operator confirmed.")
@@ -42,11 +46,3 @@ def address_without_password(url: str) -> str:
             "~/.pgpass, and write postgresql://ROLE@HOST/DATABASE. Nothing was done."
         )
     return url
-
-
-def money(amount: str, currency: str) -> Money:
-    """Read an amount such as "12.34"; Complaint if it is none of that currency."""
-    try:
-        return Money.parse(amount, currency)
-    except MoneyError as error:
-        raise Complaint(f"{error}. No money was moved.") from None

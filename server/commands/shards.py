@@ -10,12 +10,13 @@ import typer
 from rich.console import JustifyMethod
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
-from kessai.complaint import Complaint
+from kessai.complaint import Complaint, Interrupted
 from kessai.console import Console, Table, styled
 from kessai.v1 import shard_pb2 as pb
 from kessai.v1.shard_pb2_grpc import ShardServiceStub
-from server.commands.operator_line import DEADLINE_S, call, fresh_request_id
-from server.commands.options import Data, Identity, address_without_password
+from server.commands.operator_line import DEADLINE_S, call, change, request_id_of
+from server.commands.options import Data, Identity, RequestId, address_without_password
+from server.commands.outcome import show_request
 
 shards = typer.Typer(
     pretty_exceptions_enable=False,
@@ -33,16 +34,23 @@ _out = Console(soft_wrap=True)
 @shards.command("add")
 def add_shard(
     url: Annotated[str, typer.Argument(help="sqlite:///FILE or postgresql://ROLE@HOST/DATABASE.")],
+    request_id: RequestId = "",
     data: Data = None,
     identity: Identity = None,
 ) -> None:
     """Add an empty account store to a running switch. Then rebalance."""
-    request = pb.AddShardRequest(request_id=fresh_request_id(), url=address_without_password(url))
-    response = call(
-        data, identity, lambda ch: ShardServiceStub(ch).AddShard(request, timeout=_ADD_LIMIT_S)
+    request = pb.AddShardRequest(
+        request_id=request_id_of(request_id), url=address_without_password(url)
+    )
+    response = change(
+        data,
+        identity,
+        request.request_id,
+        lambda ch: ShardServiceStub(ch).AddShard(request, timeout=_ADD_LIMIT_S),
     )
     there = "[green]shard {} is there, and empty.[/] Next: kessai shards rebalance"
     _out.print(styled(there, response.shard))
+    show_request(request.request_id)
 
 
 @shards.command("status")
@@ -73,18 +81,27 @@ def show_status(data: Data = None, identity: Identity = None) -> None:
 def rebalance_shards(
     slots: Annotated[str, typer.Option(help='Only these, such as "0-99" or "7"; with --to.')] = "",
     to: Annotated[int, typer.Option(help="The shard that is to keep them.")] = -1,
+    request_id: RequestId = "",
     data: Data = None,
     identity: Identity = None,
 ) -> None:
     """Move slots, evenly over all shards or as you say; Ctrl-C leaves it going on."""
-    request = pb.RebalanceShardsRequest(request_id=fresh_request_id(), ranges=_ranges(slots, to))
-
-    async def rebalance(channel: grpc.aio.Channel) -> pb.GetShardStatusResponse:
-        stub = ShardServiceStub(channel)
-        answer = await stub.RebalanceShards(request, timeout=DEADLINE_S)
-        return await _watch(channel, answer.slot_count)
-
-    status = call(data, identity, rebalance)
+    request = pb.RebalanceShardsRequest(
+        request_id=request_id_of(request_id), ranges=_ranges(slots, to)
+    )
+    begun = change(
+        data,
+        identity,
+        request.request_id,
+        lambda ch: ShardServiceStub(ch).RebalanceShards(request, timeout=DEADLINE_S),
+    )
+    show_request(request.request_id)
+    try:
+        status = call(data, identity, lambda channel: _watch(channel, begun.slot_count))
+    except KeyboardInterrupt:
+        raise Interrupted(
+            "stopped watching; the slots go on moving: kessai shards status"
+        ) from None
     spread = ", ".join(f"{shard.slot_count}" for shard in status.shards)
     _out.print(styled("[green]Each slot is where it belongs.[/] Slots by shard: {}", spread))
 

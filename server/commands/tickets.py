@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,16 +11,16 @@ from rich.text import Text
 
 from kessai.complaint import Complaint
 from kessai.console import Console, Table, styled
-from kessai.decline import meaning_of, name_of
 from kessai.envelope import read_verified
 from kessai.money import Money
 from kessai.request_id import RequestIdError
 from kessai.ticket import format_ticket_id, parse_ticket_id
 from kessai.v1 import ticket_pb2 as pb
-from kessai.v1.decline_pb2 import DeclineReason
 from kessai.v1.ticket_pb2_grpc import TicketServiceStub
-from server.commands.operator_line import DEADLINE_S, call, fresh_request_id
-from server.commands.options import Data, Identity, money
+from server.commands.amounts import amount_of
+from server.commands.operator_line import DEADLINE_S, call, change, request_id_of
+from server.commands.options import Data, Identity, RequestId
+from server.commands.outcome import require_accepted, show_request
 
 ticket = typer.Typer(
     pretty_exceptions_enable=False,
@@ -62,6 +63,7 @@ def add_offer(
     kind: Annotated[str, typer.Option(help=", ".join(KINDS))] = "admission",
     admits: Annotated[int, typer.Option(help="Persons on one ticket.", min=1, max=100)] = 1,
     value: Annotated[str, typer.Option(help="Of a certificate.")] = "",
+    request_id: RequestId = "",
     data: Data = None,
     identity: Identity = None,
 ) -> None:
@@ -75,20 +77,27 @@ def add_offer(
         event_name=event_name,
         title=title,
         kind=KINDS[kind],
-        price=_money(price).to_proto(),
+        price=amount_of(price).to_proto(),
         admits=0 if kind == "certificate" else admits,
-        value=_money(value).to_proto() if value else None,
+        value=amount_of(value).to_proto() if value else None,
     )
     entered.valid_from_time.FromDatetime(_time(valid_from))
     entered.valid_until_time.FromDatetime(_time(valid_until))
-    request = pb.CreateTicketOfferRequest(request_id=fresh_request_id(), offer=entered)
-    call(
+    request = pb.CreateTicketOfferRequest(request_id=request_id_of(request_id), offer=entered)
+    _enter(request, data, identity)
+
+
+def _enter(request: pb.CreateTicketOfferRequest, data: Path | None, identity: Path | None) -> None:
+    change(
         data,
         identity,
+        request.request_id,
         lambda ch: TicketServiceStub(ch).CreateTicketOffer(request, timeout=DEADLINE_S),
     )
-    on_sale = "[green]{}, {}[/] ({}) is on sale for {}"
-    _out.print(styled(on_sale, event_name, title, offer_id, _money(price)))
+    offer, on_sale = request.offer, "[green]{}, {}[/] ({}) is on sale for {}"
+    parts = (offer.event_name, offer.title, offer.offer_id, Money.from_proto(offer.price))
+    _out.print(styled(on_sale, *parts))
+    show_request(request.request_id)
 
 
 @offer.command("list")
@@ -134,25 +143,47 @@ def show_ticket(number: TicketNumber, data: Data = None, identity: Identity = No
 
 
 @ticket.command("refund")
-def refund_ticket(number: TicketNumber, data: Data = None, identity: Identity = None) -> None:
+def refund_ticket(
+    number: TicketNumber,
+    request_id: RequestId = "",
+    data: Data = None,
+    identity: Identity = None,
+) -> None:
     """Give the price of an unused ticket back to the account that paid it."""
-    request = pb.RefundTicketRequest(request_id=fresh_request_id(), ticket_id=_ticket_id(number))
-    response = call(
-        data, identity, lambda ch: TicketServiceStub(ch).RefundTicket(request, timeout=DEADLINE_S)
+    request = pb.RefundTicketRequest(
+        request_id=request_id_of(request_id), ticket_id=_ticket_id(number)
     )
-    _raise_if_declined(response.decline_reason)
+    response = change(
+        data,
+        identity,
+        request.request_id,
+        lambda ch: TicketServiceStub(ch).RefundTicket(request, timeout=DEADLINE_S),
+    )
+    require_accepted(response.decline_reason)
     _out.print(f"{Money.from_proto(response.amount)} went back; the ticket opens no door any more")
+    show_request(request.request_id)
 
 
 @ticket.command("revoke")
-def revoke_ticket(number: TicketNumber, data: Data = None, identity: Identity = None) -> None:
+def revoke_ticket(
+    number: TicketNumber,
+    request_id: RequestId = "",
+    data: Data = None,
+    identity: Identity = None,
+) -> None:
     """Make a ticket void, with no money back."""
-    request = pb.RevokeTicketRequest(request_id=fresh_request_id(), ticket_id=_ticket_id(number))
-    response = call(
-        data, identity, lambda ch: TicketServiceStub(ch).RevokeTicket(request, timeout=DEADLINE_S)
+    request = pb.RevokeTicketRequest(
+        request_id=request_id_of(request_id), ticket_id=_ticket_id(number)
     )
-    _raise_if_declined(response.decline_reason)
+    response = change(
+        data,
+        identity,
+        request.request_id,
+        lambda ch: TicketServiceStub(ch).RevokeTicket(request, timeout=DEADLINE_S),
+    )
+    require_accepted(response.decline_reason)
     _out.print("The ticket opens no door any more")
+    show_request(request.request_id)
 
 
 def _worth(terms: pb.TicketOffer) -> str:
@@ -172,22 +203,11 @@ def _standing(terms: pb.TicketOffer, state: pb.TicketState) -> str | Text:
     return f"{state.persons_in} of {terms.admits} in"
 
 
-def _raise_if_declined(reason: DeclineReason.ValueType) -> None:
-    if reason:
-        said = meaning_of(reason).cashier
-        raise Complaint(f"declined ({name_of(reason)}): {said} No money was moved.")
-
-
 def _ticket_id(text: str) -> bytes:
     try:
         return parse_ticket_id(text)
     except RequestIdError as error:
         raise Complaint(f"{text} is not a ticket's number: {error}") from None
-
-
-def _money(text: str) -> Money:
-    amount, _, currency = text.partition(" ")
-    return money(amount, currency)
 
 
 def _time(text: str) -> datetime:

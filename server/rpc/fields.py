@@ -54,6 +54,8 @@ def positive_money(message: money_pb2.Money, field: str = "amount") -> Money:
 
 def currency(code: str, field: str = "currency_code") -> int:
     """Read an ISO 4217 code; its number comes back."""
+    if not code:
+        raise field_invalid(field, "is missing: an ISO 4217 code, such as EUR")
     if code not in BY_CODE:
         raise field_invalid(field, f'"{code[:10]}" is not a currency of ISO 4217')
     return BY_CODE[code].number

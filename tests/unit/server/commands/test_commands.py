@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import signal
-import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import apsw
 import pytest
 
-from cli.main import main
 from kessai.device_identity import load_identity
 from kessai.plain_text import MARK
 from kessai.v1 import account_pb2
@@ -20,35 +17,7 @@ from kessai.v1.fleet_pb2_grpc import FleetServiceStub
 from server.shards.router import shard_path
 from tests.pairing import pair_agent
 from tests.running import CALL_LIMIT_S, RunningSwitch, fresh_id, kessai
-
-Kessai = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture(scope="module")
-def switch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSwitch]:
-    """A running switch for all tests of this file."""
-    running = RunningSwitch.start(tmp_path_factory.mktemp("commands") / "data")
-    yield running
-    running.stop()
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Kessai:
-    """Run a command in this process: exit code, standard output, standard error."""
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def run(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["kessai", *words])
-        capsys.readouterr()
-        code = 0
-        try:
-            main()
-        except SystemExit as end:
-            code = int(end.code or 0)
-        out = capsys.readouterr()
-        return code, out.out, out.err
-
-    return run
+from tests.unit.server.commands.conftest import Kessai
 
 
 def test_accounts_are_opened_and_cash_goes_in_and_out(switch: RunningSwitch, run: Kessai) -> None:
