@@ -27,6 +27,7 @@ from kessai.v1.account_pb2_grpc import AccountServiceStub
 from kessai.v1.device_pb2_grpc import DeviceServiceStub
 from server.commands.folder import make_folder
 from server.commands.ledger import verify_folder
+from tests.warm import WarmProcess
 
 KESSAI = str(Path(sys.executable).with_name("kessai"))
 SERVE = (KESSAI, "serve", "--data")
@@ -36,9 +37,17 @@ CALL_LIMIT_S = 10.0
 
 def kessai(*words: str, check: bool = True, says: str = "") -> subprocess.CompletedProcess[str]:
     """Run a kessai command to its end; `says` is piped in."""
-    return subprocess.run(
-        [KESSAI, *words], check=check, capture_output=True, text=True, timeout=60, input=says
-    )
+    pipe, command = subprocess.PIPE, [KESSAI, *words]
+    with WarmProcess(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as process:
+        try:
+            output, errors = process.communicate(says, timeout=60)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
+    done = subprocess.CompletedProcess(command, process.returncode, output, errors)
+    if check:
+        done.check_returncode()
+    return done
 
 
 def fresh_id() -> str:
@@ -223,7 +232,8 @@ def _serve(
     running_file = folder / "running.json"
     running_file.unlink(missing_ok=True)
     with open(folder / "serve.log", "ab") as log:
-        process = subprocess.Popen(
+        process_class = WarmProcess if program == SERVE else subprocess.Popen
+        process = process_class(
             [*program, str(folder)],
             stderr=log if stderr is None else stderr,
             env=os.environ | settings,

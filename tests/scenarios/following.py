@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.running import KESSAI
+from tests.warm import WarmProcess
 
 PIN = "4711"
 STEP_LIMIT_S = 20.0
@@ -33,7 +34,7 @@ class Followed:
         self._seen = 0
         self._told = threading.Condition()
         with open(log, "ab") as errors:
-            self._process = subprocess.Popen(
+            self._process = WarmProcess(
                 [KESSAI, *words],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
