@@ -6,6 +6,7 @@ import asyncio
 import time
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 import grpc
 import grpc.aio
@@ -18,11 +19,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
-from kessai.channel import open_channel
+from kessai.channel import MAX_BATCH_BYTES, open_channel
 from kessai.device_identity import DeviceIdentity
 from server.identity.callers import Caller, CallerKind, set_current_caller
-from server.rpc.allowance import SAVED_S, Bucket, Rates
-from server.rpc.limits import STREAMS_AT_ONCE, Limits
+from server.rpc.allowance import READ_AT_ONCE, SAVED_S, Bucket, Rates
+from server.rpc.limits import CALLS_AT_ONCE, STREAMS_AT_ONCE, UNREAD_CALLS, Limits
 from tests.unit.server.ports import Switch, serving
 
 TILL, OTHER = "agent/shop/till", "agent/shop/other"
@@ -102,6 +103,24 @@ async def test_so_many_streams_and_no_more(tmp_path: Path) -> None:
                     break
                 except grpc.aio.AioRpcError:
                     await asyncio.sleep(0.02)
+
+
+async def test_requests_too_large_to_be_read_count_by_their_bytes(tmp_path: Path) -> None:
+    """Of thirty at once a few are received, and the rest refused before they are."""
+    large = bytes(2 * MAX_BATCH_BYTES)
+    async with serving(tmp_path, rates=Rates(calls=50, payments=1)) as switch:
+        who = switch.identity(TILL)
+        credentials = grpc.ssl_channel_credentials(who.root_pem, who.key_pem, who.chain_pem)
+        async with grpc.aio.secure_channel(who.server_address, credentials) as line:
+            settle: Any = line.unary_unary("/kessai.v1.PaymentService/SettlePayment")
+            calls = [settle(large, timeout=LIMIT_S) for _ in range(CALLS_AT_ONCE)]
+            for call in calls:
+                assert await call.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        refused = sum(told(switch, limit) or 0 for limit in ("unread", "calls"))
+        received = CALLS_AT_ONCE - refused
+        assert READ_AT_ONCE <= received <= 50 * SAVED_S / UNREAD_CALLS + READ_AT_ONCE
+        async with open_channel(switch.identity(OTHER)) as line:
+            await check(line)
 
 
 async def test_a_flood_is_one_line_of_the_log_and_a_metric(tmp_path: Path) -> None:
