@@ -28,7 +28,7 @@ from kessai.v1.envelope_pb2 import (
     Signed,
 )
 from kessai.v1.money_pb2 import Money
-from tests.vectors import bill, purchase
+from tests.vectors import bill, enrolment, purchase, ride
 from tests.vectors.hpke import seal_with
 from tests.vectors.keys import (
     EPHEMERAL_KEY,
@@ -61,8 +61,10 @@ def main() -> None:
 def make_all() -> dict[str, str]:
     """Make every file, by its name."""
     vectors = {"envelope": envelope_vectors(), "sealed": sealed_vectors()}
-    for name, cases in (purchase.cases() | bill.cases()).items():
+    for name, cases in (purchase.cases() | bill.cases() | ride.cases()).items():
         vectors[name] = document_vectors(cases)
+    vectors["holder_proof"]["challenges"] = ride.challenges()
+    vectors["enrolment"] = enrolment.vectors()
     vectors["account_number"] = account_number_vectors()
     vectors["request_id"] = request_id_vectors()
     return {
@@ -114,10 +116,7 @@ def document_vectors(cases: list[purchase.Case]) -> Vectors:
 def sealed_vectors() -> Vectors:
     """Make the authorisation of the purchase, sealed to the switch, and what does not open."""
     info = purchase.request_hash()
-    case = purchase.cases()["authorization"][0]
-    payload = case.document.SerializeToString(deterministic=True)
-    signed = sign_payload(case.type, payload, case.key)
-    plaintext = signed.SerializeToString(deterministic=True)
+    plaintext = ride.signed_authorization()
     made = seal_with(EPHEMERAL_KEY, SEALING_KEY.public_key(), info, plaintext)
     key_id = sealing_key_id(SEALING_KEY.public_key())
     whole = made.encapsulated_key + made.ciphertext

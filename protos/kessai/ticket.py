@@ -146,7 +146,7 @@ def prove_holder(
     A gift certificate is shown for an amount, and for 0 persons.
     """
     proof = HolderProof(
-        challenge=_challenge(ticket, persons, amount_minor, entrance.nonce),
+        challenge=ticket_challenge(ticket, persons, amount_minor, entrance.nonce),
         merchant_id=entrance.merchant_id,
         terminal_id=entrance.terminal_id,
     )
@@ -197,13 +197,14 @@ def _check_holder(answer: TicketAnswer, ticket: Ticket, entrance: Entrance) -> N
         proof = open_signed(answer.proof, HOLDER_PROOF, key, HolderProof.FromString)
     except EnvelopeError:
         raise copied from None
-    challenge = _challenge(answer.ticket, answer.persons, answer.amount_minor, entrance.nonce)
+    challenge = ticket_challenge(answer.ticket, answer.persons, answer.amount_minor, entrance.nonce)
     said = (proof.challenge, proof.merchant_id, proof.terminal_id)
     if said != (challenge, entrance.merchant_id, entrance.terminal_id):
         raise copied
 
 
-def _challenge(ticket: Signed, persons: int, amount_minor: int, nonce: bytes) -> bytes:
+def ticket_challenge(ticket: Signed, persons: int, amount_minor: int, nonce: bytes) -> bytes:
+    """Give the challenge that answers an entrance's or a counter's nonce for a ticket, 32 bytes."""
     content = hashlib.sha256(ticket.payload).digest()
     what_for = persons.to_bytes(4, "big")
     if amount_minor:

@@ -32,6 +32,7 @@ KEYS: dict[str, PrivateKey] = {
     "terminal": Ed25519PrivateKey.from_private_bytes(secret("terminal")),
     "switch": Ed25519PrivateKey.from_private_bytes(secret("switch")),
     "phone": ec.derive_private_key(int.from_bytes(secret("phone"), "big"), ec.SECP256R1()),
+    "holder": ec.derive_private_key(int.from_bytes(secret("holder"), "big"), ec.SECP256R1()),
     "payee phone": ec.derive_private_key(
         int.from_bytes(secret("payee phone"), "big"), ec.SECP256R1()
     ),
@@ -65,21 +66,26 @@ def describe(name: str) -> dict[str, str]:
 def sign_payload(document_type: str, payload: bytes, key_name: str) -> Signed:
     """Sign a payload as it is, whatever it is, with a fixed key."""
     key = KEYS[key_name]
-    message = signing_input(document_type, payload)
-    if isinstance(key, Ed25519PrivateKey):
-        algorithm, signature = SIGNATURE_ALGORITHM_ED25519, key.sign(message)
-    else:
-        how = ec.ECDSA(hashes.SHA256(), deterministic_signing=True)
-        r, s = decode_dss_signature(key.sign(message, how))
-        algorithm = SIGNATURE_ALGORITHM_ECDSA_P256_SHA256
-        signature = r.to_bytes(32, "big") + min(s, P256_ORDER - s).to_bytes(32, "big")
+    is_ed25519 = isinstance(key, Ed25519PrivateKey)
     return Signed(
         type=document_type,
         key_id=key_id_of(key.public_key()),
-        algorithm=algorithm,
+        algorithm=(
+            SIGNATURE_ALGORITHM_ED25519 if is_ed25519 else SIGNATURE_ALGORITHM_ECDSA_P256_SHA256
+        ),
         payload=payload,
-        signature=signature,
+        signature=sign_fixed(signing_input(document_type, payload), key_name),
     )
+
+
+def sign_fixed(message: bytes, key_name: str) -> bytes:
+    """Sign bytes with a fixed key, the same way each time; 64 bytes."""
+    key = KEYS[key_name]
+    if isinstance(key, Ed25519PrivateKey):
+        return key.sign(message)
+    how = ec.ECDSA(hashes.SHA256(), deterministic_signing=True)
+    r, s = decode_dss_signature(key.sign(message, how))
+    return r.to_bytes(32, "big") + min(s, P256_ORDER - s).to_bytes(32, "big")
 
 
 def with_high_s(signature: bytes) -> bytes:

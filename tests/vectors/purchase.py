@@ -15,6 +15,7 @@ from kessai.request_id import new_request_id
 from kessai.ticket import holder_key_hash, ticket_id_of
 from kessai.v1 import decline_pb2, payment_pb2, ticket_pb2
 from kessai.v1.money_pb2 import Money
+from kessai.v1.ticket_pb2 import Ticket
 from tests.vectors.keys import KEYS, secret
 
 CREATED_MS = 1_767_268_800_000  # 2026-01-01T12:00:00Z
@@ -117,25 +118,28 @@ def declined_receipt() -> payment_pb2.Receipt:
     )
 
 
-def ticket() -> ticket_pb2.Ticket:
-    """What it would have bought at a theatre's office."""
+def ticket(
+    kind: ticket_pb2.TicketKind.ValueType, admits: int, value: Money | None = None
+) -> Ticket:
+    """What it would have bought at a theatre's office: a ticket, or a gift certificate."""
     offer = ticket_pb2.TicketOffer(
         offer_id="stalls-5-12",
         merchant_id="corner-shop",
         event_id="spring-concert",
         event_name="Spring Concert",
-        title="Row 5, seat 12",
-        kind=ticket_pb2.TICKET_KIND_SEAT,
+        title="Row 5, seats 12 to 14",
+        kind=kind,
         price=euro(748),
         valid_from_time=time_of(86_400),
         valid_until_time=time_of(2 * 86_400),
-        admits=1,
+        admits=admits,
+        value=value,
     )
-    return ticket_pb2.Ticket(
+    return Ticket(
         ticket_id=ticket_id_of(request_id(), 0),
         offer=offer,
         venue_name="Corner Shop",
-        holder_key_hash=holder_key_hash(raw_public_key(KEYS["phone"].public_key())),
+        holder_key_hash=holder_key_hash(raw_public_key(KEYS["holder"].public_key())),
         issue_time=time_of(9, 123_456_000),
     )
 
@@ -145,6 +149,7 @@ def cases() -> dict[str, list[Case]]:
     limit, direct = euro(500), payment_request(payment_pb2.PAYMENT_SUBMITTER_PHONE)
     request, agreed = envelope.PAYMENT_REQUEST, envelope.PAYMENT_AUTHORIZATION
     certificate, receipt = envelope.MERCHANT_CERTIFICATE, envelope.RECEIPT
+    bought, gift = envelope.TICKET, ticket_pb2.TICKET_KIND_GIFT_CERTIFICATE
     return {
         "payment_request": [
             Case("three lines", request, "terminal", payment_request()),
@@ -159,7 +164,10 @@ def cases() -> dict[str, list[Case]]:
             Case("settled", receipt, "switch", settled_receipt()),
             Case("declined", receipt, "switch", declined_receipt()),
         ],
-        "ticket": [Case("a seat", envelope.TICKET, "switch", ticket())],
+        "ticket": [
+            Case("three seats", bought, "switch", ticket(ticket_pb2.TICKET_KIND_SEAT, 3)),
+            Case("a gift certificate", bought, "switch", ticket(gift, 0, euro(5_000))),
+        ],
     }
 
 

@@ -26,7 +26,7 @@ def encodings(document: Message) -> dict[str, bytes]:
         "the last byte cut off": payload[:-1],
         "a tag of field zero at the end": payload + b"\x00\x00",
     }
-    nested = _unknown_in_nested(fields)
+    nested = _unknown_in_nested(document, fields)
     if nested:
         found["an unknown field in a nested message"] = nested
     default = _with_default(document, payload)
@@ -79,14 +79,18 @@ def _long_length(payload: bytes) -> bytes:
     return payload[:1] + bytes([payload[1] | 0x80, 0]) + payload[2:]
 
 
-def _unknown_in_nested(fields: list[bytes]) -> bytes | None:
-    """Put an unknown field into the last message: the timestamp that every document ends with."""
-    tag, at = _read_varint(fields[-1], 0)
-    if tag & 7 != _BYTES:
+def _unknown_in_nested(document: Message, fields: list[bytes]) -> bytes | None:
+    """Put an unknown field into the last message that the document holds, if it holds any."""
+    messages = {field.number for field in document.DESCRIPTOR.fields if field.message_type}
+    places = [n for n, part in enumerate(fields) if _field_number(part) in messages]
+    if not places:
         return None
-    _, at = _read_varint(fields[-1], at)
-    inner = fields[-1][at:] + varint(_UNKNOWN_FIELD << 3 | _VARINT) + b"\x01"
-    return b"".join([*fields[:-1], varint(tag), varint(len(inner)), inner])
+    last = fields[places[-1]]
+    tag, at = _read_varint(last, 0)
+    _, at = _read_varint(last, at)
+    inner = last[at:] + varint(_UNKNOWN_FIELD << 3 | _VARINT) + b"\x01"
+    changed = varint(tag) + varint(len(inner)) + inner
+    return b"".join([*fields[: places[-1]], changed, *fields[places[-1] + 1 :]])
 
 
 def _with_default(document: Message, payload: bytes) -> bytes | None:

@@ -13,8 +13,10 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 from google.protobuf.json_format import ParseDict
 from google.protobuf.message import Message
 
-from kessai import account_number, request_id
+from edge_agents.gate.admission import check_proof
+from kessai import account_number, pairing_code, request_id
 from kessai.bill import payee_info
+from kessai.complaint import Complaint
 from kessai.envelope import (
     DocumentMalformed,
     SignatureInvalid,
@@ -22,12 +24,21 @@ from kessai.envelope import (
     load_public_key,
     open_signed,
     signing_input,
+    verify_bytes,
 )
+from kessai.holder import Asked, challenge_of, key_proof_input, open_holder_answer
+from kessai.money import Money
 from kessai.seal import SealBroken, seal, sealing_key_id, unseal
-from kessai.v1 import bill_pb2, money_pb2, payment_pb2, ticket_pb2
+from kessai.ticket import Entrance, open_certificate_answer, open_ticket_answer
+from kessai.v1 import bill_pb2, fare_pb2, holder_pb2, money_pb2, payment_pb2, ticket_pb2
 from kessai.v1.envelope_pb2 import Sealed, Signed
+from kessai.v1.holder_pb2 import HolderAnswer
+from kessai.v1.tap_pb2 import TicketAnswer
+from server.identity.certificates import public_key_of_request
 from tests.make_vectors import FOLDER, make_all
+from tests.vectors import ride
 from tests.vectors.bill import PAYEE_ACCOUNT
+from tests.vectors.purchase import CREATED_MS
 
 MESSAGES: dict[str, type[Message]] = {
     "envelope": money_pb2.Money,
@@ -39,6 +50,10 @@ MESSAGES: dict[str, type[Message]] = {
     "bill": bill_pb2.Bill,
     "bill_authorization": payment_pb2.PaymentAuthorization,
     "wallet_certificate": bill_pb2.WalletCertificate,
+    "holder_credential": holder_pb2.HolderCredential,
+    "holder_proof": holder_pb2.HolderProof,
+    "admission": fare_pb2.Admission,
+    "exit_note": fare_pb2.ExitNote,
 }
 REFUSALS = {"signature": SignatureInvalid, "document": DocumentMalformed}
 
@@ -168,3 +183,97 @@ def test_request_ids_are_computed(case: dict[str, Any]) -> None:
 def test_texts_that_are_no_request_id_are_refused(case: dict[str, Any]) -> None:
     with pytest.raises(request_id.RequestIdError):
         request_id.parse_request_id(case["text"])
+
+
+def test_a_holder_answers_a_gate_and_a_door() -> None:
+    """Credential, proofs and ticket fit together, as terminals verify them."""
+    switch = load_public_key(bytes.fromhex(load("ticket")["keys"]["switch"]["public_key"]))
+    gate, now_us = (ride.MERCHANT, ride.GATE), CREATED_MS * 1000
+    credential = signed_of("holder_credential", "trusted to 50.00")
+    answer = HolderAnswer(credential=credential, proof=proof_of("a terminal's nonce"))
+    asked = Asked(challenge_of(ride.NONCE), *gate)
+    assert open_holder_answer(answer, switch, asked, now_us).rider_category == "adult"
+    payment = load("holder_proof")["challenges"]["a payment request"]
+    answer = HolderAnswer(credential=credential, proof=proof_of("a payment request"))
+    challenge, given = (bytes.fromhex(payment[name]) for name in ("challenge", "sealed_hash"))
+    asked = Asked(challenge, *gate, sealed_hash=given)
+    assert open_holder_answer(answer, switch, asked, now_us).offline_limit == Money(5_000, "EUR")
+
+
+def test_a_ticket_and_a_gift_certificate_are_shown() -> None:
+    switch = load_public_key(bytes.fromhex(load("ticket")["keys"]["switch"]["public_key"]))
+    door = Entrance(ride.NONCE, ride.MERCHANT, ride.GATE)
+    shown = TicketAnswer(
+        ticket=signed_of("ticket", "three seats"),
+        holder_public_key=ride.holder_key(),
+        proof=proof_of("a ticket for two"),
+        persons=2,
+    )
+    assert open_ticket_answer(shown, switch, door).offer.admits == 3
+    shown = TicketAnswer(
+        ticket=signed_of("ticket", "a gift certificate"),
+        holder_public_key=ride.holder_key(),
+        proof=proof_of("a gift certificate for 12.50"),
+        amount_minor=1_250,
+    )
+    assert open_certificate_answer(shown, switch, door, Money(1_250, "EUR")).offer.admits == 0
+
+
+def test_an_admission_is_the_holders() -> None:
+    admission = fare_pb2.Admission.FromString(signed_of("admission", "a later one").payload)
+    proof = proof_of("a terminal's nonce")
+    check_proof(proof, admission, Asked(challenge_of(ride.NONCE), ride.MERCHANT, ride.GATE))
+
+
+def test_enrolment_proofs_verify() -> None:
+    vectors = load("enrolment")
+    public_key_of_request(bytes.fromhex(vectors["signing_request"]))
+    for proof in (*vectors["enrolment_proofs"], vectors["holder_key_proof"]):
+        key = load_public_key(bytes.fromhex(vectors["keys"][proof["key"]]["public_key"]))
+        verify_bytes(bytes.fromhex(proof["message"]), bytes.fromhex(proof["proof"]), key)
+    asked = request_id.parse_request_id(vectors["holder_key_proof"]["request_id"])
+    assert key_proof_input(asked).hex() == vectors["holder_key_proof"]["message"]
+
+
+@pytest.mark.parametrize(
+    "case", load("enrolment")["pairing_codes"]["valid"], ids=lambda c: c["name"]
+)
+def test_pairing_codes_are_read(case: dict[str, Any]) -> None:
+    assert pairing_code.parse_code(case["text"]).hex() == case["bytes"]
+
+
+@pytest.mark.parametrize(
+    "case", load("enrolment")["pairing_codes"]["invalid"], ids=lambda c: c["name"]
+)
+def test_wrong_pairing_codes_are_refused(case: dict[str, Any]) -> None:
+    with pytest.raises(pairing_code.PairingCodeError):
+        pairing_code.parse_code(case["text"])
+
+
+@pytest.mark.parametrize(
+    "case", load("enrolment")["pairing_uris"]["valid"], ids=lambda c: c["server"]
+)
+def test_pairing_uris_are_read(case: dict[str, Any]) -> None:
+    read = pairing_code.parse_pairing_uri(case["uri"])
+    assert (read.server, read.code, read.root_fingerprint.hex()) == (
+        case["server"],
+        case["code"],
+        case["root"],
+    )
+
+
+@pytest.mark.parametrize(
+    "case", load("enrolment")["pairing_uris"]["invalid"], ids=lambda c: c["name"]
+)
+def test_wrong_pairing_uris_are_refused(case: dict[str, Any]) -> None:
+    with pytest.raises(Complaint):
+        pairing_code.parse_pairing_uri(case["uri"])
+
+
+def signed_of(file: str, name: str) -> Signed:
+    [case] = [case for case in load(file)["valid"] if case["name"] == name]
+    return Signed.FromString(bytes.fromhex(case["signed"]))
+
+
+def proof_of(name: str) -> Signed:
+    return signed_of("holder_proof", name)
