@@ -1,12 +1,8 @@
-"""A Node client (@grpc/grpc-js) that knows us by the protos alone: money in, read, and refused.
-
-Skipped where there is no Node, or its packages cannot be had.
-"""
+"""A Node client (@grpc/grpc-js) that knows us by the protos alone: money in, read, and refused."""
 
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -21,28 +17,9 @@ from tests.running import RunningSwitch, fresh_id
 HERE = Path(__file__).parent
 PROTOS = HERE.parents[1] / "protos"
 GOOGLE_PROTOS = Path(google.rpc.status_pb2.__file__).parents[2]
-INSTALL_LIMIT_S = 60
 
 Call = dict[str, Any]
 Client = Callable[..., list[dict[str, Any]]]
-
-
-@pytest.fixture(scope="module")
-def node_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Install the client's packages, as package-lock.json pins them, in a folder of their own."""
-    if not shutil.which("node") or not shutil.which("npm"):
-        pytest.skip("node and npm are not installed")
-    folder = tmp_path_factory.mktemp("node")
-    for name in ("package.json", "package-lock.json", "client.mjs"):
-        shutil.copy(HERE / name, folder)
-    command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-    try:
-        subprocess.run(
-            command, cwd=folder, check=True, capture_output=True, timeout=INSTALL_LIMIT_S
-        )
-    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
-        pytest.skip(f"npm cannot install the client's packages: {error}")
-    return folder
 
 
 @pytest.fixture

@@ -1,0 +1,332 @@
+// A phone: answers terminals, signs, seals, travels, shows tickets. Written from docs/protocols/tap.md
+// and holders.md. What a real phone keeps on its disk is kept in memory here.
+import * as d from "./documents.mjs";
+import { ask, enrol } from "./enrol.mjs";
+import { deserialize, numbers, serialize } from "./protos.mjs";
+
+const S = numbers("TapStatus");
+const VERIFIED = numbers("CustomerVerification");
+const OUTCOME = numbers("PaymentOutcome");
+const SUBMITTER = numbers("PaymentSubmitter");
+const TERMS = numbers("SettlementTerms");
+const REMEMBERED = 64;
+const MINUTE = 60_000_000n;
+const NONE = Buffer.alloc(0);
+
+export class Phone {
+  static async pair(uri, decide = () => true) {
+    const phone = new Phone();
+    phone.key = d.newP256();
+    phone.holderKey = d.newP256();
+    phone.decide = decide;
+    phone.device = await enrol(uri, phone.key);
+    phone.account = phone.device.account_numbers[0];
+    return phone;
+  }
+
+  answers = new Map();
+  purchases = new Map();
+  idsAsked = new Map();
+  gates = new Map();
+  rides = [];
+  tickets = [];
+  shown = [];
+
+  get holderPublic() {
+    return d.rawPublic(this.holderKey);
+  }
+
+  async certify() {
+    const id = d.newId();
+    const request = {
+      request_id: d.idText(id),
+      holder_public_key: this.holderPublic,
+      holder_key_proof: d.signBytes(Buffer.concat([d.prefix("holder"), id]), this.holderKey),
+      account_number: this.account,
+    };
+    const { credential } = await ask(this.device, "HolderService", "IssueCredential", request);
+    this.credential = this.open(credential, "holder-credential", "HolderCredential");
+    this.signedCredential = credential;
+  }
+
+  open(signed, documentType, message, key = this.device.switch_public_key) {
+    return d.open(signed, documentType, `kessai.v1.${message}`, key);
+  }
+
+  // Bytes of a TapRequest in, bytes of a TapResponse out.
+  answer(message) {
+    let request;
+    try {
+      request = deserialize("kessai.v1.TapRequest", message);
+    } catch {
+      return serialize("kessai.v1.TapResponse", { status: S.NOT_UNDERSTOOD });
+    }
+    const session = request.session_id ?? NONE;
+    const exchange = `${session.toString("hex")}/${request.sequence ?? 0}`;
+    const reply = (response) => {
+      const named = { session_id: session, sequence: request.sequence ?? 0, ...response };
+      return serialize("kessai.v1.TapResponse", named);
+    };
+    const before = this.answers.get(exchange);
+    if (before) return before.message.equals(message) ? before.answer : reply({ status: S.NOT_UNDERSTOOD });
+    if (session.length !== 16 || !(request.sequence >= 1)) return reply({ status: S.NOT_UNDERSTOOD });
+    const answer = reply(this.respond(request));
+    this.answers.set(exchange, { message: Buffer.from(message), answer });
+    if (this.answers.size > REMEMBERED) this.answers.delete(this.answers.keys().next().value);
+    return answer;
+  }
+
+  respond(request) {
+    const name = Object.keys(ANSWERS).find((each) => request[each]);
+    if (!name) return { status: S.NOT_UNDERSTOOD };
+    return ANSWERS[name](this, request[name], request.session_id.toString("hex"));
+  }
+
+  // Who asks, verified and in date; remembered for the session if it may be.
+  certify_terminal(signed) {
+    const certificate = this.open(signed ?? {}, "merchant-certificate", "MerchantCertificate");
+    const now = d.nowMicros();
+    if (now >= d.micros(certificate.expire_time)) throw new d.Refused("late", "the certificate has ended");
+    return { signed, certificate };
+  }
+
+  openPurchase(present, session) {
+    const known = present.merchant_certificate ?? this.gates.get(session)?.signed;
+    const { certificate } = this.certify_terminal(known);
+    const signed = present.payment_request ?? {};
+    const request = this.open(signed, "payment-request", "PaymentRequest", certificate.terminal_public_key);
+    check(request, certificate);
+    return { hash: d.sha256(signed.payload), request, certificate };
+  }
+
+  authorize({ hash, request, certificate }) {
+    const unverified = certificate.unverified_limit;
+    const small =
+      unverified?.currency_code === request.total.currency_code &&
+      BigInt(request.total.amount_minor) <= BigInt(unverified?.amount_minor ?? 0);
+    const authorization = {
+      request_hash: hash,
+      merchant_id: request.merchant_id,
+      terminal_id: request.terminal_id,
+      amount: request.total,
+      account_number: this.account,
+      customer_verification: small ? VERIFIED.NONE : VERIFIED.DEVICE_PIN,
+      expire_time: request.deferred_expire_time ?? request.expire_time,
+      ...(request.ticket_orders?.length && { ticket_holder_public_key: this.holderPublic }),
+    };
+    const signed = d.sign("payment-authorization", "kessai.v1.PaymentAuthorization", authorization, this.key);
+    return d.seal(d.serializeOnce("kessai.v1.Signed", signed), this.device.sealing_public_key, hash);
+  }
+
+  tell(purchase) {
+    if (purchase.status !== S.AUTHORIZED) return { status: purchase.status };
+    const { request, hash, sealed } = purchase;
+    if (request.submitter === SUBMITTER.PHONE) return { status: S.SUBMITTING };
+    const answer = request.deferred_expire_time && this.credential && this.prove(hash, request, d.sealedHash(sealed));
+    return { status: S.AUTHORIZED, sealed_authorization: sealed, ...(answer && { holder_answer: answer }) };
+  }
+
+  prove(challenge, terminal, sealed) {
+    return { credential: this.signedCredential, proof: this.signProof(challenge, terminal, sealed, this.credential.credential_id) };
+  }
+
+  signProof(challenge, { merchant_id, terminal_id }, sealed_hash, credential_id) {
+    const proof = { credential_id, challenge, merchant_id, terminal_id, sealed_hash };
+    return d.sign("holder-proof", "kessai.v1.HolderProof", proof, this.holderKey);
+  }
+
+  // The phone's own line: submits what its customer agreed to, with the request as it came.
+  async submit(hash) {
+    const { request, signed, sealed } = this.purchases.get(hash.toString("hex"));
+    const message = { request_id: d.idText(request.request_id), payment_request: signed, sealed_authorization: sealed };
+    return ask(this.device, "PaymentService", "SettlePayment", message);
+  }
+
+  takeReceipt(signed) {
+    const receipt = this.open(signed, "receipt", "Receipt");
+    const purchase = this.purchases.get((receipt.request_hash ?? NONE).toString("hex"));
+    if (!purchase?.sealed || !purchase.request.request_id.equals(receipt.request_id)) throw new d.Refused("receipt", "not mine");
+    if (!fits(receipt, purchase.request)) throw new d.Refused("receipt", "another outcome or amount");
+    if (!receipt.log_position) return receipt;
+    const held = purchase.receipt?.outcome === OUTCOME.HELD && receipt.outcome !== OUTCOME.DECLINED;
+    if (purchase.receipt && !held && purchase.receiptPayload.compare(signed.payload)) throw new d.Refused("receipt", "contradicts");
+    purchase.receipt = receipt;
+    purchase.receiptPayload = signed.payload;
+    return receipt;
+  }
+
+  takeTickets(tickets, requestId) {
+    for (const signed of tickets ?? []) {
+      const ticket = this.open(signed, "ticket", "Ticket");
+      const mine = ticket.ticket_id.subarray(0, 16).equals(requestId) && ticket.holder_key_hash.equals(d.sha256(this.holderPublic));
+      if (!mine) throw new d.Refused("ticket", "not mine");
+      if (!this.tickets.some((kept) => kept.ticket.ticket_id.equals(ticket.ticket_id))) this.tickets.push({ ticket, signed });
+    }
+  }
+
+  openRide(merchantId) {
+    return this.rides.findLast((ride) => ride.admission.merchant_id === merchantId && !ride.note);
+  }
+}
+
+const isNonce = (nonce) => nonce?.length === 32;
+const refusing = (status, work) => {
+  try {
+    return work();
+  } catch (error) {
+    if (error instanceof d.Refused) return { status, why: error.message };
+    throw error;
+  }
+};
+
+// The rules of a payment (docs/protocols/documents.md) that a phone looks at before its customer does.
+function check(request, certificate) {
+  const refuse = (why) => {
+    throw new d.Refused("rule", why);
+  };
+  const [create, expire] = [d.micros(request.create_time), d.micros(request.expire_time)];
+  const deferred = request.deferred_expire_time && d.micros(request.deferred_expire_time);
+  const total = BigInt(request.total?.amount_minor ?? 0);
+  const sum = (request.items ?? []).reduce((all, item) => all + BigInt(item.quantity) * BigInt(item.unit_price_minor ?? 0), 0n);
+  if (request.merchant_id !== certificate.merchant_id || request.terminal_id !== certificate.terminal_id) refuse("another terminal");
+  if (!d.isIdText(d.idText(request.request_id ?? NONE))) refuse("no request id");
+  if (!(expire > create && expire - create <= 2n * MINUTE)) refuse("lifetime");
+  if (deferred && (deferred < expire || deferred - create > 7n * 1440n * MINUTE)) refuse("deferred lifetime");
+  if (total <= 0n || sum !== total) refuse("total");
+  if ((request.terms ?? 0) > TERMS.HOLD || (request.submitter ?? 0) > SUBMITTER.PHONE) refuse("terms");
+  const seconds = request.hold_seconds ?? 0;
+  if (request.terms === TERMS.HOLD ? seconds < 1 || seconds > 86400 : seconds !== 0) refuse("hold_seconds");
+}
+
+function fits(receipt, request) {
+  const [paid, asked] = [receipt.amount, request.total];
+  const whole = paid?.amount_minor === asked.amount_minor && paid.currency_code === asked.currency_code;
+  const held = request.terms === TERMS.HOLD;
+  if (held && receipt.outcome === OUTCOME.SETTLED) {
+    const taken = BigInt(paid?.amount_minor ?? 0);
+    return paid.currency_code === asked.currency_code && taken > 0n && taken <= BigInt(asked.amount_minor);
+  }
+  return whole && (held || receipt.outcome === OUTCOME.SETTLED || receipt.outcome === OUTCOME.DECLINED);
+}
+
+const late = (request) => {
+  const now = d.nowMicros();
+  const tolerance = 5_000_000n;
+  return d.micros(request.expire_time) + tolerance <= now || d.micros(request.create_time) > now + tolerance;
+};
+
+const ANSWERS = {
+  present_payment: (phone, present, session) =>
+    refusing(S.REQUEST_REFUSED, () => {
+      const purchase = phone.openPurchase(present, session);
+      const key = purchase.hash.toString("hex");
+      const decided = phone.purchases.get(key);
+      if (decided) return phone.tell(decided);
+      if (late(purchase.request)) throw new d.Refused("late", "not in time");
+      const id = purchase.request.request_id.toString("hex");
+      if ((phone.idsAsked.get(id) ?? key) !== key) throw new d.Refused("id", "asked before");
+      phone.idsAsked.set(id, key);
+      phone.shown.push(`${purchase.certificate.display_name}: ${purchase.request.total.amount_minor}`);
+      const agrees = phone.decide(purchase);
+      const kept = { ...purchase, signed: present.payment_request, status: agrees ? S.AUTHORIZED : S.CUSTOMER_DECLINED };
+      if (agrees) kept.sealed = phone.authorize(purchase);
+      phone.purchases.set(key, kept);
+      return phone.tell(kept);
+    }),
+
+  inquire_payment: (phone, { request_hash }) => {
+    const decided = phone.purchases.get((request_hash ?? NONE).toString("hex"));
+    return decided ? phone.tell(decided) : { status: S.REQUEST_UNKNOWN };
+  },
+
+  deliver_receipt: (phone, { receipt, tickets }) =>
+    refusing(S.RECEIPT_REFUSED, () => {
+      const taken = phone.takeReceipt(receipt ?? {});
+      phone.takeTickets(tickets, taken.request_id);
+      phone.shown.push(`receipt: ${taken.outcome}`);
+      return { status: S.RECEIPT_ACCEPTED };
+    }),
+
+  challenge_holder: (phone, { nonce, merchant_certificate }, session) =>
+    refusing(S.REQUEST_REFUSED, () => {
+      if (!isNonce(nonce)) return { status: S.NOT_UNDERSTOOD };
+      const gate = phone.certify_terminal(merchant_certificate);
+      phone.gates.set(session, gate);
+      if (!phone.credential) return { status: S.HOLDER_UNKNOWN };
+      const ride = phone.openRide(gate.certificate.merchant_id);
+      const holder_answer = phone.prove(d.nonceChallenge(nonce), gate.certificate);
+      return { status: S.HOLDER_PROVEN, holder_answer, ...(ride && { admission_answer: { admission: ride.signed } }) };
+    }),
+
+  grant_admission: (phone, { admission: signed }, session) => {
+    const gate = phone.gates.get(session);
+    if (!gate) return { status: S.NOT_UNDERSTOOD };
+    return refusing(S.ADMISSION_REFUSED, () => {
+      const admission = phone.open(signed ?? {}, "admission", "Admission", gate.certificate.terminal_public_key);
+      const mine = admission.holder_public_key?.equals(phone.holderPublic) && admission.admission_id?.length === 16;
+      if (!mine || !isFrom(admission, gate)) throw new d.Refused("admission", "not mine");
+      const known = phone.rides.some((ride) => ride.admission.admission_id.equals(admission.admission_id));
+      if (!known) phone.rides.push({ admission, signed, certificate: gate.signed });
+      phone.shown.push(`in at ${admission.station_id}`);
+      return { status: S.ADMISSION_KEPT };
+    });
+  },
+
+  ask_for_admission: (phone, asked, session) =>
+    refusing(S.REQUEST_REFUSED, () => {
+      if (!isNonce(asked.nonce)) return { status: S.NOT_UNDERSTOOD };
+      const gate = phone.certify_terminal(asked.merchant_certificate);
+      phone.gates.set(session, gate);
+      const ride = phone.openRide(gate.certificate.merchant_id);
+      if (!ride) return { status: S.ADMISSION_MISSING };
+      if (!phone.credential) return { status: S.HOLDER_UNKNOWN };
+      const { proof } = phone.prove(d.nonceChallenge(asked.nonce), gate.certificate);
+      const entry = asked.with_entry_certificate && { entry_certificate: ride.certificate };
+      return { status: S.ADMISSION_SHOWN, admission_answer: { admission: ride.signed, proof, ...entry } };
+    }),
+
+  close_admission: (phone, { exit_note, receipt }, session) => {
+    const gate = phone.gates.get(session);
+    if (!gate) return { status: S.NOT_UNDERSTOOD };
+    return refusing(S.EXIT_NOTE_REFUSED, () => {
+      const note = phone.open(exit_note ?? {}, "exit-note", "ExitNote", gate.certificate.terminal_public_key);
+      const ride = phone.rides.find((each) => each.admission.admission_id.equals(note.admission_id ?? NONE));
+      if (!ride || !isFrom(note, gate) || ride.admission.merchant_id !== note.merchant_id) throw new d.Refused("note", "not mine");
+      ride.note ??= note;
+      if (receipt) refusing(0, () => phone.takeReceipt(receipt));
+      phone.shown.push(`out at ${note.station_id}: ${note.fare?.amount_minor ?? 0}`);
+      return { status: S.ADMISSION_CLOSED };
+    });
+  },
+
+  tell_refusal: (phone, told, session) => {
+    if (!phone.gates.get(session)) return { status: S.NOT_UNDERSTOOD };
+    phone.shown.push(`refused: ${told.decline_reason}`);
+    return { status: S.REFUSAL_SHOWN };
+  },
+
+  ask_for_ticket: (phone, asked) =>
+    refusing(S.REQUEST_REFUSED, () => {
+      if (!isNonce(asked.nonce)) return { status: S.NOT_UNDERSTOOD };
+      const { certificate } = phone.certify_terminal(asked.merchant_certificate);
+      const own = phone.tickets.filter(({ ticket }) => ticket.offer.merchant_id === certificate.merchant_id);
+      const fit = ({ ticket }) => asked.event_ids?.includes(ticket.offer.event_id) && ticket.offer.admits > 0;
+      const chosen = own.find(fit) ?? own.find(({ ticket }) => ticket.offer.admits > 0);
+      if (asked.amount || !chosen) return { status: S.TICKET_MISSING };
+      const challenge = d.ticketChallenge(asked.nonce, d.sha256(chosen.signed.payload), 1, 0);
+      const proof = phone.signProof(challenge, certificate);
+      const shown = { ticket: chosen.signed, holder_public_key: phone.holderPublic, proof, persons: 1 };
+      return { status: S.TICKET_SHOWN, ticket_answer: shown };
+    }),
+
+  tell_entry: (phone, told) => {
+    const kept = phone.tickets.find(({ ticket }) => ticket.ticket_id.equals(told.ticket_id ?? NONE));
+    if (!kept) return { status: S.NOT_UNDERSTOOD };
+    kept.left = told.persons_left ?? 0;
+    phone.shown.push(told.decline_reason ? `turned away: ${told.decline_reason}` : `come in: ${kept.left} left`);
+    return { status: S.ENTRY_SHOWN };
+  },
+};
+
+const isFrom = (document, { certificate }) =>
+  document.merchant_id === certificate.merchant_id && document.terminal_id === certificate.terminal_id;
