@@ -9,6 +9,7 @@ from typing import Annotated
 import grpc.aio
 import segno
 import typer
+from google.protobuf.json_format import MessageToDict
 from rich.text import Text
 
 from kessai.complaint import Complaint
@@ -65,8 +66,8 @@ def pair_device(
         lambda ch: DeviceServiceStub(ch).CreatePairingCode(request, timeout=DEADLINE_S),
     )
     if as_json:
-        shown = {"pairing_code": response.pairing_code, "uri": response.pairing_uri}
-        print(json.dumps({"request_id": request.request_id, **shown}))  # noqa: T201
+        told = MessageToDict(response, preserving_proto_field_name=True)
+        print(json.dumps({"request_id": request.request_id, **told}))  # noqa: T201
         return
     segno.make(response.pairing_uri, error="l").terminal(compact=True)
     _out.print(styled("Code for {}: [bold]{}[/]", path, response.pairing_code))

@@ -1,4 +1,4 @@
-"""One purchase, whole: the four documents of the vectors fit together, as they do at a counter."""
+"""One purchase, whole: the documents of the vectors fit together, as they do at a counter."""
 
 from __future__ import annotations
 

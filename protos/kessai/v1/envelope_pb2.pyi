@@ -107,7 +107,8 @@ class Sealed(_message.Message):
     """Names the switch's sealing key: the first 16 bytes of SHA-256 over the raw X25519 public key."""
     ciphertext: _builtins.bytes
     """The encapsulated key (32 bytes) followed by the ciphertext and its tag; at most 16 KiB.
-    The HPKE info is the SHA-256 of the document that the sealed one answers.
+    The HPKE info is the SHA-256 of the payload of the document that the sealed one answers; of a
+    bill's payee account see bill.proto.
     """
     def __init__(
         self,

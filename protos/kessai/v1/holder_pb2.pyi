@@ -99,9 +99,11 @@ class HolderProof(_message.Message):
     TERMINAL_ID_FIELD_NUMBER: _builtins.int
     SEALED_HASH_FIELD_NUMBER: _builtins.int
     credential_id: _builtins.bytes
-    """The credential whose key signs; 16 bytes."""
+    """The credential whose key signs, 16 bytes; empty for a ticket, which needs none."""
     challenge: _builtins.bytes
-    """What is answered: a terminal's nonce, or SHA-256 over the payload of a payment request; 32 bytes."""
+    """What is answered, 32 bytes: SHA-256 over "kessai/nonce/v1" + NUL + a terminal's nonce; SHA-256 over
+    the payload of a payment request; or what a ticket's proof answers (TicketAnswer.proof).
+    """
     merchant_id: _builtins.str
     """The merchant that the phone was asked by, as in the certificate that it verified; 1 to 40 of
     a-z, 0-9 and "-". A proof for one terminal is no use at another.

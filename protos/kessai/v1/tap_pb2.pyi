@@ -414,9 +414,9 @@ class TicketAnswer(_message.Message):
 
     @_builtins.property
     def proof(self) -> _envelope_pb2.Signed:
-        """The holder's proof ("holder-proof"), by that key. Its challenge is the SHA-256 of the nonce, the
-        SHA-256 of the ticket's payload, and `persons` as 4 bytes, most significant first; then, for a
-        gift certificate, `amount_minor` as 8 bytes.
+        """The holder's proof ("holder-proof"), by that key. Its challenge is the SHA-256 of
+        "kessai/ticket-nonce/v1" + NUL + the nonce + the SHA-256 of the ticket's payload + `persons` as 4
+        bytes, most significant first; then, for a gift certificate, `amount_minor` as 8 bytes.
         """
 
     def __init__(

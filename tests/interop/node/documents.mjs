@@ -11,7 +11,7 @@ export const prefix = (name) => Buffer.from(`kessai/${name}/v1\0`);
 
 const ED25519 = 1;
 const P256 = 2;
-const MAX_PAYLOAD = 16384;
+const MAX_PAYLOAD = 57344;
 const ORDER = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n;
 const LAST_SECOND = 253402214400n;
 
@@ -95,11 +95,11 @@ export function open(signed, documentType, message, publicRaw) {
   const key = loadPublic(publicRaw);
   const payload = signed.payload ?? Buffer.alloc(0);
   if ((signed.type ?? "") !== documentType) refuse("signature", `is a "${signed.type}"`);
-  if (payload.length > MAX_PAYLOAD) refuse("signature", "is too long");
   if (signed.algorithm !== algorithmOf(key)) refuse("signature", "has another algorithm");
   if (!keyId(publicRaw).equals(signed.key_id ?? Buffer.alloc(0))) refuse("signature", "names another key");
   const input = Buffer.concat([prefix(documentType), payload]);
   if (!verifyBytes(input, signed.signature ?? Buffer.alloc(0), key)) refuse("signature", "does not verify");
+  if (payload.length > MAX_PAYLOAD) refuse("document", "is too long");
   return parseOnce(payload, message);
 }
 

@@ -11,6 +11,7 @@ const SUBMITTER = numbers("PaymentSubmitter");
 const TERMS = numbers("SettlementTerms");
 const REMEMBERED = 64;
 const MINUTE = 60_000_000n;
+const TOLERANCE = 5_000_000n;
 const NONE = Buffer.alloc(0);
 
 export class Phone {
@@ -83,16 +84,17 @@ export class Phone {
   }
 
   // Who asks, verified and in date; remembered for the session if it may be.
-  certify_terminal(signed) {
+  verifyTerminal(signed) {
     const certificate = this.open(signed ?? {}, "merchant-certificate", "MerchantCertificate");
     const now = d.nowMicros();
-    if (now >= d.micros(certificate.expire_time)) throw new d.Refused("late", "the certificate has ended");
+    const isEarly = d.micros(certificate.issue_time) > now + TOLERANCE;
+    if (isEarly || now >= d.micros(certificate.expire_time)) throw new d.Refused("late", "the certificate is out of date");
     return { signed, certificate };
   }
 
   openPurchase(present, session) {
     const known = present.merchant_certificate ?? this.gates.get(session)?.signed;
-    const { certificate } = this.certify_terminal(known);
+    const { certificate } = this.verifyTerminal(known);
     const signed = present.payment_request ?? {};
     const request = this.open(signed, "payment-request", "PaymentRequest", certificate.terminal_public_key);
     check(request, certificate);
@@ -211,8 +213,7 @@ function fits(receipt, request) {
 
 const late = (request) => {
   const now = d.nowMicros();
-  const tolerance = 5_000_000n;
-  return d.micros(request.expire_time) + tolerance <= now || d.micros(request.create_time) > now + tolerance;
+  return d.micros(request.expire_time) + TOLERANCE <= now || d.micros(request.create_time) > now + TOLERANCE;
 };
 
 const ANSWERS = {
@@ -250,7 +251,7 @@ const ANSWERS = {
   challenge_holder: (phone, { nonce, merchant_certificate }, session) =>
     refusing(S.REQUEST_REFUSED, () => {
       if (!isNonce(nonce)) return { status: S.NOT_UNDERSTOOD };
-      const gate = phone.certify_terminal(merchant_certificate);
+      const gate = phone.verifyTerminal(merchant_certificate);
       phone.gates.set(session, gate);
       if (!phone.credential) return { status: S.HOLDER_UNKNOWN };
       const ride = phone.openRide(gate.certificate.merchant_id);
@@ -275,7 +276,7 @@ const ANSWERS = {
   ask_for_admission: (phone, asked, session) =>
     refusing(S.REQUEST_REFUSED, () => {
       if (!isNonce(asked.nonce)) return { status: S.NOT_UNDERSTOOD };
-      const gate = phone.certify_terminal(asked.merchant_certificate);
+      const gate = phone.verifyTerminal(asked.merchant_certificate);
       phone.gates.set(session, gate);
       const ride = phone.openRide(gate.certificate.merchant_id);
       if (!ride) return { status: S.ADMISSION_MISSING };
@@ -308,7 +309,7 @@ const ANSWERS = {
   ask_for_ticket: (phone, asked) =>
     refusing(S.REQUEST_REFUSED, () => {
       if (!isNonce(asked.nonce)) return { status: S.NOT_UNDERSTOOD };
-      const { certificate } = phone.certify_terminal(asked.merchant_certificate);
+      const { certificate } = phone.verifyTerminal(asked.merchant_certificate);
       const own = phone.tickets.filter(({ ticket }) => ticket.offer.merchant_id === certificate.merchant_id);
       const fit = ({ ticket }) => asked.event_ids?.includes(ticket.offer.event_id) && ticket.offer.admits > 0;
       const chosen = own.find(fit) ?? own.find(({ ticket }) => ticket.offer.admits > 0);

@@ -10,7 +10,16 @@ import pytest
 from edge_agents import direct_payments, settlements, tap, tap_desk, uplink
 from edge_agents.links import apdu_link, ble_choice, ble_link, ble_radio, message_link, nfc_radio
 from edge_agents.renewal import CHECK_EVERY_S
-from kessai import ble_profile, channel, envelope, holder, pairing_code, settlement_terms, ticket
+from kessai import (
+    ble_profile,
+    channel,
+    envelope,
+    holder,
+    pairing_code,
+    seal,
+    settlement_terms,
+    ticket,
+)
 from kessai.v1.tap_pb2 import TapStatus
 from server.domain import payment
 from server.identity import authority, certificates, enrollment, guess_limit, holders, pairing
@@ -150,7 +159,10 @@ SAID = {
 # What the prose of a page must say.
 IN_PROSE = {
     "documents.md": [
-        f"allows the terminal's clock {purchase.CLOCK_TOLERANCE_US // S} s either way"
+        f"`issue_time` at most {purchase.CLOCK_TOLERANCE_US // S} s ahead",
+        f"The payload has at most {envelope.MAX_PAYLOAD_BYTES:,} bytes",
+        f"longer than the plaintext, at most {seal.MAX_SEALED_BYTES:,} in all",
+        f"allows the terminal's clock {purchase.CLOCK_TOLERANCE_US // S} s either way",
     ],
     "tap.md": [
         f"offers it for {tap_desk.OFFER_FOR_US // S // 60} minutes",
