@@ -75,10 +75,12 @@ from server.rpc.operator_servicer import OperatorServicer
 from server.rpc.payment_servicer import PaymentServicer
 from server.rpc.shard_servicer import ShardServicer
 from server.rpc.ticket_servicer import TicketServicer
+from server.shards.account_names import AccountNames
 from server.shards.directory import Directory
 from server.shards.fleet_book import FleetBook
 from server.shards.router import Shards
 from server.shards.ticket_offers import TicketOffers
+from server.switch.account_standing import NamingTurn, Standings
 from server.switch.accounts import Accounts
 from server.switch.bills import Bills
 from server.switch.busy_payees import BusyPayees
@@ -162,12 +164,12 @@ def add_services(
 
     The addresses are host:port of both ports, as devices reach them.
     """
-    accounts = Accounts(parts.shards, parts.settle)
+    accounts, turn = Accounts(parts.shards, parts.settle), NamingTurn(parts.shards)
     rules = Rules(parts.config.four_eyes, parts.config.cash_for_four_eyes)
     four_eyes = FourEyes(parts.directory.file, rules, parts.now_us)
     _add_payments(main, parts)
-    _add_accounts(main, parts, accounts, four_eyes)
-    _add_devices(main, pairing, parts, accounts, four_eyes, address, pairing_address)
+    _add_accounts(main, parts, accounts, four_eyes, turn)
+    _add_devices(main, pairing, parts, accounts, four_eyes, turn, address, pairing_address)
     limit_minor = parts.config.offline_limit_minor
     holders = HolderServicer(parts.holders, parts.losses, accounts.find, limit_minor)
     add_HolderServiceServicer_to_server(holders, main)
@@ -202,12 +204,24 @@ def _add_payments(main: grpc.aio.Server, parts: Parts) -> None:
 
 
 def _add_accounts(
-    main: grpc.aio.Server, parts: Parts, accounts: Accounts, four_eyes: FourEyes
+    main: grpc.aio.Server,
+    parts: Parts,
+    accounts: Accounts,
+    four_eyes: FourEyes,
+    turn: NamingTurn,
 ) -> None:
     busy_payees = BusyPayees(parts.shards, parts.settle)
     config, file = parts.config, parts.directory.file
     cash_limit = CashLimit(file, config.withdrawal_limit, parts.now_us)
-    servicer = AccountServicer(accounts, busy_payees, parts.merge, four_eyes, cash_limit)
+    standings = Standings(
+        parts.shards,
+        parts.settle,
+        busy_payees,
+        AccountNames(file, parts.now_us),
+        turn,
+        parts.deny_list.deny_credentials_of_account,
+    )
+    servicer = AccountServicer(accounts, busy_payees, parts.merge, four_eyes, cash_limit, standings)
     add_AccountServiceServicer_to_server(servicer, main)
 
 
@@ -217,6 +231,7 @@ def _add_devices(
     parts: Parts,
     accounts: Accounts,
     four_eyes: FourEyes,
+    turn: NamingTurn,
     address: str,
     pairing_address: str,
 ) -> None:
@@ -238,6 +253,7 @@ def _add_devices(
         pairing_address,
         authority.root_fingerprint,
         four_eyes,
+        turn.naming,
     )
     add_DeviceServiceServicer_to_server(devices, main)
     bundle = trust_bundle(authority, parts.keyring)

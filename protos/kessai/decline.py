@@ -109,6 +109,17 @@ MEANINGS: dict[DeclineReason.ValueType, Meaning] = {
         "The bill names an account that is not the payee's.",
         False,
     ),
+    decline_pb2.DECLINE_REASON_ACCOUNT_FROZEN: Meaning(
+        "This account is frozen. Call your bank.", "The account that pays is frozen.", True
+    ),
+    decline_pb2.DECLINE_REASON_ACCOUNT_CLOSED: Meaning(
+        "The account is closed. No money was moved.",
+        "One of the two accounts is closed: call the operator.",
+        False,
+    ),
+    decline_pb2.DECLINE_REASON_ACCOUNT_NOT_EMPTY: Meaning(
+        "The account is not empty.", "The account is not empty.", True
+    ),
     decline_pb2.DECLINE_REASON_AMOUNT_NOT_POSITIVE: Meaning(
         "There is nothing to pay.", "The amount must be more than zero.", False
     ),
@@ -251,6 +262,9 @@ _TO_OPERATORS: dict[DeclineReason.ValueType, str] = {
     decline_pb2.DECLINE_REASON_PAYER_ACCOUNT_UNKNOWN: "There is no such account.",
     decline_pb2.DECLINE_REASON_PAYEE_ACCOUNT_UNKNOWN: "There is no such account.",
     decline_pb2.DECLINE_REASON_INSUFFICIENT_FUNDS: "The account does not hold that much.",
+    decline_pb2.DECLINE_REASON_ACCOUNT_FROZEN: "The account is frozen.",
+    decline_pb2.DECLINE_REASON_ACCOUNT_CLOSED: "The account is closed.",
+    decline_pb2.DECLINE_REASON_ACCOUNT_NOT_EMPTY: "It holds money, or something of it is held.",
     decline_pb2.DECLINE_REASON_SWITCH_FAULT: "A fault at the switch: its log tells more.",
 }
 

@@ -14,10 +14,11 @@ from kessai.console import Console, Table, styled
 from kessai.money import Money
 from kessai.v1 import account_pb2 as pb
 from kessai.v1.account_pb2_grpc import AccountServiceStub
-from server.commands import cash
+from server.commands import cash, standing
 from server.commands.amounts import account_of
+from server.commands.json_lines import AsJson, print_json
 from server.commands.operator_line import DEADLINE_S, call, change, request_id_of
-from server.commands.options import AccountNumber, Data, Identity, RequestId
+from server.commands.options import AccountNumber, Data, Identity, Limit, RequestId
 from server.commands.outcome import show_request
 
 account = typer.Typer(
@@ -31,6 +32,10 @@ _out = Console()
 
 account.command("deposit")(cash.deposit_cash)
 account.command("withdraw")(cash.withdraw_cash)
+account.command("list")(standing.list_accounts)
+account.command("freeze")(standing.freeze_account)
+account.command("unfreeze")(standing.unfreeze_account)
+account.command("close")(standing.close_account)
 
 
 @account.command("open")
@@ -65,13 +70,18 @@ def open_account(
 
 
 @account.command("show")
-def show_account(number: AccountNumber, data: Data = None, identity: Identity = None) -> None:
+def show_account(
+    number: AccountNumber, as_json: AsJson = False, data: Data = None, identity: Identity = None
+) -> None:
     """Show an account's balance, what its auxiliaries hold, and the total."""
     request = pb.GetAccountRequest(account_number=account_of(number))
     response = call(
         data, identity, lambda ch: AccountServiceStub(ch).GetAccount(request, timeout=DEADLINE_S)
     )
-    _show(response.account)
+    if as_json:
+        print_json([response.account])
+    else:
+        _show(response.account)
 
 
 @account.command("distribute")
@@ -116,26 +126,28 @@ def merge_account(number: AccountNumber, data: Data = None, identity: Identity =
 @account.command("statement")
 def show_statement(
     number: AccountNumber,
-    size: Annotated[
-        int, typer.Option("--size", help="Entries, newest first.", min=1, max=500)
-    ] = 20,
+    limit: Limit = 20,
     page_token: Annotated[str, typer.Option(help="Where to go on.")] = "",
     auxiliary: Annotated[
         int, typer.Option(min=0, help="Of a distributed account: an auxiliary, from 1 on.")
     ] = 0,
+    as_json: AsJson = False,
     data: Data = None,
     identity: Identity = None,
 ) -> None:
     """List an account's entries, newest first."""
     request = pb.ListEntriesRequest(
         account_number=account_of(number),
-        page_size=size,
+        page_size=limit,
         page_token=page_token,
         auxiliary=auxiliary,
     )
     response = call(
         data, identity, lambda ch: AccountServiceStub(ch).ListEntries(request, timeout=DEADLINE_S)
     )
+    if as_json:
+        print_json(response.entries)
+        return
     _out.print(_statement(response, auxiliary))
     if response.next_page_token:
         _out.print(styled("[dim]older entries: --page-token {}[/]", response.next_page_token))
@@ -174,7 +186,8 @@ def _show(a: pb.Account) -> None:
     figures.add_row("balance", str(balance), held)
     figures.add_row("auxiliaries", str(Money.from_proto(a.auxiliary)))
     figures.add_row(Text("total", "bold"), Text(str(Money.from_proto(a.total)), "bold"))
-    _out.print(styled("[bold]{}[/]  {}", pretty_account(parse(a.account_number)), a.owner))
+    number = styled("[bold]{}[/]  {}  ", pretty_account(parse(a.account_number)), a.owner)
+    _out.print(number + standing.standing_of(a))
     _out.print(figures)
 
 

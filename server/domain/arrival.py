@@ -7,7 +7,7 @@ Built by `server/switch/depositor.py` from an outbox row, and from the log.
     it was merged (`busy_payee.py`)   in transit    merged
                                       merged        payee
     the payee cannot (account gone,   in transit    suspense      an operator finds its owner
-    other currency, balance full)
+    closed, other currency, full)
 """
 
 from __future__ import annotations
@@ -85,6 +85,7 @@ class Arrive(Command):
         return (
             account is not None
             and account.ledger == self.ledger
+            and not account.is_closed
             and account.credits_pending + account.credits_posted + self.amount <= MAX_AMOUNT
         )
 

@@ -47,6 +47,9 @@ class CommandKind(IntEnum):
     EXPIRE_HOLD = 9
     OPEN_AUXILIARY = 10
     MERGE_AUXILIARY = 11
+    FREEZE_ACCOUNT = 12
+    UNFREEZE_ACCOUNT = 13
+    CLOSE_ACCOUNT = 14
     REDEEM_TICKET = 20
     REFUND_TICKET = 21
     REVOKE_TICKET = 22
@@ -105,10 +108,17 @@ class Owed(NamedTuple):
     code: int
 
 
+class Marked(NamedTuple):
+    """An account, and its flags (`AccountFlag`) from then on."""
+
+    account: int
+    flags: int
+
+
 class Decision(NamedTuple):
     """What a command does: nothing but a reason why not, or what moves and what changes.
 
-    Movements, new accounts, debts, expired holds, and documents as they are from then on.
+    Movements, new accounts, debts, expired holds, and documents and flags as they are from then on.
 
     Or, where a slot moves, accounts that leave or come with all that is theirs.
 
@@ -125,6 +135,7 @@ class Decision(NamedTuple):
     drops: tuple[bytes, ...] = ()
     takes_out: Relocation | None = None
     puts_in: Relocation | None = None
+    marks: tuple[Marked, ...] = ()
 
 
 @dataclass(slots=True)

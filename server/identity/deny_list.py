@@ -37,6 +37,10 @@ class DenyList:
         """Deny a phone's credentials that expire at a time or before."""
         self._book.add_credentials(device, self._now_us(), until_us)
 
+    def deny_credentials_of_account(self, account: int) -> None:
+        """Deny the credentials that were issued for an account."""
+        self._book.add_credentials_of_account(account, self._now_us())
+
     def is_denied(self, kind: DenyKind, entry_id: bytes) -> bool:
         """Whether something was denied, to whomever."""
         return self._book.holds(kind, entry_id)

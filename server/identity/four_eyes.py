@@ -32,6 +32,7 @@ from server.shards.proposal_book import ProposalBook
 LIFETIME_US = 3_600_000_000
 MAX_WAITING = 100
 
+_ALWAYS = ("OperatorService/AddOperator", "AccountService/UnfreezeAccount")
 _CASH = ("AccountService/WithdrawCash", "AccountService/DepositCash")
 
 
@@ -164,12 +165,14 @@ class FourEyes:
 def _is_power(method: str, request: Any) -> bool:  # noqa: ANN401
     if method == "DeviceService/CreatePairingCode":
         return bool(request.WhichOneof("device") == "phone")
-    return method in _CASH or method == "OperatorService/AddOperator"
+    return method in _CASH or method in _ALWAYS
 
 
 def _content(request: Any) -> str:  # noqa: ANN401
     if hasattr(request, "amount"):
         return f"{Money.from_proto(request.amount)}, account {request.account_number}"
+    if hasattr(request, "account_number"):
+        return f"account {request.account_number}"
     if hasattr(request, "phone"):
         phone = request.phone
         accounts = ", ".join(phone.account_numbers) or "none"

@@ -9,11 +9,16 @@ from dataclasses import dataclass
 
 
 class AccountFlag:
-    """Limits on a balance, as TigerBeetle names them; plain integers, as `TransferFlag` says."""
+    """Limits on a balance, as TigerBeetle names them; plain integers, as `TransferFlag` says.
+
+    FROZEN is our own: nothing goes out, though what was held before is captured and voided.
+    """
 
     NONE = 0
     DEBITS_MUST_NOT_EXCEED_CREDITS = 1 << 1
     CREDITS_MUST_NOT_EXCEED_DEBITS = 1 << 2
+    CLOSED = 1 << 5
+    FROZEN = 1 << 8
 
 
 @dataclass(slots=True)
@@ -40,6 +45,16 @@ class Account:
     def balance(self) -> int:
         """Settled money: posted credits less posted debits."""
         return self.credits_posted - self.debits_posted
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing comes in and nothing goes out, for ever."""
+        return bool(self.flags & AccountFlag.CLOSED)
+
+    @property
+    def is_frozen(self) -> bool:
+        """Whether nothing goes out but what was held before."""
+        return bool(self.flags & AccountFlag.FROZEN)
 
     @property
     def available(self) -> int:

@@ -15,6 +15,7 @@ from server.ledger.account import Account, AccountFlag
 from server.ledger.result import TransferResult as R
 from server.ledger.transfer import Entry, Hold, HoldState, Transfer, TransferFlag
 
+_SHUT = AccountFlag.CLOSED | AccountFlag.FROZEN
 _MICROSECONDS = 1_000_000
 _MAX_TIMEOUT = 2**32 - 1
 _SECOND_PHASE = TransferFlag.POST_PENDING_TRANSFER | TransferFlag.VOID_PENDING_TRANSFER
@@ -117,10 +118,17 @@ class Books:
             return R.TRANSFER_MUST_HAVE_THE_SAME_LEDGER_AS_ACCOUNTS
         return self._move(t, debit, credit, now_us)
 
+    def mark(self, account_id: int, flags: int) -> None:
+        """Give an account other flags."""
+        account = self.changed_accounts[account_id] = self.accounts[account_id]
+        account.flags = flags
+
     def _move(self, t: Transfer, debit: Account, credit: Account, now_us: int) -> R:
         pending = bool(t.flags & TransferFlag.PENDING)
         if pending and t.id in self.holds:
             return R.EXISTS
+        if debit.flags & _SHUT or credit.flags & AccountFlag.CLOSED:
+            return _standing_broken(debit)
         limit = _limit_broken(t, debit, credit, pending)
         if limit is not R.OK:
             return limit
@@ -231,6 +239,14 @@ class Books:
 
 
 _Snapshot = tuple[dict[int, tuple[int, int, int, int, int]], dict[int, HoldState | None]]
+
+
+def _standing_broken(debit: Account) -> R:
+    if debit.flags & AccountFlag.CLOSED:
+        return R.DEBIT_ACCOUNT_ALREADY_CLOSED
+    if debit.flags & AccountFlag.FROZEN:
+        return R.DEBIT_ACCOUNT_FROZEN
+    return R.CREDIT_ACCOUNT_ALREADY_CLOSED
 
 
 def _limit_broken(t: Transfer, debit: Account, credit: Account, pending: bool) -> R:

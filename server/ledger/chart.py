@@ -19,7 +19,9 @@ from server.ledger.account import Account, AccountFlag
 
 MAX_SHARDS = 1000
 
-_BEYOND_NUMBERS = 10**12
+# People's accounts lie between: branch 1 and what a busy payee has beside his own.
+LAST_HOUSE_ACCOUNT = 10**8 - 1
+BEYOND_NUMBERS = 10**12
 
 
 class AccountKind(IntEnum):
@@ -65,22 +67,22 @@ def house_account_id(kind: AccountKind, shard: int, ledger: int) -> int:
 
 def auxiliary_id(shard: int, account_id: int) -> int:
     """Compute the id of a busy payee's auxiliary in a shard (0 to 999)."""
-    return (shard + 1) * _BEYOND_NUMBERS + account_id
+    return (shard + 1) * BEYOND_NUMBERS + account_id
 
 
 def merged_id(account_id: int) -> int:
     """Compute the id of the account through which passes what is merged into a busy payee's."""
-    return (MAX_SHARDS + 1) * _BEYOND_NUMBERS + account_id
+    return (MAX_SHARDS + 1) * BEYOND_NUMBERS + account_id
 
 
 def main_account(account_id: int) -> int:
     """Name the account that people see: an auxiliary's payee, else the account itself."""
-    return account_id % _BEYOND_NUMBERS
+    return account_id % BEYOND_NUMBERS
 
 
 def shard_of_auxiliary(account_id: int) -> int | None:
     """Tell in which shard an auxiliary is by its id; None if it is no auxiliary."""
-    shard = account_id // _BEYOND_NUMBERS - 1
+    shard = account_id // BEYOND_NUMBERS - 1
     return shard if 0 <= shard < MAX_SHARDS else None
 
 

@@ -10,7 +10,10 @@ from enum import IntEnum
 
 
 class TransferResult(IntEnum):
-    """OK, or the first rung of the ladder that refused. Source: TigerBeetle, create_transfers."""
+    """OK, or the first rung of the ladder that refused. Source: TigerBeetle, create_transfers.
+
+    A smaller number is an earlier rung, but closed and frozen accounts come right after EXISTS.
+    """
 
     OK = 0
     LINKED_EVENT_FAILED = 1
@@ -51,3 +54,8 @@ class TransferResult(IntEnum):
     OVERFLOWS_TIMEOUT = 53
     EXCEEDS_CREDITS = 54
     EXCEEDS_DEBITS = 55
+    DEBIT_ACCOUNT_ALREADY_CLOSED = 65
+    CREDIT_ACCOUNT_ALREADY_CLOSED = 66
+
+    # Our own, beyond TigerBeetle's.
+    DEBIT_ACCOUNT_FROZEN = 1001

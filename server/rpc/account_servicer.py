@@ -24,10 +24,11 @@ from server.identity.four_eyes import FourEyes
 from server.rpc import fields
 from server.rpc.errors import field_invalid
 from server.switch import accounts as use_case
+from server.switch.account_standing import Standings
 from server.switch.busy_payees import BusyPayees, Holding
 from server.switch.merge import Merge
 
-DEFAULT_PAGE = 50
+DEFAULT_PAGE, DEFAULT_LIST = 50, 100
 LARGEST_PAGE = 500
 
 _OWNER = re.compile(r"(wallet|merchant)/[a-z0-9-]{1,40}")
@@ -45,8 +46,9 @@ class AccountServicer(AccountServiceServicer):
         merge: Merge,
         four_eyes: FourEyes,
         cash_limit: CashLimit,
+        standings: Standings,
     ) -> None:
-        self._accounts = accounts
+        self._accounts, self._standings = accounts, standings
         self._four_eyes, self._cash_limit = four_eyes, cash_limit
         self._busy = busy
         self._merge = merge
@@ -150,6 +152,48 @@ class AccountServicer(AccountServiceServicer):
             account=account, merged=Money(amount_minor=merged, currency_code=currency)
         )
 
+    async def ListAccounts(
+        self, request: pb.ListAccountsRequest, context: Context
+    ) -> pb.ListAccountsResponse:
+        """List accounts by number."""
+        size = fields.page_size(request.page_size, DEFAULT_LIST, LARGEST_PAGE)
+        after = _page_token(request.page_token)
+        listed = await self._standings.page(after, size + 1, request.owner)
+        more = len(listed) > size
+        return pb.ListAccountsResponse(
+            accounts=map(_account, listed[:size]),
+            next_page_token=str(listed[size - 1].id) if more else "",
+        )
+
+    async def FreezeAccount(
+        self, request: pb.FreezeAccountRequest, context: Context
+    ) -> pb.FreezeAccountResponse:
+        """Let nothing out of an account."""
+        request_id = fields.request_id(request.request_id)
+        fields.account(request.account_number)
+        decline = await self._standings.freeze(request, request_id, _operator())
+        return pb.FreezeAccountResponse(decline_reason=decline)
+
+    async def UnfreezeAccount(
+        self, request: pb.UnfreezeAccountRequest, context: Context
+    ) -> pb.UnfreezeAccountResponse:
+        """Let money out of an account again."""
+        request_id = fields.request_id(request.request_id)
+        fields.account(request.account_number)
+        caller, method = current_caller(), "AccountService/UnfreezeAccount"
+        await in_thread(self._four_eyes.require, caller, method, request)
+        decline = await self._standings.unfreeze(request, request_id, _operator())
+        return pb.UnfreezeAccountResponse(decline_reason=decline)
+
+    async def CloseAccount(
+        self, request: pb.CloseAccountRequest, context: Context
+    ) -> pb.CloseAccountResponse:
+        """Close an account that nothing names."""
+        request_id = fields.request_id(request.request_id)
+        fields.account(request.account_number)
+        decline = await self._standings.close(request, request_id, _operator())
+        return pb.CloseAccountResponse(decline_reason=decline)
+
     async def GetTrialBalance(
         self, request: pb.GetTrialBalanceRequest, context: Context
     ) -> pb.GetTrialBalanceResponse:
@@ -207,6 +251,13 @@ def _account(account: use_case.Account) -> pb.Account:
         owner=account.owner,
         balance=Money(amount_minor=account.balance, currency_code=currency),
         available=Money(amount_minor=account.available, currency_code=currency),
+        standing=_standing(account),
     )
     message.open_time.FromMicroseconds(account.open_us)
     return message
+
+
+def _standing(account: use_case.Account) -> pb.AccountStanding.ValueType:
+    if account.is_closed:
+        return pb.ACCOUNT_STANDING_CLOSED
+    return pb.ACCOUNT_STANDING_FROZEN if account.is_frozen else pb.ACCOUNT_STANDING_OPEN

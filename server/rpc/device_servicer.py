@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeAlias
 
 import grpc.aio
@@ -34,7 +35,8 @@ class DeviceServicer(DeviceServiceServicer):
     """Translates; merchants, wallets, desk, enrollment and fleet decide.
 
     `pairing_address` is the host:port of the pairing port, as devices reach it. `find_account`
-    gives an account of an owner, or refuses as unknown.
+    gives an account of an owner, or refuses as unknown; `naming` keeps accounts from being closed
+    meanwhile.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class DeviceServicer(DeviceServiceServicer):
         pairing_address: str,
         root_fingerprint: bytes,
         four_eyes: FourEyes,
+        naming: Callable[..., AbstractAsyncContextManager[None]],
     ) -> None:
         self._merchants, self._wallets = merchants, wallets
         self._desk = desk
@@ -56,7 +59,7 @@ class DeviceServicer(DeviceServiceServicer):
         self._find_account = find_account
         self._pairing_address = pairing_address
         self._root_fingerprint = root_fingerprint
-        self._four_eyes = four_eyes
+        self._four_eyes, self._naming = four_eyes, naming
 
     async def CreateMerchant(
         self, request: pb.CreateMerchantRequest, context: Context
@@ -74,7 +77,8 @@ class DeviceServicer(DeviceServiceServicer):
             limit,
         )
         await self._find_account(merchant.account, f"merchant/{merchant.merchant_id}")
-        await in_act(self._merchants.add, merchant)
+        async with self._naming(merchant.account):
+            await in_act(self._merchants.add, merchant)
         return pb.CreateMerchantResponse()
 
     async def CreatePairingCode(
@@ -85,9 +89,10 @@ class DeviceServicer(DeviceServiceServicer):
         device, accounts = _device_to_pair(request)
         caller, method = current_caller(), "DeviceService/CreatePairingCode"
         await in_thread(self._four_eyes.require, caller, method, request)
-        code, expire_us = await in_act(
-            self._hand_out, request_id, device, accounts, request.phone.display_name
-        )
+        async with self._naming(*accounts):
+            code, expire_us = await in_act(
+                self._hand_out, request_id, device, accounts, request.phone.display_name
+            )
         pairing = PairingCode(self._pairing_address, code, self._root_fingerprint)
         response = pb.CreatePairingCodeResponse(
             pairing_code=code, pairing_uri=format_pairing_uri(pairing)

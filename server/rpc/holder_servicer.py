@@ -58,14 +58,19 @@ class HolderServicer(HolderServiceServicer):
         caller = current_caller()
         account = await self._find_account(asked.account, f"wallet/{caller.path[0]}")
         limit = None
-        is_barred = await in_thread(self._losses.is_barred, caller.path[0])
+        is_barred = await self._is_barred(account)
         if self._offline_limit_minor and not is_barred:
             limit = Money(self._offline_limit_minor, BY_NUMBER[account.ledger].code)
         credential = await in_thread(self._holders.issue, caller, asked, limit)
-        is_barred = await in_thread(self._losses.is_barred, caller.path[0])
-        if limit is not None and is_barred:  # something was lost meanwhile
+        account = await self._find_account(asked.account, account.owner)
+        if limit is not None and await self._is_barred(account):  # lost or frozen meanwhile
             await in_thread(self._holders.take_back, caller.device)
         return pb.IssueCredentialResponse(credential=credential)
+
+    async def _is_barred(self, account: Account) -> bool:
+        """Whether terminals may accept nothing of this account without asking."""
+        wallet_id = account.owner.partition("/")[2]
+        return account.is_frozen or await in_thread(self._losses.is_barred, wallet_id)
 
     async def SetRiderCategory(
         self, request: pb.SetRiderCategoryRequest, context: Context

@@ -158,6 +158,8 @@ def _apply(
         return decline_for(result)
     for hold_id in decision.expires:
         books.expire(books.holds[hold_id], command.transfer_id)
+    for marked in decision.marks:
+        books.mark(*marked)
     if decision.takes_out is not None:
         take_out(books, decision.takes_out)
     if decision.puts_in is not None:

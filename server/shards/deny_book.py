@@ -56,6 +56,17 @@ class DenyBook:
             until_us,
         )
 
+    def add_credentials_of_account(self, account: int, now_us: int) -> None:
+        """Deny the credentials for an account that expire after now, to everybody."""
+        self._insert(
+            "SELECT ?, credential_id, expire_us, ? FROM holder_credential"
+            " WHERE account = ? AND expire_us > ?",
+            int(DenyKind.CREDENTIAL),
+            EVERYBODY,
+            account,
+            now_us,
+        )
+
     def version(self) -> int:
         """The newest version, whomever it concerns; 0 if nothing was ever denied."""
         rows = self._file.rows("SELECT seq FROM sqlite_sequence WHERE name = 'deny_entry'")

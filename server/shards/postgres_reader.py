@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from server.domain.document import Document
 from server.ledger.account import Account
+from server.ledger.chart import BEYOND_NUMBERS, LAST_HOUSE_ACCOUNT
 from server.ledger.transfer import Hold
 from server.shards.columns import (
     ACCOUNT_COLUMNS,
@@ -59,6 +60,16 @@ class PostgresReader:
         """Give accounts, all as they are at one moment; those that do not exist are left out."""
         sql = f"SELECT {ACCOUNT_COLUMNS} FROM account WHERE id = ANY(%s)"
         return [read_account(row) for row in self._select(sql, list(ids))]
+
+    def accounts_after(self, account_id: int, owner: str, limit: int) -> list[Account]:
+        """List people's accounts with ids above one, by id; "": of all owners."""
+        sql = (
+            f"SELECT {ACCOUNT_COLUMNS} FROM account "
+            "WHERE id > %s AND id < %s AND (%s = '' OR owner = %s) ORDER BY id LIMIT %s"
+        )
+        after = max(account_id, LAST_HOUSE_ACCOUNT)
+        rows = self._select(sql, after, BEYOND_NUMBERS, owner, owner, limit)
+        return [read_account(row) for row in rows]
 
     def holding(self, first: int, last: int, limit: int) -> list[Account]:
         """List the accounts that hold money, among those with ids from `first` to `last`."""

@@ -14,6 +14,7 @@ from typing import Any
 from kessai.request_id import time_of
 from server.domain.document import Document
 from server.ledger.account import Account
+from server.ledger.chart import BEYOND_NUMBERS, LAST_HOUSE_ACCOUNT
 from server.ledger.transfer import Hold
 from server.shards.checked_file import PASSING_FAULTS, READ_FAULTS, damaged, list_faults, tell
 from server.shards.columns import (
@@ -50,6 +51,16 @@ class SqliteReader:
         marks = ",".join("?" * len(ids))
         sql = f"SELECT {ACCOUNT_COLUMNS} FROM account WHERE id IN ({marks})"
         return [read_account(row) for row in self._rows(sql, *ids)]
+
+    def accounts_after(self, account_id: int, owner: str, limit: int) -> list[Account]:
+        """List people's accounts with ids above one, by id; "": of all owners."""
+        sql = (
+            f"SELECT {ACCOUNT_COLUMNS} FROM account "
+            "WHERE id > ? AND id < ? AND (? = '' OR owner = ?) ORDER BY id LIMIT ?"
+        )
+        after = max(account_id, LAST_HOUSE_ACCOUNT)
+        rows = self._rows(sql, after, BEYOND_NUMBERS, owner, owner, limit)
+        return [read_account(row) for row in rows]
 
     def holding(self, first: int, last: int, limit: int) -> list[Account]:
         """List the accounts that hold money, among those with ids from `first` to `last`."""
@@ -201,7 +212,7 @@ class SqliteReader:
             self._db.execute("ROLLBACK")
         self._db.close()
 
-    def _rows(self, sql: str, *values: int | bytes) -> Iterator[tuple[Any, ...]]:
+    def _rows(self, sql: str, *values: int | bytes | str) -> Iterator[tuple[Any, ...]]:
         with self._damage_refuses():
             yield from self._db.execute(sql, values)
 

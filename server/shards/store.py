@@ -183,6 +183,10 @@ class Reader(Protocol):
         """Give accounts, all as they are at one moment; those that do not exist are left out."""
         ...
 
+    def accounts_after(self, account_id: int, owner: str, limit: int) -> list[Account]:
+        """List people's accounts with ids above one, by id; "": of all owners."""
+        ...
+
     def holding(self, first: int, last: int, limit: int) -> list[Account]:
         """List the accounts that hold money, among those with ids from `first` to `last`."""
         ...

@@ -154,6 +154,8 @@ class Travel:
         wallet_id = entry.device.split("/")[1]
         if account is None or account.owner != f"wallet/{wallet_id}":
             return _MAY_NOT
+        if account.is_frozen or account.is_closed:
+            return _MAY_NOT
         if account.ledger != currency_of(asked.currency).number:
             return _MAY_NOT
         if minimum is not None and account.ledger != currency_of(minimum.currency).number:

@@ -30,7 +30,7 @@ from tests.house.tree import ROOT, plant, report
 
 CHANGING_VERBS = (
     "Create", "Open", "Distribute", "Deposit", "Withdraw", "Settle", "Capture", "Void",
-    "Revoke", "Renew", "Refund", "Add", "Rebalance",
+    "Revoke", "Renew", "Refund", "Add", "Rebalance", "Freeze", "Unfreeze", "Close", "Update",
 )  # fmt: skip
 
 # Field numbers of descriptor.proto, of which the path to a comment is made.

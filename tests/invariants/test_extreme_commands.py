@@ -124,6 +124,9 @@ EXTREME: dict[CommandKind, st.SearchStrategy[Command]] = {
         lambda *said: merge(fresh_id(), auxiliary_id(0, said[0]), *said[1:]),
         payees, amounts, ledgers,
     ),
+    CommandKind.FREEZE_ACCOUNT: st.builds(made.freeze, payees),
+    CommandKind.UNFREEZE_ACCOUNT: st.builds(made.unfreeze, payees),
+    CommandKind.CLOSE_ACCOUNT: st.builds(made.close, payees),
     CommandKind.REDEEM_TICKET: st.builds(
         redeem, tickets, payees, st.sampled_from([0, 1, -1, 2**31 - 1, -(2**31)]), amounts,
         st.sampled_from([NOW_US, 0, 2**53]),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Awaitable, Callable
 
-from kessai.account_number import slot_of
+from kessai.account_number import make_account, slot_of
 from kessai.money import MAX_AMOUNT, Money
 from kessai.request_id import format_request_id
 from kessai.v1 import decline_pb2 as d
@@ -25,6 +25,7 @@ from kessai.v1.ticket_pb2 import (
     TicketOffer,
 )
 from server.domain.busy_payee import merge
+from server.domain.command import Command
 from server.ledger.chart import auxiliary_id
 from server.switch.outcomes import terminal
 from tests.released.cast import (
@@ -49,10 +50,13 @@ from tests.unit.server.domain.commands import (
     EUR,
     JPY,
     MINUTE_US,
+    close,
     deposit,
+    freeze,
     open_account,
     pay,
     place_hold,
+    unfreeze,
     withdraw,
 )
 from tests.unit.server.switch.counter import ANN, SHOP
@@ -70,9 +74,9 @@ OWNERS = {
 def scenes() -> list[Callable[[Cast], Awaitable[None]]]:
     """The scenes, in order."""
     return [
-        accounts_and_cash, amounts_at_limits, purchases, declined_purchases, deferred_payments,
-        fares, holds, busy_payee, bills, tickets, slots_that_move, after_the_moves,
-        a_clock_that_ran_ahead, what_is_left_open,
+        accounts_and_cash, frozen_and_closed, amounts_at_limits, purchases, declined_purchases,
+        deferred_payments, fares, holds, busy_payee, bills, tickets, slots_that_move,
+        after_the_moves, a_clock_that_ran_ahead, what_is_left_open,
     ]  # fmt: skip
 
 
@@ -99,6 +103,32 @@ async def accounts_and_cash(cast: Cast) -> None:
     ):
         assert (await cast.shards.submit(command)).decline, command
     await cast.shards.submit(withdraw(BOB, 1, request_id=cast.new_id()))
+
+
+async def frozen_and_closed(cast: Cast) -> None:
+    """Nothing goes out of a frozen account, and nothing into a closed one; money keeps it open."""
+    lodger, loft = LODGER, make_account(1, 99)
+    owner = OWNERS[LODGER]
+    fine: tuple[Command, ...] = (
+        open_account(loft, owner, request_id=cast.new_id()),
+        freeze(lodger, request_id=cast.new_id()),
+        freeze(lodger, request_id=cast.new_id()),
+        deposit(lodger, 5, request_id=cast.new_id()),
+    )
+    for command in fine:
+        assert not (await cast.shards.submit(command)).decline, command
+    then: tuple[tuple[Command, int], ...] = (
+        (withdraw(lodger, 5, request_id=cast.new_id()), d.DECLINE_REASON_ACCOUNT_FROZEN),
+        (pay(lodger, SHOP, 5, request_id=cast.new_id()), d.DECLINE_REASON_ACCOUNT_FROZEN),
+        (close(lodger, request_id=cast.new_id()), d.DECLINE_REASON_ACCOUNT_NOT_EMPTY),
+        (unfreeze(lodger, request_id=cast.new_id()), 0),
+        (withdraw(lodger, 5, request_id=cast.new_id()), 0),
+        (close(loft, request_id=cast.new_id()), 0),
+        (deposit(loft, 5, request_id=cast.new_id()), d.DECLINE_REASON_ACCOUNT_CLOSED),
+        (freeze(loft, request_id=cast.new_id()), d.DECLINE_REASON_ACCOUNT_CLOSED),
+    )
+    for command, decline in then:
+        assert (await cast.shards.submit(command)).decline == decline, command
 
 
 async def amounts_at_limits(cast: Cast) -> None:

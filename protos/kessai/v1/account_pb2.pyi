@@ -22,6 +22,34 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _AccountStanding:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _AccountStandingEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AccountStanding.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ACCOUNT_STANDING_UNSPECIFIED: _AccountStanding.ValueType  # 0
+    """Never sent."""
+    ACCOUNT_STANDING_OPEN: _AccountStanding.ValueType  # 1
+    """Money comes in and goes out."""
+    ACCOUNT_STANDING_FROZEN: _AccountStanding.ValueType  # 2
+    """Money comes in; nothing goes out but what was held before."""
+    ACCOUNT_STANDING_CLOSED: _AccountStanding.ValueType  # 3
+    """Nothing comes in and nothing goes out, for ever."""
+
+class AccountStanding(_AccountStanding, metaclass=_AccountStandingEnumTypeWrapper):
+    """What may be done with an account."""
+
+ACCOUNT_STANDING_UNSPECIFIED: AccountStanding.ValueType  # 0
+"""Never sent."""
+ACCOUNT_STANDING_OPEN: AccountStanding.ValueType  # 1
+"""Money comes in and goes out."""
+ACCOUNT_STANDING_FROZEN: AccountStanding.ValueType  # 2
+"""Money comes in; nothing goes out but what was held before."""
+ACCOUNT_STANDING_CLOSED: AccountStanding.ValueType  # 3
+"""Nothing comes in and nothing goes out, for ever."""
+Global___AccountStanding: _TypeAlias = AccountStanding  # noqa: Y015
+
 class _EntryKind:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -87,10 +115,13 @@ class Account(_message.Message):
     OPEN_TIME_FIELD_NUMBER: _builtins.int
     AUXILIARY_FIELD_NUMBER: _builtins.int
     TOTAL_FIELD_NUMBER: _builtins.int
+    STANDING_FIELD_NUMBER: _builtins.int
     account_number: _builtins.str
     """Branch (4 digits), number (8) and check digits (2): 14 digits."""
     owner: _builtins.str
     """Who owns it: "wallet/<id>" or "merchant/<id>"."""
+    standing: Global___AccountStanding.ValueType
+    """What may be done with it. UNSPECIFIED is never sent."""
     @_builtins.property
     def balance(self) -> _money_pb2.Money:
         """What belongs to the owner: credits less debits, settled. Money that was paid on another shard
@@ -127,10 +158,11 @@ class Account(_message.Message):
         open_time: _timestamp_pb2.Timestamp | None = ...,
         auxiliary: _money_pb2.Money | None = ...,
         total: _money_pb2.Money | None = ...,
+        standing: Global___AccountStanding.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["auxiliary", b"auxiliary", "available", b"available", "balance", b"balance", "open_time", b"open_time", "total", b"total"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_number", b"account_number", "auxiliary", b"auxiliary", "available", b"available", "balance", b"balance", "open_time", b"open_time", "owner", b"owner", "total", b"total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_number", b"account_number", "auxiliary", b"auxiliary", "available", b"available", "balance", b"balance", "open_time", b"open_time", "owner", b"owner", "standing", b"standing", "total", b"total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -599,6 +631,214 @@ class MergeAccountResponse(_message.Message):
 Global___MergeAccountResponse: _TypeAlias = MergeAccountResponse  # noqa: Y015
 
 @_typing.final
+class ListAccountsRequest(_message.Message):
+    """Request of ListAccounts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    OWNER_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """How many at most, 1 to 500; 0 means 100."""
+    page_token: _builtins.str
+    """The next_page_token of the page before; empty for the first."""
+    owner: _builtins.str
+    """Only this owner's: "wallet/<id>" or "merchant/<id>"; empty: all."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        owner: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["owner", b"owner", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListAccountsRequest: _TypeAlias = ListAccountsRequest  # noqa: Y015
+
+@_typing.final
+class ListAccountsResponse(_message.Message):
+    """Response of ListAccounts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Give it back for the next page; empty at the end."""
+    @_builtins.property
+    def accounts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Account]:
+        """The accounts, by number; auxiliary and total are not set. An account whose slot is being moved to
+        another shard at this moment may be missing.
+        """
+
+    def __init__(
+        self,
+        *,
+        accounts: _abc.Iterable[Global___Account] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accounts", b"accounts", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListAccountsResponse: _TypeAlias = ListAccountsResponse  # noqa: Y015
+
+@_typing.final
+class FreezeAccountRequest(_message.Message):
+    """Request of FreezeAccount."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ACCOUNT_NUMBER_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """UUIDv7 made and stored by the caller, as text, 36 characters."""
+    account_number: _builtins.str
+    """The account, 14 digits."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        account_number: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_number", b"account_number", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FreezeAccountRequest: _TypeAlias = FreezeAccountRequest  # noqa: Y015
+
+@_typing.final
+class FreezeAccountResponse(_message.Message):
+    """Response of FreezeAccount."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DECLINE_REASON_FIELD_NUMBER: _builtins.int
+    decline_reason: _decline_pb2.DeclineReason.ValueType
+    """UNSPECIFIED when it is frozen, else why not."""
+    def __init__(
+        self,
+        *,
+        decline_reason: _decline_pb2.DeclineReason.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["decline_reason", b"decline_reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FreezeAccountResponse: _TypeAlias = FreezeAccountResponse  # noqa: Y015
+
+@_typing.final
+class UnfreezeAccountRequest(_message.Message):
+    """Request of UnfreezeAccount."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ACCOUNT_NUMBER_FIELD_NUMBER: _builtins.int
+    PROPOSAL_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """UUIDv7 made and stored by the caller, as text, 36 characters."""
+    account_number: _builtins.str
+    """The account, 14 digits."""
+    proposal_id: _builtins.str
+    """Where two operators are needed: the proposal that a second one confirmed; else empty."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        account_number: _builtins.str = ...,
+        proposal_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_number", b"account_number", "proposal_id", b"proposal_id", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UnfreezeAccountRequest: _TypeAlias = UnfreezeAccountRequest  # noqa: Y015
+
+@_typing.final
+class UnfreezeAccountResponse(_message.Message):
+    """Response of UnfreezeAccount."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DECLINE_REASON_FIELD_NUMBER: _builtins.int
+    decline_reason: _decline_pb2.DeclineReason.ValueType
+    """UNSPECIFIED when it is open, else why not."""
+    def __init__(
+        self,
+        *,
+        decline_reason: _decline_pb2.DeclineReason.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["decline_reason", b"decline_reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UnfreezeAccountResponse: _TypeAlias = UnfreezeAccountResponse  # noqa: Y015
+
+@_typing.final
+class CloseAccountRequest(_message.Message):
+    """Request of CloseAccount."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ACCOUNT_NUMBER_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """UUIDv7 made and stored by the caller, as text, 36 characters."""
+    account_number: _builtins.str
+    """The account, 14 digits."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        account_number: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_number", b"account_number", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CloseAccountRequest: _TypeAlias = CloseAccountRequest  # noqa: Y015
+
+@_typing.final
+class CloseAccountResponse(_message.Message):
+    """Response of CloseAccount."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DECLINE_REASON_FIELD_NUMBER: _builtins.int
+    decline_reason: _decline_pb2.DeclineReason.ValueType
+    """UNSPECIFIED when it is closed, else why not."""
+    def __init__(
+        self,
+        *,
+        decline_reason: _decline_pb2.DeclineReason.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["decline_reason", b"decline_reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CloseAccountResponse: _TypeAlias = CloseAccountResponse  # noqa: Y015
+
+@_typing.final
 class GetTrialBalanceRequest(_message.Message):
     """Request of GetTrialBalance."""
 
@@ -693,8 +933,8 @@ class OperatorEvidence(_message.Message):
     operator: _builtins.str
     """The operator, by the certificate of the line; 1 to 40 characters."""
     request: _builtins.bytes
-    """The request, serialised: OpenAccountRequest, DepositCashRequest, WithdrawCashRequest or
-    DistributeAccountRequest.
+    """The request, serialised: OpenAccountRequest, DepositCashRequest, WithdrawCashRequest,
+    DistributeAccountRequest, FreezeAccountRequest, UnfreezeAccountRequest or CloseAccountRequest.
     """
     owner: _builtins.str
     """For DistributeAccountRequest: the owner of the account, as OpenAccountRequest has it."""

@@ -45,6 +45,11 @@ class AccountServiceStub:
                 request_serializer=kessai_dot_v1_dot_account__pb2.GetAccountRequest.SerializeToString,
                 response_deserializer=kessai_dot_v1_dot_account__pb2.GetAccountResponse.FromString,
                 _registered_method=True)
+        self.ListAccounts = channel.unary_unary(
+                '/kessai.v1.AccountService/ListAccounts',
+                request_serializer=kessai_dot_v1_dot_account__pb2.ListAccountsRequest.SerializeToString,
+                response_deserializer=kessai_dot_v1_dot_account__pb2.ListAccountsResponse.FromString,
+                _registered_method=True)
         self.ListEntries = channel.unary_unary(
                 '/kessai.v1.AccountService/ListEntries',
                 request_serializer=kessai_dot_v1_dot_account__pb2.ListEntriesRequest.SerializeToString,
@@ -69,6 +74,21 @@ class AccountServiceStub:
                 '/kessai.v1.AccountService/MergeAccount',
                 request_serializer=kessai_dot_v1_dot_account__pb2.MergeAccountRequest.SerializeToString,
                 response_deserializer=kessai_dot_v1_dot_account__pb2.MergeAccountResponse.FromString,
+                _registered_method=True)
+        self.FreezeAccount = channel.unary_unary(
+                '/kessai.v1.AccountService/FreezeAccount',
+                request_serializer=kessai_dot_v1_dot_account__pb2.FreezeAccountRequest.SerializeToString,
+                response_deserializer=kessai_dot_v1_dot_account__pb2.FreezeAccountResponse.FromString,
+                _registered_method=True)
+        self.UnfreezeAccount = channel.unary_unary(
+                '/kessai.v1.AccountService/UnfreezeAccount',
+                request_serializer=kessai_dot_v1_dot_account__pb2.UnfreezeAccountRequest.SerializeToString,
+                response_deserializer=kessai_dot_v1_dot_account__pb2.UnfreezeAccountResponse.FromString,
+                _registered_method=True)
+        self.CloseAccount = channel.unary_unary(
+                '/kessai.v1.AccountService/CloseAccount',
+                request_serializer=kessai_dot_v1_dot_account__pb2.CloseAccountRequest.SerializeToString,
+                response_deserializer=kessai_dot_v1_dot_account__pb2.CloseAccountResponse.FromString,
                 _registered_method=True)
         self.GetTrialBalance = channel.unary_unary(
                 '/kessai.v1.AccountService/GetTrialBalance',
@@ -95,6 +115,15 @@ class AccountServiceServicer:
         """Tells balance and properties of an account. For its owner, and for operators.
 
         Errors: FIELD_INVALID, RESOURCE_UNKNOWN (also for somebody else's account), STORE_UNAVAILABLE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListAccounts(self, request, context):
+        """Lists accounts by number, of all owners or of one; open, frozen and closed. For operators.
+
+        Errors: FIELD_INVALID, CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -155,6 +184,40 @@ class AccountServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def FreezeAccount(self, request, context):
+        """Freezes an account: nothing goes out of it (ACCOUNT_FROZEN), money still comes in, and what was
+        held before is captured or voided as it was promised. Its phones' credentials are taken back, so
+        gates and terminals off line turn them away. Again is no error. For operators.
+        Decline reasons: PAYEE_ACCOUNT_UNKNOWN, ACCOUNT_CLOSED.
+
+        Errors: FIELD_INVALID, REQUEST_ID_REUSED, REQUEST_ID_STALE, CALLER_NOT_PERMITTED,
+        STORE_UNAVAILABLE, OVERLOADED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UnfreezeAccount(self, request, context):
+        """Lets money out of a frozen account again; its phones fetch new credentials. Of one that is open no
+        error. For operators. Decline reasons: PAYEE_ACCOUNT_UNKNOWN, ACCOUNT_CLOSED.
+
+        Errors: as FreezeAccount; APPROVAL_NEEDED (with four eyes).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CloseAccount(self, request, context):
+        """Closes an account for ever: it must hold nothing, and no merchant, phone or payment on its way may
+        name it. Its statement stays. Of one that is closed no error. For operators.
+        Decline reasons: PAYEE_ACCOUNT_UNKNOWN, ACCOUNT_NOT_EMPTY.
+
+        Errors: as FreezeAccount; RESOURCE_IN_USE (the message names what names it).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetTrialBalance(self, request, context):
         """Adds up all accounts by kind and currency, over all shards. For operators.
 
@@ -176,6 +239,11 @@ def add_AccountServiceServicer_to_server(servicer, server):
                     servicer.GetAccount,
                     request_deserializer=kessai_dot_v1_dot_account__pb2.GetAccountRequest.FromString,
                     response_serializer=kessai_dot_v1_dot_account__pb2.GetAccountResponse.SerializeToString,
+            ),
+            'ListAccounts': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAccounts,
+                    request_deserializer=kessai_dot_v1_dot_account__pb2.ListAccountsRequest.FromString,
+                    response_serializer=kessai_dot_v1_dot_account__pb2.ListAccountsResponse.SerializeToString,
             ),
             'ListEntries': grpc.unary_unary_rpc_method_handler(
                     servicer.ListEntries,
@@ -201,6 +269,21 @@ def add_AccountServiceServicer_to_server(servicer, server):
                     servicer.MergeAccount,
                     request_deserializer=kessai_dot_v1_dot_account__pb2.MergeAccountRequest.FromString,
                     response_serializer=kessai_dot_v1_dot_account__pb2.MergeAccountResponse.SerializeToString,
+            ),
+            'FreezeAccount': grpc.unary_unary_rpc_method_handler(
+                    servicer.FreezeAccount,
+                    request_deserializer=kessai_dot_v1_dot_account__pb2.FreezeAccountRequest.FromString,
+                    response_serializer=kessai_dot_v1_dot_account__pb2.FreezeAccountResponse.SerializeToString,
+            ),
+            'UnfreezeAccount': grpc.unary_unary_rpc_method_handler(
+                    servicer.UnfreezeAccount,
+                    request_deserializer=kessai_dot_v1_dot_account__pb2.UnfreezeAccountRequest.FromString,
+                    response_serializer=kessai_dot_v1_dot_account__pb2.UnfreezeAccountResponse.SerializeToString,
+            ),
+            'CloseAccount': grpc.unary_unary_rpc_method_handler(
+                    servicer.CloseAccount,
+                    request_deserializer=kessai_dot_v1_dot_account__pb2.CloseAccountRequest.FromString,
+                    response_serializer=kessai_dot_v1_dot_account__pb2.CloseAccountResponse.SerializeToString,
             ),
             'GetTrialBalance': grpc.unary_unary_rpc_method_handler(
                     servicer.GetTrialBalance,
@@ -263,6 +346,33 @@ class AccountService:
             '/kessai.v1.AccountService/GetAccount',
             kessai_dot_v1_dot_account__pb2.GetAccountRequest.SerializeToString,
             kessai_dot_v1_dot_account__pb2.GetAccountResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAccounts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kessai.v1.AccountService/ListAccounts',
+            kessai_dot_v1_dot_account__pb2.ListAccountsRequest.SerializeToString,
+            kessai_dot_v1_dot_account__pb2.ListAccountsResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -398,6 +508,87 @@ class AccountService:
             '/kessai.v1.AccountService/MergeAccount',
             kessai_dot_v1_dot_account__pb2.MergeAccountRequest.SerializeToString,
             kessai_dot_v1_dot_account__pb2.MergeAccountResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FreezeAccount(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kessai.v1.AccountService/FreezeAccount',
+            kessai_dot_v1_dot_account__pb2.FreezeAccountRequest.SerializeToString,
+            kessai_dot_v1_dot_account__pb2.FreezeAccountResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UnfreezeAccount(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kessai.v1.AccountService/UnfreezeAccount',
+            kessai_dot_v1_dot_account__pb2.UnfreezeAccountRequest.SerializeToString,
+            kessai_dot_v1_dot_account__pb2.UnfreezeAccountResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CloseAccount(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kessai.v1.AccountService/CloseAccount',
+            kessai_dot_v1_dot_account__pb2.CloseAccountRequest.SerializeToString,
+            kessai_dot_v1_dot_account__pb2.CloseAccountResponse.FromString,
             options,
             channel_credentials,
             insecure,

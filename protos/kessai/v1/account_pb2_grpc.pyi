@@ -44,6 +44,11 @@ class AccountServiceStub:
 
     Errors: FIELD_INVALID, RESOURCE_UNKNOWN (also for somebody else's account), STORE_UNAVAILABLE.
     """
+    ListAccounts: _grpc.UnaryUnaryMultiCallable[_account_pb2.ListAccountsRequest, _account_pb2.ListAccountsResponse]
+    """Lists accounts by number, of all owners or of one; open, frozen and closed. For operators.
+
+    Errors: FIELD_INVALID, CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
+    """
     ListEntries: _grpc.UnaryUnaryMultiCallable[_account_pb2.ListEntriesRequest, _account_pb2.ListEntriesResponse]
     """Lists the entries of an account, newest first. For its owner, and for operators.
 
@@ -79,6 +84,28 @@ class AccountServiceStub:
 
     Errors: FIELD_INVALID, CALLER_NOT_PERMITTED, RESOURCE_UNKNOWN, STORE_UNAVAILABLE, OVERLOADED.
     """
+    FreezeAccount: _grpc.UnaryUnaryMultiCallable[_account_pb2.FreezeAccountRequest, _account_pb2.FreezeAccountResponse]
+    """Freezes an account: nothing goes out of it (ACCOUNT_FROZEN), money still comes in, and what was
+    held before is captured or voided as it was promised. Its phones' credentials are taken back, so
+    gates and terminals off line turn them away. Again is no error. For operators.
+    Decline reasons: PAYEE_ACCOUNT_UNKNOWN, ACCOUNT_CLOSED.
+
+    Errors: FIELD_INVALID, REQUEST_ID_REUSED, REQUEST_ID_STALE, CALLER_NOT_PERMITTED,
+    STORE_UNAVAILABLE, OVERLOADED.
+    """
+    UnfreezeAccount: _grpc.UnaryUnaryMultiCallable[_account_pb2.UnfreezeAccountRequest, _account_pb2.UnfreezeAccountResponse]
+    """Lets money out of a frozen account again; its phones fetch new credentials. Of one that is open no
+    error. For operators. Decline reasons: PAYEE_ACCOUNT_UNKNOWN, ACCOUNT_CLOSED.
+
+    Errors: as FreezeAccount; APPROVAL_NEEDED (with four eyes).
+    """
+    CloseAccount: _grpc.UnaryUnaryMultiCallable[_account_pb2.CloseAccountRequest, _account_pb2.CloseAccountResponse]
+    """Closes an account for ever: it must hold nothing, and no merchant, phone or payment on its way may
+    name it. Its statement stays. Of one that is closed no error. For operators.
+    Decline reasons: PAYEE_ACCOUNT_UNKNOWN, ACCOUNT_NOT_EMPTY.
+
+    Errors: as FreezeAccount; RESOURCE_IN_USE (the message names what names it).
+    """
     GetTrialBalance: _grpc.UnaryUnaryMultiCallable[_account_pb2.GetTrialBalanceRequest, _account_pb2.GetTrialBalanceResponse]
     """Adds up all accounts by kind and currency, over all shards. For operators.
 
@@ -100,6 +127,11 @@ class AccountServiceAsyncStub(AccountServiceStub):
     """Tells balance and properties of an account. For its owner, and for operators.
 
     Errors: FIELD_INVALID, RESOURCE_UNKNOWN (also for somebody else's account), STORE_UNAVAILABLE.
+    """
+    ListAccounts: _aio.UnaryUnaryMultiCallable[_account_pb2.ListAccountsRequest, _account_pb2.ListAccountsResponse]  # type: ignore[assignment]
+    """Lists accounts by number, of all owners or of one; open, frozen and closed. For operators.
+
+    Errors: FIELD_INVALID, CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
     """
     ListEntries: _aio.UnaryUnaryMultiCallable[_account_pb2.ListEntriesRequest, _account_pb2.ListEntriesResponse]  # type: ignore[assignment]
     """Lists the entries of an account, newest first. For its owner, and for operators.
@@ -136,6 +168,28 @@ class AccountServiceAsyncStub(AccountServiceStub):
 
     Errors: FIELD_INVALID, CALLER_NOT_PERMITTED, RESOURCE_UNKNOWN, STORE_UNAVAILABLE, OVERLOADED.
     """
+    FreezeAccount: _aio.UnaryUnaryMultiCallable[_account_pb2.FreezeAccountRequest, _account_pb2.FreezeAccountResponse]  # type: ignore[assignment]
+    """Freezes an account: nothing goes out of it (ACCOUNT_FROZEN), money still comes in, and what was
+    held before is captured or voided as it was promised. Its phones' credentials are taken back, so
+    gates and terminals off line turn them away. Again is no error. For operators.
+    Decline reasons: PAYEE_ACCOUNT_UNKNOWN, ACCOUNT_CLOSED.
+
+    Errors: FIELD_INVALID, REQUEST_ID_REUSED, REQUEST_ID_STALE, CALLER_NOT_PERMITTED,
+    STORE_UNAVAILABLE, OVERLOADED.
+    """
+    UnfreezeAccount: _aio.UnaryUnaryMultiCallable[_account_pb2.UnfreezeAccountRequest, _account_pb2.UnfreezeAccountResponse]  # type: ignore[assignment]
+    """Lets money out of a frozen account again; its phones fetch new credentials. Of one that is open no
+    error. For operators. Decline reasons: PAYEE_ACCOUNT_UNKNOWN, ACCOUNT_CLOSED.
+
+    Errors: as FreezeAccount; APPROVAL_NEEDED (with four eyes).
+    """
+    CloseAccount: _aio.UnaryUnaryMultiCallable[_account_pb2.CloseAccountRequest, _account_pb2.CloseAccountResponse]  # type: ignore[assignment]
+    """Closes an account for ever: it must hold nothing, and no merchant, phone or payment on its way may
+    name it. Its statement stays. Of one that is closed no error. For operators.
+    Decline reasons: PAYEE_ACCOUNT_UNKNOWN, ACCOUNT_NOT_EMPTY.
+
+    Errors: as FreezeAccount; RESOURCE_IN_USE (the message names what names it).
+    """
     GetTrialBalance: _aio.UnaryUnaryMultiCallable[_account_pb2.GetTrialBalanceRequest, _account_pb2.GetTrialBalanceResponse]  # type: ignore[assignment]
     """Adds up all accounts by kind and currency, over all shards. For operators.
 
@@ -166,6 +220,17 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         """Tells balance and properties of an account. For its owner, and for operators.
 
         Errors: FIELD_INVALID, RESOURCE_UNKNOWN (also for somebody else's account), STORE_UNAVAILABLE.
+        """
+
+    @_abc_1.abstractmethod
+    def ListAccounts(
+        self,
+        request: _account_pb2.ListAccountsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_account_pb2.ListAccountsResponse, _abc.Awaitable[_account_pb2.ListAccountsResponse]]:
+        """Lists accounts by number, of all owners or of one; open, frozen and closed. For operators.
+
+        Errors: FIELD_INVALID, CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
         """
 
     @_abc_1.abstractmethod
@@ -231,6 +296,46 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         operators.
 
         Errors: FIELD_INVALID, CALLER_NOT_PERMITTED, RESOURCE_UNKNOWN, STORE_UNAVAILABLE, OVERLOADED.
+        """
+
+    @_abc_1.abstractmethod
+    def FreezeAccount(
+        self,
+        request: _account_pb2.FreezeAccountRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_account_pb2.FreezeAccountResponse, _abc.Awaitable[_account_pb2.FreezeAccountResponse]]:
+        """Freezes an account: nothing goes out of it (ACCOUNT_FROZEN), money still comes in, and what was
+        held before is captured or voided as it was promised. Its phones' credentials are taken back, so
+        gates and terminals off line turn them away. Again is no error. For operators.
+        Decline reasons: PAYEE_ACCOUNT_UNKNOWN, ACCOUNT_CLOSED.
+
+        Errors: FIELD_INVALID, REQUEST_ID_REUSED, REQUEST_ID_STALE, CALLER_NOT_PERMITTED,
+        STORE_UNAVAILABLE, OVERLOADED.
+        """
+
+    @_abc_1.abstractmethod
+    def UnfreezeAccount(
+        self,
+        request: _account_pb2.UnfreezeAccountRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_account_pb2.UnfreezeAccountResponse, _abc.Awaitable[_account_pb2.UnfreezeAccountResponse]]:
+        """Lets money out of a frozen account again; its phones fetch new credentials. Of one that is open no
+        error. For operators. Decline reasons: PAYEE_ACCOUNT_UNKNOWN, ACCOUNT_CLOSED.
+
+        Errors: as FreezeAccount; APPROVAL_NEEDED (with four eyes).
+        """
+
+    @_abc_1.abstractmethod
+    def CloseAccount(
+        self,
+        request: _account_pb2.CloseAccountRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_account_pb2.CloseAccountResponse, _abc.Awaitable[_account_pb2.CloseAccountResponse]]:
+        """Closes an account for ever: it must hold nothing, and no merchant, phone or payment on its way may
+        name it. Its statement stays. Of one that is closed no error. For operators.
+        Decline reasons: PAYEE_ACCOUNT_UNKNOWN, ACCOUNT_NOT_EMPTY.
+
+        Errors: as FreezeAccount; RESOURCE_IN_USE (the message names what names it).
         """
 
     @_abc_1.abstractmethod

@@ -72,6 +72,12 @@ class _DeclineReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Decline
     """The key that signed the bill was revoked."""
     DECLINE_REASON_PAYEE_ACCOUNT_NOT_OWN: _DeclineReason.ValueType  # 29
     """The account that a bill is to be paid on does not exist, or is not the payee wallet's own."""
+    DECLINE_REASON_ACCOUNT_FROZEN: _DeclineReason.ValueType  # 30
+    """The payer's account is frozen by the operator: nothing goes out of it."""
+    DECLINE_REASON_ACCOUNT_CLOSED: _DeclineReason.ValueType  # 31
+    """The payer's or the payee's account was closed."""
+    DECLINE_REASON_ACCOUNT_NOT_EMPTY: _DeclineReason.ValueType  # 32
+    """An account that holds money, or of which something is held, cannot be closed."""
     DECLINE_REASON_AMOUNT_NOT_POSITIVE: _DeclineReason.ValueType  # 40
     """The amount is zero or negative."""
     DECLINE_REASON_AMOUNT_TOO_LARGE: _DeclineReason.ValueType  # 41
@@ -198,6 +204,12 @@ DECLINE_REASON_PAYEE_WALLET_REVOKED: DeclineReason.ValueType  # 28
 """The key that signed the bill was revoked."""
 DECLINE_REASON_PAYEE_ACCOUNT_NOT_OWN: DeclineReason.ValueType  # 29
 """The account that a bill is to be paid on does not exist, or is not the payee wallet's own."""
+DECLINE_REASON_ACCOUNT_FROZEN: DeclineReason.ValueType  # 30
+"""The payer's account is frozen by the operator: nothing goes out of it."""
+DECLINE_REASON_ACCOUNT_CLOSED: DeclineReason.ValueType  # 31
+"""The payer's or the payee's account was closed."""
+DECLINE_REASON_ACCOUNT_NOT_EMPTY: DeclineReason.ValueType  # 32
+"""An account that holds money, or of which something is held, cannot be closed."""
 DECLINE_REASON_AMOUNT_NOT_POSITIVE: DeclineReason.ValueType  # 40
 """The amount is zero or negative."""
 DECLINE_REASON_AMOUNT_TOO_LARGE: DeclineReason.ValueType  # 41

@@ -65,6 +65,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """
     ERROR_REASON_SLOTS_MOVING: _ErrorReason.ValueType  # 20
     """FAILED_PRECONDITION: slots are being moved by another plan. Nothing was changed; wait for its end."""
+    ERROR_REASON_RESOURCE_IN_USE: _ErrorReason.ValueType  # 21
+    """FAILED_PRECONDITION: what is to be closed is named by something that is in use; the message says by
+    what. Nothing was done.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The `reason` of the google.rpc.ErrorInfo that every failed call carries (domain "kessai").
@@ -114,4 +118,8 @@ was done yet.
 """
 ERROR_REASON_SLOTS_MOVING: ErrorReason.ValueType  # 20
 """FAILED_PRECONDITION: slots are being moved by another plan. Nothing was changed; wait for its end."""
+ERROR_REASON_RESOURCE_IN_USE: ErrorReason.ValueType  # 21
+"""FAILED_PRECONDITION: what is to be closed is named by something that is in use; the message says by
+what. Nothing was done.
+"""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -31,6 +31,8 @@ def test_only_what_passes_later_is_transient() -> None:
     assert transient == {
         "SWITCH_FAULT",
         "INSUFFICIENT_FUNDS",
+        "ACCOUNT_FROZEN",
+        "ACCOUNT_NOT_EMPTY",
         "EXPIRED",
         "CLOCK_AHEAD",
         "CREDENTIAL_EXPIRED",

@@ -216,6 +216,7 @@ def _add_services(switch: Switch, main: grpc.aio.Server, pairing: grpc.aio.Serve
         switch.pairing_address,
         switch.authority.root_fingerprint,
         switch.four_eyes,
+        _naming,
     )
     enroll = EnrollmentServicer(
         switch.enrollment, trust_bundle(switch.authority, switch.keyring), DOMAIN, switch.address
@@ -235,6 +236,11 @@ def _add_services(switch: Switch, main: grpc.aio.Server, pairing: grpc.aio.Serve
     health_pb2_grpc.add_HealthServicer_to_server(health.aio.HealthServicer(), main)
     reflection.enable_server_reflection([reflection.SERVICE_NAME], main)
     add_EnrollmentServiceServicer_to_server(enroll, pairing)
+
+
+@asynccontextmanager
+async def _naming(*_: int) -> AsyncIterator[None]:
+    yield
 
 
 async def _answer(_: bytes, __: grpc.aio.ServicerContext[Any, Any]) -> bytes:

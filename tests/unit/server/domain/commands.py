@@ -14,10 +14,13 @@ from kessai.currency import BY_NUMBER
 from kessai.request_id import format_request_id, new_request_id
 from kessai.v1 import account_pb2, payment_pb2
 from kessai.v1.account_pb2 import (
+    CloseAccountRequest,
     DepositCashRequest,
     DistributeAccountRequest,
+    FreezeAccountRequest,
     OpenAccountRequest,
     OperatorEvidence,
+    UnfreezeAccountRequest,
     WithdrawCashRequest,
 )
 from kessai.v1.decline_pb2 import DeclineReason
@@ -32,6 +35,12 @@ from kessai.v1.payment_pb2 import (
     SettlementTerms,
 )
 from server.domain.account_opening import OpenAccount
+from server.domain.account_standing import (
+    CloseAccount,
+    FreezeAccount,
+    UnfreezeAccount,
+    change_standing,
+)
 from server.domain.busy_payee import OpenAuxiliary
 from server.domain.cash import DepositCash, WithdrawCash
 from server.domain.command import ACCEPTED
@@ -87,6 +96,33 @@ def open_account(
     ).SerializeToString(deterministic=True)
     content = operator_input_hash(request)
     return OpenAccount(request_id, content, 0, account, 0, ledger, _body(request), owner)
+
+
+def freeze(account: int, request_id: bytes = b"") -> FreezeAccount:
+    """Let nothing out of an account."""
+    request_id = request_id or fresh_id()
+    message = FreezeAccountRequest(
+        request_id=format_request_id(request_id), account_number=format_account(account)
+    )
+    return change_standing(FreezeAccount, message, request_id, "operator")
+
+
+def unfreeze(account: int, request_id: bytes = b"") -> UnfreezeAccount:
+    """Let money out of it again."""
+    request_id = request_id or fresh_id()
+    message = UnfreezeAccountRequest(
+        request_id=format_request_id(request_id), account_number=format_account(account)
+    )
+    return change_standing(UnfreezeAccount, message, request_id, "operator")
+
+
+def close(account: int, request_id: bytes = b"") -> CloseAccount:
+    """Close an account."""
+    request_id = request_id or fresh_id()
+    message = CloseAccountRequest(
+        request_id=format_request_id(request_id), account_number=format_account(account)
+    )
+    return change_standing(CloseAccount, message, request_id, "operator")
 
 
 def deposit(account: int, amount: int, ledger: int = EUR, request_id: bytes = b"") -> DepositCash:

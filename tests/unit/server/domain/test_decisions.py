@@ -41,13 +41,16 @@ from tests.unit.server.domain.commands import (
     USD,
     accounts_on,
     capture,
+    close,
     deposit,
     expire,
+    freeze,
     fresh_id,
     open_account,
     open_auxiliary,
     pay,
     place_hold,
+    unfreeze,
     void,
     withdraw,
 )
@@ -55,6 +58,7 @@ from tests.unit.server.domain.commands import (
 PLACE = ShardPlace(0, SlotMap.even(2))
 _here = accounts_on(0, 2)
 ANN, SHOP, YEN, RICH, FULL, NEW, UNKNOWN, CAT, MALL = (next(_here) for _ in range(9))
+ICE, GONE = next(_here), next(_here)
 _far = accounts_on(1, 2)
 FAR, BUSY, LATE = (next(_far) for _ in range(3))
 BUSY_HERE, LATE_HERE, MALL_HERE = (auxiliary_id(0, account) for account in (BUSY, LATE, MALL))
@@ -64,6 +68,7 @@ HELD_FAR = place_hold(ANN, FAR, 200)
 OVERDUE = place_hold(ANN, SHOP, 100, timeout_s=1)
 HELD_BUSY = place_hold(CAT, BUSY, 300, wallet="cat")
 HELD_EARLY = place_hold(CAT, LATE, 300, wallet="cat")
+HELD_ICE = place_hold(ICE, CAT, 300)
 LATER_US = NOW_US + 1_000_000
 WORLD, OPERATOR, IN_TRANSIT, SUSPENSE = (
     house_account_id(kind, 0, EUR)
@@ -92,6 +97,8 @@ def full_books() -> Books:
         opened(FULL, "merchant/full", credits_posted=MAX_AMOUNT),
         opened(CAT, "wallet/cat", credits_posted=1000),
         opened(MALL, "merchant/mall"),
+        opened(ICE, "wallet/ann", credits_posted=1000),
+        opened(GONE, "wallet/ann"),
         auxiliary(BUSY_HERE, credits_posted=50),
         auxiliary(MALL_HERE),
         auxiliary(MALL_MERGED, AccountKind.MERGED),
@@ -99,6 +106,8 @@ def full_books() -> Books:
     books.accounts = {account.id: account for account in accounts}
     for hold in (HELD, HELD_FAR, OVERDUE, HELD_BUSY, HELD_EARLY):
         assert perform(hold, books) == ACCEPTED
+    for command in (HELD_ICE, freeze(ICE), close(GONE)):
+        assert perform(command, books) == ACCEPTED
     books.accounts[LATE_HERE] = auxiliary(LATE_HERE)
     return books
 
@@ -131,6 +140,8 @@ def perform(command: Command, books: Books, now_us: int = NOW_US) -> DeclineReas
         return decline_for(result)
     for hold_id in decision.expires:
         books.expire(books.holds[hold_id], command.transfer_id)
+    for marked in decision.marks:
+        books.mark(*marked)
     return ACCEPTED
 
 
@@ -186,10 +197,7 @@ CASES: dict[str, tuple[Command, DeclineReason.ValueType]] = {
     "pay, nothing": (pay(ANN, SHOP, 0), d.DECLINE_REASON_AMOUNT_NOT_POSITIVE),
     "pay, less than nothing": (pay(ANN, SHOP, -5), d.DECLINE_REASON_AMOUNT_NOT_POSITIVE),
     "pay, payee full": (pay(ANN, FULL, 5), d.DECLINE_REASON_AMOUNT_TOO_LARGE),
-    "pay all there can be": (
-        pay(RICH, SHOP, MAX_AMOUNT - 400),
-        ACCEPTED,
-    ),
+    "pay all there can be": (pay(RICH, SHOP, MAX_AMOUNT - 400), ACCEPTED),
     "arrive": (arrival(1, 7, fresh_id(), FAR, SHOP, 5, EUR, PAYMENT), ACCEPTED),
     "arrive, first of its currency": (
         arrival(1, 7, fresh_id(), FAR, SHOP, 5, USD, PAYMENT),
@@ -246,6 +254,31 @@ CASES: dict[str, tuple[Command, DeclineReason.ValueType]] = {
         arrival(1, 7, fresh_id(), auxiliary_id(1, SHOP), SHOP, 5, EUR, MERGE),
         ACCEPTED,
     ),
+    "freeze": (freeze(ANN), ACCEPTED),
+    "freeze again": (freeze(ICE), ACCEPTED),
+    "freeze nobody's": (freeze(UNKNOWN), d.DECLINE_REASON_PAYEE_ACCOUNT_UNKNOWN),
+    "freeze the house's": (freeze(WORLD), d.DECLINE_REASON_PAYEE_ACCOUNT_UNKNOWN),
+    "freeze a closed one": (freeze(GONE), d.DECLINE_REASON_ACCOUNT_CLOSED),
+    "unfreeze": (unfreeze(ICE), ACCEPTED),
+    "unfreeze an open one": (unfreeze(ANN), ACCEPTED),
+    "unfreeze a closed one": (unfreeze(GONE), d.DECLINE_REASON_ACCOUNT_CLOSED),
+    "pay out of a frozen one": (pay(ICE, SHOP, 5), d.DECLINE_REASON_ACCOUNT_FROZEN),
+    "pay far out of a frozen one": (pay(ICE, FAR, 5), d.DECLINE_REASON_ACCOUNT_FROZEN),
+    "withdraw from a frozen one": (withdraw(ICE, 5), d.DECLINE_REASON_ACCOUNT_FROZEN),
+    "hold of a frozen one": (place_hold(ICE, SHOP, 5), d.DECLINE_REASON_ACCOUNT_FROZEN),
+    "capture, frozen since": (capture(HELD_ICE, 300), ACCEPTED),
+    "void, frozen since": (void(HELD_ICE), ACCEPTED),
+    "deposit to a frozen one": (deposit(ICE, 5), ACCEPTED),
+    "pay a frozen one": (pay(ANN, ICE, 5), ACCEPTED),
+    "close": (close(MALL), ACCEPTED),
+    "close again": (close(GONE), ACCEPTED),
+    "close nobody's": (close(UNKNOWN), d.DECLINE_REASON_PAYEE_ACCOUNT_UNKNOWN),
+    "close, with money": (close(YEN), d.DECLINE_REASON_ACCOUNT_NOT_EMPTY),
+    "close, something held for it": (close(SHOP), d.DECLINE_REASON_ACCOUNT_NOT_EMPTY),
+    "pay out of a closed one": (pay(GONE, SHOP, 5), d.DECLINE_REASON_ACCOUNT_CLOSED),
+    "pay a closed one": (pay(ANN, GONE, 5), d.DECLINE_REASON_ACCOUNT_CLOSED),
+    "deposit to a closed one": (deposit(GONE, 5), d.DECLINE_REASON_ACCOUNT_CLOSED),
+    "arrive, closed": (arrival(1, 7, fresh_id(), FAR, GONE, 5, EUR, PAYMENT), ACCEPTED),
     "void": (void(HELD), ACCEPTED),
     "void far away": (void(HELD_FAR), ACCEPTED),
     "expire": (expire(OVERDUE), ACCEPTED),
@@ -315,8 +348,12 @@ def test_money_for_another_shard_passes_through_transit() -> None:
 
 
 @pytest.mark.parametrize(
-    ("payee", "credited"), [(SHOP, SHOP), (UNKNOWN, SUSPENSE), (YEN, SUSPENSE), (FULL, SUSPENSE)]
-)
+    ("payee", "credited"),
+    [
+        (SHOP, SHOP), (ICE, ICE),
+        (UNKNOWN, SUSPENSE), (YEN, SUSPENSE), (FULL, SUSPENSE), (GONE, SUSPENSE),
+    ],
+)  # fmt: skip
 def test_what_arrives_is_never_lost(payee: int, credited: int) -> None:
     """Who cannot take it has it in suspense, under the name of the payer."""
     books = full_books()

@@ -19,6 +19,7 @@ EUR, USD, CODE = 978, 840, 1
 PAYER, PAYEE, DOLLARS, CAPPED, WORLD = 1, 2, 3, 4, 5
 DEBITS_FULL, DEBITS_HELD_FULL, CREDITS_FULL, CREDITS_HELD_FULL = 6, 7, 8, 9
 DEBITS_BOTH, CREDITS_BOTH = 10, 11
+SHUT, ICED, SHUT_TOO = 12, 13, 14
 PENDING, POSTED, VOIDED, EXPIRED, OVERDUE = 50, 51, 52, 53, 54
 HALF = MAX_AMOUNT // 2
 POST, VOID = TransferFlag.POST_PENDING_TRANSFER, TransferFlag.VOID_PENDING_TRANSFER
@@ -66,6 +67,9 @@ PLAIN = [
     fault(R.OVERFLOWS_CREDITS_POSTED, credit_account_id=CREDITS_FULL),
     fault(R.OVERFLOWS_DEBITS, debit_account_id=DEBITS_BOTH),
     fault(R.OVERFLOWS_CREDITS, credit_account_id=CREDITS_BOTH),
+    fault(R.DEBIT_ACCOUNT_ALREADY_CLOSED, debit_account_id=SHUT),
+    fault(R.CREDIT_ACCOUNT_ALREADY_CLOSED, credit_account_id=SHUT_TOO),
+    fault(R.DEBIT_ACCOUNT_FROZEN, debit_account_id=ICED),
     fault(R.OVERFLOWS_TIMEOUT, timeout=2**32, flags=TransferFlag.PENDING),
     fault(R.OVERFLOWS_TIMEOUT, timeout=-1, flags=TransferFlag.PENDING),
     fault(R.EXCEEDS_CREDITS, amount=1001 - 300),
@@ -123,6 +127,9 @@ def full_books() -> Books:
         account(CREDITS_HELD_FULL, credits_pending=MAX_AMOUNT),
         account(DEBITS_BOTH, debits_pending=HALF, debits_posted=HALF),
         account(CREDITS_BOTH, credits_pending=HALF, credits_posted=HALF),
+        account(SHUT, flags=AccountFlag.CLOSED),
+        account(SHUT_TOO, flags=AccountFlag.CLOSED),
+        account(ICED, flags=AccountFlag.FROZEN),
     ]
     holds = [
         hold(PENDING),
@@ -163,15 +170,28 @@ def test_a_second_phase_is_refused(broken: Fault) -> None:
 
 @pytest.mark.parametrize(("good", "faults"), [(GOOD, PLAIN), (GOOD_POST, SECOND_PHASE)])
 def test_the_lower_rung_answers(good: Transfer, faults: list[Fault]) -> None:
-    """TigerBeetle numbers its results in the order of the checks, so the smaller number wins."""
+    """TigerBeetle numbers its results in the order of the checks, so the smaller number wins.
+
+    Closed and frozen accounts were numbered later than they are checked.
+    """
     pairs = 0
     for one, other in combinations(faults, 2):
         if one.changes.keys() & other.changes.keys():
             continue
         pairs += 1
         both = good._replace(**one.changes, **other.changes)
-        assert outcome(both) is min(one.result, other.result), (one, other)
+        assert outcome(both) is min(one.result, other.result, key=rung), (one, other)
     assert pairs > 60
+
+
+def rung(result: R) -> float:
+    """The place of a result in the ladder."""
+    later = (
+        R.DEBIT_ACCOUNT_ALREADY_CLOSED,
+        R.DEBIT_ACCOUNT_FROZEN,
+        R.CREDIT_ACCOUNT_ALREADY_CLOSED,
+    )
+    return R.EXISTS + 0.1 * (1 + later.index(result)) if result in later else result
 
 
 def test_every_result_has_a_test() -> None:

@@ -307,6 +307,8 @@ MAY_CALL = {
         AccountService/OpenAccount AccountService/GetAccount AccountService/ListEntries
         AccountService/DepositCash AccountService/WithdrawCash AccountService/GetTrialBalance
         AccountService/DistributeAccount AccountService/MergeAccount
+        AccountService/ListAccounts AccountService/FreezeAccount AccountService/UnfreezeAccount
+        AccountService/CloseAccount
         DeviceService/CreateMerchant DeviceService/CreatePairingCode DeviceService/RevokeDevice
         DeviceService/ListDevices
         FleetService/GetDeviceState FleetService/ConfigureDevice

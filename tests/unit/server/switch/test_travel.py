@@ -7,10 +7,12 @@ from pathlib import Path
 from kessai.request_id import parse_request_id
 from kessai.v1 import account_pb2, payment_pb2
 from kessai.v1 import decline_pb2 as d
+from kessai.v1.holder_pb2 import HolderAnswer
+from server.domain.directory import HolderEntry
 from server.domain.document import Document, DocumentKind
 from server.shards.router import Shards
-from server.switch.travel import Travel
-from tests.unit.server.domain.commands import MINUTE_US, deposit, fresh_id
+from server.switch.travel import Travel, TravelAsked
+from tests.unit.server.domain.commands import MINUTE_US, deposit, freeze, fresh_id
 from tests.unit.server.shards.parts import verify_shards
 from tests.unit.server.switch.counter import ANN, Alterations, Counter
 from tests.unit.server.switch.test_register_purchase import SHARDS, at_counter, settle
@@ -85,3 +87,16 @@ async def test_fares_of_today_are_added_up(tmp_path: Path) -> None:
         kinds = [entry.code for entry in entries]
         assert kinds.count(account_pb2.ENTRY_KIND_FARE) == 2
         assert kinds.count(account_pb2.ENTRY_KIND_PAYMENT) == 1
+
+
+async def test_out_of_a_frozen_account_nobody_travels(tmp_path: Path) -> None:
+    """One word for all that is in the account, as for too little money."""
+    async with at_counter(tmp_path) as (counter, _, shards):
+        key = counter.switch_key.public_key()
+        travel = Travel(shards, counter.directory, None, key, counter.clock)  # type: ignore[arg-type]
+        entry = HolderEntry(b"c" * 16, b"r" * 16, "phone/ann/pixel", ANN, b"", b"", 0)
+        asked = TravelAsked(HolderAnswer(), b"", "EUR", 0, b"", b"")
+        assert not (await travel._look(asked, entry, counter.merchant, None)).decline
+        await shards.submit(freeze(ANN))
+        told = await travel._look(asked, entry, counter.merchant, None)
+        assert told.decline == d.DECLINE_REASON_MAY_NOT_TRAVEL
