@@ -20,6 +20,7 @@ import apsw
 from kessai.complaint import Complaint
 from kessai.durable_file import make_folder
 from server.shards import schema
+from server.shards.shard_lock import lock_file
 from server.shards.sqlite_reader import SqliteReader
 from server.shards.sqlite_store import SqliteStore
 from server.shards.store import Reader, Store
@@ -103,6 +104,7 @@ class SqliteAddress(ShardAddress):
     def remove(self) -> None:
         """Delete the file."""
         self.path.unlink(missing_ok=True)
+        lock_file(self.path).unlink(missing_ok=True)
 
     def prepare(self) -> str:
         """Check the file, and give it checksums if it has none."""

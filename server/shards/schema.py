@@ -28,6 +28,7 @@ from server.shards.checked_file import (
     tell,
 )
 from server.shards.clean_close import is_marked_open, left_over_wal, missing_wal, size_of_wal
+from server.shards.shard_lock import ShardLock
 
 SCHEMA_VERSION = "3"
 
@@ -164,6 +165,16 @@ def prepare_shard(path: Path, shard: int, books_id: str) -> str:
 
     A file of an earlier version gets checksums. Complaint if it does not belong here or is damaged.
     """
+    if not path.exists():  # it is named as missing, and no lock is made where there is no file
+        open_shard(path, shard, books_id, read_only=True)
+    lock = ShardLock(path)
+    try:
+        return _prepare(path, shard, books_id)
+    finally:
+        lock.release()
+
+
+def _prepare(path: Path, shard: int, books_id: str) -> str:
     wal_bytes = size_of_wal(path)
     db = open_shard(path, shard, books_id, read_only=False)
     try:

@@ -9,7 +9,7 @@ lacks. Used by `shard.py`, on the shard's writing thread only.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NoReturn
 
@@ -35,6 +35,7 @@ from server.shards.columns import (
 from server.shards.placement import Moved
 from server.shards.schema import open_shard
 from server.shards.settlement_log import CHAIN_START, LogRow
+from server.shards.shard_lock import ShardLock
 from server.shards.sqlite_slots import read_moved, read_residents, write_slots
 from server.shards.store import Batch, Residents, StoreDamaged, StoreUnavailable, Tail
 
@@ -48,20 +49,17 @@ class SqliteStore:
     """The `Store` of one shard file."""
 
     def __init__(self, path: Path, shard: int, books_id: str) -> None:
+        """Open the file to write; Complaint if that cannot be, or another switch writes it."""
         self._path = path
         self._damage = ""
-        self._db = open_shard(path, shard, books_id, read_only=False)
-        self._db.execute("PRAGMA cache_size = -16384")
-        self._db.execute(f"PRAGMA wal_autocheckpoint = {_WAL_PAGES}")
         self._tail: Tail | None = None
-        try:
-            mark_open(self._db, "meta")
-        except apsw.Error as error:
-            self._db.close()
-            raise Complaint(
-                f"the shard file {path} cannot be written ({error}). No money was moved. Make room "
-                "on its disk, or give this user the right to write it, and start again."
-            ) from None
+        with ExitStack() as undo:
+            self._lock = ShardLock(path)
+            undo.callback(self._lock.release)
+            self._db = open_shard(path, shard, books_id, read_only=False)
+            undo.callback(self._db.close)
+            self._prepare()
+            undo.pop_all()
 
     def begin(self) -> Tail:
         """Give the tail of the log: nobody but this process writes the file."""
@@ -144,6 +142,18 @@ class SqliteStore:
     def close(self) -> None:
         """Close the database, with all that is committed in the file itself."""
         close_cleanly(self._db, self._path, "meta")
+        self._lock.release()
+
+    def _prepare(self) -> None:
+        self._db.execute("PRAGMA cache_size = -16384")
+        self._db.execute(f"PRAGMA wal_autocheckpoint = {_WAL_PAGES}")
+        try:
+            mark_open(self._db, "meta")
+        except apsw.Error as error:
+            raise Complaint(
+                f"the shard file {self._path} cannot be written ({error}). No money was moved. "
+                "Make room on its disk, or give this user the right to write it, and start again."
+            ) from None
 
     def _roll_back(self) -> None:
         # What was half written must not be found as done by the next group.

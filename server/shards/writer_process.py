@@ -78,12 +78,12 @@ class WriterHost:
 
     def _open(self, message: Open) -> Complaint | None:
         place = ShardPlace(message.address.shard, message.slots)
+        if (former := self._writers.pop(place.shard, None)) is not None:
+            former.close()  # the switch could not use it, and tries again
         try:
             store = message.address.open_store()
         except Complaint as complaint:
             return complaint
-        if (former := self._writers.pop(place.shard, None)) is not None:
-            former.close()  # the switch could not use it, and tries again
         writer = ShardWriter(
             place, store, lambda: self._now_us, self._owing.append, self._on_written
         )

@@ -1,0 +1,67 @@
+"""One shard file has one writer, by whatever name the file is reached."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from kessai.complaint import Complaint
+from server.shards import shard_lock
+from server.shards.address import addresses
+from server.shards.shard_lock import ShardLock
+from tests.unit.server.shards.parts import BOOKS_ID, make_files
+
+HOLDS = """\
+import sys, pathlib
+from server.shards.shard_lock import ShardLock
+lock = ShardLock(pathlib.Path(sys.argv[1]))
+print("taken", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture(autouse=True)
+def _no_long_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shard_lock, "_WAIT_S", 0.1)
+
+
+def test_a_copied_folder_with_an_absolute_address_cannot_write(tmp_path: Path) -> None:
+    """Neither by the file's own name nor by a link to it; afterwards it can."""
+    make_files(tmp_path)
+    file = tmp_path / "shards" / "0000.db"
+    link = tmp_path / "link.db"
+    link.symlink_to(file)
+    store = addresses(["sqlite:///shards/0000.db"], tmp_path, BOOKS_ID)[0].open_store()
+    for name in (file, link):
+        [there] = addresses([f"sqlite:///{name}"], tmp_path / "copy", BOOKS_ID)
+        for opening in (there.open_store, there.prepare):
+            with pytest.raises(Complaint, match=f"another switch .process {os.getpid()}"):
+                opening()
+        there.open_reader().close()
+    store.close()
+    there.open_store().close()
+    assert there.prepare() == ""
+
+
+def test_the_lock_ends_with_its_process(tmp_path: Path) -> None:
+    path = tmp_path / "0000.db"
+    command = [sys.executable, "-c", HOLDS, str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"taken\n"
+        with pytest.raises(Complaint, match=f"process {holder.pid}"):
+            ShardLock(path)
+        holder.kill()
+        holder.wait()
+    ShardLock(path).release()
+
+
+def test_a_missing_file_gets_no_lock(tmp_path: Path) -> None:
+    [there] = addresses(["sqlite:///shards/0000.db"], tmp_path, BOOKS_ID)
+    with pytest.raises(Complaint, match="cannot be read"):
+        there.prepare()
+    assert list(tmp_path.rglob("*.lock")) == []
