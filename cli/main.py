@@ -40,6 +40,8 @@ ROOMS: dict[str, tuple[str, str]] = {
         "server.commands.operators:operator",
         "Add, list and revoke operators; see what waits for a second one.",
     ),
+    "backup": ("server.commands.backup:backup", "Write a backup, of a switch that runs or not."),
+    "restore": ("server.commands.backup:restore", "Make a data folder of a backup."),
     "approve": ("server.commands.operators:approve", "Confirm what another operator proposed."),
     "audit": ("server.commands.audit:audit", "List what operators did; verify that log."),
     "shards": (

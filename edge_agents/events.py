@@ -15,6 +15,7 @@ JSON object on stdout: {"event": NAME, "time": microseconds since 1970, ...}. Th
     lost_after_acceptance                    accepted, and then the switch refused: a loss
     in_touch out_of_touch configured deny_list_grew      the line to the fleet's operator
     refused_by_switch                        this terminal was revoked: decides nothing alone
+    switch_restored                          what its operator accepted as lost: told once
     switch_went_back switch_whole_again      its log or deny list is older than what was seen
     receipt_delivered receipt_not_taken      to the phone
     receipt_printed receipt_waits            on paper
@@ -53,6 +54,7 @@ _WARNINGS = {
     "set_aside",
     "refused_by_switch",
     "switch_went_back",
+    "switch_restored",
     "out_of_touch",
     "unknown",
     "device_lost",

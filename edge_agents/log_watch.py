@@ -3,7 +3,8 @@
 Asked whenever the fleet line is in touch anew. If they went back, the agent tells it (an event, its
 state for the operator), and accepts nothing without the switch any more: a switch that forgot may
 not know what it owes, or whom to deny. On the line it goes on: there the switch decides each
-payment by what it has, and its receipt is good for that.
+payment by what it has, and its receipt is good for that. What was lost in a restore that its
+operator accepted is told once; then the marks begin anew.
 """
 
 from __future__ import annotations
@@ -73,6 +74,9 @@ class LogWatch:
             request = GetLogHashRequest(receipts=receipts)
             stub = LedgerServiceStub(self._uplink.channel)
             answer = await stub.GetLogHash(request, timeout=CALL_S)
+            if told := self._marks.begin_anew(receipts, answer.places):
+                self._events.emit("switch_restored", why=told)
+                self._marks.take_notice()
             gone = first_difference(receipts, answer.places)
             if gone is not None:
                 return gone

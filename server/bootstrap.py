@@ -8,13 +8,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
 
-import grpc
 import grpc.aio
 
-from kessai.channel import LINES_OPTION, PAIRING_OPTIONS, SERVER_OPTIONS
 from kessai.request_id import new_request_id
 from server import data_folder
 from server.config import ServerConfig
@@ -29,16 +27,16 @@ from server.identity.losses import Losses
 from server.identity.operators import Operators
 from server.identity.rollback_alarms import RollbackAlarms
 from server.metrics_port import MetricsPort
+from server.ports import Ports, bind_ports
 from server.rpc.allowance import Rates
 from server.rpc.audit_trail import AuditTrail
-from server.rpc.binding import bind
 from server.rpc.credentials import ServerCertificate
 from server.rpc.errors import ErrorTranslation
 from server.rpc.guard import Guard
 from server.rpc.health_servicer import HealthServicer
 from server.rpc.interceptors import main_port, pairing_port
 from server.rpc.limits import Limits
-from server.rpc.lines import Lines, raise_descriptor_limit
+from server.rpc.lines import Lines
 from server.rpc.telemetry import Telemetry
 from server.services import MAIN_SERVICES, Parts, add_health, add_services
 from server.shards.allowed_places import AllowedPlaces
@@ -50,6 +48,7 @@ from server.shards.opening import ShardOpener, open_with
 from server.shards.router import Shards
 from server.shards.settlement_log import LogRow
 from server.shards.ticket_offers import TicketOffers
+from server.shards.tie_book import TieBook
 from server.switch.bills import Bills
 from server.switch.clock import SwitchClock
 from server.switch.depositor import Depositor
@@ -67,6 +66,7 @@ from server.switch.shard_status import shard_states
 from server.switch.slot_move import SlotMover
 from server.switch.test_amounts import Rehearsal, rehearsal
 from server.switch.ticket_sales import TicketSales
+from server.switch.ties import Ties
 
 # Health watchers get their last message before their streams are cut.
 STREAM_FAREWELL_S = 0.05
@@ -117,15 +117,20 @@ class Switch:
         self._servers: list[grpc.aio.Server] = []
 
     async def start(self) -> data_folder.Running:
-        """Serve on all ports; Complaint if one is in use. Where they are comes back."""
+        """Serve on all ports; where they are comes back.
+
+        Complaint if a port is in use, or the stores are not of one moment.
+        """
+        await self._ties.check()
         await self._settle.restore()
         await self._clock.start()
-        self._depositor.start()
-        self._holds.start()
-        self._merge.start()
-        self._rebalance.start()
-        main, pairing, address, pairing_address = self._open_ports()
-        add_services(main, pairing, self._parts(), address, pairing_address)
+        for background in (
+            self._ties, self._depositor, self._holds, self._merge, self._rebalance,
+        ):  # fmt: skip
+            background.start()
+        ports = self._open_ports()
+        main, address, pairing_address = ports.main, ports.address, ports.pairing_address
+        add_services(main, ports.pairing, self._parts(), address, pairing_address)
         add_health(main, self._health)
         metrics_address = await self._metrics.serve(self._config.metrics_listen)
         for server in self._servers:
@@ -136,57 +141,47 @@ class Switch:
         return running
 
     async def stop(self) -> None:
-        """Say so to health watchers, finish calls under way, deliver what is queued, close."""
-        data_folder.withdraw(self._folder)
-        await self._health.enter_graceful_shutdown()
-        await asyncio.sleep(STREAM_FAREWELL_S)
-        self._guard.end_streams()
-        for server in self._servers:
-            await server.stop(self._config.drain_s)
-        await self._clock.close()
-        await self._rebalance.close()
-        await self._holds.close()
-        await self._merge.close()
-        await self._depositor.close()
-        self._purchases.close()
-        self._bills.close()
-        self._shards.close()
-        self._directory.close()
-        await self._metrics.close()
-        self._lines.close()
-        self._lock.release()
+        """Say so to health watchers, finish calls under way, deliver what is queued, close.
 
-    def _open_ports(self) -> tuple[grpc.aio.Server, grpc.aio.Server, str, str]:
+        Each step is taken, whatever fails in another; the failure is raised at the end.
+        """
+        async with AsyncExitStack() as steps:  # from the last to the first
+            steps.callback(self._lock.release)
+            steps.callback(self._lines.close)
+            steps.push_async_callback(self._metrics.close)
+            steps.callback(self._directory.close)
+            steps.callback(self._shards.close)
+            steps.callback(self._bills.close)
+            steps.callback(self._purchases.close)
+            for background in (
+                self._ties, self._depositor, self._merge, self._holds, self._rebalance, self._clock,
+            ):  # fmt: skip
+                steps.push_async_callback(background.close)
+            for server in self._servers:
+                steps.push_async_callback(server.stop, self._config.drain_s)
+            steps.callback(self._guard.end_streams)
+            steps.push_async_callback(asyncio.sleep, STREAM_FAREWELL_S)
+            steps.push_async_callback(self._health.enter_graceful_shutdown)
+            steps.callback(data_folder.withdraw, self._folder)
+
+    def _open_ports(self) -> Ports:
         telemetry = Telemetry(self._metrics.registry, self._alarms.count)
         errors = ErrorTranslation(self._random_bytes)
-        certificate = ServerCertificate(
-            self._authority, self._config.hosts, self._now_us, self._lines.came
-        )
-        rates = Rates(self._config.calls_per_second, self._config.batch_payments_per_second)
+        config, trail = self._config, AuditTrail(self._audit)
+        rates = Rates(config.calls_per_second, config.batch_payments_per_second)
         limits = Limits(rates, time.monotonic, self._metrics.registry)
-        lines = raise_descriptor_limit(len(self._shards))
-        main = grpc.aio.server(
-            interceptors=[
-                main_port(telemetry, errors, self._guard, limits, AuditTrail(self._audit))
-            ],
-            options=[*SERVER_OPTIONS, (LINES_OPTION, lines.main)],
+        lines = self._lines
+        certificate = ServerCertificate(self._authority, config.hosts, self._now_us, lines.came)
+        ports = bind_ports(
+            config,
+            len(self._shards),
+            certificate,
+            lines,
+            main_port(telemetry, errors, self._guard, limits, trail),
+            pairing_port(telemetry, errors),
         )
-        pairing = grpc.aio.server(
-            interceptors=[pairing_port(telemetry, errors)],
-            options=[*PAIRING_OPTIONS, (LINES_OPTION, lines.pairing)],
-        )
-        self._servers = [main, pairing]
-        config, host = self._config, self._config.public_host
-        address = bind(main, config.listen, certificate.main_port(), host)
-        pairing_address = bind(pairing, config.pairing_listen, certificate.pairing_port(), host)
-        of_an_address = (self._config.lines_per_address, self._config.pairing_lines_per_address)
-        self._lines.start(
-            {
-                _port(address): min(of_an_address[0], lines.main // 2),
-                _port(pairing_address): min(of_an_address[1], lines.pairing // 2),
-            }
-        )
-        return main, pairing, address, pairing_address
+        self._servers = [ports.main, ports.pairing]
+        return ports
 
     def _open_rehearsal(self) -> Rehearsal | None:
         books = data_folder.read_books(self._folder)
@@ -211,6 +206,7 @@ class Switch:
         mover = SlotMover(shards, lambda: new_request_id(self._now_us() // 1000, random_bytes))
         self._rebalance = Rebalance(self._folder, shards, mover)
         self._clock = SwitchClock(self._watch, shards)
+        self._ties = Ties(shards, TieBook(self._directory.file), self._now_us)
 
     def _open_shards(self) -> Shards:
         books = data_folder.read_books(self._folder)
@@ -228,6 +224,7 @@ class Switch:
         self._depositor.add(shard)
         self._merge.add(shard)
         self._holds.add(shard)
+        self._ties.wake()
 
     def _on_written(self, shard: int, rows: Sequence[LogRow]) -> None:
         self._followers.on_written(shard, rows)
@@ -287,13 +284,11 @@ class Switch:
             self._clock,
             self._audit,
             self._operators(),
+            data_folder.directory_copies(self._folder, self._directory),
+            TieBook(self._directory.file).restores(),
             self._now_us,
         )
 
     def _places(self) -> AllowedPlaces:
         config = self._config
         return AllowedPlaces(self._folder, config.shard_roots, config.shard_servers)
-
-
-def _port(address: str) -> int:
-    return int(address.rpartition(":")[2])

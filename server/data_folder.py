@@ -16,7 +16,6 @@ import fcntl
 import json
 import os
 import shutil
-import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
@@ -25,6 +24,7 @@ from pathlib import Path
 from kessai.complaint import Complaint
 from kessai.durable_file import close_to_others, make_folder, write_durably
 from kessai.identity_path import OPERATOR, IdentityError, format_identity, parse_identity
+from server.backup_manifest import MANIFEST
 from server.config import CONFIG_FILE, ServerConfig, write_sample
 from server.identity.authority import Authority
 from server.identity.keyring import Keyring
@@ -35,6 +35,7 @@ from server.shards.books_file import read_books as read_books
 from server.shards.books_file import write_books
 from server.shards.directory import Directory
 from server.shards.placement import SlotMap
+from server.shards.shard_lock import take_in_time
 from server.shards.store import StoreUnavailable
 
 OPERATOR_NAME = "operator"
@@ -43,6 +44,7 @@ _LOCK_FILE = "kessai.lock"
 # A switch that was killed may have a process that still ends its last commit.
 _LOCK_WAIT_S = 3.0
 _RUNNING_FILE = "running.json"
+_COPY = "directory-copy-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,39 +106,33 @@ class Lock:
 
         From then on no other user of the machine can read the folder, or hold its lock.
         """
+        if (folder / MANIFEST).exists():
+            raise Complaint(
+                f"{folder} is a backup, and stays as it is. Make a data folder of it first: "
+                f"kessai restore {folder} --data FOLDER"
+            )
         try:
             close_to_others(folder)
-            self._file = open(folder / _LOCK_FILE, "w")  # noqa: SIM115
+            self._file = os.open(folder / _LOCK_FILE, os.O_WRONLY | os.O_CREAT, 0o600)
         except OSError as error:
             raise Complaint(
                 f"{folder} is not a data folder that can be used ({error.strerror}). "
                 f"Make one with: kessai init --data {folder}"
             ) from None
-        self._deciding, self._taken, self._given_up = threading.Lock(), False, False
-        taking = threading.Thread(target=self._take, name="lock", daemon=True)
-        taking.start()
-        taking.join(_LOCK_WAIT_S)
-        with self._deciding:
-            self._given_up = not self._taken
-        if self._given_up:
+        if not take_in_time(self._file, _LOCK_WAIT_S):
             raise Complaint(
                 f"a switch is already running on {folder}. Only one may; nothing was changed."
             )
 
     def fileno(self) -> int:
         """Give the descriptor that has the lock; a process that is given it has the lock too."""
-        return self._file.fileno()
+        return self._file
 
     def release(self) -> None:
-        """Give the lock back."""
-        self._file.close()
-
-    def _take(self) -> None:
-        fcntl.flock(self._file, fcntl.LOCK_EX)
-        with self._deciding:
-            self._taken = True
-            if self._given_up:
-                self._file.close()
+        """Give the lock back; again is no error."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
 
 
 def is_locked(folder: Path) -> bool:
@@ -176,6 +172,26 @@ def read_running(folder: Path) -> Running | None:
     except (OSError, ValueError, TypeError):
         return None
     return running
+
+
+def directory_copies(folder: Path, directory: Directory) -> Callable[[str], str]:
+    """Give what copies the directory into the folder, under a name; the file's name comes back.
+
+    What was left of earlier copies is removed, now and at each call.
+    """
+
+    def remove_all() -> None:
+        for left in folder.glob(f"{_COPY}*"):
+            left.unlink(missing_ok=True)
+
+    def copy(name: str) -> str:
+        remove_all()
+        file_name = f"{_COPY}{name}.db"
+        directory.file.copy_to(folder / file_name)
+        return file_name
+
+    remove_all()
+    return copy
 
 
 def _create_identities(

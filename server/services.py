@@ -6,7 +6,7 @@ here, and its methods to `server/identity/permissions.py`.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 import grpc.aio
@@ -16,6 +16,7 @@ from grpc_reflection.v1alpha import reflection
 from kessai.v1 import (
     account_pb2,
     audit_pb2,
+    backup_pb2,
     bill_pb2,
     clock_pb2,
     device_pb2,
@@ -30,6 +31,7 @@ from kessai.v1 import (
 )
 from kessai.v1.account_pb2_grpc import add_AccountServiceServicer_to_server
 from kessai.v1.audit_pb2_grpc import add_AuditServiceServicer_to_server
+from kessai.v1.backup_pb2_grpc import add_BackupServiceServicer_to_server
 from kessai.v1.bill_pb2_grpc import add_BillServiceServicer_to_server
 from kessai.v1.clock_pb2_grpc import add_ClockServiceServicer_to_server
 from kessai.v1.device_pb2_grpc import (
@@ -63,6 +65,7 @@ from server.identity.trust import trust_bundle
 from server.identity.wallets import Wallets
 from server.rpc.account_servicer import AccountServicer
 from server.rpc.audit_servicer import AuditServicer
+from server.rpc.backup_servicer import BackupServicer
 from server.rpc.bill_servicer import BillServicer
 from server.rpc.clock_servicer import ClockServicer
 from server.rpc.device_servicer import DeviceServicer
@@ -80,6 +83,7 @@ from server.shards.directory import Directory
 from server.shards.fleet_book import FleetBook
 from server.shards.router import Shards
 from server.shards.ticket_offers import TicketOffers
+from server.shards.tie_book import Restore
 from server.switch.account_standing import NamingTurn, Standings
 from server.switch.accounts import Accounts
 from server.switch.bills import Bills
@@ -117,6 +121,7 @@ MAIN_SERVICES = tuple(
         (clock_pb2, "ClockService"),
         (ledger_pb2, "LedgerService"),
         (audit_pb2, "AuditService"),
+        (backup_pb2, "BackupService"),
         (operator_pb2, "OperatorService"),
     )
 )
@@ -150,6 +155,8 @@ class Parts:
     clock: SwitchClock
     audit: Audit
     operators: Operators
+    copy_directory: Callable[[str], str]
+    restores: Sequence[Restore]
     now_us: Callable[[], int]
 
 
@@ -178,9 +185,12 @@ def add_services(
     shards = ShardServicer(parts.more_shards, parts.rebalance, parts.shard_states)
     add_ShardServiceServicer_to_server(shards, main)
     add_ClockServiceServicer_to_server(ClockServicer(parts.clock), main)
-    places = LogPlaces(parts.shards, parts.keyring.signing_key.public_key(), parts.alarms)
+    switch_key = parts.keyring.signing_key.public_key()
+    places = LogPlaces(parts.shards, switch_key, parts.alarms, parts.restores)
     add_LedgerServiceServicer_to_server(LedgerServicer(places), main)
     add_AuditServiceServicer_to_server(AuditServicer(parts.audit), main)
+    backups = BackupServicer(parts.copy_directory, lambda: len(parts.shards))
+    add_BackupServiceServicer_to_server(backups, main)
     operators = OperatorServicer(parts.operators, four_eyes)
     add_OperatorServiceServicer_to_server(operators, main)
 

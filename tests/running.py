@@ -50,6 +50,11 @@ def kessai(*words: str, check: bool = True, says: str = "") -> subprocess.Comple
     return done
 
 
+def shard_path(folder: Path, shard: int) -> Path:
+    """Name the file of a shard in a data folder."""
+    return folder / "shards" / f"{shard:04d}.db"
+
+
 def fresh_id() -> str:
     """Make a request id as text."""
     return format_request_id(new_request_id(time.time_ns() // 1_000_000, os.urandom))

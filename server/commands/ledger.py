@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import typer
@@ -18,9 +20,7 @@ from server.commands.operator_line import DEADLINE_S, call
 from server.commands.options import Data, DataFolder, Identity
 from server.config import load_config
 from server.domain.directory import AuditFilter
-from server.shards.directory_schema import list_directory_faults
-from server.shards.store import Reader, StoreUnavailable
-from server.shards.verify import Report, verify
+from server.examine import Findings, examine_books, examine_stopped
 
 FAULTS_SHOWN = 20
 
@@ -63,37 +63,35 @@ def verify_folder(data: DataFolder) -> None:
     """Decide the whole log again and compare: chain, balances, entries, in-transit, outboxes.
 
     And the chain of the audit log. Works beside a running switch. Exits with 1 if anything is
-    wrong. Warns of files of a stopped switch that are no whole copy without their WALs.
+    wrong, or if the stores of a stopped switch are not of one moment. Warns of files that are no
+    whole copy without their WALs.
     """
     load_config(data)
     books = data_folder.read_books(data)
-    addresses = books.addresses(data)
-    stopped = not data_folder.is_locked(data)
-    warnings = [at.copy_warning() for at in addresses] if stopped else []
-    faults = list_directory_faults(data / "directory.db") if stopped else []
-
-    def open_readers() -> list[Reader]:
-        return [address.open_reader() for address in addresses]
-
-    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False))
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("verifying")
-        try:
-            report = verify(
-                open_readers,
-                books.slots,
-                lambda rows: progress.update(task, description=f"verified {rows:,} log rows"),
-            )
-        except StoreUnavailable as error:
-            raise Complaint(
-                f"the books could not be read to their end ({error}), so nothing is known about "
-                "them. Try again when the server is back."
-            ) from None
-    report.faults += faults
+    if data_folder.is_locked(data):
+        with progress_of("verifying") as on_rows:
+            report = examine_books(data, on_rows)
+        show(Findings(report, books.shards))
+        _verify_audit(data)
+        return
+    warnings = [at.copy_warning() for at in books.addresses(data)]
+    with progress_of("verifying") as on_rows:
+        found = examine_stopped(data, on_rows)
     for warning in filter(None, warnings):
         _out.print(styled("[yellow]warning:[/] {}", warning))
-    _show(report, books.shards)
+    show(found)
     _verify_audit(data)
+
+
+@contextmanager
+def progress_of(work: str) -> Iterator[Callable[[int], None]]:
+    """Show how many log rows were verified meanwhile, on a terminal."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False))
+    errors = Console(stderr=True)
+    quiet = not errors.is_terminal
+    with Progress(*columns, console=errors, transient=True, disable=quiet) as progress:
+        task = progress.add_task(work)
+        yield lambda rows: progress.update(task, description=f"verified {rows:,} log rows")
 
 
 def _verify_audit(data: Path) -> None:
@@ -106,18 +104,20 @@ def _verify_audit(data: Path) -> None:
     _out.print(styled("[bold green]The audit log verifies:[/] {} records.", f"{len(records):,}"))
 
 
-def _show(report: Report, shards: int) -> None:
-    for fault in report.faults[:FAULTS_SHOWN]:
+def show(found: Findings) -> None:
+    """Say what was looked at; Complaint if anything is wrong with the books."""
+    report, faults, shards = found.report, found.faults, found.shards
+    for fault in faults[:FAULTS_SHOWN]:
         _out.print(styled("[red]fault:[/] {}", fault), soft_wrap=True)
-    if len(report.faults) > FAULTS_SHOWN:
-        _out.print(styled("[red]and {} more[/]", len(report.faults) - FAULTS_SHOWN))
+    if len(faults) > FAULTS_SHOWN:
+        _out.print(styled("[red]and {} more[/]", len(faults) - FAULTS_SHOWN))
     looked_at = (
         f"{report.rows:,} log rows, {report.accounts:,} accounts, {report.entries:,} entries "
         f"in {shards} shards, {report.in_transit:,} payments in transit"
     )
-    if report.faults:
+    if faults:
         raise Complaint(
-            f"the books do NOT verify: {len(report.faults)} faults in {looked_at}. "
+            f"the books do NOT verify: {len(faults)} faults in {looked_at}. "
             "Stop the switch, keep the data folder as it is, and compare it with a backup."
         )
     _out.print(styled("[bold green]The books verify:[/] {}.", looked_at))

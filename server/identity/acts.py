@@ -42,6 +42,7 @@ ACTS: dict[str, Object] = {
     "/kessai.v1.ShardService/RebalanceShards": lambda _: "",
     "/kessai.v1.FareService/SetMinimumBalance": lambda request: request.merchant_id,
     "/kessai.v1.ClockService/ConfirmClock": lambda _: "",
+    "/kessai.v1.BackupService/CopyDirectory": lambda _: "",
     "/kessai.v1.OperatorService/AddOperator": lambda request: f"operator/{request.name}",
     "/kessai.v1.OperatorService/ApproveAct": lambda request: request.proposal_id,
 }

@@ -59,6 +59,7 @@ PERMISSIONS: dict[str, frozenset[CallerKind]] = {
     "/kessai.v1.ClockService/GetClockState": frozenset({OPERATOR}),
     "/kessai.v1.ClockService/ConfirmClock": frozenset({OPERATOR}),
     "/kessai.v1.AuditService/ListAuditRecords": frozenset({OPERATOR}),
+    "/kessai.v1.BackupService/CopyDirectory": frozenset({OPERATOR}),
     "/kessai.v1.OperatorService/AddOperator": frozenset({OPERATOR}),
     "/kessai.v1.OperatorService/ListProposals": frozenset({OPERATOR}),
     "/kessai.v1.OperatorService/ApproveAct": frozenset({OPERATOR}),

@@ -3,7 +3,7 @@
 Raised when a device shows a receipt whose place in the log is gone or differs, or has a newer deny
 list than the switch. Kept in memory, because every device asks again when it connects; told once
 each in the log, and shown beside the device and in the metrics. An alarm ends when the device finds
-all in place again. A restore that was meant will have to end them in one go: here.
+all in place again, or is told of a restore that an operator accepted (`kessai restore`).
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ class RollbackAlarms:
         self._now_us = now_us
         self._lock = threading.Lock()
         self._standing: dict[_Key, RollbackAlarm] = {}
+        self._told: set[tuple[str, int]] = set()
 
     def sound(self, device: str, kind: RollbackKind.ValueType, place: int, shard: int = 0) -> None:
         """Raise an alarm: the row, or the version of the list, that the device has seen."""
@@ -55,6 +56,20 @@ class RollbackAlarms:
             ended = self._standing.pop(_Key(device, kind), None)
         if ended is not None:
             log.info("a device finds all in place again", device=device)
+
+    def tell_accepted(self, device: str, place: int, shard: int) -> None:
+        """Tell once of a device that lost a row in a restore which an operator accepted.
+
+        It is no alarm: the device is told, and begins anew.
+        """
+        with self._lock:
+            if (device, shard) in self._told or len(self._told) >= MAX_ALARMS:
+                return
+            self._told.add((device, shard))
+        log.warning(
+            "a device has seen what the accepted restore lost; it was told, and begins anew",
+            device=device, shard=shard, place=place,
+        )  # fmt: skip
 
     def of(self, device: str) -> list[RollbackAlarm]:
         """The alarms of one device."""

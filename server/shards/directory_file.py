@@ -28,6 +28,7 @@ from server.shards.checked_file import (
 from server.shards.clean_close import close_cleanly
 from server.shards.directory_schema import MARK_TABLE, open_database
 from server.shards.sqlite_store import EXIT_DISK_FAILED
+from server.shards.still import copy_database
 from server.shards.store import StoreUnavailable
 
 
@@ -80,6 +81,15 @@ class DirectoryFile:
                 self._after_commit.append(action)
             else:
                 action()
+
+    def copy_to(self, target: Path) -> None:
+        """Write the file as it is now into a new one; StoreUnavailable, and nothing is left."""
+        with self.lock:
+            try:
+                copy_database(self._connection, target, MARK_TABLE)
+            except (OSError, apsw.Error) as error:
+                target.unlink(missing_ok=True)
+                raise StoreUnavailable(f"the directory cannot be copied ({error})") from None
 
     @contextmanager
     def _failing_stop(self) -> Iterator[None]:

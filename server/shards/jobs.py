@@ -33,6 +33,13 @@ class Delivered:
     but: frozenset[int] = frozenset()
 
 
+@dataclass(frozen=True, slots=True)
+class Tied:
+    """The directory has noted places of all shards under this number (`tie_book.py`)."""
+
+    number: int
+
+
 Several = tuple[Command, ...]
 
 
@@ -42,7 +49,7 @@ class Arrivals(Several):
     __slots__ = ()
 
 
-Work = Command | Several | Sought | Delivered | Copied | Swept
+Work = Command | Several | Sought | Delivered | Tied | Copied | Swept
 Job = Work | Depart
 Outcome = LogRow | RequestIdReused | SlotMoved | CommandRefused
 Answer = Outcome | tuple[Outcome | None, ...] | None

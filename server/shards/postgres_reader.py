@@ -162,6 +162,10 @@ class PostgresReader:
         )
         return [Total(*map(int, row)) for row in self._select(sql)]
 
+    def tie(self) -> int:
+        """None: switches with directories of their own may share a shard on PostgreSQL."""
+        return 0
+
     def moved(self) -> list[Moved]:
         """List the slots that came or went."""
         return self._look(read_moved)

@@ -80,7 +80,7 @@ def write_slots(db: Line, batch: Batch) -> None:
         ids = [i.to_bytes(16, "big") for i in batch.left_holds]
         db.execute("DELETE FROM hold WHERE id = ANY(%s)", (ids,))
     if batch.left_documents:
-        db.execute("DELETE FROM document WHERE id = ANY(%s)", (batch.left_documents,))
+        db.execute("DELETE FROM document WHERE id = ANY(%s)", (list(batch.left_documents),))
     if batch.copied:
         db.execute(_COPY, arrays(batch.copied))
     for span in batch.swept:

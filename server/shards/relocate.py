@@ -88,7 +88,7 @@ def relocate(job: Relocating, store: Store, place: ShardPlace, tail: Tail, time:
         accounts=dict(books.accounts),
         holds=dict(books.holds),
         documents=documents,
-        left_documents=list(outcome.decision.drops),
+        left_documents=set(outcome.decision.drops),
     )
     leaves = isinstance(command, MoveOut)
     if leaves:

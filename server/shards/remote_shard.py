@@ -23,7 +23,7 @@ from server.domain.command import Command
 from server.shards import writer_process
 from server.shards.address import ShardAddress
 from server.shards.groups import GROUP_LIMIT
-from server.shards.jobs import Answer, Delivered, Job, Outcome, Several, Sought
+from server.shards.jobs import Answer, Delivered, Job, Outcome, Several, Sought, Tied
 from server.shards.lane import Lane
 from server.shards.placement import ShardPlace, SlotMap
 from server.shards.process_log import log_level
@@ -158,7 +158,7 @@ class RemoteShard:
     @overload
     def submit(self, job: Several) -> asyncio.Future[tuple[Outcome, ...]]: ...
     @overload
-    def submit(self, job: Delivered | Copied | Swept) -> asyncio.Future[None]: ...
+    def submit(self, job: Delivered | Tied | Copied | Swept) -> asyncio.Future[None]: ...
     @overload
     def submit(self, job: Depart) -> asyncio.Future[LogRow]: ...
 

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, TypeVar
 
 from server.domain.command import Command
@@ -200,11 +199,12 @@ class Shards:
         )
 
     def close(self) -> None:
-        """Work what has queued up, then close every shard."""
-        for shard in self._shards:
-            shard.drain()
-        for shard in self._shards:
-            shard.close()
+        """Work what has queued up, then close every shard, whatever fails in another."""
+        with ExitStack() as steps:  # from the last to the first
+            for shard in self._shards:
+                steps.callback(shard.close)
+            for shard in self._shards:
+                steps.callback(shard.drain)
 
     async def _together(
         self, commands: Sequence[Command], job: Callable[[Iterable[Command]], Several]
@@ -279,8 +279,3 @@ class Shards:
             yield
         except TimeoutError:
             raise StoreUnavailable(f"slot {slot} is being moved to another shard") from None
-
-
-def shard_path(folder: Path, shard: int) -> Path:
-    """Name the file of a shard in the data folder, unless it was given another address."""
-    return folder / "shards" / f"{shard:04d}.db"

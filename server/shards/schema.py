@@ -32,6 +32,9 @@ from server.shards.shard_lock import ShardLock
 
 SCHEMA_VERSION = "3"
 
+# The key in `meta` of the newest tie between this shard and the directory.
+TIE_KEY = "tie"
+
 # What a version lacks of the next: a log row's own version, and when it was decided.
 _UPGRADES = {
     "2": """

@@ -26,6 +26,7 @@ from server.shards.jobs import (
     Outcome,
     Several,
     Sought,
+    Tied,
     Work,
     commands_of,
     unless_accepted,
@@ -102,7 +103,8 @@ class ShardWriter:
             answers = [self._work(job, known, batch) for job in group]
             self._tail = Tail.at(batch.rows[-1]) if batch.rows else self._tail
             batch.accounts, batch.holds = self._books.changed_accounts, self._books.changed_holds
-            if batch.rows or batch.delivered_to or batch.copied or batch.swept or batch.moved:
+            moves = batch.copied or batch.swept or batch.moved
+            if batch.rows or batch.delivered_to or moves or batch.tie:
                 self._store.commit(batch)
             else:
                 self._store.abandon()
@@ -198,6 +200,8 @@ class ShardWriter:
                 batch.copied += job.entries
         elif isinstance(job, Swept):
             self._sweep(job, batch)
+        elif isinstance(job, Tied):
+            batch.tie = max(batch.tie, job.number)
         else:
             self._tick_off(job, batch)
         return None
@@ -238,8 +242,7 @@ class ShardWriter:
         for account in decision.opens:
             self._absent.discard(account.id)
             batch.opened.append(account.id)
-        for document in decision.documents:
-            batch.documents[document.id] = document
+        batch.note(decision.documents, decision.drops)
         return row
 
 
@@ -265,7 +268,7 @@ class Shard(ShardWriter):
     @overload
     def submit(self, job: Several) -> asyncio.Future[tuple[Outcome, ...]]: ...
     @overload
-    def submit(self, job: Delivered | Copied | Swept) -> asyncio.Future[None]: ...
+    def submit(self, job: Delivered | Tied | Copied | Swept) -> asyncio.Future[None]: ...
     @overload
     def submit(self, job: Depart) -> asyncio.Future[LogRow]: ...
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-import time
+import threading
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,7 +17,6 @@ from kessai.complaint import Complaint
 
 # A switch that was killed may have a process that still ends its last commit.
 _WAIT_S = 3.0
-_LOOK_S = 0.02
 
 
 class ShardLock:
@@ -34,17 +33,12 @@ class ShardLock:
                 f"({error.strerror}). No money was moved. Make room on its disk, or give this user "
                 "the right to write there, and start again."
             ) from None
-        deadline = time.monotonic() + _WAIT_S
-        while not self._is_taken():
-            if time.monotonic() > deadline:
-                holder = os.pread(self._file, 20, 0).decode(errors="replace").strip()
-                os.close(self._file)
-                raise Complaint(
-                    f"the shard file {path} is written by another switch (process {holder}), whose "
-                    "folder names the same file. Only one may; nothing was changed. Stop the other "
-                    "one, or give this folder shards of its own: kessai restore from a backup."
-                )
-            time.sleep(_LOOK_S)
+        if not take_in_time(self._file, _WAIT_S):
+            raise Complaint(
+                f"the shard file {path} is written by another switch (process {_pid_in(place)}), "
+                "whose folder names the same file. Only one may; nothing was changed. Stop the "
+                "other one, or give this folder shards of its own: kessai restore from a backup."
+            )
         with suppress(OSError):  # a full disk: then nobody learns who it is
             os.ftruncate(self._file, 0)
             os.pwrite(self._file, str(os.getpid()).encode(), 0)
@@ -55,15 +49,33 @@ class ShardLock:
             os.close(self._file)
             self._file = -1
 
-    def _is_taken(self) -> bool:
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
-
 
 def lock_file(path: Path) -> Path:
     """Where the lock of a shard file lies, also if the file is named by a link."""
     real = path.resolve()
     return real.with_name(f"{real.name}.lock")
+
+
+def take_in_time(file: int, limit_s: float) -> bool:
+    """Take the lock of an open file; if it was not to be had in time, the file is closed."""
+    deciding, taken, given_up = threading.Lock(), threading.Event(), threading.Event()
+
+    def take() -> None:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with deciding:
+            taken.set()
+            if given_up.is_set():
+                os.close(file)
+
+    threading.Thread(target=take, name="lock", daemon=True).start()
+    taken.wait(limit_s)
+    with deciding:
+        if not taken.is_set():
+            given_up.set()
+    return taken.is_set() and not given_up.is_set()
+
+
+def _pid_in(place: Path) -> str:
+    with suppress(OSError):
+        return place.read_text().strip()
+    return "unknown"

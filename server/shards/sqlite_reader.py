@@ -25,7 +25,7 @@ from server.shards.columns import (
     read_hold,
 )
 from server.shards.placement import Moved
-from server.shards.schema import open_shard
+from server.shards.schema import TIE_KEY, open_shard
 from server.shards.settlement_log import LogRow
 from server.shards.sqlite_slots import read_accounts, read_moved
 from server.shards.store import BookedEntry, OutboxRow, StoreDamaged, StoreUnavailable, Total
@@ -156,6 +156,11 @@ class SqliteReader:
             Total(code, ledger, count, (dh << 32) + dl, (ch << 32) + cl)
             for code, ledger, count, dh, dl, ch, cl in rows
         ]
+
+    def tie(self) -> int:
+        """The number of the newest tie that the shard was told, or 0."""
+        row = next(self._rows(f"SELECT value FROM meta WHERE key = '{TIE_KEY}'"), None)
+        return int(row[0]) if row else 0
 
     def moved(self) -> list[Moved]:
         """List the slots that came or went."""

@@ -33,7 +33,7 @@ from server.shards.columns import (
     read_hold,
 )
 from server.shards.placement import Moved
-from server.shards.schema import open_shard
+from server.shards.schema import TIE_KEY, open_shard
 from server.shards.settlement_log import CHAIN_START, LogRow
 from server.shards.shard_lock import ShardLock
 from server.shards.sqlite_slots import read_moved, read_residents, write_slots
@@ -141,8 +141,10 @@ class SqliteStore:
 
     def close(self) -> None:
         """Close the database, with all that is committed in the file itself."""
-        close_cleanly(self._db, self._path, "meta")
-        self._lock.release()
+        try:
+            close_cleanly(self._db, self._path, "meta")
+        finally:
+            self._lock.release()
 
     def _prepare(self) -> None:
         self._db.execute("PRAGMA cache_size = -16384")
@@ -202,6 +204,9 @@ class SqliteStore:
             many("INSERT INTO outbox VALUES (?,?,?,?,?,?,?)", batch.outbox)
         if batch.delivered_to:
             self._tick_off(batch)
+        if batch.tie:
+            tie = (TIE_KEY, str(batch.tie))
+            self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", tie)
         write_slots(self._db, batch)
 
 

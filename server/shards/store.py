@@ -90,7 +90,8 @@ class Batch:
     Outbox rows up to the log sequence `delivered_to` are deleted, but for those in `undelivered`.
     `opened` are the accounts among `accounts` that are new here. Where a slot moves: `moved` says
     so, what is in `left_...` is deleted; `copied` are entries of a slot that is not here yet, some
-    maybe there already; `swept`, of one that went, are deleted.
+    maybe there already; `swept`, of one that went, are deleted. `tie` is the number under which the
+    directory has noted this shard's place; 0: no new one.
     """
 
     rows: list[LogRow] = field(default_factory=list)
@@ -105,9 +106,19 @@ class Batch:
     moved: list[Moved] = field(default_factory=list)
     left_accounts: list[int] = field(default_factory=list)
     left_holds: list[int] = field(default_factory=list)
-    left_documents: list[bytes] = field(default_factory=list)
+    left_documents: set[bytes] = field(default_factory=set)
     copied: list[BookedEntry] = field(default_factory=list)
+    tie: int = 0
     swept: list[Span] = field(default_factory=list)
+
+    def note(self, documents: Sequence[Document], drops: Sequence[bytes]) -> None:
+        """Take in what a command makes of documents: the last one to say so counts."""
+        for document in documents:
+            self.documents[document.id] = document
+            self.left_documents.discard(document.id)
+        for document_id in drops:
+            self.documents.pop(document_id, None)
+            self.left_documents.add(document_id)
 
 
 class Total(NamedTuple):
@@ -238,6 +249,10 @@ class Reader(Protocol):
 
     def totals(self) -> list[Total]:
         """Add up the accounts by kind and currency."""
+        ...
+
+    def tie(self) -> int:
+        """The number of the newest tie that the shard was told, or 0."""
         ...
 
     def moved(self) -> list[Moved]:

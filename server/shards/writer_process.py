@@ -11,6 +11,7 @@ import gc
 import pickle
 import signal
 from collections.abc import Sequence
+from contextlib import ExitStack
 from multiprocessing.connection import Connection
 from typing import NamedTuple
 
@@ -72,9 +73,10 @@ class WriterHost:
             return _portable(error)
 
     def close(self) -> None:
-        """Close all shards."""
-        for writer in self._writers.values():
-            writer.close()
+        """Close all shards, whatever fails in another."""
+        with ExitStack() as steps:
+            for writer in self._writers.values():
+                steps.callback(writer.close)
 
     def _open(self, message: Open) -> Complaint | None:
         place = ShardPlace(message.address.shard, message.slots)

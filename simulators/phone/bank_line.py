@@ -129,6 +129,7 @@ async def _check_log(folder: Path, channel: grpc.aio.Channel) -> None:
         for receipts in marks.pages():
             request = GetLogHashRequest(receipts=receipts)
             answer = await LedgerServiceStub(channel).GetLogHash(request, timeout=CALL_TIMEOUT_S)
+            marks.begin_anew(receipts, answer.places)
             gone = first_difference(receipts, answer.places)
             if gone is not None:
                 alarm = f"row {gone.sequence} of shard {gone.shard}"

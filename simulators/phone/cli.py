@@ -172,8 +172,14 @@ def purchases(
 
 def _warn(folder: Path) -> None:
     """Tell if the bank could not show what this phone's receipts prove."""
-    alarm = LogMarks(folder).alarm
-    if alarm:
+    marks = LogMarks(folder)
+    if notice := marks.take_notice():
+        says = (
+            "[bold yellow]The bank lost data:[/] {}. Keep your receipts: they prove what was "
+            "booked. This is told once."
+        )
+        Console(stderr=True, soft_wrap=True).print(styled(says, notice))
+    if alarm := marks.alarm:
         says = (
             "[bold red]ALARM:[/] the bank's ledger lost or changed what your receipts prove ({}): "
             "it was rewritten, or restored from an old copy. Keep this phone, and call the bank."

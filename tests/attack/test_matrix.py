@@ -71,6 +71,7 @@ MAY_CALL: dict[str, set[str]] = {
     "ClockService/GetClockState": {O},
     "ClockService/ConfirmClock": {O},
     "AuditService/ListAuditRecords": {O},
+    "BackupService/CopyDirectory": {O},
     "OperatorService/AddOperator": {O},
     "OperatorService/ListProposals": {O},
     "OperatorService/ApproveAct": {O},

@@ -31,7 +31,6 @@ from kessai.v1.payment_pb2_grpc import PaymentServiceStub
 from kessai.v1.tap_pb2 import PresentPayment
 from server.data_folder import read_books
 from server.shards.placement import SlotMap
-from server.shards.router import shard_path
 from server.shards.sqlite_reader import SqliteReader
 from simulators.devices.display import SimulatedDisplay
 from simulators.devices.printer import SimulatedPrinter
@@ -44,7 +43,7 @@ from simulators.phone.ticket_store import TicketStore
 from simulators.phone.vault import Vault
 from simulators.town import free_udp_port
 from tests.pairing import pair_agent, pair_phone
-from tests.running import CALL_LIMIT_S, SERVE, RunningSwitch
+from tests.running import CALL_LIMIT_S, SERVE, RunningSwitch, shard_path
 from tests.scenarios.following import Followed, Step
 from tests.scenarios.radios import Radio
 

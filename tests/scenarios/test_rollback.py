@@ -90,6 +90,37 @@ def test_a_directory_that_went_back_alarms_both_ends(shop: Shop, till: Register)
     assert alarms(shop) == 1
 
 
+def test_a_loss_that_was_accepted_is_told_once(shop: Shop, till: Register, tmp_path: Path) -> None:
+    """The till and the phone begin anew; what the operator did is in the audit log."""
+    alice = shop.customer("alice", 5_000)
+    till.sell(alice, BREAD)
+    backup, folder = tmp_path / "backup", shop.switch.folder
+    kessai("backup", str(backup), "--data", str(folder))
+    till.sell(alice, BREAD)
+    bob = shop.customer("bob", 0)
+    shop.switch.revoke(load_identity(bob.folder).device)
+    till.steps.next("deny_list_grew")
+    shop.switch.kill()
+    shutil.rmtree(folder)
+    kessai("restore", str(backup), "--accept-loss", "--data", str(folder))
+    shop.switch.restart()
+    why = till.steps.next("switch_restored", timeout_s=LIMIT_S)["why"]
+    assert "its operator accepted that" in why
+    for told in (True, False):
+        phone = kessai("phone", "balance", "--folder", str(alice.folder))
+        assert ("This is told once" in phone.stderr) is told
+        assert "ALARM" not in phone.stderr
+    assert alarms(shop) == 0
+    assert "ALARM" not in operate(shop, "device", "list")
+    assert "BackupService/AcceptLoss" in operate(shop, "audit")
+    till.sell(alice, BREAD)
+    shop.switch.stop()
+    shop.switch.restart()
+    in_touch(till)
+    assert LogMarks(till.folder).alarm == ""
+    assert alarms(shop) == 0
+
+
 def test_only_who_holds_a_receipt_of_this_switch_learns_a_hash(shop: Shop, till: Register) -> None:
     """And nobody raises an alarm with something that the switch never signed."""
     till.sell(shop.customer("alice", 5_000), BREAD)

@@ -22,24 +22,25 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from kessai.v1 import envelope_pb2 as kessai_dot_v1_dot_envelope__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16kessai/v1/ledger.proto\x12\tkessai.v1\x1a\x18kessai/v1/envelope.proto\"8\n\x11GetLogHashRequest\x12#\n\x08receipts\x18\x01 \x03(\x0b\x32\x11.kessai.v1.Signed\"9\n\x12GetLogHashResponse\x12#\n\x06places\x18\x01 \x03(\x0b\x32\x13.kessai.v1.LogPlace\"G\n\x08LogPlace\x12\'\n\x05state\x18\x01 \x01(\x0e\x32\x18.kessai.v1.LogPlaceState\x12\x12\n\nchain_hash\x18\x02 \x01(\x0c*i\n\rLogPlaceState\x12\x1f\n\x1bLOG_PLACE_STATE_UNSPECIFIED\x10\x00\x12\x1b\n\x17LOG_PLACE_STATE_PRESENT\x10\x01\x12\x1a\n\x16LOG_PLACE_STATE_ABSENT\x10\x02\x32Z\n\rLedgerService\x12I\n\nGetLogHash\x12\x1c.kessai.v1.GetLogHashRequest\x1a\x1d.kessai.v1.GetLogHashResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16kessai/v1/ledger.proto\x12\tkessai.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18kessai/v1/envelope.proto\"8\n\x11GetLogHashRequest\x12#\n\x08receipts\x18\x01 \x03(\x0b\x32\x11.kessai.v1.Signed\"9\n\x12GetLogHashResponse\x12#\n\x06places\x18\x01 \x03(\x0b\x32\x13.kessai.v1.LogPlace\"\x90\x01\n\x08LogPlace\x12\'\n\x05state\x18\x01 \x01(\x0e\x32\x18.kessai.v1.LogPlaceState\x12\x12\n\nchain_hash\x18\x02 \x01(\x0c\x12\x30\n\x0crestore_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rkept_sequence\x18\x04 \x01(\x03*\x83\x01\n\rLogPlaceState\x12\x1f\n\x1bLOG_PLACE_STATE_UNSPECIFIED\x10\x00\x12\x1b\n\x17LOG_PLACE_STATE_PRESENT\x10\x01\x12\x1a\n\x16LOG_PLACE_STATE_ABSENT\x10\x02\x12\x18\n\x14LOG_PLACE_STATE_LOST\x10\x03\x32Z\n\rLedgerService\x12I\n\nGetLogHash\x12\x1c.kessai.v1.GetLogHashRequest\x1a\x1d.kessai.v1.GetLogHashResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'kessai.v1.ledger_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_LOGPLACESTATE']._serialized_start=253
-  _globals['_LOGPLACESTATE']._serialized_end=358
-  _globals['_GETLOGHASHREQUEST']._serialized_start=63
-  _globals['_GETLOGHASHREQUEST']._serialized_end=119
-  _globals['_GETLOGHASHRESPONSE']._serialized_start=121
-  _globals['_GETLOGHASHRESPONSE']._serialized_end=178
-  _globals['_LOGPLACE']._serialized_start=180
-  _globals['_LOGPLACE']._serialized_end=251
-  _globals['_LEDGERSERVICE']._serialized_start=360
-  _globals['_LEDGERSERVICE']._serialized_end=450
+  _globals['_LOGPLACESTATE']._serialized_start=361
+  _globals['_LOGPLACESTATE']._serialized_end=492
+  _globals['_GETLOGHASHREQUEST']._serialized_start=96
+  _globals['_GETLOGHASHREQUEST']._serialized_end=152
+  _globals['_GETLOGHASHRESPONSE']._serialized_start=154
+  _globals['_GETLOGHASHRESPONSE']._serialized_end=211
+  _globals['_LOGPLACE']._serialized_start=214
+  _globals['_LOGPLACE']._serialized_end=358
+  _globals['_LEDGERSERVICE']._serialized_start=494
+  _globals['_LEDGERSERVICE']._serialized_end=584
 # @@protoc_insertion_point(module_scope)

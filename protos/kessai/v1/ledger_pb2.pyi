@@ -6,6 +6,7 @@ isort:skip_file
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from kessai.v1 import envelope_pb2 as _envelope_pb2
@@ -32,6 +33,11 @@ class _LogPlaceStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LogPlac
     """The log has such a row."""
     LOG_PLACE_STATE_ABSENT: _LogPlaceState.ValueType  # 2
     """The log ends before it, or there is no such shard."""
+    LOG_PLACE_STATE_LOST: _LogPlaceState.ValueType  # 3
+    """The row was lost in a restore whose loss the switch's operator accepted (restore_time). The
+    device tells its owner once, keeps its receipts, and forgets this place: the next receipt of
+    the shard is its new one.
+    """
 
 class LogPlaceState(_LogPlaceState, metaclass=_LogPlaceStateEnumTypeWrapper):
     """Whether a place is in the log."""
@@ -42,6 +48,11 @@ LOG_PLACE_STATE_PRESENT: LogPlaceState.ValueType  # 1
 """The log has such a row."""
 LOG_PLACE_STATE_ABSENT: LogPlaceState.ValueType  # 2
 """The log ends before it, or there is no such shard."""
+LOG_PLACE_STATE_LOST: LogPlaceState.ValueType  # 3
+"""The row was lost in a restore whose loss the switch's operator accepted (restore_time). The
+device tells its owner once, keeps its receipts, and forgets this place: the next receipt of
+the shard is its new one.
+"""
 Global___LogPlaceState: _TypeAlias = LogPlaceState  # noqa: Y015
 
 @_typing.final
@@ -100,19 +111,29 @@ class LogPlace(_message.Message):
 
     STATE_FIELD_NUMBER: _builtins.int
     CHAIN_HASH_FIELD_NUMBER: _builtins.int
+    RESTORE_TIME_FIELD_NUMBER: _builtins.int
+    KEPT_SEQUENCE_FIELD_NUMBER: _builtins.int
     state: Global___LogPlaceState.ValueType
     """Whether there is such a row."""
     chain_hash: _builtins.bytes
     """The shard's hash chain up to and with this row: SHA-256, 32 bytes; empty if there is none."""
+    kept_sequence: _builtins.int
+    """LOST: the last row of the shard that was kept."""
+    @_builtins.property
+    def restore_time(self) -> _timestamp_pb2.Timestamp:
+        """LOST: when the switch was restored, by its clock."""
+
     def __init__(
         self,
         *,
         state: Global___LogPlaceState.ValueType = ...,
         chain_hash: _builtins.bytes = ...,
+        restore_time: _timestamp_pb2.Timestamp | None = ...,
+        kept_sequence: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["restore_time", b"restore_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chain_hash", b"chain_hash", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chain_hash", b"chain_hash", "kept_sequence", b"kept_sequence", "restore_time", b"restore_time", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -50,7 +50,8 @@ class LedgerServiceServicer:
         """Tells what stands in the log where receipts say that they stand. Devices ask whenever they
         connect, with the newest receipt that they have of each shard. The switch compares, too: if a
         place is gone or differs, the log was rewritten, or restored from an old copy, and both ends
-        raise an alarm. For terminals and phones.
+        raise an alarm. After a restore that the operator accepted each device is told so once (LOST).
+        For terminals and phones.
 
         Errors: FIELD_INVALID (not 1 to 16 receipts with a log position that this switch signed),
         CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.

@@ -8,7 +8,12 @@ import pytest
 
 from kessai.log_marks import FILE_NAME, PAGE, LogMarks, first_difference
 from kessai.v1.envelope_pb2 import Signed
-from kessai.v1.ledger_pb2 import LOG_PLACE_STATE_ABSENT, LOG_PLACE_STATE_PRESENT, LogPlace
+from kessai.v1.ledger_pb2 import (
+    LOG_PLACE_STATE_ABSENT,
+    LOG_PLACE_STATE_LOST,
+    LOG_PLACE_STATE_PRESENT,
+    LogPlace,
+)
 from kessai.v1.payment_pb2 import LogPosition, Receipt
 
 HASH, OTHER = b"h" * 32, b"o" * 32
@@ -51,6 +56,25 @@ def test_list_and_alarm_stay_too(tmp_path: Path) -> None:
     assert (again.deny_list_version, again.alarm) == (7, "row 7 is gone")
     assert again.set_alarm("")
     assert LogMarks(tmp_path).alarm == ""
+
+
+def test_what_was_lost_is_told_once_and_forgotten(tmp_path: Path) -> None:
+    marks = LogMarks(tmp_path)
+    for shard in (0, 1):
+        marks.keep(receipt(shard, 7))
+    lost = LogPlace(state=LOG_PLACE_STATE_LOST, kept_sequence=4)
+    lost.restore_time.FromJsonString("2026-11-30T12:00:00Z")
+    (page,) = marks.pages()
+    assert first_difference(page, [lost, THERE]) is None
+    assert marks.begin_anew(page, [THERE, THERE]) == ""
+    told = marks.begin_anew(page, [lost, THERE])
+    assert told.startswith("the switch was restored at 2026-11-30 12:00 UTC and lost rows 5 to 7")
+    again = LogMarks(tmp_path)
+    assert list(again.pages()) == [[receipt(1, 7)]]
+    assert (again.take_notice(), again.take_notice()) == (told, "")
+    assert LogMarks(tmp_path).take_notice() == ""
+    again.keep(receipt(0, 5))  # the next one of that shard, though it is an earlier row
+    assert list(again.pages()) == [[receipt(0, 5), receipt(1, 7)]]
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"receipts": ["x"]}'])

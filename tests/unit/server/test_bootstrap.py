@@ -20,7 +20,7 @@ from kessai.v1 import account_pb2
 from kessai.v1.account_pb2_grpc import AccountServiceStub
 from server.bootstrap import Switch
 from server.services import MAIN_SERVICES
-from server.shards.router import shard_path
+from tests.running import shard_path
 from tests.unit.server.switch.in_process import (
     CONFIG,
     LIMIT_S,

@@ -15,10 +15,9 @@ from server import data_folder
 from server.commands.folder import make_folder
 from server.domain.arrival import arrival
 from server.shards.opening import open_shards
-from server.shards.router import shard_path
 from server.shards.schema import open_shard
 from server.shards.sqlite_reader import SqliteReader
-from tests.running import RunningSwitch
+from tests.running import RunningSwitch, shard_path
 from tests.unit.server.domain.commands import accounts_on, deposit, open_account, pay, place_hold
 from tests.unit.server.shards.parts import Clock
 

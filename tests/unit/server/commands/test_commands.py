@@ -14,9 +14,8 @@ from kessai.v1 import account_pb2
 from kessai.v1.account_pb2_grpc import AccountServiceStub
 from kessai.v1.fleet_pb2 import AttachRequest, DeviceReport
 from kessai.v1.fleet_pb2_grpc import FleetServiceStub
-from server.shards.router import shard_path
 from tests.pairing import pair_agent
-from tests.running import CALL_LIMIT_S, RunningSwitch, fresh_id, kessai
+from tests.running import CALL_LIMIT_S, RunningSwitch, fresh_id, kessai, shard_path
 from tests.unit.server.commands.conftest import Kessai
 
 

@@ -11,7 +11,7 @@ import pytest
 from server.domain.directory import DenyEntry, DenyKind, DeviceEntry, IssuedCertificate
 from server.identity import deny_list as deny_list_module
 from server.identity.deny_list import DenyList
-from server.shards.directory_schema import STEPS
+from server.shards.directory_tables import STEPS
 from tests.unit.server.ports import Switch
 
 HOUR_US = 3_600_000_000

@@ -26,7 +26,7 @@ from server.domain.directory import (
     WalletKey,
 )
 from server.shards.directory import Directory
-from server.shards.directory_schema import STEPS
+from server.shards.directory_tables import STEPS
 from server.shards.lru import LruCache
 from server.shards.pairing_book import PairingBook
 from server.shards.sqlite_store import EXIT_DISK_FAILED

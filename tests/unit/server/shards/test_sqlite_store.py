@@ -15,12 +15,12 @@ import apsw
 import pytest
 
 from kessai.complaint import Complaint
-from server.shards.router import shard_path
 from server.shards.schema import create_shard
 from server.shards.settlement_log import LogRow
 from server.shards.sqlite_reader import SqliteReader
 from server.shards.sqlite_store import EXIT_DISK_FAILED, SqliteStore
 from server.shards.store import StoreUnavailable
+from tests.running import shard_path
 from tests.unit.server.domain.commands import NOW_US, accounts_on, deposit, open_account, pay
 from tests.unit.server.shards.parts import (
     ANN,

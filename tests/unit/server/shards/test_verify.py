@@ -18,9 +18,9 @@ from server.domain.arrival import arrival
 from server.domain.command import Command
 from server.shards.columns import LOG_COLUMNS
 from server.shards.jobs import Delivered
-from server.shards.router import shard_path
 from server.shards.schema import create_shard
 from server.shards.settlement_log import CHAIN_START, LogRow, chain
+from tests.running import shard_path
 from tests.unit.server.domain.commands import (
     EUR,
     JPY,

@@ -13,9 +13,9 @@ from kessai.v1.shard_pb2 import SlotMove
 from server.shards.placement import ShardPlace
 from server.shards.relocate import Depart
 from server.shards.replay import Replay
-from server.shards.router import shard_path
 from server.shards.verify_moves import moves_are_as_stored, moves_fit, on_their_way
 from tests.invariants.moving import MOVING, PAYERS, SHARDS, SLOTS, life, opening, verify_all
+from tests.running import shard_path
 from tests.unit.server.domain.commands import fresh_id, pay, place_hold
 from tests.unit.server.shards.parts import Clock, Stores, open_reader
 

@@ -12,9 +12,10 @@ from kessai.money import MAX_AMOUNT
 from server.domain.arrival import arrival
 from server.ledger.chart import AccountKind, house_account_id
 from server.shards.jobs import Delivered
-from server.shards.router import Shards, shard_path
+from server.shards.router import Shards
 from server.shards.store import OutboxRow
 from server.switch import depositor as depositor_module
+from tests.running import shard_path
 from tests.unit.server.domain.commands import (
     EUR,
     JPY,

@@ -1,0 +1,195 @@
+"""Backups of a stopped switch, and what is refused: targets, damage, other engines, a full disk."""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from kessai.complaint import Complaint
+from server import restore as restoring
+from server.backup import Backup
+from server.backup_manifest import MANIFEST
+from server.data_folder import Lock, read_books
+from server.examine import examine_stopped
+from server.shards.books_file import write_books
+from server.shards.schema import open_shard
+from tests.running import shard_path
+from tests.unit.server.domain.commands import accounts_on, deposit, open_account
+from tests.unit.server.shards.parts import Stores, shards_in
+from tests.unit.server.switch.in_process import make_folder, now_us
+
+SHARDS = 2
+Harm = Callable[[Path], object]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A data folder of a switch that never ran."""
+    make_folder(tmp_path / "data", SHARDS)
+    return tmp_path / "data"
+
+
+def taken(folder: Path, target: Path) -> Path:
+    """Take a backup of a stopped switch."""
+    Backup(folder, target, now_us).take(None)
+    return target
+
+
+def restored(backup: Path, target: Path, accepts_loss: bool = False) -> Path:
+    """Restore it."""
+    restoring.restore(backup, target, accepts_loss, now_us, lambda rows: None)
+    return target
+
+
+def nothing_else(folder: Path) -> bool:
+    """Whether there is nothing beside the data folder."""
+    return [path.name for path in folder.parent.iterdir()] == [folder.name]
+
+
+async def test_what_is_only_in_the_wals_is_in_the_backup(folder: Path, tmp_path: Path) -> None:
+    """The copy that the manual used to ask for restored as empty books that verified."""
+    places = Stores(folder, books_id=read_books(folder).id)
+    account = next(accounts_on(1, SHARDS))
+    with shards_in(places, SHARDS) as shards:
+        await shards.submit(open_account(account))
+        await shards.submit(deposit(account, 70))
+        killed = tmp_path / "killed"
+        shutil.copytree(folder, killed)  # as a kill leaves it: the rows are in the WAL
+    backup = taken(killed, tmp_path / "backup")
+    target = restored(backup, tmp_path / "new")
+    again = Stores(target, books_id=read_books(target).id)
+    with shards_in(again, SHARDS) as shards:
+        found = await shards.account(account)
+        assert found is not None
+        assert found.balance == 70
+    assert not list(backup.rglob("*-wal"))
+
+
+def test_a_backup_serves_nobody_and_stays_as_it_is(folder: Path, tmp_path: Path) -> None:
+    backup = taken(folder, tmp_path / "backup")
+    assert {path.name for path in backup.iterdir()} == {
+        MANIFEST, "books.json", "directory.db", "identity", "kessai.toml", "operator", "shards",
+    }  # fmt: skip
+    with pytest.raises(Complaint, match="is a backup, and stays as it is"):
+        Lock(backup)
+    assert examine_stopped(backup).faults == []
+    restored(backup, tmp_path / "new")
+    restored(backup, tmp_path / "newer", accepts_loss=True)
+
+
+def test_what_is_there_already_is_not_touched(folder: Path, tmp_path: Path) -> None:
+    backup, other = taken(folder, tmp_path / "backup"), tmp_path / "other"
+    other.mkdir()
+    (other / "mine").write_text("x")
+    before = (backup / MANIFEST).read_bytes()
+    for target in (backup, other, other / "mine"):
+        with pytest.raises(Complaint, match="exists already"):
+            taken(folder, target)
+        with pytest.raises(Complaint, match="is not an empty folder"):
+            restored(backup, target)
+    assert (backup / MANIFEST).read_bytes() == before
+    assert [path.name for path in other.iterdir()] == ["mine"]
+
+
+def test_a_backup_goes_neither_into_the_folder_nor_into_nowhere(folder: Path) -> None:
+    with pytest.raises(Complaint, match="in the data folder itself"):
+        taken(folder, folder / "backup")
+    with pytest.raises(Complaint, match="there is no folder"):
+        taken(folder, folder.parent / "nowhere" / "backup")
+    with pytest.raises(Complaint, match=r"books\.json does not say"):
+        taken(folder.parent, folder.parent / "backup")
+    assert nothing_else(folder)
+
+
+def flip(name: str) -> Harm:
+    """Flip a bit in the middle of a file."""
+
+    def harm(backup: Path) -> None:
+        content = bytearray((backup / name).read_bytes())
+        content[len(content) // 2] ^= 1
+        (backup / name).write_bytes(content)
+
+    return harm
+
+
+@pytest.mark.parametrize(
+    ("harm", "says"),
+    [
+        (lambda backup: (backup / MANIFEST).unlink(), "is no whole backup"),
+        (lambda backup: (backup / MANIFEST).write_text("{"), r"backup\.json cannot be read"),
+        (lambda backup: (backup / MANIFEST).write_text('{"format": 9}'), "its format is 9"),
+        (lambda backup: (backup / "shards/0001.db").unlink(), r"shards/0001\.db is missing"),
+        (lambda backup: (backup / "shards/0002.db").touch(), "was put in afterwards"),
+        (lambda backup: (backup / "shards/0001.db-wal").write_text("x"), "put in afterwards"),
+        (flip("shards/0000.db"), r"shards/0000\.db is not what was written"),
+        (flip("directory.db"), r"directory\.db is not what was written"),
+    ],
+)
+def test_a_backup_that_is_not_whole_is_not_restored(
+    folder: Path, tmp_path: Path, harm: Harm, says: str
+) -> None:
+    backup = taken(folder, tmp_path / "backup")
+    harm(backup)
+    with pytest.raises(Complaint, match=says):
+        restored(backup, tmp_path / "new")
+    assert {path.name for path in tmp_path.iterdir()} == {"data", "backup"}
+
+
+def test_books_that_do_not_verify_make_no_backup(folder: Path, tmp_path: Path) -> None:
+    path, books = shard_path(folder, 1), read_books(folder)
+    with closing(open_shard(path, 1, books.id, read_only=False)) as db:
+        db.execute("INSERT INTO account VALUES (7, 978, 1, 0, 'wallet/ann', 1, 0, 0, 0, 500, 1)")
+    with pytest.raises(Complaint, match=r"what was copied does NOT verify .*no backup"):
+        taken(folder, tmp_path / "backup")
+    assert nothing_else(folder)
+
+
+def test_a_shard_on_postgresql_is_left_to_its_server(folder: Path, tmp_path: Path) -> None:
+    books = read_books(folder)
+    urls = (books.urls[0], "postgresql://kessai:secret@db.example/bank")
+    write_books(folder, replace(books, urls=urls))
+    with pytest.raises(Complaint, match=r"shard 1 is on PostgreSQL .*pg_dump, PITR") as refused:
+        taken(folder, tmp_path / "backup")
+    assert "secret" not in str(refused.value)
+    assert nothing_else(folder)
+
+
+@contextmanager
+def files_up_to(size: int) -> Iterator[None]:
+    """Let this process write no file larger than this, as on a disk that is full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, ignored)
+
+
+@pytest.mark.parametrize("size", [0, 1000, 60_000, 100_000])
+def test_a_full_disk_leaves_nothing(folder: Path, tmp_path: Path, size: int) -> None:
+    """Neither of a backup nor of a restore; with room both work."""
+    assert os.stat(folder / "directory.db").st_size > 100_000
+    with pytest.raises(Complaint, match="Nothing was left there"), files_up_to(size):
+        taken(folder, tmp_path / "backup")
+    assert nothing_else(folder)
+    backup = taken(folder, tmp_path / "backup")
+    with pytest.raises(Complaint, match="Nothing was left there"), files_up_to(size):
+        restored(backup, tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+    restored(backup, tmp_path / "new")
+
+
+def test_in_place_other_faults_are_not_accepted_by_the_way(folder: Path, tmp_path: Path) -> None:
+    flip("shards/0001.db")(folder)
+    with pytest.raises(Complaint, match="the books do NOT verify"):
+        restoring.accept_in_place(folder, False, now_us, lambda rows: None)
