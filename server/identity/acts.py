@@ -47,10 +47,12 @@ ACTS: dict[str, Object] = {
     "/kessai.v1.OperatorService/ApproveAct": lambda request: request.proposal_id,
 }
 
-# What these do is all in the directory: the act and its record are one commit.
+# What these do is all in the directory: the act and its record are one commit. A copy of the
+# directory is recorded once it is made, or else the copy would tell of an act without an outcome.
 IN_DIRECTORY = frozenset(
     f"/kessai.v1.{name}"
     for name in (
+        "BackupService/CopyDirectory",
         "DeviceService/CreateMerchant",
         "DeviceService/CreatePairingCode",
         "DeviceService/RevokeDevice",

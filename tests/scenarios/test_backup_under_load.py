@@ -5,28 +5,24 @@ The payments go from shard to shard, so that money is on its way at every moment
 
 from __future__ import annotations
 
-import itertools
 import json
 import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from edge_agents.payment_request import PendingPayment
-from kessai.v1.envelope_pb2 import Sealed
 from kessai.v1.payment_pb2 import PAYMENT_OUTCOME_SETTLED, GetPaymentRequest
 from kessai.v1.payment_pb2_grpc import PaymentServiceStub
 from server.backup_manifest import MANIFEST
 from tests.running import CALL_LIMIT_S, KESSAI, RunningSwitch, kessai
-from tests.scenarios.shop import Register, Shop, submission
+from tests.scenarios.shop import Customer, Register, Shop, submission
 
 LIMIT_S = 60.0
-PREPARED, LINES = 240, 2
 
 
 @dataclass
@@ -35,28 +31,28 @@ class Load:
 
     shop: Shop
     till: Register
-    prepared: Iterator[tuple[PendingPayment, Sealed]]
+    customers: list[Customer]
     answered: dict[str, int] = field(default_factory=dict)
     over: threading.Event = field(default_factory=threading.Event)
-    next: threading.Lock = field(default_factory=threading.Lock)
 
-    def pay(self) -> None:
+    def pay(self, customer: Customer) -> None:
         """Pay, one after another, on a line of its own."""
         with self.shop.switch.channel(self.till.identity) as channel:
             stub = PaymentServiceStub(channel)
             while not self.over.is_set():
-                with self.next:
-                    pending, sealed = next(self.prepared)
+                pending = self.till.ask(1)
+                sealed = customer.authorize(pending, self.till.terminal)
                 answer = stub.SettlePayment(submission(pending, sealed), timeout=CALL_LIMIT_S)
                 receipt = self.shop.receipt(answer.receipt)
                 assert receipt.outcome == PAYMENT_OUTCOME_SETTLED
                 self.answered[pending.payment_id] = time.time_ns() // 1000
 
-    def wait_for(self, further: int) -> None:
+    def wait_for(self, further: int, paying: list[Future[None]]) -> None:
         """Wait until so many further payments were answered."""
         wanted, deadline = len(self.answered) + further, time.monotonic() + LIMIT_S
         while len(self.answered) < wanted:
             assert time.monotonic() < deadline, "payments do not go on"
+            assert not any(line.done() for line in paying), "a line ended"
             time.sleep(0.005)
 
 
@@ -70,13 +66,10 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
 
 @pytest.fixture(scope="module")
 def load(shop: Shop) -> Load:
-    """A till, and the payments that it will make."""
+    """A till, and its customers."""
     till = shop.register("till-1")
     people = [shop.customer(name, 1_000_00, shard) for name, shard in (("ann", 1), ("bob", 2))]
-    payers = itertools.islice(itertools.cycle(people), PREPARED)
-    asked = [(who, till.ask(1)) for who in payers]
-    prepared = [(pending, who.authorize(pending, till.terminal)) for who, pending in asked]
-    return Load(shop, till, iter(prepared))
+    return Load(shop, till, people)
 
 
 def test_a_restored_backup_has_every_payment_before_its_moment(
@@ -84,12 +77,14 @@ def test_a_restored_backup_has_every_payment_before_its_moment(
 ) -> None:
     """Its books verify at once; what was on its way arrives; its moment is that of all stores."""
     backup, target = tmp_path / "backup", tmp_path / "restored"
-    with ThreadPoolExecutor(LINES) as lines:
-        paying = [lines.submit(load.pay) for _ in range(LINES)]
-        load.wait_for(5)
-        said = kessai("backup", str(backup), "--data", str(shop.switch.folder)).stdout
-        load.wait_for(3)
-        load.over.set()
+    with ThreadPoolExecutor() as lines:
+        paying = [lines.submit(load.pay, customer) for customer in load.customers]
+        try:
+            load.wait_for(5, paying)
+            said = kessai("backup", str(backup), "--data", str(shop.switch.folder)).stdout
+            load.wait_for(3, paying)
+        finally:
+            load.over.set()
         for line in paying:
             line.result(LIMIT_S)
     assert "It verifies." in said

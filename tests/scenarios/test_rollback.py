@@ -112,7 +112,7 @@ def test_a_loss_that_was_accepted_is_told_once(shop: Shop, till: Register, tmp_p
         assert "ALARM" not in phone.stderr
     assert alarms(shop) == 0
     assert "ALARM" not in operate(shop, "device", "list")
-    assert "BackupService/AcceptLoss" in operate(shop, "audit")
+    assert "BackupService/AcceptLoss" in operate(shop, "audit", "--json")
     till.sell(alice, BREAD)
     shop.switch.stop()
     shop.switch.restart()
