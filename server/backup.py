@@ -17,8 +17,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-import apsw
-
 from kessai.complaint import Complaint
 from kessai.durable_file import make_folder, move_durably, write_durably
 from server import data_folder
@@ -139,7 +137,7 @@ def written_aside(partial: Path) -> Iterator[None]:
         shutil.rmtree(partial, ignore_errors=True)
         make_folder(partial)
         yield
-    except (OSError, apsw.Error, StoreUnavailable) as error:
+    except (OSError, StoreUnavailable) as error:
         raise Complaint(
             f"{partial.parent} cannot be written ({error}). Nothing was left there, and nothing "
             "else was changed. Make room, or name another folder."

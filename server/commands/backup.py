@@ -20,7 +20,7 @@ from server import restore as restoring
 from server.backup import Backup
 from server.backup_manifest import Manifest
 from server.commands.ledger import progress_of
-from server.commands.operator_line import call, fresh_request_id
+from server.commands.operator_line import call, request_id_of
 from server.commands.options import DataFolder, Identity
 from server.config import load_config
 from server.examine import Findings
@@ -136,7 +136,7 @@ def _of_running(taking: Backup, data: Path, identity: Path | None) -> tuple[Mani
         loop = asyncio.get_running_loop()
 
         async def ask() -> CopyDirectoryResponse:
-            request = CopyDirectoryRequest(request_id=fresh_request_id())
+            request = CopyDirectoryRequest(request_id=request_id_of(""))
             return await BackupServiceStub(channel).CopyDirectory(request, timeout=HOLD_LIMIT_S)
 
         def copy_directory() -> tuple[Path, int]:

@@ -87,7 +87,7 @@ class DirectoryFile:
         with self.lock:
             try:
                 copy_database(self._connection, target, MARK_TABLE)
-            except (OSError, apsw.Error) as error:
+            except (OSError, StoreUnavailable) as error:
                 target.unlink(missing_ok=True)
                 raise StoreUnavailable(f"the directory cannot be copied ({error})") from None
 

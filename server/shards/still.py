@@ -23,6 +23,7 @@ from server.shards.checked_file import PASSING_FAULTS, connect
 from server.shards.clean_close import close_cleanly
 from server.shards.schema import open_shard
 from server.shards.sqlite_reader import SqliteReader
+from server.shards.store import StoreUnavailable
 
 # A writer waits five seconds for a lock, and then refuses its payments.
 HOLD_LIMIT_S = 3.0
@@ -39,7 +40,7 @@ class Snapshot(SqliteReader):
         self.snapshot()
 
     def copy_to(self, target: Path) -> None:
-        """Write it into a new file, which is whole by itself; OSError or apsw.Error."""
+        """Write it into a new file, which is whole by itself; OSError or StoreUnavailable."""
         copy_database(self._db, target, "meta")
 
 
@@ -71,22 +72,29 @@ def held_still(places: Sequence[SqliteAddress]) -> Iterator[None]:
 def copy_database(source: apsw.Connection, target: Path, mark_table: str) -> None:
     """Write what a connection sees into a new file, durably, and closed cleanly.
 
-    OSError or apsw.Error; what was begun is left there.
+    OSError or StoreUnavailable; what was begun is left there.
     """
     os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-    with (
-        closing(connect(target, apsw.SQLITE_OPEN_READWRITE)) as copy,
-        copy.backup("main", source, "main") as copying,
-    ):
-        while not copying.done:
-            copying.step(_PAGES_AT_ONCE)
-    close_cleanly(connect(target, apsw.SQLITE_OPEN_READWRITE), target, mark_table)
+    try:
+        with (
+            closing(connect(target, apsw.SQLITE_OPEN_READWRITE)) as copy,
+            copy.backup("main", source, "main") as copying,
+        ):
+            while not copying.done:
+                copying.step(_PAGES_AT_ONCE)
+        close_cleanly(connect(target, apsw.SQLITE_OPEN_READWRITE), target, mark_table)
+    except apsw.Error as error:
+        raise StoreUnavailable(f"{target.name}: {error}") from None
     _sync(target)
 
 
 def copy_closed(source: Path, target: Path, mark_table: str) -> None:
-    """Copy a database that nobody has open, with what is in its WAL; OSError or apsw.Error."""
-    with closing(connect(source, apsw.SQLITE_OPEN_READONLY)) as db:
+    """Copy a database that nobody has open, with what is in its WAL; as `copy_database`."""
+    try:
+        db = connect(source, apsw.SQLITE_OPEN_READONLY)
+    except apsw.Error as error:
+        raise StoreUnavailable(f"{source.name}: {error}") from None
+    with closing(db):
         copy_database(db, target, mark_table)
 
 

@@ -54,6 +54,7 @@ WALLS: dict[str, set[str]] = {
 _GRPC = [
     "server.rpc",
     "server.bootstrap",
+    "server.ports",
     "server.services",
     "server.main",
     "server.commands",
