@@ -18,6 +18,7 @@ from kessai.v1.ticket_pb2_grpc import TicketServiceStub
 from tests.interop.node_phone import run_node
 from tests.make_vectors import FOLDER as VECTORS
 from tests.running import CALL_LIMIT_S, RunningSwitch, fresh_id
+from tests.vectors.pages import examples
 
 MERCHANT, NAME = "harbour-line", "Harbour Line"
 CASH, PRICE = 1_000_00, 25_00
@@ -60,7 +61,8 @@ def story(switch: RunningSwitch, node_folder: Path, accounts: tuple[str, str]) -
         name: switch.pair_terminal(MERCHANT, f"{name}-1") for name in ("till", "entry", "exit")
     }
     phone = switch.pair_phone("noor", "noors-phone", accounts[0])
-    given = {"phone": phone, "offer": offer_ticket(switch), **terminals}
+    friend = switch.pair_phone("bo", "bos-phone", switch.open_account("wallet/bo", 303))
+    given = {"phone": phone, "friend": friend, "offer": offer_ticket(switch), **terminals}
     return run_node(node_folder, "story.mjs", says=json.dumps(given))
 
 
@@ -68,6 +70,10 @@ def test_the_vectors_are_reproduced(node_folder: Path) -> None:
     checked = run_node(node_folder, "vectors.mjs", str(VECTORS))
     assert checked.keys() == {path.name for path in VECTORS.glob("*.json")}
     assert all(count >= 10 for count in checked.values())
+
+
+def test_the_worked_examples_of_the_pages_are_reproduced(node_folder: Path) -> None:
+    assert run_node(node_folder, "pages.mjs", str(VECTORS)) == examples()
 
 
 def test_a_purchase(story: dict[str, Any]) -> None:
@@ -83,9 +89,15 @@ def test_a_purchase(story: dict[str, Any]) -> None:
     assert story["sameExchange"] is True
 
 
+def test_limits_are_inclusive(story: dict[str, Any]) -> None:
+    """A lifetime of 120 s, and one of a microsecond more, for phone and switch."""
+    assert story["longest"] == "SETTLED"
+    assert story["tooLong"] == ["REQUEST_REFUSED", "REQUEST_MALFORMED"]
+
+
 def test_holds(story: dict[str, Any]) -> None:
     assert story["held"] == "HELD"
-    assert story["whileHeld"] == [CASH - 748, CASH - 748 - 1_000]
+    assert story["whileHeld"] == [CASH - 848, CASH - 848 - 1_000]
     assert story["captured"] == ["SETTLED", 300, 300]
     assert story["voided"] == "VOIDED"
 
@@ -117,14 +129,18 @@ def test_an_entrance(story: dict[str, Any]) -> None:
     assert story["full"] == "TICKET_USED"
 
 
+def test_a_bill(story: dict[str, Any]) -> None:
+    assert story["bill"] == ["SETTLED", "RECEIPT_ACCEPTED"]
+
+
 def test_the_money_is_where_the_story_says(
     story: dict[str, Any], switch: RunningSwitch, accounts: tuple[str, str]
 ) -> None:
     """After a renewal, too."""
     assert story["renewed"] == "SETTLED"
-    spent = 748 + 300 + 200 + 150 + 320 + PRICE + 10
-    assert story["balance"] == [CASH - spent, CASH - spent]
-    assert switch.balance(accounts[0]) == CASH - spent
+    spent, to_bo = 748 + 100 + 300 + 200 + 150 + 320 + PRICE + 10, 625
+    assert story["balance"] == [CASH - spent - to_bo] * 2
+    assert switch.balance(accounts[0]) == CASH - spent - to_bo
     deadline = time.monotonic() + CALL_LIMIT_S
     while switch.balance(accounts[1]) != spent:
         assert time.monotonic() < deadline, "the carrier's money does not arrive"

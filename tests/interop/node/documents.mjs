@@ -30,12 +30,41 @@ export function rawPublic(key) {
 }
 
 export function loadPublic(raw) {
-  const point = (crv) => ({ kty: "EC", crv, x: b64(raw.subarray(1, 33)), y: b64(raw.subarray(33)) });
-  if (raw.length === 65 && raw[0] === 4) {
-    return crypto.createPublicKey({ format: "jwk", key: point("P-256") });
-  }
+  if (!isP256(raw) && !isEd25519(raw)) throw new Refused("key", "no public key in its one form");
   if (raw.length === 32) return loadOkp("Ed25519", raw);
-  throw new Refused("document", "neither an Ed25519 key nor a P-256 point");
+  const [x, y] = [raw.subarray(1, 33), raw.subarray(33)].map(b64);
+  return crypto.createPublicKey({ format: "jwk", key: { kty: "EC", crv: "P-256", x, y } });
+}
+
+const big = (bytes) => BigInt("0x" + Buffer.from(bytes).toString("hex"));
+const mod = (value, prime) => ((value % prime) + prime) % prime;
+function power(base, exponent, prime) {
+  let result = 1n;
+  for (base = mod(base, prime); exponent; exponent >>= 1n, base = (base * base) % prime) {
+    if (exponent & 1n) result = (result * base) % prime;
+  }
+  return result;
+}
+
+const P = 2n ** 256n - 2n ** 224n + 2n ** 192n + 2n ** 96n - 1n;
+const B = 0x5ac635d8aa3a93e7b3ebbd55769886bc651d06b0cc53b0f63bce3c3e27d2604bn;
+function isP256(raw) {
+  if (raw.length !== 65 || raw[0] !== 4) return false;
+  const [x, y] = [big(raw.subarray(1, 33)), big(raw.subarray(33))];
+  return x < P && y < P && mod(y * y - (x * x * x - 3n * x + B), P) === 0n;
+}
+
+const Q = 2n ** 255n - 19n;
+const D = mod(-121665n * power(121666n, Q - 2n, Q), Q);
+// Of a point of small order y is 0, 1, -1, or one of these two.
+const Y8 = 0x7a03ac9277fdc74ec6cc392cfa53202a0f67100d760b3cba4fd84d3d706a17c7n;
+const SMALL = [0n, 1n, Q - 1n, Y8, Q - Y8];
+function isEd25519(raw) {
+  if (raw.length !== 32) return false;
+  const y = big(Buffer.from(raw).reverse()) & (2n ** 255n - 1n);
+  if (y >= Q || SMALL.includes(y)) return false;
+  const square = mod((y * y - 1n) * power(D * y * y + 1n, Q - 2n, Q), Q);
+  return power(square, (Q - 1n) / 2n, Q) === 1n; // there is such an x
 }
 
 export const loadOkp = (crv, raw, d) => {
@@ -147,7 +176,7 @@ const isDefault = (value) =>
 function checkTimes(message, document) {
   if (message === "google.protobuf.Timestamp") {
     const [seconds, nanos] = [BigInt(document.seconds ?? 0), document.nanos ?? 0];
-    if (seconds < 0n || seconds > LAST_SECOND || nanos < 0 || nanos > 999999999) {
+    if (seconds < 0n || seconds > LAST_SECOND || nanos < 0 || nanos > 999999000 || nanos % 1000) {
       throw new Refused("document", "a time is out of range");
     }
     return;

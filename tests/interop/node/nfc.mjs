@@ -141,6 +141,27 @@ export function lieInField(port, answer) {
   return new Promise((resolve) => line.bind(port, "127.0.0.1", () => resolve({ leave: () => line.close() })));
 }
 
+export const SELECT = Buffer.concat([word("00a4040008"), AID, word("00")]);
+
+// A message in APDUs, and its answer; `transceive` takes a command APDU and gives the response.
+export async function exchange(transceive, message) {
+  const last = Math.max(0, Math.floor((message.length - 1) / CHUNK) * CHUNK);
+  for (let at = 0; at < last; at += CHUNK) {
+    const chunk = message.subarray(at, at + CHUNK);
+    const said = await transceive(Buffer.concat([word("10c30000"), Buffer.from([CHUNK]), chunk]));
+    if (!said.equals(OK)) throw new Error(`status ${said.toString("hex")}`);
+  }
+  const rest = message.subarray(last);
+  let piece = await transceive(Buffer.concat([word("00c30000"), Buffer.from([rest.length]), rest, word("00")]));
+  const answer = [piece.subarray(0, -2)];
+  while (piece.at(-2) === 0x61) {
+    piece = await transceive(Buffer.concat([word("00c00000"), piece.subarray(-1)]));
+    answer.push(piece.subarray(0, -2));
+  }
+  if (!piece.subarray(-2).equals(OK)) throw new Error(`status ${piece.subarray(-2).toString("hex")}`);
+  return Buffer.concat(answer);
+}
+
 // A terminal's reader: finds the phone in a field, and exchanges messages with it.
 export class Reader {
   constructor(port) {
@@ -187,28 +208,12 @@ export class Reader {
     if (!ats) return false;
     this.number = 0;
     this.until = Date.now() + EXCHANGE_MS;
-    const select = Buffer.concat([word("00a4040008"), AID, word("00")]);
-    return (await this.apdu(select)).equals(OK);
+    return (await this.apdu(SELECT)).equals(OK);
   }
 
-  async exchange(message) {
+  exchange(message) {
     this.until = Date.now() + EXCHANGE_MS;
-    const last = Math.max(0, Math.floor((message.length - 1) / CHUNK) * CHUNK);
-    for (let at = 0; at < last; at += CHUNK) {
-      const chunk = message.subarray(at, at + CHUNK);
-      const said = await this.apdu(Buffer.concat([word("10c30000"), Buffer.from([CHUNK]), chunk]));
-      if (!said.equals(OK)) throw new Error(`status ${said.toString("hex")}`);
-    }
-    const rest = message.subarray(last);
-    const size = Buffer.from(rest.length ? [rest.length] : []);
-    let piece = await this.apdu(Buffer.concat([word("00c30000"), size, rest, word("00")]));
-    const answer = [piece.subarray(0, -2)];
-    while (piece.at(-2) === 0x61) {
-      piece = await this.apdu(Buffer.concat([word("00c00000"), piece.subarray(-1)]));
-      answer.push(piece.subarray(0, -2));
-    }
-    if (!piece.subarray(-2).equals(OK)) throw new Error(`status ${piece.subarray(-2).toString("hex")}`);
-    return Buffer.concat(answer);
+    return exchange((apdu) => this.apdu(apdu), message);
   }
 
   // One APDU in one block each way, which short ones fit into; the phone may ask for time.

@@ -86,9 +86,7 @@ export class Phone {
   // Who asks, verified and in date; remembered for the session if it may be.
   verifyTerminal(signed) {
     const certificate = this.open(signed ?? {}, "merchant-certificate", "MerchantCertificate");
-    const now = d.nowMicros();
-    const isEarly = d.micros(certificate.issue_time) > now + TOLERANCE;
-    if (isEarly || now >= d.micros(certificate.expire_time)) throw new d.Refused("late", "the certificate is out of date");
+    inDate(certificate);
     return { signed, certificate };
   }
 
@@ -144,6 +142,50 @@ export class Phone {
     return ask(this.device, "PaymentService", "SettlePayment", message);
   }
 
+  // What this phone asks another one to pay, and the exchanges with that one; what it came to.
+  async bill(description, minor) {
+    const id = d.newId();
+    const info = d.sha256(d.prefix("bill-payee"), id);
+    const bill = {
+      request_id: id,
+      wallet_id: this.device.owner,
+      description,
+      amount: { amount_minor: String(minor), currency_code: "EUR" },
+      sealed_payee_account: d.seal(Buffer.from(this.account), this.device.sealing_public_key, info),
+      create_time: d.timeIn(0),
+      expire_time: d.timeIn(60),
+    };
+    const signed = d.sign("bill", "kessai.v1.Bill", bill, this.key);
+    const { wallet_certificate } = await ask(this.device, "BillService", "GetWalletCertificate", {});
+    return { id: d.idText(id), signed, hash: d.sha256(signed.payload), wallet_certificate, amount: bill.amount };
+  }
+
+  async collect(session, bill) {
+    const { signed, wallet_certificate } = bill;
+    const answer = await session.exchange({ present_bill: { bill: signed, wallet_certificate } });
+    if (answer.status !== S.AUTHORIZED) return { status: answer.status };
+    const request = { request_id: bill.id, bill: signed, sealed_authorization: answer.sealed_authorization };
+    const { receipt: told } = await ask(this.device, "BillService", "SettleBill", request);
+    const receipt = this.open(told, "receipt", "Receipt");
+    const own = receipt.request_hash.equals(bill.hash) && receipt.amount.amount_minor === bill.amount.amount_minor;
+    if (!own) throw new Error("no receipt of mine");
+    const delivered = await session.exchange({ deliver_receipt: { receipt: told } });
+    return { outcome: receipt.outcome, status: delivered.status };
+  }
+
+  // A bill as a request of one line, which no merchant asks for.
+  openBill({ bill: signed = {}, wallet_certificate: by = {} }) {
+    const certificate = this.open(by, "wallet-certificate", "WalletCertificate");
+    const bill = this.open(signed, "bill", "Bill", certificate.wallet_public_key);
+    if (bill.wallet_id !== certificate.wallet_id) throw new d.Refused("rule", "another wallet's bill");
+    const { request_id, amount: total, create_time, expire_time } = bill;
+    const items = [{ description: bill.description, quantity: 1, unit_price_minor: total?.amount_minor }];
+    const request = { request_id, total, create_time, expire_time, items };
+    check(request, {});
+    inDate(certificate);
+    return { hash: d.sha256(signed.payload), request, certificate };
+  }
+
   takeReceipt(signed) {
     const receipt = this.open(signed, "receipt", "Receipt");
     const purchase = this.purchases.get((receipt.request_hash ?? NONE).toString("hex"));
@@ -181,6 +223,12 @@ const refusing = (status, work) => {
   }
 };
 
+function inDate(certificate) {
+  const now = d.nowMicros();
+  const isEarly = d.micros(certificate.issue_time) > now + TOLERANCE;
+  if (isEarly || now >= d.micros(certificate.expire_time)) throw new d.Refused("late", "the certificate is out of date");
+}
+
 // The rules of a payment (docs/protocols/documents.md) that a phone looks at before its customer does.
 function check(request, certificate) {
   const refuse = (why) => {
@@ -216,24 +264,30 @@ const late = (request) => {
   return d.micros(request.expire_time) + TOLERANCE <= now || d.micros(request.create_time) > now + TOLERANCE;
 };
 
+// Shows it to the customer once, in time; what he said stays.
+const consider = (phone, signed, open) =>
+  refusing(S.REQUEST_REFUSED, () => {
+    const purchase = open();
+    const key = purchase.hash.toString("hex");
+    const decided = phone.purchases.get(key);
+    if (decided) return phone.tell(decided);
+    if (late(purchase.request)) throw new d.Refused("late", "not in time");
+    const id = purchase.request.request_id.toString("hex");
+    if ((phone.idsAsked.get(id) ?? key) !== key) throw new d.Refused("id", "asked before");
+    phone.idsAsked.set(id, key);
+    phone.shown.push(`${purchase.certificate.display_name}: ${purchase.request.total.amount_minor}`);
+    const agrees = phone.decide(purchase);
+    const kept = { ...purchase, signed, status: agrees ? S.AUTHORIZED : S.CUSTOMER_DECLINED };
+    if (agrees) kept.sealed = phone.authorize(purchase);
+    phone.purchases.set(key, kept);
+    return phone.tell(kept);
+  });
+
 const ANSWERS = {
   present_payment: (phone, present, session) =>
-    refusing(S.REQUEST_REFUSED, () => {
-      const purchase = phone.openPurchase(present, session);
-      const key = purchase.hash.toString("hex");
-      const decided = phone.purchases.get(key);
-      if (decided) return phone.tell(decided);
-      if (late(purchase.request)) throw new d.Refused("late", "not in time");
-      const id = purchase.request.request_id.toString("hex");
-      if ((phone.idsAsked.get(id) ?? key) !== key) throw new d.Refused("id", "asked before");
-      phone.idsAsked.set(id, key);
-      phone.shown.push(`${purchase.certificate.display_name}: ${purchase.request.total.amount_minor}`);
-      const agrees = phone.decide(purchase);
-      const kept = { ...purchase, signed: present.payment_request, status: agrees ? S.AUTHORIZED : S.CUSTOMER_DECLINED };
-      if (agrees) kept.sealed = phone.authorize(purchase);
-      phone.purchases.set(key, kept);
-      return phone.tell(kept);
-    }),
+    consider(phone, present.payment_request, () => phone.openPurchase(present, session)),
+
+  present_bill: (phone, present) => consider(phone, present.bill, () => phone.openBill(present)),
 
   inquire_payment: (phone, { request_hash }) => {
     const decided = phone.purchases.get((request_hash ?? NONE).toString("hex"));

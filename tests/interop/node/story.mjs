@@ -1,6 +1,6 @@
 // A phone and terminals in Node against a real switch: they pay, hold, ride, and enter.
 //
-//   PROTOS=... node story.mjs < {"phone": URI, "till": URI, "entry": URI, "exit": URI, "offer": {...}}
+//   PROTOS=... node story.mjs < {"phone": URI, "friend": URI, "till": URI, "entry": URI, "exit": URI, "offer": {...}}
 //
 // Prints one line of JSON: what each scene came to.
 import { readFileSync } from "node:fs";
@@ -40,6 +40,16 @@ told.stale = await errorOf(till.pay(link, stale));
 const wrong = till.request("order-4", 748);
 const cheaper = { ...wrong.request, total: { amount_minor: "747", currency_code: "EUR" } };
 told.mismatch = (await till.settle(wrong, phone.authorize({ ...purchase, hash: wrong.hash, request: cheaper }))).reason;
+
+// Limits are inclusive: 120 s is a lifetime, a microsecond more is none.
+const lasting = (nanos) => {
+  const { seconds } = d.timeIn(0);
+  return { create_time: { seconds }, expire_time: { seconds: String(BigInt(seconds) + 120n), nanos } };
+};
+told.longest = (await till.pay(link, till.request("longest", 100, lasting(0)))).outcome;
+const tooLong = till.request("too-long", 100, lasting(1_000));
+told.tooLong = [(await till.pay(link, tooLong)).outcome];
+told.tooLong.push((await till.settle(tooLong, phone.authorize({ ...purchase, ...tooLong }))).reason);
 
 // The same exchange twice, and another one under its number.
 const session = new Session(link);
@@ -91,6 +101,12 @@ told.bought = (await till.pay(link, buy)).phone;
 told.tickets = phone.tickets.length;
 told.admitted = await till.admit(link, [event_id]);
 told.full = (await till.admit(link, [event_id])).told;
+
+// A bill of the other phone's.
+const friend = await Phone.pair(given.friend);
+const bill = await friend.bill("Half a pizza", 625);
+const collected = await friend.collect(new Session(link), bill);
+told.bill = [nameOf("PaymentOutcome", collected.outcome), nameOf("TapStatus", collected.status)];
 
 // Renewal: another certificate, the same device.
 await Promise.all([phone.device, till.device].map((device) => renew(device)));

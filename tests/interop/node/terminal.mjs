@@ -179,7 +179,7 @@ export class Terminal {
     if (gate.merchant_id !== this.names.merchant_id || admission.terminal_id !== gate.terminal_id) throw new Error("another carrier's");
     if (d.nowMicros() >= d.micros(admission.expire_time)) throw new Error("too long inside");
     this.checkProof(proof, admission.holder_public_key, d.nonceChallenge(nonce));
-    const ride = { admission_id: admission.admission_id };
+    const ride = { admission_id: admission.admission_id, admission_credential_id: admission.credential_id };
     const pending = this.request("ride", fareMinor, ride);
     const answer = await this.present(session, pending, false);
     if (answer.status !== S.AUTHORIZED) return { told: nameOf("TapStatus", answer.status) };

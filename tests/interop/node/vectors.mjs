@@ -114,7 +114,13 @@ function challenges(all) {
   }
 }
 
-const special = { "sealed.json": sealed, "account_number.json": accounts, "request_id.json": ids, "enrolment.json": enrolment };
+function publicKeys(file) {
+  for (const one of file.valid) d.loadPublic(hex(one.public_key));
+  for (const one of file.invalid) refuses(one.name, "key", () => d.loadPublic(hex(one.public_key)));
+  return file.valid.length + file.invalid.length;
+}
+
+const special = { "public_key.json": publicKeys, "sealed.json": sealed, "account_number.json": accounts, "request_id.json": ids, "enrolment.json": enrolment };
 const checked = {};
 for (const name of readdirSync(folder).filter((each) => each.endsWith(".json"))) {
   const file = read(name);

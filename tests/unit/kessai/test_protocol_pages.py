@@ -24,7 +24,7 @@ from kessai.v1.tap_pb2 import TapStatus
 from server.domain import payment
 from server.identity import authority, certificates, enrollment, guess_limit, holders, pairing
 from server.switch import claims, documents, followers, questions
-from simulators.phone import hce, purchase, wallet
+from simulators.phone import bill_collector, hce, purchase, wallet
 from tests.house.tree import ROOT, modules
 from tests.vectors.pages import examples
 
@@ -165,6 +165,7 @@ IN_PROSE = {
         f"allows the terminal's clock {purchase.CLOCK_TOLERANCE_US // S} s either way",
     ],
     "tap.md": [
+        f"every {number(bill_collector.INQUIRE_EVERY_S)} s, by the bill's hash",
         f"offers it for {tap_desk.OFFER_FOR_US // S // 60} minutes",
         f"more than {tap.MAX_ANSWER_BYTES:,} bytes",
     ],
