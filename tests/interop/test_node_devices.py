@@ -105,6 +105,13 @@ def test_holds(story: dict[str, Any]) -> None:
 def test_a_phone_submits_by_its_own_line(story: dict[str, Any]) -> None:
     assert story["submitting"] == "SUBMITTING"
     assert story["direct"] == ["SETTLED", "SETTLED"]
+    assert story["followed"] == "SETTLED"
+
+
+def test_streams_and_evidence(story: dict[str, Any]) -> None:
+    """The log's hash at a receipt's place, and a deny list that is complete."""
+    assert story["log"] == ["PRESENT", True]
+    assert story["attached"] == [True, 0]
 
 
 def test_a_payment_that_may_be_deferred(story: dict[str, Any]) -> None:

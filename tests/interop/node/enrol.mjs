@@ -126,6 +126,27 @@ export function ask(device, service, method, request) {
   return call(device.lines.get(service), method, request);
 }
 
+// A stream of answers: what `until` makes of one of them, if it makes anything.
+export function follow(device, service, method, request, until) {
+  const client = new services[service](device.server_address, device.credentials);
+  const call = request.first ? client[method]() : client[method](request);
+  if (request.first) call.write(request.first);
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error(`${method}: nothing came`)), 10_000);
+    const end = (done, value) => {
+      clearTimeout(timer);
+      call.cancel();
+      client.close();
+      done(value);
+    };
+    call.on("error", (error) => end(reject, error));
+    call.on("data", (answer) => {
+      const made = until(answer);
+      if (made) end(resolve, made);
+    });
+  });
+}
+
 function call(client, method, request) {
   return new Promise((resolve, reject) => {
     client[method](request, { deadline: Date.now() + 5000 }, (error, answer) => {

@@ -5,7 +5,7 @@
 // Prints one line of JSON: what each scene came to.
 import { readFileSync } from "node:fs";
 import * as d from "./documents.mjs";
-import { ask, renew } from "./enrol.mjs";
+import { ask, follow, renew } from "./enrol.mjs";
 import { Phone } from "./phone.mjs";
 import { nameOf, numbers, serialize } from "./protos.mjs";
 import { Session, Terminal } from "./terminal.mjs";
@@ -71,8 +71,21 @@ told.voided = (await till.void(spare)).outcome;
 // By the phone's own line.
 const direct = till.request("direct", 200, { submitter: numbers("PaymentSubmitter").PHONE });
 told.submitting = (await till.pay(link, direct)).outcome;
-const { receipt } = await phone.submit(direct.hash);
+let submitted;
+const followed = follow(till.device, "PaymentService", "FollowPayments", {}, ({ receipt }) => {
+  if (!receipt) submitted = phone.submit(direct.hash); // the first answer: from now on nothing is missed
+  return receipt && till.believe(receipt, direct).outcome;
+});
+told.followed = await followed;
+const { receipt } = await submitted;
 told.direct = [till.believe(receipt, direct).outcome, (await till.find(direct)).outcome];
+
+// The receipts show that the log still is what it was; the switch says what to turn away.
+const places = await ask(till.device, "LedgerService", "GetLogHash", { receipts: [paid.signed, receipt] });
+const { chain_hash: chain } = d.open(paid.signed, "receipt", "kessai.v1.Receipt", till.device.switch_public_key).log_position;
+told.log = [nameOf("LogPlaceState", places.places[0].state), places.places[0].chain_hash.equals(chain)];
+const report = { software_version: "interop 1", reader_state: numbers("ReaderState").READY, report_time: d.timeIn(0) };
+told.attached = await follow(till.device, "FleetService", "Attach", { first: { report } }, ({ deny_list: list }) => list && [list.complete, list.entries?.length ?? 0]);
 
 // What a terminal that is cut off would believe: the phone's proof over request and sealed bytes.
 told.unknownHolder = (await entry.enter(link, "harbour")).told;

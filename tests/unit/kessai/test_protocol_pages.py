@@ -21,8 +21,10 @@ from kessai import (
     ticket,
 )
 from kessai.v1.tap_pb2 import TapStatus
+from server.config import ServerConfig
 from server.domain import payment
 from server.identity import authority, certificates, enrollment, guess_limit, holders, pairing
+from server.rpc import limits
 from server.switch import claims, documents, followers, questions
 from simulators.phone import bill_collector, hce, purchase, wallet
 from tests.house.tree import ROOT, modules
@@ -141,6 +143,10 @@ SAID = {
         "deadline of an attempt": [
             f"{number(uplink.ATTEMPT_S)} s",
             f"{number(channel.CALL_TIMEOUT_S)} s",
+        ],
+        "calls": [
+            f"{ServerConfig.model_fields['calls_per_second'].default} a second",
+            f"{limits.CALLS_AT_ONCE} at once, {limits.STREAMS_AT_ONCE} open streams",
         ],
         "first pause": [f"{number(channel.RETRY_FIRST_S)} s"],
         "longest pause": [f"{number(uplink.LONGEST_PAUSE_S)} s"],
