@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import errno
 import importlib
+import itertools
 import os
+import re
 import sys
 
 from kessai.complaint import Complaint
@@ -54,6 +56,10 @@ ROOMS: dict[str, tuple[str, str]] = {
     "phone": ("simulators.phone.cli:phone", "Pair and run a simulated phone."),
     "simulate": ("simulators.devices.cli:simulate", "Run simulated devices, and the air for BLE."),
     "bench": ("simulators.load.cli:bench", "Measure, and print the figures."),
+    "completion": (
+        "cli.completion:completion",
+        "Print a shell's completion script: bash, zsh or fish.",
+    ),
 }
 
 
@@ -62,6 +68,10 @@ _MACHINE_TROUBLE = {
     errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO,
     errno.EMFILE, errno.ENFILE, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG,
 }  # fmt: skip
+
+
+# An amount such as "-5.00" or "-5.00 EUR".
+_SIGNED = re.compile(r"-[0-9][0-9.,]*( [A-Za-z]*)?")
 
 
 def main() -> None:
@@ -99,8 +109,26 @@ def main() -> None:
 
 
 def _run(name: str, words: list[str]) -> None:
+    if (name, words[:1]) == ("completion", ["--words"]):
+        from cli.completion import candidates
+
+        print("\n".join(candidates(ROOMS, words[1:])))  # noqa: T201
+        return
+    _refuse_signs(words)
     module, _, app = ROOMS[name][0].partition(":")
     getattr(importlib.import_module(module), app)(args=words, prog_name=f"kessai {name}")
+
+
+def _refuse_signs(words: list[str]) -> None:
+    """Complaint for an amount with a sign, which would be taken for an option."""
+    for before, word in itertools.pairwise(["", *words]):
+        if before == "--":
+            return
+        if not before.startswith("--") and _SIGNED.fullmatch(word):
+            raise Complaint(
+                f'"{word}": an amount is more than zero, without a sign. Which way it goes, the '
+                "command says, such as deposit and withdraw. Nothing was done."
+            )
 
 
 def _explain(error: OSError) -> str:

@@ -75,6 +75,8 @@ def pair(
     """Make this machine a terminal, with the one-time code that the operator gave.
 
     The code is asked for, or comes in by a pipe: kessai agent pair --folder till < code
+
+    Example: kessai agent pair --folder till
     """
     from kessai.secret_input import read_secret
 
@@ -115,7 +117,10 @@ def register(
     ] = None,
     events: Annotated[bool, typer.Option("--events", help="JSON lines on stdout.")] = False,
 ) -> None:
-    """Run a shop's register until it is stopped with Ctrl-C or SIGTERM."""
+    """Run a shop's register until it is stopped with Ctrl-C or SIGTERM.
+
+    Example: kessai agent register --folder till --reader usb --price-list goods.csv
+    """
     flags = {
         "folder": folder,
         "reader": reader,
@@ -148,7 +153,10 @@ def gate(
     display: Annotated[Path | None, typer.Option(help="Display's serial line.")] = None,
     events: Annotated[bool, typer.Option("--events", help="JSON lines on stdout.")] = False,
 ) -> None:
-    """Run a gate of a line until it is stopped with Ctrl-C or SIGTERM."""
+    """Run a gate of a line until it is stopped with Ctrl-C or SIGTERM.
+
+    Example: kessai agent gate --folder gate --direction entry --station mitte --feed feed.zip
+    """
     flags = {
         "folder": folder,
         "direction": direction,
@@ -179,7 +187,10 @@ def vending(
     ask_seconds: Annotated[int | None, typer.Option(help="Time to tell after a gap.")] = None,
     events: Annotated[bool, typer.Option("--events", help="JSON lines on stdout.")] = False,
 ) -> None:
-    """Run a vending machine's reader until it is stopped with Ctrl-C or SIGTERM."""
+    """Run a vending machine's reader until it is stopped with Ctrl-C or SIGTERM.
+
+    Example: kessai agent vending --folder snacks --machine /dev/ttyUSB0
+    """
     flags = {
         "folder": folder,
         "reader": reader,
@@ -207,13 +218,19 @@ agent.command("ticket-machine")(ticket_machine)
 def config(
     kind: Annotated[AgentKind, typer.Argument(help="Of which agent.")] = AgentKind.REGISTER,
 ) -> None:
-    """Print a configuration file with every key, its default and what it means."""
+    """Print a configuration file with every key, its default and what it means.
+
+    Example: kessai agent config gate > gate.toml
+    """
     sys.stdout.write(sample_config(_CONFIGS[kind], kind.value))
 
 
 @agent.command()
 def prices() -> None:
-    """Print the sample price list: a CSV file that names goods, their prices and the currency."""
+    """Print the sample price list: a CSV file that names goods, their prices and the currency.
+
+    Example: kessai agent prices > goods.csv
+    """
     sys.stdout.write(SAMPLE_PRICES.read_text(encoding="utf-8"))
 
 
@@ -221,11 +238,16 @@ def prices() -> None:
 def payments(
     folder: Folder,
     limit: Annotated[int, typer.Option(min=1, help="How many, newest first.")] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
-    """List the terminal's payments: what is pending, what was settled, what waits for paper."""
-    from edge_agents.journal_view import show_payments
+    """List the terminal's payments: what is pending, what was settled, what waits for paper.
 
-    show_payments(read_journal(folder, limit))
+    Example: kessai agent payments --folder till --json
+    """
+    from edge_agents.journal_view import print_payments, show_payments
+
+    show = print_payments if as_json else show_payments
+    show(read_journal(folder, limit))
 
 
 @agent.command("check-receipt")
@@ -235,7 +257,10 @@ def check_receipt(
         str | None, typer.Argument(help="Text of the QR code; without it, read from stdin.")
     ] = None,
 ) -> None:
-    """Verify a receipt offline: that the switch signed it, and whether it is of this terminal."""
+    """Verify a receipt offline: that the switch signed it, and whether it is of this terminal.
+
+    Example: kessai agent check-receipt --folder till < receipt.txt
+    """
     from edge_agents.journal_view import show_receipt
 
     identity = load_identity(folder)

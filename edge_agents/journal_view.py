@@ -13,6 +13,7 @@ from edge_agents.journal import Entry, PaymentState
 from edge_agents.receipts import is_held, is_settled
 from kessai.console import Console, Table, styled
 from kessai.decline import meaning_of, name_of
+from kessai.json_lines import as_json, print_json
 from kessai.money import Money
 from kessai.request_id import format_request_id
 from kessai.v1.payment_pb2 import Receipt
@@ -45,6 +46,20 @@ def show_payments(entries: Iterable[Entry]) -> None:
             _receipt_note(entry),
         )
     Console().print(table)
+
+
+def print_payments(entries: Iterable[Entry]) -> None:
+    """Print payments for programs, a JSON object a line, in the order given."""
+    print_json(
+        {
+            "order_id": entry.pending.request.order_id,
+            "payment_id": entry.pending.payment_id,
+            "state": entry.state.value,
+            "amount": as_json(entry.pending.total.to_proto()),
+            "note": _receipt_note(entry),
+        }
+        for entry in entries
+    )
 
 
 def show_receipt(receipt: Receipt, own: Entry | None) -> None:

@@ -57,7 +57,10 @@ def show(
         Path | None, typer.Option(help="Keep data and logs in this new folder.")
     ] = None,
 ) -> None:
-    """Watch phones pay all over a town, from radio to ledger; exit code 0 if everything held."""
+    """Watch phones pay all over a town, from radio to ledger; exit code 0 if everything held.
+
+    Example: kessai demo --pace 2
+    """
     console = Console()
     scenes = _choose(scene)
     folder = _make_folder(keep)

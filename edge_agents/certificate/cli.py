@@ -23,6 +23,8 @@ def certificate(
     """Let a gift certificate on a phone pay; exit code 3 if it does not.
 
     If it is not known what became of the last one, that is asked first, and nothing new is paid.
+
+    Example: kessai agent certificate "12.50 EUR" --folder till
     """
     from edge_agents.certificate.main import spend_certificate
     from kessai.console import Console, styled
@@ -30,9 +32,8 @@ def certificate(
     from kessai.ticket import format_ticket_id
     from kessai.v1.decline_pb2 import DECLINE_REASON_TICKET_USED
 
-    number, _, currency = amount.partition(" ")
     try:
-        due = Money.parse(number, currency)
+        due = Money.read(amount)
     except MoneyError as error:
         raise Complaint(f"{error}. Nothing was paid.") from None
     if due.minor <= 0:

@@ -29,7 +29,10 @@ def entrance(
     held_open_seconds: Annotated[int | None, typer.Option(help="2 to 600.")] = None,
     follow: Annotated[bool, typer.Option("--events", help="JSON lines on stdout.")] = False,
 ) -> None:
-    """Run the entrance of a venue until it is stopped with Ctrl-C or SIGTERM."""
+    """Run the entrance of a venue until it is stopped with Ctrl-C or SIGTERM.
+
+    Example: kessai agent entrance --folder door --for spring --door /dev/ttyUSB0
+    """
     flags = {
         "folder": folder,
         "reader": reader,

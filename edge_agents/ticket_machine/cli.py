@@ -26,7 +26,10 @@ def ticket_machine(
     rest_seconds: Annotated[int | None, typer.Option(help="Begin anew after, 2 to 600.")] = None,
     events: Annotated[bool, typer.Option("--events", help="JSON lines on stdout.")] = False,
 ) -> None:
-    """Run a ticket machine until it is stopped with Ctrl-C or SIGTERM."""
+    """Run a ticket machine until it is stopped with Ctrl-C or SIGTERM.
+
+    Example: kessai agent ticket-machine --folder machine
+    """
     flags = {
         "folder": folder,
         "reader": reader,

@@ -11,14 +11,14 @@ from rich.text import Text
 from kessai.account_number import parse_account as parse
 from kessai.account_number import pretty_account
 from kessai.console import Console, Table, styled
+from kessai.json_lines import print_json
 from kessai.money import Money
 from kessai.v1 import account_pb2 as pb
 from kessai.v1.account_pb2_grpc import AccountServiceStub
 from server.commands import cash, standing
 from server.commands.amounts import account_of
-from server.commands.json_lines import AsJson, print_json
 from server.commands.operator_line import DEADLINE_S, call, change, request_id_of
-from server.commands.options import AccountNumber, Data, Identity, Limit, RequestId
+from server.commands.options import AccountNumber, AsJson, Data, Identity, Limit, RequestId
 from server.commands.outcome import show_request
 
 account = typer.Typer(
@@ -50,7 +50,10 @@ def open_account(
     data: Data = None,
     identity: Identity = None,
 ) -> None:
-    """Open an account for a wallet or a merchant."""
+    """Open an account for a wallet or a merchant.
+
+    Example: kessai account open wallet/ann --currency EUR
+    """
     request = pb.OpenAccountRequest(
         request_id=request_id_of(request_id),
         owner=owner,
@@ -73,7 +76,10 @@ def open_account(
 def show_account(
     number: AccountNumber, as_json: AsJson = False, data: Data = None, identity: Identity = None
 ) -> None:
-    """Show an account's balance, what its auxiliaries hold, and the total."""
+    """Show an account's balance, what its auxiliaries hold, and the total.
+
+    Example: kessai account show 0001-00000042-20
+    """
     request = pb.GetAccountRequest(account_number=account_of(number))
     response = call(
         data, identity, lambda ch: AccountServiceStub(ch).GetAccount(request, timeout=DEADLINE_S)
@@ -91,7 +97,10 @@ def distribute_account(
     data: Data = None,
     identity: Identity = None,
 ) -> None:
-    """Give a busy payee's account an auxiliary on every shard: many may pay it at once."""
+    """Give a busy payee's account an auxiliary on every shard: many may pay it at once.
+
+    Example: kessai account distribute 0001-00000007-28
+    """
     request = pb.DistributeAccountRequest(
         request_id=request_id_of(request_id), account_number=account_of(number)
     )
@@ -111,6 +120,8 @@ def merge_account(number: AccountNumber, data: Data = None, identity: Identity =
     """Merge at once what the auxiliaries of a distributed account hold.
 
     It moves what is there, so it has no request id: run again, it moves what came since.
+
+    Example: kessai account merge 0001-00000007-28
     """
     request = pb.MergeAccountRequest(account_number=account_of(number))
     response = change(
@@ -135,7 +146,10 @@ def show_statement(
     data: Data = None,
     identity: Identity = None,
 ) -> None:
-    """List an account's entries, newest first."""
+    """List an account's entries, newest first.
+
+    Example: kessai account statement 0001-00000042-20 --limit 50 --json
+    """
     request = pb.ListEntriesRequest(
         account_number=account_of(number),
         page_size=limit,

@@ -20,7 +20,7 @@ from kessai.v1.audit_pb2_grpc import AuditServiceStub
 from server import data_folder
 from server.commands.fleet import moment
 from server.commands.operator_line import DEADLINE_S, call
-from server.commands.options import Data, Identity
+from server.commands.options import AsJson, Data, Identity
 from server.domain.directory import AuditFilter
 from server.shards.audit_book import AuditBook
 from server.shards.directory_file import DirectoryToRead
@@ -49,11 +49,14 @@ def list_records(
     of: Annotated[
         str, typer.Option("--object", help="Account number, device, merchant, offer or ticket.")
     ] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    as_json: AsJson = False,
     data: Data = None,
     identity: Identity = None,
 ) -> None:
-    """List operators' acts, oldest first."""
+    """List operators' acts, oldest first.
+
+    Example: kessai audit --operator operator/ann --json
+    """
     if context.invoked_subcommand is not None:
         return
     records = fetch(data, identity, AuditFilter(operator, method, of))
@@ -61,7 +64,7 @@ def list_records(
         for record in records:
             print(json.dumps(_plain(record)))  # noqa: T201
         return
-    table = Table("#", "when", "who", "what", "object", "outcome", box=None)
+    table = Table("#", "when", "who", "what", "object", "outcome", "request", box=None)
     ended = {record.begun_sequence for record in records}
     for record in records:
         if record.sequence not in ended:
@@ -72,13 +75,17 @@ def list_records(
                 record.method,
                 record.object,
                 _outcome(record),
+                record.request_id,
             )
     _out.print(table)
 
 
 @audit.command("verify")
 def verify_records(head: Head = "", data: Data = None, identity: Identity = None) -> None:
-    """Compute the chain again; exits with 1 if a record was changed, removed or put in."""
+    """Compute the chain again; exits with 1 if a record was changed, removed or put in.
+
+    Example: kessai audit verify --head 812:5b0e
+    """
     records = fetch(data, identity, AuditFilter())
     require_whole(records, head)
     last = records[-1] if records else pb.AuditRecord(hash=bytes(32))

@@ -53,6 +53,8 @@ def write_backup(
     """Write a backup of all stores of one moment, and verify it. It holds keys: keep it safe.
 
     Payments go on; they wait for a fraction of a second.
+
+    Example: kessai backup /backup/monday --data /var/lib/kessai
     """
     load_config(data)
     taking = Backup(data, target, main.now_us)
@@ -79,7 +81,10 @@ def make_folder(
     accept_loss: AcceptLoss = False,
     with_faults: WithFaults = False,
 ) -> None:
-    """Make a data folder of a backup; it is verified before anything is in its place."""
+    """Make a data folder of a backup; it is verified before anything is in its place.
+
+    Example: kessai restore /backup/monday --data /var/lib/kessai
+    """
     if source is None:
         _accept_in_place(data, accept_loss, with_faults)
         return

@@ -21,7 +21,10 @@ def deposit_cash(
     data: Data = None,
     identity: Identity = None,
 ) -> None:
-    """Book cash that was paid in."""
+    """Book cash that was paid in.
+
+    Example: kessai account deposit 0001-00000042-20 "50.00 EUR"
+    """
     account = account_of(number)
     cash = amount_of(amount, lambda: currency_of_account(data, identity, account))
     request = pb.DepositCashRequest(
@@ -49,7 +52,10 @@ def withdraw_cash(
     data: Data = None,
     identity: Identity = None,
 ) -> None:
-    """Book cash that was paid out."""
+    """Book cash that was paid out.
+
+    Example: kessai account withdraw 0001-00000042-20 12.50
+    """
     account = account_of(number)
     cash = amount_of(amount, lambda: currency_of_account(data, identity, account))
     request = pb.WithdrawCashRequest(

@@ -11,10 +11,11 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from kessai.complaint import Complaint
 from kessai.console import Console, Table, styled
+from kessai.json_lines import print_json
 from kessai.v1 import clock_pb2 as pb
 from kessai.v1.clock_pb2_grpc import ClockServiceStub
 from server.commands.operator_line import DEADLINE_S, call, change, request_id_of
-from server.commands.options import Data, Identity, RequestId
+from server.commands.options import AsJson, Data, Identity, RequestId
 from server.commands.outcome import show_request
 from server.shards.clock_watch import told
 
@@ -31,16 +32,26 @@ _out = Console(soft_wrap=True)
 
 
 @clock.command("status")
-def show_status(data: Data = None, identity: Identity = None) -> None:
-    """Show the switch's clock, whether booking is held, and the booking time of each shard."""
-    _print(call(data, identity, _state))
+def show_status(as_json: AsJson = False, data: Data = None, identity: Identity = None) -> None:
+    """Show the switch's clock, whether booking is held, and the booking time of each shard.
+
+    Example: kessai clock status
+    """
+    state = call(data, identity, _state)
+    if as_json:
+        print_json([state])
+    else:
+        _print(state)
 
 
 @clock.command("confirm")
 def confirm_clock(
     yes: Yes = False, request_id: RequestId = "", data: Data = None, identity: Identity = None
 ) -> None:
-    """Say that the switch's clock is right as it is; booking goes on by it."""
+    """Say that the switch's clock is right as it is; booking goes on by it.
+
+    Example: kessai clock confirm --yes
+    """
     state = call(data, identity, _state)
     if not state.jump_us:
         _print(state)

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import grpc.aio
 import segno
 import typer
-from google.protobuf.json_format import MessageToDict
 from rich.text import Text
 
 from kessai.complaint import Complaint
 from kessai.console import Console, Table, styled
+from kessai.json_lines import as_json as as_dict
+from kessai.json_lines import print_json
 from kessai.v1 import device_pb2 as pb
 from kessai.v1.device_pb2_grpc import DeviceServiceStub
 from kessai.v1.holder_pb2 import SetRiderCategoryRequest
 from kessai.v1.holder_pb2_grpc import HolderServiceStub
 from server.commands import fleet
 from server.commands.operator_line import DEADLINE_S, call, change, request_id_of
-from server.commands.options import Data, Identity, ProposalId, RequestId
+from server.commands.options import AsJson, Data, Identity, ProposalId, RequestId
 from server.commands.outcome import show_request
 
 device = typer.Typer(
@@ -56,7 +56,10 @@ def pair_device(
     data: Data = None,
     identity: Identity = None,
 ) -> None:
-    """Make a one-time pairing code, as text and as a QR code."""
+    """Make a one-time pairing code, as text and as a QR code.
+
+    Example: kessai device pair phone/ann/pixel --account 0001-00000042-20 --name "Ann"
+    """
     request = _pairing(path, accounts or [], name)
     request.request_id, request.proposal_id = request_id_of(request_id), proposal
     response = change(
@@ -66,8 +69,7 @@ def pair_device(
         lambda ch: DeviceServiceStub(ch).CreatePairingCode(request, timeout=DEADLINE_S),
     )
     if as_json:
-        told = MessageToDict(response, preserving_proto_field_name=True)
-        print(json.dumps({"request_id": request.request_id, **told}))  # noqa: T201
+        print_json([{"request_id": request.request_id, **as_dict(response)}])
         return
     segno.make(response.pairing_uri, error="l").terminal(compact=True)
     _out.print(styled("Code for {}: [bold]{}[/]", path, response.pairing_code))
@@ -78,13 +80,20 @@ def pair_device(
 
 
 @device.command("list")
-def list_devices(data: Data = None, identity: Identity = None) -> None:
-    """List all devices."""
+def list_devices(as_json: AsJson = False, data: Data = None, identity: Identity = None) -> None:
+    """List all devices.
+
+    Example: kessai device list --json
+    """
+    devices = fetch_devices(data, identity)
+    if as_json:
+        print_json(devices)
+        return
     table = Table(box=None)
     table.add_column("device", no_wrap=True, overflow="fold")
     for column in ("line", "waiting", "lost", "reader", "software", "certificate"):
         table.add_column(column)
-    for entry in fetch_devices(data, identity):
+    for entry in devices:
         table.add_row(
             entry.device,
             fleet.touch(entry.state),
@@ -104,7 +113,10 @@ def revoke_device(
     data: Data = None,
     identity: Identity = None,
 ) -> None:
-    """Revoke a device; it bites on its next call."""
+    """Revoke a device; it bites on its next call.
+
+    Example: kessai device revoke phone/ann/pixel
+    """
     request = pb.RevokeDeviceRequest(request_id=request_id_of(request_id), device=path)
     change(
         data,
@@ -124,7 +136,10 @@ def set_rider_category(
     data: Data = None,
     identity: Identity = None,
 ) -> None:
-    """Say which fares a wallet's phones pay; it bites once a phone renews its credential."""
+    """Say which fares a wallet's phones pay; it bites once a phone renews its credential.
+
+    Example: kessai device rider ann child
+    """
     request = SetRiderCategoryRequest(
         request_id=request_id_of(request_id), wallet_id=wallet, rider_category=category
     )

@@ -5,6 +5,7 @@ Mounted into `kessai device` by `server/commands/devices.py`, whose list shows t
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -15,11 +16,12 @@ from rich.text import Text
 from kessai.complaint import Complaint
 from kessai.console import Console, Table, styled
 from kessai.device_settings import SETTINGS
+from kessai.json_lines import print_json
 from kessai.money import Money
 from kessai.v1 import fleet_pb2 as pb
 from kessai.v1.fleet_pb2_grpc import FleetServiceStub
 from server.commands.operator_line import DEADLINE_S, call, change, request_id_of
-from server.commands.options import Data, Identity, RequestId
+from server.commands.options import AsJson, Data, Identity, RequestId
 from server.commands.outcome import show_request
 
 _out = Console()
@@ -27,15 +29,23 @@ _out = Console()
 Device = Annotated[str, typer.Argument(help="The device, as kessai device list shows it.")]
 
 
-def show_device(device: Device, data: Data = None, identity: Identity = None) -> None:
-    """Show how a device is: in touch or not, its queue, its reader, its deny list and settings."""
+def show_device(
+    device: Device, as_json: AsJson = False, data: Data = None, identity: Identity = None
+) -> None:
+    """Show how a device is: in touch or not, its queue, its reader, its deny list and settings.
+
+    Example: kessai device show agent/shop/till-1
+    """
     request = pb.GetDeviceStateRequest(device=device)
     answer = call(
         data,
         identity,
         lambda ch: FleetServiceStub(ch).GetDeviceState(request, timeout=DEADLINE_S),
     )
-    _out.print(_sheet(device, answer.state))
+    if as_json:
+        print_json([answer.state])
+    else:
+        _out.print(_sheet(device, answer.state))
 
 
 def configure_device(
@@ -45,7 +55,10 @@ def configure_device(
     data: Data = None,
     identity: Identity = None,
 ) -> None:
-    """Change settings of a terminal; it hears of them at once, or when it is in touch again."""
+    """Change settings of a terminal; it hears of them at once, or when it is in touch again.
+
+    Example: kessai device config agent/shop/till-1 offline_days=3
+    """
     request = pb.ConfigureDeviceRequest(request_id=request_id_of(request_id), device=device)
     for text in settings:
         key, _, value = text.partition("=")
@@ -62,8 +75,14 @@ def configure_device(
     show_request(request.request_id)
 
 
-def list_settings() -> None:
-    """List the settings that a terminal can be given, and what they mean."""
+def list_settings(as_json: AsJson = False) -> None:
+    """List the settings that a terminal can be given, and what they mean.
+
+    Example: kessai device settings
+    """
+    if as_json:
+        print_json({"key": key, **asdict(setting)} for key, setting in SETTINGS.items())
+        return
     table = Table("setting", "meaning", "from", "to", box=None)
     for key, setting in SETTINGS.items():
         table.add_row(key, setting.meaning, f"{setting.least:,}", f"{setting.most:,}")

@@ -60,7 +60,10 @@ def make_folder(
     ),
     test_amounts: ForTests = False,
 ) -> None:
-    """Make a data folder: certificates, keys, shards and a commented config."""
+    """Make a data folder: certificates, keys, shards and a commented config.
+
+    Example: kessai init --data /var/lib/kessai --domain pay.example
+    """
     config = check_config(
         {
             "listen": listen,
@@ -78,5 +81,8 @@ def make_folder(
 
 @serve.command()
 def serve_folder(data: DataFolder) -> None:
-    """Run the switch on a data folder until SIGTERM or Ctrl-C."""
+    """Run the switch on a data folder until SIGTERM or Ctrl-C.
+
+    Example: kessai serve --data /var/lib/kessai
+    """
     main.run(data, load_config(data))

@@ -11,13 +11,14 @@ from rich.progress import Progress, SpinnerColumn, TextColumn
 
 from kessai.complaint import Complaint
 from kessai.console import Console, Table, styled
+from kessai.json_lines import print_json
 from kessai.money import format_minor
-from kessai.v1.account_pb2 import GetTrialBalanceRequest
+from kessai.v1.account_pb2 import GetTrialBalanceRequest, GetTrialBalanceResponse
 from kessai.v1.account_pb2_grpc import AccountServiceStub
 from server import data_folder
 from server.commands.audit import fetch, require_whole
 from server.commands.operator_line import DEADLINE_S, call
-from server.commands.options import Data, DataFolder, Identity
+from server.commands.options import AsJson, Data, DataFolder, Identity
 from server.config import load_config
 from server.domain.directory import AuditFilter
 from server.examine import Findings, examine_books, examine_stopped
@@ -32,8 +33,13 @@ _out = Console(soft_wrap=True)
 
 
 @ledger.command("trial-balance")
-def show_trial_balance(data: Data = None, identity: Identity = None) -> None:
-    """Add up all accounts of a running switch; exits with 1 if they do not balance."""
+def show_trial_balance(
+    as_json: AsJson = False, data: Data = None, identity: Identity = None
+) -> None:
+    """Add up all accounts of a running switch; exits with 1 if they do not balance.
+
+    Example: kessai ledger trial-balance --json
+    """
     trial = call(
         data,
         identity,
@@ -41,6 +47,17 @@ def show_trial_balance(data: Data = None, identity: Identity = None) -> None:
             GetTrialBalanceRequest(), timeout=DEADLINE_S
         ),
     )
+    if as_json:
+        print_json(trial.lines)
+    else:
+        _show_trial(trial)
+    if not trial.balanced:
+        raise Complaint("debits and credits differ: run kessai ledger verify")
+    if not as_json:
+        _out.print(styled("[bold green]Debits equal credits.[/]"))
+
+
+def _show_trial(trial: GetTrialBalanceResponse) -> None:
     table = Table(box=None)
     for column in ("kind", "currency", "accounts", "debits", "credits", "balance"):
         table.add_column(column, justify="left" if column in ("kind", "currency") else "right")
@@ -53,9 +70,6 @@ def show_trial_balance(data: Data = None, identity: Identity = None) -> None:
             *(format_minor(amount, line.currency_code) for amount in amounts),
         )
     _out.print(table)
-    if not trial.balanced:
-        raise Complaint("debits and credits differ: run kessai ledger verify")
-    _out.print(styled("[bold green]Debits equal credits.[/]"))
 
 
 @ledger.command("verify")
@@ -65,6 +79,8 @@ def verify_folder(data: DataFolder) -> None:
     And the chain of the audit log. Works beside a running switch. Exits with 1 if anything is
     wrong, or if the stores of a stopped switch are not of one moment. Warns of files that are no
     whole copy without their WALs.
+
+    Example: kessai ledger verify --data /var/lib/kessai
     """
     load_config(data)
     books = data_folder.read_books(data)

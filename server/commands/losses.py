@@ -8,12 +8,13 @@ import typer
 from rich.text import Text
 
 from kessai.console import Console, Table, styled
+from kessai.json_lines import print_json
 from kessai.money import Money
 from kessai.v1 import holder_pb2 as pb
 from kessai.v1.holder_pb2_grpc import HolderServiceStub
 from server.commands.fleet import moment
 from server.commands.operator_line import DEADLINE_S, call, change, request_id_of
-from server.commands.options import Data, Identity, RequestId
+from server.commands.options import AsJson, Data, Identity, Limit, RequestId
 from server.commands.outcome import show_request
 
 loss = typer.Typer(
@@ -28,17 +29,24 @@ _out = Console()
 
 @loss.command("list")
 def list_losses(
-    count: Annotated[int, typer.Option(min=1, max=500, help="How many, the newest.")] = 50,
+    limit: Limit = 50,
+    as_json: AsJson = False,
     data: Data = None,
     identity: Identity = None,
 ) -> None:
-    """List the newest losses, and by whose fault they are."""
-    request = pb.ListOfflineLossesRequest(page_size=count)
+    """List the newest losses, and by whose fault they are.
+
+    Example: kessai loss list --limit 10
+    """
+    request = pb.ListOfflineLossesRequest(page_size=limit)
     answer = call(
         data,
         identity,
         lambda ch: HolderServiceStub(ch).ListOfflineLosses(request, timeout=DEADLINE_S),
     )
+    if as_json:
+        print_json(answer.losses)
+        return
     table = Table("when (UTC)", "terminal", "phone", "amount", "declined for", "fault", "payment")
     for each in answer.losses:
         table.add_row(
@@ -60,7 +68,10 @@ def forgive_losses(
     data: Data = None,
     identity: Identity = None,
 ) -> None:
-    """Let a wallet's losses count no more; its phones' next credentials have a limit again."""
+    """Let a wallet's losses count no more; its phones' next credentials have a limit again.
+
+    Example: kessai loss forgive ann
+    """
     request = pb.ForgiveOfflineLossesRequest(request_id=request_id_of(request_id), wallet_id=wallet)
     answer = change(
         data,

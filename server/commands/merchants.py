@@ -44,7 +44,10 @@ def create_merchant(
     data: Data = None,
     identity: Identity = None,
 ) -> None:
-    """Enter a merchant in the directory."""
+    """Enter a merchant in the directory.
+
+    Example: kessai merchant create shop --name "Corner Shop" --account 0001-00000007-28
+    """
     number = account_of(account)
     request = CreateMerchantRequest(
         request_id=request_id_of(request_id),
@@ -74,7 +77,10 @@ def set_minimum_balance(
     data: Data = None,
     identity: Identity = None,
 ) -> None:
-    """Say what an account must hold for its holder to enter at a carrier's gates."""
+    """Say what an account must hold for its holder to enter at a carrier's gates.
+
+    Example: kessai merchant minimum-balance metro "1.00 EUR"
+    """
     least = amount_of(minimum)
     request = SetMinimumBalanceRequest(
         request_id=request_id_of(request_id),

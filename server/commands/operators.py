@@ -12,6 +12,7 @@ from kessai.console import Console, Table, styled
 from kessai.device_identity import DEVICE_FILE, DeviceIdentity, write_identity
 from kessai.enrollment.tls_key import key_pem, next_key, signing_request
 from kessai.identity_path import OPERATOR
+from kessai.json_lines import print_json
 from kessai.v1 import operator_pb2 as pb
 from kessai.v1.device_pb2 import RevokeDeviceRequest
 from kessai.v1.device_pb2_grpc import DeviceServiceStub
@@ -21,7 +22,7 @@ from server.commands import local_office
 from server.commands.devices import certificate_of, fetch_devices
 from server.commands.fleet import moment
 from server.commands.operator_line import DEADLINE_S, call, change, request_id_of
-from server.commands.options import Data, DataFolder, Identity, ProposalId, RequestId
+from server.commands.options import AsJson, Data, DataFolder, Identity, ProposalId, RequestId
 from server.commands.outcome import show_request
 from server.config import load_config
 
@@ -50,7 +51,10 @@ def add_operator(
     proposal: ProposalId = "",
     request_id: RequestId = "",
 ) -> None:
-    """Make an operator, on the switch's machine; one of the same name is replaced."""
+    """Make an operator, on the switch's machine; one of the same name is replaced.
+
+    Example: kessai operator add ann --data /var/lib/kessai
+    """
     target = folder or data / f"operator-{name}"
     if (target / DEVICE_FILE).exists():
         raise Complaint(f"{target} already holds an identity; nothing was changed.")
@@ -74,17 +78,22 @@ def add_operator(
 
 
 @operator.command("list")
-def list_operators(data: Data = None, identity: Identity = None) -> None:
-    """List all operators, also those that were revoked."""
+def list_operators(as_json: AsJson = False, data: Data = None, identity: Identity = None) -> None:
+    """List all operators, also those that were revoked.
+
+    Example: kessai operator list
+    """
     if data is not None and data_folder.read_running(data) is None:
         with local_office.opened(data) as office:
-            rows = [(device.device, certificate_of(device)) for device in office.operators()]
+            devices = office.operators()
     else:
         devices = fetch_devices(data, identity, f"{OPERATOR}/")
-        rows = [(device.device, certificate_of(device)) for device in devices]
+    if as_json:
+        print_json(devices)
+        return
     table = Table("operator", "certificate", box=None)
-    for row in rows:
-        table.add_row(*row)
+    for device in devices:
+        table.add_row(device.device, certificate_of(device))
     _out.print(table)
 
 
@@ -99,7 +108,10 @@ def revoke_operator(
     data: Data = None,
     identity: Identity = None,
 ) -> None:
-    """Revoke an operator; it bites on his next call."""
+    """Revoke an operator; it bites on his next call.
+
+    Example: kessai operator revoke ann
+    """
     path = f"{OPERATOR}/{name}"
     if data is not None and data_folder.read_running(data) is None:
         with local_office.opened(data) as office:
@@ -119,8 +131,11 @@ def revoke_operator(
 
 
 @operator.command("proposals")
-def list_proposals(data: Data = None, identity: Identity = None) -> None:
-    """List what waits for a second operator."""
+def list_proposals(as_json: AsJson = False, data: Data = None, identity: Identity = None) -> None:
+    """List what waits for a second operator.
+
+    Example: kessai operator proposals
+    """
     answer = call(
         data,
         identity,
@@ -128,6 +143,9 @@ def list_proposals(data: Data = None, identity: Identity = None) -> None:
             pb.ListProposalsRequest(), timeout=DEADLINE_S
         ),
     )
+    if as_json:
+        print_json(answer.proposals)
+        return
     for proposal in answer.proposals:
         by = f", confirmed by {proposal.approver}" if proposal.approver else ""
         _out.print(
@@ -150,7 +168,10 @@ def approve_proposal(
     data: Data = None,
     identity: Identity = None,
 ) -> None:
-    """Confirm what another operator proposed. Look at it first: kessai operator proposals."""
+    """Confirm what another operator proposed. Look at it first: kessai operator proposals.
+
+    Example: kessai approve 0197f3a2-7c1e-7000-8000-0123456789ab
+    """
     request = pb.ApproveActRequest(request_id=request_id_of(request_id), proposal_id=proposal)
     answer = change(
         data,

@@ -27,6 +27,7 @@ Data = Annotated[
 ]
 
 AccountNumber = Annotated[str, typer.Argument(help="14 digits, with or without hyphens.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 Limit = Annotated[int, typer.Option("--limit", help="How many, newest first.", min=1, max=500)]
 RequestId = Annotated[
     str,

@@ -12,10 +12,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 from kessai.complaint import Complaint, Interrupted
 from kessai.console import Console, Table, styled
+from kessai.json_lines import print_json
 from kessai.v1 import shard_pb2 as pb
 from kessai.v1.shard_pb2_grpc import ShardServiceStub
 from server.commands.operator_line import DEADLINE_S, call, change, request_id_of
-from server.commands.options import Data, Identity, RequestId, address_without_password
+from server.commands.options import AsJson, Data, Identity, RequestId, address_without_password
 from server.commands.outcome import show_request
 
 shards = typer.Typer(
@@ -38,7 +39,10 @@ def add_shard(
     data: Data = None,
     identity: Identity = None,
 ) -> None:
-    """Add an empty account store to a running switch. Then rebalance."""
+    """Add an empty account store to a running switch. Then rebalance.
+
+    Example: kessai shards add sqlite:///shards/0004.db
+    """
     request = pb.AddShardRequest(
         request_id=request_id_of(request_id), url=address_without_password(url)
     )
@@ -54,9 +58,15 @@ def add_shard(
 
 
 @shards.command("status")
-def show_status(data: Data = None, identity: Identity = None) -> None:
-    """Show what each shard keeps, and how far the moving of slots has come."""
+def show_status(as_json: AsJson = False, data: Data = None, identity: Identity = None) -> None:
+    """Show what each shard keeps, and how far the moving of slots has come.
+
+    Example: kessai shards status
+    """
     status = call(data, identity, _status)
+    if as_json:
+        print_json([status])
+        return
     table = Table(box=None)
     for column in ("shard", "slots", "accounts", "place"):
         justify: JustifyMethod = "left" if column == "place" else "right"
@@ -85,7 +95,10 @@ def rebalance_shards(
     data: Data = None,
     identity: Identity = None,
 ) -> None:
-    """Move slots, evenly over all shards or as you say; Ctrl-C leaves it going on."""
+    """Move slots, evenly over all shards or as you say; Ctrl-C leaves it going on.
+
+    Example: kessai shards rebalance --slots 0-99 --to 3
+    """
     request = pb.RebalanceShardsRequest(
         request_id=request_id_of(request_id), ranges=_ranges(slots, to)
     )

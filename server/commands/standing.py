@@ -10,13 +10,13 @@ from rich.text import Text
 
 from kessai.account_number import parse_account, pretty_account
 from kessai.console import Console, Table, styled
+from kessai.json_lines import print_json
 from kessai.money import Money
 from kessai.v1 import account_pb2 as pb
 from kessai.v1.account_pb2_grpc import AccountServiceStub
 from server.commands.amounts import account_of
-from server.commands.json_lines import AsJson, print_json
 from server.commands.operator_line import DEADLINE_S, call, change, request_id_of
-from server.commands.options import AccountNumber, Data, Identity, ProposalId, RequestId
+from server.commands.options import AccountNumber, AsJson, Data, Identity, ProposalId, RequestId
 from server.commands.outcome import require_accepted, show_request
 
 _PAGE = 500

@@ -12,6 +12,7 @@ from rich.text import Text
 from kessai.complaint import Complaint
 from kessai.console import Console, Table, styled
 from kessai.envelope import read_verified
+from kessai.json_lines import print_json
 from kessai.money import Money
 from kessai.request_id import RequestIdError
 from kessai.ticket import format_ticket_id, parse_ticket_id
@@ -19,7 +20,7 @@ from kessai.v1 import ticket_pb2 as pb
 from kessai.v1.ticket_pb2_grpc import TicketServiceStub
 from server.commands.amounts import amount_of
 from server.commands.operator_line import DEADLINE_S, call, change, request_id_of
-from server.commands.options import Data, Identity, RequestId
+from server.commands.options import AsJson, Data, Identity, RequestId
 from server.commands.outcome import require_accepted, show_request
 
 ticket = typer.Typer(
@@ -67,7 +68,11 @@ def add_offer(
     data: Data = None,
     identity: Identity = None,
 ) -> None:
-    """Put a ticket on sale. An offer never changes: for other terms enter another one."""
+    """Put a ticket on sale. An offer never changes: for other terms enter another one.
+
+    Example: kessai ticket offer add hall adult --event spring --event-name "Spring Concert"
+    --title Adult --price "25.00 EUR" --from 2027-03-01T19:00Z --until 2027-03-02T00:00Z
+    """
     if kind not in KINDS:
         raise Complaint(f'there is no kind "{kind}", only {", ".join(KINDS)}')
     entered = pb.TicketOffer(
@@ -101,14 +106,22 @@ def _enter(request: pb.CreateTicketOfferRequest, data: Path | None, identity: Pa
 
 
 @offer.command("list")
-def list_offers(merchant_id: MerchantId, data: Data = None, identity: Identity = None) -> None:
-    """List what a venue sells."""
+def list_offers(
+    merchant_id: MerchantId, as_json: AsJson = False, data: Data = None, identity: Identity = None
+) -> None:
+    """List what a venue sells.
+
+    Example: kessai ticket offer list hall --json
+    """
     request = pb.ListTicketOffersRequest(merchant_id=merchant_id)
     response = call(
         data,
         identity,
         lambda ch: TicketServiceStub(ch).ListTicketOffers(request, timeout=DEADLINE_S),
     )
+    if as_json:
+        print_json(response.offers)
+        return
     table = Table("Offer", "Event", "Ticket", "Price", "From", "Until", "Gives", box=None)
     table.columns[3].justify = "right"
     for entry in response.offers:
@@ -126,7 +139,10 @@ def list_offers(merchant_id: MerchantId, data: Data = None, identity: Identity =
 
 @ticket.command("show")
 def show_ticket(number: TicketNumber, data: Data = None, identity: Identity = None) -> None:
-    """Show a ticket that was sold, and what became of it."""
+    """Show a ticket that was sold, and what became of it.
+
+    Example: kessai ticket show 0197f3a2-7c1e-7000-8000-0123456789ab/0
+    """
     request = pb.GetTicketRequest(ticket_id=_ticket_id(number))
     response = call(
         data, identity, lambda ch: TicketServiceStub(ch).GetTicket(request, timeout=DEADLINE_S)
@@ -149,7 +165,10 @@ def refund_ticket(
     data: Data = None,
     identity: Identity = None,
 ) -> None:
-    """Give the price of an unused ticket back to the account that paid it."""
+    """Give the price of an unused ticket back to the account that paid it.
+
+    Example: kessai ticket refund 0197f3a2-7c1e-7000-8000-0123456789ab/0
+    """
     request = pb.RefundTicketRequest(
         request_id=request_id_of(request_id), ticket_id=_ticket_id(number)
     )
@@ -171,7 +190,10 @@ def revoke_ticket(
     data: Data = None,
     identity: Identity = None,
 ) -> None:
-    """Make a ticket void, with no money back."""
+    """Make a ticket void, with no money back.
+
+    Example: kessai ticket revoke 0197f3a2-7c1e-7000-8000-0123456789ab/0
+    """
     request = pb.RevokeTicketRequest(
         request_id=request_id_of(request_id), ticket_id=_ticket_id(number)
     )

@@ -50,6 +50,8 @@ def register(
 
     The lines are FOLDER/scanner, FOLDER/display and FOLDER/printer. Type a bar code, or a word that
     stands on the screen. Without a terminal, lines are read from stdin until its end.
+
+    Example: kessai simulate register --folder till
     """
     live = sys.stdin.isatty() and sys.stdout.isatty()
     report = _Report(Console())
@@ -74,6 +76,8 @@ def barrier(
 
     The lines are FOLDER/barrier and FOLDER/display. Type what stands on the screen. Without a
     terminal, lines are read from stdin until its end.
+
+    Example: kessai simulate barrier --folder gate
     """
     try:
         spot = GateSpot(folder)
@@ -97,6 +101,8 @@ def air(
 
     A terminal's reader is then ble:unix:path=SOCKET, and so is a phone's field, with ,code= and the
     code that the terminal shows. No Bluetooth, no D-Bus daemon and no rights are needed.
+
+    Example: kessai simulate air --socket /tmp/air
     """
     from simulators.air.air import Air
     from simulators.air.picture import watch
@@ -113,6 +119,8 @@ def vending(
 
     The line is FOLDER/machine. Type a selection's number, or a word that stands on the screen.
     Without a terminal, lines are read from stdin until its end.
+
+    Example: kessai simulate vending --folder snacks
     """
     live = sys.stdin.isatty() and sys.stdout.isatty()
     console = Console()
@@ -140,6 +148,8 @@ def entrance(
 
     The line is FOLDER/door, the reader's key FOLDER/door.key. Type what stands on the screen.
     Without a terminal, lines are read from stdin until its end.
+
+    Example: kessai simulate entrance --folder door
     """
     from simulators.devices.entrance_spot import EntranceSpot
 

@@ -53,7 +53,10 @@ def wire(
     folder: Folder = Path("."),
     json: Json = False,
 ) -> None:
-    """Signed settlements a second over mutual TLS, against no-op calls of the same server."""
+    """Signed settlements a second over mutual TLS, against no-op calls of the same server.
+
+    Example: kessai bench wire --json
+    """
     with _measuring(folder) as (place, tell):
         figures = run_wire(place, seconds, accounts, tell)
     _print(figures, json)
@@ -66,7 +69,10 @@ def stream(
     folder: Folder = Path("."),
     json: Json = False,
 ) -> None:
-    """Signed settlements a second over streams, in batches of 100, against unary calls."""
+    """Signed settlements a second over streams, in batches of 100, against unary calls.
+
+    Example: kessai bench stream --json
+    """
     with _measuring(folder) as (place, tell):
         figures = run_stream(place, seconds, accounts, tell)
     _print(figures, json)
@@ -79,7 +85,10 @@ def flood(
     folder: Folder = Path("."),
     json: Json = False,
 ) -> None:
-    """What honest terminals see while one of eight attacks the switch, in five ways."""
+    """What honest terminals see while one of eight attacks the switch, in five ways.
+
+    Example: kessai bench flood --json
+    """
     with _measuring(folder) as (place, tell):
         figures = run_flood(place, seconds, accounts, tell)
     _print(figures, json)
@@ -93,7 +102,10 @@ def engine(
     folder: Folder = Path("."),
     json: Json = False,
 ) -> None:
-    """Durable settlements a second through the shards, against pgbench on the same disk."""
+    """Durable settlements a second through the shards, against pgbench on the same disk.
+
+    Example: kessai bench engine --json
+    """
     with _measuring(folder) as (place, tell):
         figures = run_engine(place, seconds, accounts, payees, tell)
     _print(figures, json)
@@ -106,7 +118,10 @@ def hot(
     folder: Folder = Path("."),
     json: Json = False,
 ) -> None:
-    """Settlements to one distributed payee, against payees drawn evenly."""
+    """Settlements to one distributed payee, against payees drawn evenly.
+
+    Example: kessai bench hot --json
+    """
     with _measuring(folder) as (place, tell):
         figures = run_hot(place, seconds, accounts, tell)
     _print(figures, json)
@@ -120,7 +135,10 @@ def growth(
     folder: Folder = Path("."),
     json: Json = False,
 ) -> None:
-    """What many accounts and long histories cost: settlements, statements, memory."""
+    """What many accounts and long histories cost: settlements, statements, memory.
+
+    Example: kessai bench growth --json
+    """
     with _measuring(folder) as (place, tell):
         figures = run_growth(place, seconds, accounts, rows, tell)
     _print(figures, json)
@@ -134,7 +152,10 @@ def recovery(
     folder: Folder = Path("."),
     json: Json = False,
 ) -> None:
-    """Seconds from a SIGKILL under load until the switch settles again."""
+    """Seconds from a SIGKILL under load until the switch settles again.
+
+    Example: kessai bench recovery --json
+    """
     with _measuring(folder) as (place, tell):
         figures = run_recovery(place, seconds, accounts, rows, tell)
     _print(figures, json)
@@ -146,7 +167,10 @@ def tap(
     folder: Folder = Path("."),
     json: Json = False,
 ) -> None:
-    """Milliseconds from the touch of a phone to the till's verdict, and to an open gate."""
+    """Milliseconds from the touch of a phone to the till's verdict, and to an open gate.
+
+    Example: kessai bench tap --json
+    """
     _silence_the_agent()
     with _measuring(folder) as (place, tell):
         figures = run_tap(place, taps, tell)
@@ -163,7 +187,10 @@ def gate(
     folder: Folder = Path("."),
     json: Json = False,
 ) -> None:
-    """Let passengers through an entry and an exit for long, and count wrong decisions."""
+    """Let passengers through an entry and an exit for long, and count wrong decisions.
+
+    Example: kessai bench gate --json
+    """
     _silence_the_agent()
     with _measuring(folder) as (place, tell):
         figures = run_soak(place / "gates", minutes, rate, tell)
@@ -178,7 +205,10 @@ def page(
     folder: Folder = Path("."),
     quick: Annotated[bool, typer.Option(help="Small sizes: to see that all run.")] = False,
 ) -> None:
-    """Run every bench, and write the figures, the machine and plots into a page (`make bench`)."""
+    """Run every bench, and write the figures, the machine and plots into a page (`make bench`).
+
+    Example: kessai bench page --quick
+    """
     write_page(write, folder, QUICK if quick else RUNS, Console(stderr=True).print)
 
 

@@ -22,6 +22,8 @@ from kessai.complaint import Complaint
 from kessai.console import Console, Table
 from kessai.decline import meaning_of
 from kessai.device_identity import DeviceIdentity, load_identity
+from kessai.json_lines import as_json as as_dict
+from kessai.json_lines import print_json
 from kessai.money import Money, MoneyError
 from kessai.secret_input import read_secret
 from kessai.v1 import bill_pb2, payment_pb2
@@ -68,12 +70,15 @@ def bill(
     stay: Annotated[float, typer.Option(min=1, max=120, help="Give up after seconds.")] = 120.0,
     events: Annotated[bool, typer.Option("--events", help="JSON lines on stdout.")] = False,
 ) -> None:
-    """Ask the phone in the field for money; exit code 3 if it was not paid."""
+    """Ask the phone in the field for money; exit code 3 if it was not paid.
+
+    Example: kessai phone bill "12.50 EUR" --for Lunch --folder ann --field udp:127.0.0.1:54321
+    """
     identity = load_identity(folder)
     number = choose_account(identity, account)
     try:
         key = Vault(folder).unlock(read_secret("PIN", pin_file, "--pin-file", pin))
-        money = Money.parse(*amount.partition(" ")[::2])
+        money = Money.read(amount)
     except (WrongPin, VaultLocked) as error:
         raise Complaint(f"The PIN does not fit ({error}). Nobody was asked for money.") from None
     except MoneyError as error:
@@ -85,12 +90,22 @@ def bill(
         raise typer.Exit(NOT_PAID_CODE)
 
 
-def bills(folder: Folder) -> None:
-    """List the bills of this phone, newest first; asks the bank about what is open."""
+def bills(
+    folder: Folder,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """List the bills of this phone, newest first; asks the bank about what is open.
+
+    Example: kessai phone bills --folder ann --json
+    """
+    listed = asyncio.run(_take_up(folder, load_identity(folder)))
+    if as_json:
+        print_json({"bill": as_dict(own.bill), "outcome": _outcome(own).plain} for own in listed)
+        return
     console = Console()
     table = Table("For", "Amount", "Outcome", box=None, header_style="bold")
     table.columns[1].justify = "right"
-    for own in asyncio.run(_take_up(folder, load_identity(folder))):
+    for own in listed:
         amount = str(Money.from_proto(own.bill.amount))
         table.add_row(Text(own.bill.description), amount, _outcome(own))
     console.print(table)

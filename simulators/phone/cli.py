@@ -18,6 +18,7 @@ from rich.prompt import Prompt
 
 from kessai.console import Console, styled
 from kessai.device_identity import load_identity
+from kessai.json_lines import print_json
 from kessai.log_marks import LogMarks
 from kessai.secret_input import read_secret
 from kessai.v1.account_pb2 import Account, ListEntriesResponse
@@ -40,7 +41,12 @@ from simulators.phone.pairing_cli import (
     pair,
     without_pin,
 )
-from simulators.phone.papers import draw_balances, draw_purchases, draw_statement
+from simulators.phone.papers import (
+    draw_balances,
+    draw_purchases,
+    draw_statement,
+    plain_purchase,
+)
 from simulators.phone.phone import Phone, choose_account
 from simulators.phone.screen import Screen
 from simulators.phone.screen_view import shower
@@ -61,6 +67,7 @@ phone.command()(bill)
 phone.command()(bills)
 
 Folder = Annotated[Path, typer.Option("--folder", help="The phone's folder.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 WRONG_PIN = "0000"
 _BETWEEN_TAPS_S = 0.5
 
@@ -101,7 +108,10 @@ def tap(
     authorize_terminal: Annotated[str, typer.Option(help="Agree to another terminal.")] = "",
     unverified: Annotated[bool, typer.Option("--unverified", help="Claim no PIN.")] = False,
 ) -> None:
-    """Hold the phone to a reader until that is over; exit code 3 without payment or entry."""
+    """Hold the phone to a reader until that is over; exit code 3 without payment or entry.
+
+    Example: kessai phone tap --folder ann --field udp:127.0.0.1:54321
+    """
     does = Misbehaviour(
         leave_after_frames=leave_after_frames, leave_after_exchanges=leave_after_exchanges,
         lose_every=lose_every, answer_late_s=late, alter_sealed=alter, replay=replay,
@@ -120,7 +130,10 @@ def certify(
     folder: Folder,
     account: Annotated[str, typer.Option(help="For this account; the first by default.")] = "",
 ) -> None:
-    """Fetch a new credential from the bank, with which gates and doors know the phone off line."""
+    """Fetch a new credential from the bank, with which gates and doors know the phone off line.
+
+    Example: kessai phone certify --folder ann
+    """
     asyncio.run(fetch_credential(folder, account))
     certified = "[green]Certified[/]: gates, doors and terminals that are cut off know it."
     Console().print(styled(certified))
@@ -130,19 +143,33 @@ def certify(
 def tickets(
     folder: Folder,
     fetch: Annotated[bool, typer.Option("--fetch", help="Ask the bank for missing ones.")] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Show the tickets on the phone; needs no line, but to fetch those that never arrived."""
-    from simulators.phone.ticket_papers import draw_tickets, fetch_tickets
+    """Show the tickets on the phone; needs no line, but to fetch those that never arrived.
+
+    Example: kessai phone tickets --folder ann --fetch
+    """
+    from simulators.phone.ticket_papers import draw_tickets, fetch_tickets, kept_tickets
 
     if fetch:
         asyncio.run(fetch_tickets(folder, _now_us))
-    Console().print(draw_tickets(folder))
+    if as_json:
+        print_json(kept.ticket for kept in kept_tickets(folder))
+    else:
+        Console().print(draw_tickets(folder))
 
 
 @phone.command()
-def balance(folder: Folder) -> None:
-    """Ask the bank for the balance of each of the wallet's accounts."""
-    Console().print(draw_balances(asyncio.run(_balances(folder))))
+def balance(folder: Folder, as_json: AsJson = False) -> None:
+    """Ask the bank for the balance of each of the wallet's accounts.
+
+    Example: kessai phone balance --folder ann
+    """
+    accounts = asyncio.run(_balances(folder))
+    if as_json:
+        print_json(accounts)
+    else:
+        Console().print(draw_balances(accounts))
     _warn(folder)
 
 
@@ -151,9 +178,17 @@ def history(
     folder: Folder,
     account: Annotated[str, typer.Option(help="Which account; the first by default.")] = "",
     limit: Annotated[int, typer.Option(min=1, max=500, help="How many, newest first.")] = 20,
+    as_json: AsJson = False,
 ) -> None:
-    """Ask the bank for the statement of an account."""
-    Console().print(draw_statement(asyncio.run(_statement(folder, account, limit))))
+    """Ask the bank for the statement of an account.
+
+    Example: kessai phone history --folder ann --limit 50
+    """
+    statement = asyncio.run(_statement(folder, account, limit))
+    if as_json:
+        print_json(statement.entries)
+    else:
+        Console().print(draw_statement(statement))
     _warn(folder)
 
 
@@ -161,12 +196,20 @@ def history(
 def purchases(
     folder: Folder,
     limit: Annotated[int, typer.Option(min=1, help="How many, newest first.")] = 20,
+    as_json: AsJson = False,
 ) -> None:
-    """List what the phone itself remembers: what was agreed to, and the receipts; needs no line."""
+    """List what the phone itself remembers: what was agreed to, and the receipts; needs no line.
+
+    Example: kessai phone purchases --folder ann
+    """
     load_identity(folder)
     store = Store(folder)
-    Console().print(draw_purchases(store.history(limit)))
+    decisions = store.history(limit)
     store.close()
+    if as_json:
+        print_json(map(plain_purchase, decisions))
+    else:
+        Console().print(draw_purchases(decisions))
     _warn(folder)
 
 

@@ -41,6 +41,8 @@ def pair(
     """Make this a phone of a wallet, with the one-time code that the bank gave.
 
     Code and PIN (4 to 12 digits) are asked for, or come in by a pipe, a line each.
+
+    Example: kessai phone pair --folder ann
     """
     code = read_secret("pairing code", uri_file, "--uri-file", pairing_uri)
     pair_phone(folder, code, read_secret("PIN", pin_file, "--pin-file", pin))
@@ -79,7 +81,10 @@ def without_pin(
     pin_file: PinFile = None,
     pin: NoPin = "",
 ) -> None:
-    """Need no PIN up to an amount, where the merchant allows that too; "never" turns it off."""
+    """Need no PIN up to an amount, where the merchant allows that too; "never" turns it off.
+
+    Example: kessai phone without-pin "5.00 EUR" --folder ann
+    """
     pay_without_pin(folder, limit, read_secret("PIN", pin_file, "--pin-file", pin))
 
 
@@ -115,9 +120,8 @@ async def fetch_credential(folder: Path, account: str) -> None:
 
 def money(text: str) -> Money:
     """Read an amount such as "5.00 EUR"; Complaint if it is none."""
-    amount, _, currency = text.partition(" ")
     try:
-        return Money.parse(amount, currency)
+        return Money.read(text)
     except MoneyError as error:
         raise Complaint(f"{error}. Nothing was changed.") from None
 

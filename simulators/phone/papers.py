@@ -9,7 +9,9 @@ from rich.text import Text
 from kessai.account_number import parse_account, pretty_account
 from kessai.console import Table
 from kessai.decline import meaning_of
+from kessai.json_lines import as_json
 from kessai.money import Money
+from kessai.request_id import format_request_id
 from kessai.v1 import account_pb2, money_pb2, payment_pb2, tap_pb2
 from kessai.v1.account_pb2 import Account, ListEntriesResponse
 from simulators.phone.store import Decision
@@ -62,6 +64,20 @@ def draw_purchases(decisions: list[Decision]) -> Table:
             Text(request.order_id),
         )
     return table
+
+
+def plain_purchase(decision: Decision) -> dict[str, object]:
+    """A purchase for programs: what was decided, and the receipt if there is one."""
+    request, receipt = decision.read_request(), decision.read_receipt()
+    return {
+        "decide_time_us": decision.decide_time_us,
+        "shop": decision.shop,
+        "order_id": request.order_id,
+        "payment_id": format_request_id(request.request_id),
+        "amount": as_json(request.total),
+        "outcome": _outcome(decision).plain,
+        "receipt": as_json(receipt) if receipt is not None else None,
+    }
 
 
 def _table(*columns: str) -> Table:

@@ -32,15 +32,20 @@ _WIDTH = 46
 
 def draw_tickets(folder: Path) -> RenderableType:
     """Draw every ticket on the phone, the oldest first."""
-    load_identity(folder)
-    store = TicketStore(folder)
-    try:
-        tickets = store.all()
-    finally:
-        store.close()
+    tickets = kept_tickets(folder)
     if not tickets:
         return Text("There is no ticket on this phone.", style="dim")
     return Group(*map(_draw, tickets))
+
+
+def kept_tickets(folder: Path) -> list[KeptTicket]:
+    """Every ticket on the phone, the oldest first; Complaint if it is no phone's folder."""
+    load_identity(folder)
+    store = TicketStore(folder)
+    try:
+        return store.all()
+    finally:
+        store.close()
 
 
 async def fetch_tickets(folder: Path, now_us: Callable[[], int]) -> None:

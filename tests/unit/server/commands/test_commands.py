@@ -27,7 +27,7 @@ def test_accounts_are_opened_and_cash_goes_in_and_out(switch: RunningSwitch, run
     assert run("account", "withdraw", number, "2.34", *data)[0] == 0
     code, out, _ = run("account", "show", number, *data)
     assert (code, "10.00 EUR" in out, "wallet/ann" in out) == (0, True, True)
-    code, out, _ = run("account", "statement", number, "--size", "1", *data)
+    code, out, _ = run("account", "statement", number, "--limit", "1", *data)
     assert (code, "-2.34" in out, "--page-token 2" in out) == (0, True, True)
     code, out, _ = run("account", "statement", number, "--page-token", "2", *data)
     assert (code, "12.34" in out, "cash deposit" in out) == (0, True, True)
@@ -81,7 +81,7 @@ def test_what_is_wrong_is_one_line(switch: RunningSwitch, run: Kessai, what: str
     [
         ("account", "open", "wallet/a", "--branch", "99999999999"),
         ("account", "open", "wallet/a", "--number", "-1"),
-        ("account", "statement", "0001-00000042-20", "--size", "501"),
+        ("account", "statement", "0001-00000042-20", "--limit", "501"),
         ("nothing",),
     ],
 )

@@ -243,7 +243,7 @@ def test_small_amounts_without_a_pin(folder: Path) -> None:
         ("never", "0000", "PIN does not fit"),
         ("9.001 EUR", PIN, "not an amount"),
         ("0.00 EUR", PIN, "more than zero"),
-        ("nine", PIN, "not a currency"),
+        ("nine", PIN, "names no currency"),
     ):
         with pytest.raises(Complaint, match=says):
             run(*words, limit, says=pin)

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Annotated
 
-import typer
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
-
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 
 
 def print_json(lines: Iterable[Message | Mapping[str, object]]) -> None:
@@ -19,11 +15,12 @@ def print_json(lines: Iterable[Message | Mapping[str, object]]) -> None:
     Numbers of 64 bits are strings, as protobuf's JSON has them; times are RFC 3339, bytes base64.
     """
     for line in lines:
-        plain = line if isinstance(line, Mapping) else _plain(line)
-        print(json.dumps(plain, ensure_ascii=True))  # noqa: T201
+        plain = line if isinstance(line, Mapping) else as_json(line)
+        print(json.dumps(plain))  # noqa: T201
 
 
-def _plain(message: Message) -> dict[str, object]:
+def as_json(message: Message) -> dict[str, object]:
+    """A message as protobuf writes it in JSON, with the field names of its proto."""
     return MessageToDict(
         message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
     )
