@@ -21,6 +21,10 @@ from tests.running import fresh_id
 _DEEPEST = 4
 
 
+# What ends the rights of those whom the attack still needs is asked of others.
+_ENDINGS = ("Revoke", "Freeze", "Close")
+
+
 def plausible(request: Message, world: World, depth: int = 0) -> Message:
     """Fill a message in, so that it looks like one that somebody sends in earnest."""
     fields: Sequence[FieldDescriptor] = request.DESCRIPTOR.fields  # type: ignore[assignment]
@@ -54,17 +58,20 @@ def _fill_message(request: Message, field: FieldDescriptor, world: World, depth:
 
 
 def _value(field: FieldDescriptor, world: World) -> Any:  # noqa: ANN401
+    ends = field.full_name.split(".")[-2].startswith(_ENDINGS)
+    terminal = world.spare_terminal if ends else world.terminal
+    account = world.spare_account if ends else world.phone.account_number
     known = {
         "request_id": fresh_id(),
         "payment_id": fresh_id(),
-        "account_number": world.phone.account_number,
-        "account_numbers": world.phone.account_number,
+        "account_number": account,
+        "account_numbers": account,
         "currency_code": "EUR",
         "merchant_id": world.terminal.merchant_id,
         "terminal_id": world.terminal.terminal_id,
         "wallet_id": "ann",
         "device_id": "phone-1",
-        "device": world.terminal.identity.device,
+        "device": terminal.identity.device,
         "owner": "wallet/ann",
         "category_code": "5411",
     }

@@ -39,6 +39,9 @@ class World:
         self.phone = self.phone_of("ann")
         self.other_phone = self.phone_of("bob")
         self.operator = self._party(Attacker(self.switch.operator))
+        # Who may be revoked, frozen or closed: nobody else needs them.
+        self.spare_terminal = self.terminal_of("spare", "till-1")
+        self.spare_account = self.switch.open_account("wallet/carl", self._next())
 
     def terminal_of(self, merchant_id: str, terminal_id: str) -> HostileTerminal:
         """Enter a merchant, and pair a terminal of his."""

@@ -24,17 +24,20 @@ Step = dict[str, Any]
 class Followed:
     """A running command. `next` reads its steps in order, each at most once."""
 
-    def __init__(self, words: list[str], log: Path, key: str, says: str = PIN) -> None:
+    def __init__(
+        self, words: list[str], log: Path, key: str, says: str = PIN, *, cold: bool = False
+    ) -> None:
         """Start it; `key` is the field of a line that names the step, errors go to `log`.
 
-        `says` is piped in.
+        `says` is piped in. `cold`: with nothing loaded before, as on a till (`tests/warm.py`).
         """
         self._key, self._log = key, log
         self._steps: list[Step] = []
         self._seen = 0
         self._told = threading.Condition()
         with open(log, "ab") as errors:
-            self._process = WarmProcess(
+            process_class = subprocess.Popen if cold else WarmProcess
+            self._process = process_class(
                 [KESSAI, *words],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,

@@ -144,13 +144,14 @@ class Register:
         """Its keys and its merchant certificate."""
         return open_terminal(self.folder, self.identity)
 
-    def start(self, *words: str) -> None:
-        """Run it, for the first time or again."""
+    def start(self, *words: str, cold: bool = False) -> None:
+        """Run it, for the first time or again; `cold` to see how large it is."""
         command = ["agent", self.agent, "--events", "--folder", str(self.folder)]
         command += ["--reader", self.reader]
         for device in ("scanner", "display", "printer"):
             command += [f"--{device}", str(self.folder / "lines" / device)]
-        self._running = Followed([*command, *words], self.folder / "register.log", "event")
+        log = self.folder / "register.log"
+        self._running = Followed([*command, *words], log, "event", cold=cold)
         self.steps.next("started")
 
     def close(self) -> None:

@@ -18,7 +18,8 @@ def resident_mb(pid: int) -> float:
 
 def test_a_register_that_has_sold_is_below_80_mb(shop: Shop, alice: Customer, radio: Radio) -> None:
     """Plain codes, and a GS1-128 code, for which a table is loaded."""
-    register = shop.running_register(radio)
+    register = shop.register(f"small-{radio.kind}", radio.reader(code=False))
+    register.start(cold=True)
     register.sell(alice, COFFEE, f"]C1010{MILK}10LOT7")
     register.clear()
     assert resident_mb(register.steps.pid) < LIMIT_MB

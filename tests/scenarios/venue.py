@@ -200,7 +200,7 @@ class Venue:
     def ticket_machine(self, terminal: str, reader: str = "", *words: str) -> Register:
         """Pair a ticket machine, and start it until it has the offers."""
         machine = self.shop.register(terminal, reader, "ticket-machine")
-        machine.start("--refresh-seconds", "1", *words)
+        machine.start("--refresh-seconds", "1", *words, cold=True)
         machine.steps.next("offers_taken")
         return machine
 
