@@ -136,6 +136,12 @@ def test_an_entrance(story: dict[str, Any]) -> None:
     assert story["full"] == "TICKET_USED"
 
 
+def test_over_ble(story: dict[str, Any]) -> None:
+    """Both ends of a session in Node, fragments of 19 bytes and of 511."""
+    assert story["overBle"] == ["SETTLED", "RECEIPT_ACCEPTED"] * 2
+    assert story["nonsense"] == "no fragment"
+
+
 def test_a_bill(story: dict[str, Any]) -> None:
     assert story["bill"] == ["SETTLED", "RECEIPT_ACCEPTED"]
 
@@ -145,7 +151,7 @@ def test_the_money_is_where_the_story_says(
 ) -> None:
     """After a renewal, too."""
     assert story["renewed"] == "SETTLED"
-    spent, to_bo = 748 + 100 + 300 + 200 + 150 + 320 + PRICE + 10, 625
+    spent, to_bo = 748 + 2 * 5 + 100 + 300 + 200 + 150 + 320 + PRICE + 10, 625
     assert story["balance"] == [CASH - spent - to_bo] * 2
     assert switch.balance(accounts[0]) == CASH - spent - to_bo
     deadline = time.monotonic() + CALL_LIMIT_S

@@ -4,6 +4,7 @@
 //
 // Prints one line of JSON: what each scene came to.
 import { readFileSync } from "node:fs";
+import { CLIENT_TO_SERVER, connect } from "./ble.mjs";
 import * as d from "./documents.mjs";
 import { ask, follow, renew } from "./enrol.mjs";
 import { Phone } from "./phone.mjs";
@@ -16,7 +17,7 @@ const [till, entry, exit] = await Promise.all([given.till, given.entry, given.ex
 const link = async (message) => phone.answer(message);
 const HOLD = { terms: numbers("SettlementTerms").HOLD, hold_seconds: 600 };
 const told = {};
-const errorOf = (work) => work.then(() => "", (error) => error.reason);
+const errorOf = (work, name = "reason") => work.then(() => "", (error) => error[name]);
 const balance = async () => {
   const { account } = await ask(phone.device, "AccountService", "GetAccount", { account_number: phone.account });
   return [account.balance, account.available].map((money) => Number(money?.amount_minor ?? 0));
@@ -114,6 +115,18 @@ told.bought = (await till.pay(link, buy)).phone;
 told.tickets = phone.tickets.length;
 told.admitted = await till.admit(link, [event_id]);
 told.full = (await till.admit(link, [event_id])).told;
+
+// Over BLE, at the least MTU and at the largest; what is no fragment ends the session.
+told.overBle = [];
+for (const mtu of [23, 517]) {
+  const line = connect((message) => phone.answer(message), mtu);
+  const { outcome, phone: said } = await till.pay(line.exchange, till.request("ble", 5));
+  told.overBle.push(outcome, said);
+  line.hangUp();
+}
+const { phone: torn } = connect((message) => phone.answer(message), 23);
+const nonsense = Buffer.from([7, 7]);
+told.nonsense = await errorOf(Promise.resolve().then(() => torn.write(CLIENT_TO_SERVER, nonsense)), "message");
 
 // A bill of the other phone's.
 const friend = await Phone.pair(given.friend);
