@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from edge_agents import direct_payments, settlements, tap, tap_desk, uplink
+from edge_agents import direct_payments, receipts, settlements, tap, tap_desk, uplink
+from edge_agents.entrance import hub_line
 from edge_agents.links import apdu_link, ble_choice, ble_link, ble_radio, message_link, nfc_radio
 from edge_agents.renewal import CHECK_EVERY_S
 from kessai import (
@@ -20,6 +21,7 @@ from kessai import (
     settlement_terms,
     ticket,
 )
+from kessai.identity_path import terminal_host
 from kessai.v1.tap_pb2 import TapStatus
 from server.config import ServerConfig
 from server.domain import payment
@@ -187,8 +189,12 @@ IN_PROSE = {
         f"At most {holders.CREDENTIALS_A_DAY} in any 24 hours",
         f"takes it for {questions.MAX_AGE_US // S} s, and {questions.MAX_AHEAD_US // S} s ahead",
         f"persons 1 to {ticket.MAX_PERSONS}",
+        f"`{terminal_host('MERCHANT', 'TERMINAL')}`",
+        f"A call has {number(hub_line.ANSWER_S)} s",
     ],
     "calls.md": [
+        f"`{receipts.QR_PREFIX}` and the serialised",
+        f"at most {receipts.MAX_QR_CHARACTERS:,} characters in all",
         f"at most {claims.AGE_LIMIT_US // S} s ago and at most {claims.CLOCK_TOLERANCE_US // S} s",
         f"at least every {number(followers.REFRESH_S)} s. {number(direct_payments.SILENCE_S)} s",
     ],
