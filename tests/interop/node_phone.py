@@ -43,8 +43,12 @@ class NodePhone:
 
     @contextmanager
     def held_to(self, reader: str) -> Iterator[None]:
-        """Lie in the field of a reader, "udp:HOST:PORT", while the block runs."""
-        self.do("lie", int(reader.rsplit(":", 1)[1]))
+        """Be held to a reader, "udp:HOST:PORT" or "ble:unix:path=AIR,code=DIGITS", for a while."""
+        if reader.startswith("ble:"):
+            air, code = reader.removeprefix("ble:unix:path=").split(",code=")
+            self.do("advertise", [air, code])
+        else:
+            self.do("lie", int(reader.rsplit(":", 1)[1]))
         yield
         self.do("leave")
 

@@ -1,7 +1,8 @@
-"""A phone in Node is held to our readers, and a till in Node reads our phone: APDUs over NFC.
+"""A phone in Node is held to our readers over NFC and BLE, and a till in Node reads our phone.
 
-Real agents as processes, with simulated barriers, door and till devices; nfcpy's field between the
-two ends. What the phone knows of the radio stands in docs/protocols/nfc.md.
+Real agents as processes, with simulated barriers, door and till devices; between the two ends
+nfcpy's field, or the simulated air of BlueZ. What the phone knows of the radios stands in
+docs/protocols/nfc.md and ble.md.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from tests.interop.node_phone import NodePhone, run_node
 from tests.interop.test_node_devices import offer_ticket
 from tests.pairing import pair_agent, pair_phone
 from tests.scenarios.following import PIN, Followed
-from tests.scenarios.radios import Nfc
+from tests.scenarios.radios import KINDS, Nfc, Radio
 from tests.scenarios.railway import FARE, MERCHANT, Gate, Railway
 from tests.scenarios.shop import APPROVE, MILK, PRICES, Register
 from tests.scenarios.venue import TurnstileAgent
@@ -31,6 +32,15 @@ def railway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Railway]:
     opened = Railway(tmp_path_factory.mktemp("railway"))
     yield opened
     opened.close()
+
+
+@pytest.fixture(scope="module")
+def radios(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Radio]]:
+    """NFC and BLE."""
+    opened = {kind: make(tmp_path_factory.mktemp(kind)) for kind, make in KINDS.items()}
+    yield opened
+    for radio in opened.values():
+        radio.close()
 
 
 @pytest.fixture(scope="module")
@@ -60,10 +70,13 @@ def pass_through(gate: Gate, phone: NodePhone) -> None:
     gate.barrier.wait_until_shut()
 
 
-def test_a_purchase_at_our_register(railway: Railway, phone: NodePhone, account: str) -> None:
-    folder = railway.folder / "till"
-    pair_agent(folder, railway.switch.pair_terminal(MERCHANT, "till"))
-    register = Register(folder, f"udp:127.0.0.1:{free_udp_port()}")
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_purchase_at_our_register(
+    railway: Railway, radios: dict[str, Radio], phone: NodePhone, account: str, kind: str
+) -> None:
+    folder = railway.folder / f"till-{kind}"
+    pair_agent(folder, railway.switch.pair_terminal(MERCHANT, f"till-{kind}"))
+    register = Register(folder, radios[kind].reader())
     before = railway.switch.balance(account)
     try:
         register.start()

@@ -22,12 +22,13 @@ export function fragments(message, mtu) {
   return values;
 }
 
-const STATE = "4b455353-4149-4001-8000-000000000001";
+export const STATE = "4b455353-4149-4001-8000-000000000001";
 export const CLIENT_TO_SERVER = "4b455353-4149-4001-8000-000000000002";
-const SERVER_TO_CLIENT = "4b455353-4149-4001-8000-000000000003";
+export const SERVER_TO_CLIENT = "4b455353-4149-4001-8000-000000000003";
 const CCCD = "2902";
 const ON = Buffer.from([1, 0]);
-const [BEGIN, END] = [Buffer.from([1]), Buffer.from([2])];
+const BEGIN = Buffer.from([1]);
+export const END = Buffer.from([2]);
 const MAX_MESSAGE = 65536;
 
 // Puts fragments together: a message after its last one, null before, and an error for anything else.

@@ -3,9 +3,10 @@
 //   PROTOS=... node touch.mjs
 //
 // Reads lines of JSON and answers each with one: {"pair": URI}, then {"certify": true},
-// {"lie": PORT}, {"leave": true}, {"buy": {"till": URI, "offer": {...}}}, which buys a ticket from a till
+// {"lie": PORT} or {"advertise": [SOCKET, CODE]}, {"leave": true}, {"buy": {"till": URI, "offer": {...}}}, which buys a ticket from a till
 // in Node, and {"shown": "text"}, which waits until the phone has shown that.
 import { createInterface } from "node:readline";
+import { advertise } from "./gatt.mjs";
 import { lieInField } from "./nfc.mjs";
 import { Phone } from "./phone.mjs";
 import { Terminal } from "./terminal.mjs";
@@ -22,6 +23,10 @@ const DO = {
   lie: async (port) => {
     field = await lieInField(port, (message) => phone.answer(message));
     return port;
+  },
+  advertise: async ([socket, code]) => {
+    field = await advertise(socket, code, (message) => phone.answer(message));
+    return code;
   },
   leave: () => field.leave(),
   buy: async ({ till: uri, offer }) => {
