@@ -162,11 +162,6 @@ class LedgerWatch:
         return "operator" if house else pretty_account(parse_account(number))
 
 
-def balance_minor(page: pb.ListEntriesResponse) -> int:
-    """Give the balance on a page, minor units."""
-    return page.account.balance.amount_minor
-
-
 def trial_lines(trial: pb.GetTrialBalanceResponse) -> list[tuple[str, str, str, str]]:
     """Write the trial balance as text: kind, debits, credits, balance."""
     return [

@@ -14,15 +14,21 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import NoReturn
 
 from kessai.complaint import Complaint
+from kessai.last_words import end_process
 from kessai.v1.decline_pb2 import DeclineReason
 from kessai.v1.envelope_pb2 import Signed
 
 FILE_NAME = "entrance.db"
+
+_EXIT_IO_ERROR = 74  # sysexits.h: EX_IOERR
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS entry (
@@ -70,12 +76,26 @@ class Entry:
     alone: bool = False
 
 
-class EntranceBook:
-    """The book of one entrance; a write is on the disk when the call returns."""
+def end_entrance(error: sqlite3.Error) -> NoReturn:
+    """End the process: a write failed, so what is on the disk is unknown until the next start."""
+    end_process(
+        f"the entrance's book cannot be written ({error}). The entrance stops, and lets nobody in; "
+        "who was admitted is counted at the next start. Check the disk.",
+        _EXIT_IO_ERROR,
+    )
 
-    def __init__(self, folder: Path) -> None:
+
+class EntranceBook:
+    """The book of one entrance; a write is on the disk when the call returns.
+
+    If one cannot be, the process ends at once: nobody knows what the disk holds.
+    """
+
+    def __init__(
+        self, folder: Path, on_failure: Callable[[sqlite3.Error], None] = end_entrance
+    ) -> None:
         """Open or make it; Complaint if it cannot be used, or another agent uses it."""
-        self._lock = threading.Lock()
+        self._lock, self._on_failure = threading.Lock(), on_failure
         try:
             self._db = sqlite3.connect(
                 folder / FILE_NAME, isolation_level=None, timeout=1, check_same_thread=False
@@ -155,19 +175,17 @@ class EntranceBook:
         The same request id again is the first answer. What is `forced` has happened: it is counted
         whatever the ticket says, and what is left may be less than nothing.
         """
-        with self._lock:
+        with self._writing():
             self._db.execute("BEGIN IMMEDIATE")
-            try:
-                taken = self._rows("SELECT 1 FROM counted WHERE request_id = ?", request_id)
-                before = self._inside(ticket_id)
-                fits = bool(taken) or forced or before + persons <= admits
-                if fits and not taken:
-                    self._db.execute(
-                        "INSERT INTO counted VALUES (?, ?, ?)", (request_id, ticket_id, persons)
-                    )
-                inside = self._inside(ticket_id)
-            finally:
-                self._db.execute("COMMIT")
+            taken = self._rows("SELECT 1 FROM counted WHERE request_id = ?", request_id)
+            before = self._inside(ticket_id)
+            fits = bool(taken) or forced or before + persons <= admits
+            if fits and not taken:
+                self._db.execute(
+                    "INSERT INTO counted VALUES (?, ?, ?)", (request_id, ticket_id, persons)
+                )
+            inside = self._inside(ticket_id)
+            self._db.execute("COMMIT")
         return admits - inside if fits else None
 
     def take_back(self, request_id: bytes) -> None:
@@ -182,8 +200,20 @@ class EntranceBook:
         return self._db.execute(statement, values).fetchall()
 
     def _run(self, statement: str, *values: bytes | int | str) -> None:
-        with self._lock:
+        with self._writing():
             self._db.execute(statement, values)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        with self._lock:
+            try:
+                yield
+            except sqlite3.Error as error:
+                self._on_failure(error)
+                raise
+            finally:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
 
     def _entries(self, where: str, *values: bytes | int | str) -> list[Entry]:
         query = f"SELECT request_id, ticket_id, persons, ticket, enter_us, alone FROM entry {where}"  # noqa: S608

@@ -49,6 +49,12 @@ class LocalOffice:
         address = data_folder.address_of(load_config(self._folder))
         operators.add(name, target, address)
 
+    def reissue(self, name: str, target: Path, offline_root: Path) -> None:
+        """Make the issuing certificates and an operator anew, by the offline root; Complaint."""
+        Authority.reissue(self._folder / "identity", offline_root, _now_us)
+        self.audit.accept(Act(MACHINE, "OperatorService/ReissueAuthority"))
+        self.add_operator(name, target)
+
     def operators(self) -> list[DeviceMessage]:
         """All operators, also those that were revoked."""
         devices = self._directory.devices(f"{OPERATOR}/", _ALL)

@@ -23,6 +23,7 @@ from kessai.complaint import Complaint, Interrupted
 from kessai.device_identity import DeviceIdentity, load_identity
 from kessai.request_id import RequestIdError, format_request_id, new_request_id, parse_request_id
 from server import data_folder
+from server.commands.operator_renewal import keep_in_date, require_in_date
 
 DEADLINE_S = 10.0
 # For a switch that is just starting, or a handshake that a busy machine draws out.
@@ -87,7 +88,9 @@ class _Line:
     """A line that is opened for one command."""
 
     def __init__(self, data: Path | None, identity: Path | None) -> None:
+        self._folder = identity or Path(data or "", "operator")
         self._who = _operator(data, identity)
+        require_in_date(self._who)
         self.has_sent = False
 
     @property
@@ -102,6 +105,7 @@ class _Line:
             try:
                 async with open_channel(self._who) as channel:
                     await self._ready(channel)
+                    await keep_in_date(self._folder, self._who, channel)
                     self.has_sent = True
                     return await talk(channel)
             except grpc.aio.AioRpcError as error:

@@ -77,6 +77,32 @@ def add_operator(
     )
 
 
+@operator.command("reissue")
+def reissue_operator(
+    name: Name,
+    data: DataFolder,
+    offline_root: Annotated[
+        Path, typer.Option(help="The folder with root.key, from where it is locked away.")
+    ],
+    folder: Annotated[
+        Path | None,
+        typer.Option(help="Where his identity goes; without it operator-NAME in the data folder."),
+    ] = None,
+) -> None:
+    """Make an operator, and both issuing certificates anew, by the offline root.
+
+    On the machine of a stopped switch. For when an issuing certificate ends, or its key is lost:
+    then devices that it signed must be paired again.
+    """
+    target = folder or data / f"operator-{name}"
+    if (target / DEVICE_FILE).exists():
+        raise Complaint(f"{target} already holds an identity; nothing was changed.")
+    with local_office.opened(data) as office:
+        office.reissue(name, target, offline_root)
+    says = "[green]operator/{} is made,[/] in {}; both issuing certificates are new. Lock the root"
+    _out.print(styled(says + " away again.", name, target))
+
+
 @operator.command("list")
 def list_operators(as_json: AsJson = False, data: Data = None, identity: Identity = None) -> None:
     """List all operators, also those that were revoked.

@@ -98,19 +98,45 @@ class Authority:
         return cls(domain, root.certificate, devices, phones, now_us)
 
     @classmethod
+    def reissue(cls, folder: Path, offline_folder: Path, now_us: Callable[[], int]) -> Authority:
+        """Make both issuing certificates anew, by the offline root.
+
+        Their keys stay, so that whatever they have signed stays good; a key that is lost is made
+        anew. Complaint if that is not the root's key, or something cannot be read.
+        """
+        try:
+            root = x509.load_pem_x509_certificate((folder / f"{_ROOT}.crt").read_bytes())
+            key = load_pem_private_key((offline_folder / f"{_ROOT}.key").read_bytes(), None)
+        except (OSError, ValueError, TypeError) as error:
+            raise Complaint(
+                f"the root cannot be read ({error}); nothing was changed. --offline-root is the "
+                "folder that was moved off this machine after kessai init."
+            ) from None
+        if not isinstance(key, ec.EllipticCurvePrivateKey) or key.public_key() != root.public_key():
+            raise Complaint(f"{offline_folder} holds another root's key; nothing was changed.")
+        domain = _domain_of(root)
+        years = Validity.days(now_us(), _ISSUER_DAYS)
+        for name in (_DEVICES, _PHONES):
+            title = f"{domain} {name.removesuffix('-ca')}"
+            kept = _key_or_none(folder / f"{name}.key")
+            issuer = make_issuer(Issuer(root, key), title, f"spiffe://{domain}", years, kept)
+            write_durably(folder / f"{name}.key", _key_pem(issuer.key), private=True)
+            write_durably(folder / f"{name}.crt", _pem(issuer.certificate))
+        return cls.load(folder, now_us)
+
+    @classmethod
     def load(cls, folder: Path, now_us: Callable[[], int]) -> Authority:
         """Read what `create` wrote; Complaint if something is missing or damaged."""
         try:
             root = x509.load_pem_x509_certificate((folder / f"{_ROOT}.crt").read_bytes())
-            names = root.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-            (identity,) = names.get_values_for_type(x509.UniformResourceIdentifier)
+            domain = _domain_of(root)
             devices, phones = (_load_issuer(folder, name) for name in (_DEVICES, _PHONES))
         except (OSError, ValueError, TypeError, x509.ExtensionNotFound) as error:
             raise Complaint(
                 f"The certificate authority in {folder} cannot be read ({error}): "
                 "restore it from a backup, or make a new data folder with kessai init."
             ) from None
-        return cls(identity.removeprefix("spiffe://"), root, devices, phones, now_us)
+        return cls(domain, root, devices, phones, now_us)
 
     @property
     def root_fingerprint(self) -> bytes:
@@ -148,6 +174,20 @@ class Authority:
 def renewal_us(expire_us: int, days: int) -> int:
     """Tell when two thirds of a certificate's life are over: time to renew it."""
     return expire_us - days * DAY_US // 3
+
+
+def _domain_of(root: x509.Certificate) -> str:
+    names = root.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    (identity,) = names.get_values_for_type(x509.UniformResourceIdentifier)
+    return identity.removeprefix("spiffe://")
+
+
+def _key_or_none(path: Path) -> ec.EllipticCurvePrivateKey | None:
+    try:
+        key = load_pem_private_key(path.read_bytes(), None)
+    except (OSError, ValueError, TypeError):
+        return None
+    return key if isinstance(key, ec.EllipticCurvePrivateKey) else None
 
 
 def _load_issuer(folder: Path, name: str) -> Issuer:

@@ -76,9 +76,15 @@ def make_root(name: str, identity: str, validity: Validity) -> Issuer:
     return Issuer(builder.sign(key, hashes.SHA256()), key)
 
 
-def make_issuer(root: Issuer, name: str, identity: str, validity: Validity) -> Issuer:
-    """Make an issuing authority below the root: may sign leaves only."""
-    key = ec.generate_private_key(_P256())
+def make_issuer(
+    root: Issuer,
+    name: str,
+    identity: str,
+    validity: Validity,
+    key: ec.EllipticCurvePrivateKey | None = None,
+) -> Issuer:
+    """Make an issuing authority below the root: may sign leaves only. Without a key: a new one."""
+    key = key or ec.generate_private_key(_P256())
     builder = _authority(_name(name), identity, key, validity, path_length=0)
     return Issuer(_sign(builder, root), key)
 

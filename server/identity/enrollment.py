@@ -22,7 +22,7 @@ from kessai.envelope import (
     load_public_key,
     verify_bytes,
 )
-from kessai.identity_path import AGENT, PHONE, parse_device
+from kessai.identity_path import AGENT, OPERATOR, PHONE, parse_device
 from kessai.plain_text import TextError, check_text
 from server.domain.directory import DeviceEntry, IssuedCertificate
 from server.identity.authority import LIFETIME_DAYS, Authority
@@ -151,6 +151,8 @@ class Enrollment:
         )
 
     def _signing_key_of(self, device: str) -> bytes:
+        if parse_device(device)[0] == OPERATOR:
+            return b""  # operators sign no documents
         for key in self._directory.signing_keys(device):
             if not key.revoked:
                 return key.public_key

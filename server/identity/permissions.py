@@ -37,7 +37,7 @@ PERMISSIONS: dict[str, frozenset[CallerKind]] = {
     "/kessai.v1.AccountService/GetTrialBalance": frozenset({OPERATOR}),
     "/kessai.v1.DeviceService/CreateMerchant": frozenset({OPERATOR}),
     "/kessai.v1.DeviceService/CreatePairingCode": frozenset({OPERATOR}),
-    "/kessai.v1.DeviceService/RenewCertificate": frozenset({AGENT, PHONE}),
+    "/kessai.v1.DeviceService/RenewCertificate": _ANYONE,
     "/kessai.v1.DeviceService/RevokeDevice": frozenset({OPERATOR}),
     "/kessai.v1.DeviceService/ListDevices": frozenset({OPERATOR}),
     "/kessai.v1.HolderService/IssueCredential": frozenset({PHONE}),

@@ -59,12 +59,11 @@ class Books:
         """Apply a batch: each transfer by itself, or with its neighbours where flags say LINKED."""
         results: list[R] = []
         for chain, is_open in _chains(transfers):
-            if is_open:
-                results += [R.LINKED_EVENT_FAILED] * (len(chain) - 1) + [R.LINKED_EVENT_CHAIN_OPEN]
-                continue
-            position, result = self._apply_chain(chain, now_us)
+            position, result = self._apply_chain(chain, now_us, is_open)
             outcomes = [R.LINKED_EVENT_FAILED if result is not R.OK else R.OK] * len(chain)
             outcomes[position] = result
+            if is_open:  # the one at fault is still named, if another was before the end
+                outcomes[-1] = R.LINKED_EVENT_CHAIN_OPEN
             results += outcomes
         return results
 
@@ -72,13 +71,18 @@ class Books:
         """Release a hold whose time is over; the caller has checked that it is still pending."""
         self._release(hold, HoldState.EXPIRED, finish_id)
 
-    def _apply_chain(self, chain: Sequence[Transfer], now_us: int) -> tuple[int, R]:
-        if len(chain) == 1:  # one alone is refused before it changes anything
+    def _apply_chain(
+        self, chain: Sequence[Transfer], now_us: int, is_open: bool = False
+    ) -> tuple[int, R]:
+        if len(chain) == 1 and not is_open:  # one alone is refused before it changes anything
             return 0, self._create_transfer(chain[0], now_us)
         before = self._snapshot(chain)
         written = len(self.entries)
         for position, transfer in enumerate(chain):
-            result = self._create_transfer(transfer, now_us)
+            is_end = is_open and position == len(chain) - 1
+            result = R.LINKED_EVENT_CHAIN_OPEN
+            if not is_end:
+                result = self._create_transfer(transfer, now_us)
             if result is not R.OK:
                 self._restore(before)
                 del self.entries[written:]

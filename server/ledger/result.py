@@ -1,7 +1,9 @@
 """What became of a transfer: TigerBeetle's CreateTransferResult, its names and its numbers.
 
-Only the results that Kessai's books can give. Amounts are never zero here (design rule 1), which
-TigerBeetle allowed after 0.16.
+Only the results that Kessai's books can give. The rules are those of TigerBeetle 0.15.6, which
+refused amounts of zero; 0.16.0 began to allow them. A post of 0, which there posts the whole amount
+that is pending, is refused with AMOUNT_MUST_NOT_BE_ZERO by a rule of our own: whoever posts says
+how much (design rule 1).
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from enum import IntEnum
 
 
 class TransferResult(IntEnum):
-    """OK, or the first rung of the ladder that refused. Source: TigerBeetle, create_transfers.
+    """OK, or the first rung of the ladder that refused. From TigerBeetle 0.15.6, create_transfers.
 
     A smaller number is an earlier rung, but closed and frozen accounts come right after EXISTS.
     """

@@ -111,7 +111,7 @@ class DeviceServicer(DeviceServiceServicer):
         self, request: pb.RenewCertificateRequest, context: Context
     ) -> pb.RenewCertificateResponse:
         """Renew the caller's certificate: FIELD_INVALID, REQUEST_ID_REUSED, CERTIFICATE_REFUSED."""
-        issued = await in_thread(
+        issued = await in_act(
             self._enrollment.renew,
             current_caller(),
             fields.request_id(request.request_id),

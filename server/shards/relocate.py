@@ -22,6 +22,7 @@ from server.domain.slot_move import (
 from server.ledger.books import Books
 from server.ledger.relocation import as_they_leave
 from server.shards.carry_out import carry_out
+from server.shards.entry_digest import PACKED, SHOWN
 from server.shards.placement import Moved, ShardPlace
 from server.shards.settlement_log import LogRow, RequestIdReused, RowTime
 from server.shards.store import Batch, BookedEntry, Span, Store, Tail
@@ -141,7 +142,22 @@ def _departure(job: Depart, store: Store, place: ShardPlace) -> MoveOut:
         staying_hold_ids=[hold_id.to_bytes(16, "big") for hold_id in staying],
         documents=write_documents(residents.documents),
     )
+    shown = _digested_as_shown(job.slot, store)
+    for account in move.accounts:
+        account.digest_version = SHOWN if account.id in shown else PACKED
     return move_out(job.move_id, move)
+
+
+def _digested_as_shown(slot: int, store: Store) -> set[int]:
+    """The accounts that came here with a digest in the form of former releases."""
+    ids = [moved.move_id for moved in store.moved() if moved.slot == slot]
+    rows = store.rows(ids).values() if ids else ()
+    return {
+        account.id
+        for row in rows
+        for account in SlotMove.FromString(row.body).accounts
+        if account.entry_digest and account.digest_version == SHOWN
+    }
 
 
 def _load(command: Command, store: Store, place: ShardPlace) -> tuple[Books, dict[bytes, Document]]:

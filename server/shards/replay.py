@@ -15,7 +15,7 @@ from server.domain.document import Document
 from server.domain.slot_move import MoveIn, MoveOut
 from server.ledger.books import Books
 from server.shards.carry_out import FAULT, NEVER_DECLINED, carry_out
-from server.shards.entry_digest import Digest, add_entry
+from server.shards.entry_digest import Digests, add_entry
 from server.shards.placement import ShardPlace
 from server.shards.relocate import moved_by
 from server.shards.settlement_log import CHAIN_START, LogRow, chain
@@ -28,7 +28,7 @@ class Left:
 
     row: LogRow
     move: SlotMove
-    digests: dict[int, Digest]
+    digests: dict[int, bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Replay:
         self.place = place
         self.books = Books()
         self.documents: dict[bytes, Document] = {}
-        self.digests: dict[int, Digest] = {}
+        self.digests: dict[int, Digests] = {}
         self.owed: list[OutboxRow] = []
         self.arrived: list[LogRow] = []
         self.left: dict[bytes, Left] = {}
@@ -121,13 +121,18 @@ class Replay:
             yield f"slot {move.slot} leaves as move {move.generation} of shard {move.source_shard}"
         if not self.place.keeps(move.slot):
             yield f"slot {move.slot} leaves and is not here"
-        ids = [account.id for account in command.move.accounts]
-        digests = {i: self.digests.pop(i) for i in ids if i in self.digests}
+        digests = {
+            account.id: self.digests.pop(account.id).of(account.digest_version)
+            for account in command.move.accounts
+            if account.id in self.digests
+        }
         self.left[arrival_id(row.request_id)] = Left(row, command.move, digests)
         self.place.know([moved_by(command, row.book_us)])
 
     def _come(self, command: MoveIn, row: LogRow) -> None:
         accounts = command.move.accounts
-        self.digests.update((a.id, a.entry_digest) for a in accounts if a.entry_digest)
+        self.digests |= {
+            a.id: Digests.came(a.digest_version, a.entry_digest) for a in accounts if a.entry_digest
+        }
         self.came[row.request_id] = Came(row, command.move)
         self.place.know([moved_by(command, row.book_us)])

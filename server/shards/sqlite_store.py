@@ -21,7 +21,7 @@ from server.domain.document import Document
 from server.ledger.account import Account
 from server.ledger.transfer import Hold
 from server.shards.checked_file import PASSING_FAULTS, READ_FAULTS, damaged, is_damage, tell
-from server.shards.clean_close import close_cleanly, mark_open
+from server.shards.clean_close import close_cleanly, mark_open, size_of_wal
 from server.shards.columns import (
     ACCOUNT_COLUMNS,
     DOCUMENT_COLUMNS,
@@ -43,6 +43,10 @@ EXIT_DISK_FAILED = 74
 
 # 32 MB of WAL, then it is written back: pages that change again and again are written back once.
 _WAL_PAGES = 8000
+_WAL_BYTES = _WAL_PAGES * 4096
+# While somebody reads an old state nothing of it can be written over: then it grows beyond.
+_TOLD_BYTES = 8 * _WAL_BYTES
+_LOOK_EVERY = 64
 
 
 class SqliteStore:
@@ -53,6 +57,7 @@ class SqliteStore:
         self._path = path
         self._damage = ""
         self._tail: Tail | None = None
+        self._commits, self._has_told = 0, False
         with ExitStack() as undo:
             self._lock = ShardLock(path)
             undo.callback(self._lock.release)
@@ -135,6 +140,9 @@ class SqliteStore:
             raise
         if batch.rows:
             self._tail = Tail.at(batch.rows[-1])
+        self._commits += 1
+        if self._commits % _LOOK_EVERY == 0:
+            self._look_at_wal()
 
     def abandon(self) -> None:
         """Nothing to end: only `commit` opens a transaction."""
@@ -149,6 +157,7 @@ class SqliteStore:
     def _prepare(self) -> None:
         self._db.execute("PRAGMA cache_size = -16384")
         self._db.execute(f"PRAGMA wal_autocheckpoint = {_WAL_PAGES}")
+        self._db.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES}")
         try:
             mark_open(self._db, "meta")
         except apsw.Error as error:
@@ -156,6 +165,16 @@ class SqliteStore:
                 f"the shard file {self._path} cannot be written ({error}). No money was moved. "
                 "Make room on its disk, or give this user the right to write it, and start again."
             ) from None
+
+    def _look_at_wal(self) -> None:
+        size = size_of_wal(self._path)
+        if size > _TOLD_BYTES and not self._has_told:
+            tell(
+                f"{self._path}-wal has {size >> 20} MB, because somebody has been reading an old "
+                "state of it for long (kessai backup, kessai ledger verify, another program). "
+                "Nothing is lost; it gets short again when that ends. Make sure that there is room."
+            )
+        self._has_told = size > _TOLD_BYTES
 
     def _roll_back(self) -> None:
         # What was half written must not be found as done by the next group.

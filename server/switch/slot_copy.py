@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from server.shards.entry_digest import Digest, add_entry
+from server.shards.entry_digest import Digests, add_entry
 from server.shards.relocate import Copied
 from server.shards.remote_shard import AnyShard
 from server.shards.store import BookedEntry, StoreUnavailable
@@ -29,7 +29,7 @@ class SlotCopy:
     slot: int
     generation: int
     on_copied: Callable[[int], None]
-    digests: dict[int, Digest] = field(default_factory=dict)
+    digests: dict[int, Digests] = field(default_factory=dict)
     _copied_to: dict[int, int] = field(default_factory=dict)
     _there_to: dict[int, int] = field(default_factory=dict)
     _waiting: list[BookedEntry] = field(default_factory=list)

@@ -115,7 +115,12 @@ class SlotMover:
     async def _bring(self, left: LogRow, copy: SlotCopy) -> None:
         move = SlotMove.FromString(left.body)
         await copy.copy((account.id, account.sequence) for account in move.accounts)
-        await copy.target.submit(move_in(left.request_id, move, copy.digests))
+        digests = {
+            account.id: copy.digests[account.id].of(account.digest_version)
+            for account in move.accounts
+            if account.id in copy.digests
+        }
+        await copy.target.submit(move_in(left.request_id, move, digests))
 
     async def _settle_routes(self, slot: int, source: int) -> None:
         """Learn where the slot is now; held back it stays only while it is on its way."""

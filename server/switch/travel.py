@@ -38,8 +38,7 @@ TRANSPORT = frozenset({"4111", "4112", "4131", "4411", "4511", "4784"})
 _LONGEST_DAY_US = 48 * 3_600_000_000
 # The directory's setting of a merchant, as "100 EUR".
 _MINIMUM = "minimum_balance/"
-_PAGE = 100
-_MAX_PAGES = 10
+_PAGE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +169,7 @@ class Travel:
     async def _spent(self, account: Account, merchant: Merchant, since_us: int) -> int:
         """Add up the fares that an account paid to a merchant since a moment."""
         spent, before = 0, 0
-        for _ in range(_MAX_PAGES if since_us else 0):
+        while since_us:
             _, entries = await self._shards.statement(account.id, before, _PAGE)
             for entry in entries:
                 if entry.book_us < since_us:

@@ -49,7 +49,7 @@ MAY_CALL: dict[str, set[str]] = {
     "AccountService/CloseAccount": {O},
     "DeviceService/CreateMerchant": {O},
     "DeviceService/CreatePairingCode": {O},
-    "DeviceService/RenewCertificate": {A, P},
+    "DeviceService/RenewCertificate": {A, P, O},
     "DeviceService/RevokeDevice": {O},
     "DeviceService/ListDevices": {O},
     "HolderService/IssueCredential": {P},

@@ -8,6 +8,7 @@ import os
 import secrets
 import tarfile
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,14 @@ import pytest
 
 from kessai.complaint import Complaint
 from kessai.v1.payment_pb2 import PAYMENT_OUTCOME_SETTLED
+from kessai.v1.shard_pb2 import SlotMove
 from server.bootstrap import Switch
 from server.domain.command import CommandKind
 from server.identity.authority import Authority
 from server.ledger.transfer import HoldState
 from server.shards.address import SqliteAddress, addresses
 from server.shards.books_file import read_books
+from server.shards.entry_digest import SHOWN
 from server.shards.opening import open_shards
 from server.shards.postgres_schema import schema_name
 from server.shards.verify import Report, verify
@@ -126,6 +129,36 @@ async def test_a_switch_serves_on_released_books(released: Released, tmp_path: P
     report = verified(released.folder)
     assert (report.faults, report.in_transit) == ([], 0)
     assert report.rows > sum(shard["rows"] for shard in released.said["shards"])
+
+
+async def test_slots_that_a_release_moved_move_on(released: Released, tmp_path: Path) -> None:
+    """An account that came with a digest of that release's form is proven in it, for ever."""
+    clock = Clock(released.end_us + 1_000_000)
+    Authority.create(released.folder / "identity", tmp_path / "offline", DOMAIN, clock)
+    counter_in(released.folder, known=True).directory.close()
+    switch = Switch(released.folder, CONFIG, clock, os.urandom, clock)
+    await switch.start()
+    count, mover = len(switch._shards), switch._rebalance._mover
+    async with asyncio.timeout(LIMIT_S):
+        for number in range(count):
+            moved = await switch._shards.shard(number).read(lambda reader: reader.moved())
+            for slot in [m.slot for m in moved if m.shard == number]:
+                await mover.move(slot, (number + 1) % count)
+                await mover.move(slot, number)
+    await switch.stop()
+    assert SHOWN in forms_of(released.folder)
+    assert verified(released.folder).faults == []
+
+
+def forms_of(folder: Path) -> set[int]:
+    """In which forms the digests are with which slots came last."""
+    forms = set[int]()
+    for address in read_books(folder).addresses(folder):
+        with closing(address.open_reader()) as reader:
+            rows = [reader.row(m.move_id) for m in reader.moved() if m.shard == address.shard]
+        moves = [SlotMove.FromString(row.body) for row in rows if row is not None]
+        forms |= {a.digest_version for move in moves for a in move.accounts if a.entry_digest}
+    return forms
 
 
 def test_a_schema_of_version_2_is_read_and_then_upgraded(

@@ -392,6 +392,7 @@ class MovedAccount(_message.Message):
     CREDITS_POSTED_FIELD_NUMBER: _builtins.int
     SEQUENCE_FIELD_NUMBER: _builtins.int
     ENTRY_DIGEST_FIELD_NUMBER: _builtins.int
+    DIGEST_VERSION_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """Its number within the switch."""
     ledger: _builtins.int
@@ -416,6 +417,10 @@ class MovedAccount(_message.Message):
     """SHA-256 chained over all its entries, 32 bytes; empty if it has none, and in the row of the
     source, whose own log has them.
     """
+    digest_version: _builtins.int
+    """The form of the digest. 2: over each entry packed as in server/shards/entry_digest.py; 0: over
+    what Python shows of it, of former releases and for accounts that once came by theirs.
+    """
     @_builtins.property
     def open_time(self) -> _timestamp_pb2.Timestamp:
         """When it was opened."""
@@ -435,10 +440,11 @@ class MovedAccount(_message.Message):
         credits_posted: _builtins.int = ...,
         sequence: _builtins.int = ...,
         entry_digest: _builtins.bytes = ...,
+        digest_version: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["open_time", b"open_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "credits_pending", b"credits_pending", "credits_posted", b"credits_posted", "debits_pending", b"debits_pending", "debits_posted", b"debits_posted", "entry_digest", b"entry_digest", "flags", b"flags", "id", b"id", "ledger", b"ledger", "open_time", b"open_time", "owner", b"owner", "sequence", b"sequence"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "credits_pending", b"credits_pending", "credits_posted", b"credits_posted", "debits_pending", b"debits_pending", "debits_posted", b"debits_posted", "digest_version", b"digest_version", "entry_digest", b"entry_digest", "flags", b"flags", "id", b"id", "ledger", b"ledger", "open_time", b"open_time", "owner", b"owner", "sequence", b"sequence"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -143,6 +143,31 @@ async def test_a_stop_does_not_wait_for_streams(tmp_path: Path) -> None:
     assert "the switch stops" in (error.value.details() or "")
 
 
+async def test_a_stop_takes_every_step_whatever_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The failure is raised at the end; shards are closed cleanly, and the folder is free."""
+    make_folder(tmp_path / "data")
+    switch = Switch(tmp_path / "data", CONFIG, now_us, os.urandom, elapsed_us)
+    await switch.start()
+
+    def fails() -> None:
+        raise RuntimeError("a step fails")
+
+    for part in (switch._guard, switch._purchases, switch._shards.shard(1)):
+        name = "end_streams" if part is switch._guard else "close"
+        monkeypatch.setattr(part, name, fails)
+    closed = switch._shards.shard(1)
+    with pytest.raises(RuntimeError, match="a step fails"):
+        await switch.stop()
+    assert not list((tmp_path / "data").glob("**/0000.db-wal"))
+    assert not list((tmp_path / "data").glob("directory.db-wal"))
+    monkeypatch.undo()
+    closed.close()
+    async with served(tmp_path / "data") as again:
+        assert await is_well(again)
+
+
 async def test_metrics_have_their_usual_names(tmp_path: Path) -> None:
     async with served(tmp_path / "data") as switch:
         assert await is_well(switch)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -56,6 +58,25 @@ def test_persons_are_counted_up_to_what_the_ticket_admits(venue: Venue, tmp_path
     book.take_back(two.request_id)
     book.take_back(two.request_id)
     assert book.count_in(one.request_id, ticket, 1, 5) == 1
+    book.close()
+
+
+def test_a_failed_write_ends_the_entrance(venue: Venue, tmp_path: Path) -> None:
+    """Whichever it is: nobody is let in, or counted, by a book of which nobody knows the state."""
+    ended: list[sqlite3.Error] = []
+    book, one = EntranceBook(tmp_path, ended.append), entry(venue.ticket())
+    book._db.execute("PRAGMA query_only = ON")
+    writes: list[Callable[[], object]] = [
+        lambda: book.ask(one),
+        lambda: book.move(one.request_id, EntryState.ADMITTED),
+        lambda: book.count_in(one.request_id, one.ticket_id, 1, 5),
+        lambda: book.take_back(one.request_id),
+    ]
+    for number, write in enumerate(writes, 1):
+        with pytest.raises(sqlite3.Error):
+            write()
+        assert len(ended) == number
+        assert not book._db.in_transaction
     book.close()
 
 

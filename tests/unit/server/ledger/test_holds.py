@@ -164,4 +164,17 @@ def test_an_open_chain_does_nothing(books: Books) -> None:
     ]
     expected = [R.LINKED_EVENT_FAILED, R.LINKED_EVENT_CHAIN_OPEN]
     assert books.create_transfers(batch, NOW_US) == expected
+    assert books.create_transfers(batch[1:], NOW_US) == [R.LINKED_EVENT_CHAIN_OPEN]
     assert books.accounts[SHOP].balance == 0
+
+
+def test_an_open_chain_names_the_transfer_at_fault(books: Books) -> None:
+    """It stands at its place; the end says that the chain is open; nothing moved."""
+    wrong = Transfer(32, ANN, SHOP, 0, EUR, CODE, LINKED)
+    good = [Transfer(n, ANN, SHOP, 10, EUR, CODE, LINKED) for n in (31, 33, 34)]
+    failed = R.LINKED_EVENT_FAILED
+    assert books.create_transfers([good[0], wrong, *good[1:]], NOW_US) == [
+        failed, R.AMOUNT_MUST_NOT_BE_ZERO, failed, R.LINKED_EVENT_CHAIN_OPEN,
+    ]  # fmt: skip
+    assert books.accounts[SHOP].balance == 0
+    assert books.entries == []

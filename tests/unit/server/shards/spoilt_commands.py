@@ -68,6 +68,17 @@ class Spoilt(Command):
 
 
 @dataclass(slots=True)
+class Drop(Spoilt):
+    """Keeps a document, drops one, or drops one that it kept: `how` tells."""
+
+    def decide(self, state: State, now_us: int) -> Decision:
+        kept = Document(b"a ticket", 1, self.payer, self.body)
+        if self.how == "keep":
+            return Decision(documents=(kept,))
+        return Decision(drops=(kept.id,))
+
+
+@dataclass(slots=True)
 class SpoiltArrival(Arrive):
     """An arrival at which the switch fails."""
 

@@ -33,7 +33,7 @@ from tests.unit.server.shards.parts import (
     shards_in,
     verify_shards,
 )
-from tests.unit.server.shards.spoilt_commands import DECLINED, Spoilt, SpoiltArrival
+from tests.unit.server.shards.spoilt_commands import DECLINED, Drop, Spoilt, SpoiltArrival
 
 ANN, SHOP = (account for account, _ in zip(accounts_on(0, 1), range(2), strict=False))
 FAULT = d.DECLINE_REASON_SWITCH_FAULT
@@ -47,6 +47,25 @@ def spoilt(how: str) -> Spoilt:
 def opening() -> list[Command]:
     """Ann has 1000."""
     return [open_account(ANN), open_account(SHOP, "merchant/shop"), deposit(ANN, 1000)]
+
+
+async def test_a_document_that_is_dropped_is_gone_from_the_store(tmp_path: Path) -> None:
+    """Alone in its group, and in one with what kept it; what is kept last is there."""
+
+    def does(*hows: str) -> list[Command]:
+        return [Drop(fresh_id(), bytes(32), ANN, SHOP, 1, EUR, b"", how) for how in hows]
+
+    with shards_in(tmp_path) as shards:
+        for command in opening():
+            await shards.submit(command)
+        for hows, is_there in (
+            (["keep"], True), (["drop"], False), (["keep", "drop"], False),
+            (["keep", "drop", "keep"], True), (["drop", "keep"], True), (["drop"], False),
+        ):  # fmt: skip
+            rows = await shards.submit_all(does(*hows))
+            assert [row.decline for row in rows if isinstance(row, LogRow)] == [0] * len(hows)
+            found = await shards.shard(0).read(lambda reader: reader.document(b"a ticket"))
+            assert (found is not None) is is_there
 
 
 @pytest.mark.parametrize("processes", [0, 1])

@@ -15,11 +15,12 @@ import apsw
 import pytest
 
 from kessai.complaint import Complaint
+from server.shards import sqlite_store
 from server.shards.schema import create_shard
 from server.shards.settlement_log import LogRow
 from server.shards.sqlite_reader import SqliteReader
 from server.shards.sqlite_store import EXIT_DISK_FAILED, SqliteStore
-from server.shards.store import StoreUnavailable
+from server.shards.store import Batch, StoreUnavailable
 from tests.running import shard_path
 from tests.unit.server.domain.commands import NOW_US, accounts_on, deposit, open_account, pay
 from tests.unit.server.shards.parts import (
@@ -48,6 +49,31 @@ def test_a_read_only_store_says_so(store: SqliteStore) -> None:
         store.commit(full_batch())
     store._db.pragma("query_only", False)
     store.commit(full_batch())
+    store.close()
+
+
+def test_a_wal_that_a_reader_keeps_long_is_told_and_gets_short(
+    tmp_path: Path, store: SqliteStore, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """Nothing of it can be written over while somebody reads an old state; then it is cut."""
+    monkeypatch.setattr(sqlite_store, "_TOLD_BYTES", 500_000)
+    monkeypatch.setattr(sqlite_store, "_LOOK_EVERY", 1)
+    store._db.execute("PRAGMA wal_autocheckpoint = 20")
+    store._db.execute("PRAGMA journal_size_limit = 100000")
+    reader = SqliteReader(shard_path(tmp_path, 0), 0, BOOKS_ID)
+    reader.snapshot()
+    wal = tmp_path / "shards" / "0000.db-wal"
+    numbers = iter(range(1, 10_000))
+    while wal.stat().st_size < 600_000:
+        store.commit(Batch(tie=next(numbers)))
+    assert "0000.db-wal has 0 MB, because somebody has been reading" in capsys.readouterr().err
+    store.commit(Batch(tie=next(numbers)))
+    assert capsys.readouterr().err == ""
+    reader.close()
+    for _ in range(50):
+        store.commit(Batch(tie=next(numbers)))
+    assert wal.stat().st_size <= 200_000
     store.close()
 
 
