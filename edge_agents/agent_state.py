@@ -58,6 +58,7 @@ class AgentState:
             reader_state=READER_STATE_READY if self._radio.is_ready else READER_STATE_LOST,
             state=self._said(),
             newest_deny_list_version=self._journal.marks.deny_list_version,
+            journal_payments=self._journal.next_order_number() - 1,
         )
         for currency, minor in totals.items():
             report.waiting_total.CopyFrom(Money(minor, currency).to_proto())

@@ -104,6 +104,8 @@ def _alarm(alarm: pb.RollbackAlarm) -> Text:
     says = f"has deny list {alarm.place}, newer than the switch's"
     if alarm.kind == pb.ROLLBACK_KIND_LOG:
         says = f"has seen row {alarm.place} of shard {alarm.shard}, which is gone or changed"
+    if alarm.kind == pb.ROLLBACK_KIND_JOURNAL:
+        says = f"its journal went back: it had {alarm.place} payments, and is an older copy"
     return Text(says, style="bold red")
 
 

@@ -93,6 +93,8 @@ def reissue_operator(
 
     On the machine of a stopped switch. For when an issuing certificate ends, or its key is lost:
     then devices that it signed must be paired again.
+
+    Example: kessai operator reissue ann --data /var/lib/kessai --offline-root /mnt/offline-root
     """
     target = folder or data / f"operator-{name}"
     if (target / DEVICE_FILE).exists():

@@ -12,6 +12,7 @@ from kessai.money import Money, MoneyError
 from kessai.plain_text import plain
 from kessai.v1.fleet_pb2 import (
     ROLLBACK_KIND_DENY_LIST,
+    ROLLBACK_KIND_JOURNAL,
     DeviceConfig,
     DeviceReport,
     DeviceSetting,
@@ -81,18 +82,26 @@ class Fleet:
         """Keep what a device says of itself; FieldRefused if it makes no sense; CertificateRevoked.
 
         Its words are kept as plain text: a terminal must get through, whatever it calls itself. A
-        newer deny list than the switch's own raises the alarm.
+        newer deny list than the switch's own raises the alarm, and a journal with fewer payments
+        than it had: then it was restored from an old copy.
         """
         _check_report(report)
         report.software_version = plain(report.software_version)
         report.state = plain(report.state)
+        is_told, told = report.HasField("journal_payments"), report.journal_payments
         with self._directory.while_good(caller.serial):
+            if most := max(told, self._journal_before(caller.device)):
+                report.journal_payments = most
             self._book.keep_report(caller.device, self._now_us(), report.SerializeToString())
         has = max(report.deny_list_version, report.newest_deny_list_version)
         if has > self._denied.version():
             self._alarms.sound(caller.device, ROLLBACK_KIND_DENY_LIST, has)
         else:
             self._alarms.end(caller.device, ROLLBACK_KIND_DENY_LIST)
+        if is_told and told < report.journal_payments:
+            self._alarms.sound(caller.device, ROLLBACK_KIND_JOURNAL, report.journal_payments)
+        else:
+            self._alarms.end(caller.device, ROLLBACK_KIND_JOURNAL)
 
     def config_for(self, caller: Caller) -> DeviceConfig:
         """The configuration of the terminal that calls; CertificateRevoked."""
@@ -143,6 +152,13 @@ class Fleet:
         self._listeners.add(listener)
         return lambda: self._listeners.discard(listener)
 
+    def _journal_before(self, device: str) -> int:
+        """How many payments a device's journal had, since it was paired last."""
+        heard, entered = self._book.report(device), self._directory.device(device)
+        if heard is None or entered is None or heard[0] <= entered.enroll_us:
+            return 0
+        return DeviceReport.FromString(heard[1]).journal_payments
+
     def _require_another(self, device: str, by: str) -> None:
         if device == by:
             raise FieldRefused("even_the_last", "this is yourself: say --even-the-last if meant")
@@ -169,6 +185,8 @@ def _check_path(device: str) -> None:
 def _check_report(report: DeviceReport) -> None:
     if len(report.software_version) > MAX_SOFTWARE_VERSION:
         raise FieldRefused("report.software_version", f"over {MAX_SOFTWARE_VERSION} characters")
+    if report.journal_payments < 0:
+        raise FieldRefused("report.journal_payments", "must not be negative")
     if len(report.state) > MAX_STATE:
         raise FieldRefused("report.state", f"over {MAX_STATE} characters")
     for name in ("waiting", "lost"):

@@ -1,9 +1,10 @@
 """Alarms of devices that have seen more than this switch has: its books or directory went back.
 
 Raised when a device shows a receipt whose place in the log is gone or differs, or has a newer deny
-list than the switch. Kept in memory, because every device asks again when it connects; told once
-each in the log, and shown beside the device and in the metrics. An alarm ends when the device finds
-all in place again, or is told of a restore that an operator accepted (`kessai restore`).
+list than the switch; and when a terminal's own journal went back. Kept in memory, because every
+device asks again when it connects; told once each in the log, and shown beside the device and in
+the metrics. An alarm ends when the device finds all in place again, or is told of a restore that an
+operator accepted (`kessai restore`).
 """
 
 from __future__ import annotations
@@ -14,10 +15,13 @@ from typing import NamedTuple
 
 import structlog
 
-from kessai.v1.fleet_pb2 import RollbackAlarm, RollbackKind
+from kessai.v1.fleet_pb2 import ROLLBACK_KIND_JOURNAL, RollbackAlarm, RollbackKind
 
 # More devices than that tell the same story.
 MAX_ALARMS = 10_000
+
+_OURS = "this switch's data went back: a device has seen more; keep the folder as it is"
+_JOURNAL = "a terminal's journal went back: payments that it accepted alone may be gone"
 
 log = structlog.get_logger("rollback")
 
@@ -46,7 +50,7 @@ class RollbackAlarms:
             alarm.raise_time.FromMicroseconds(self._now_us())
             self._standing[key] = alarm
         log.error(
-            "this switch's data went back: a device has seen more; keep the folder as it is",
+            _JOURNAL if kind == ROLLBACK_KIND_JOURNAL else _OURS,
             device=device, kind=RollbackKind.Name(kind), shard=shard, place=place,
         )  # fmt: skip
 

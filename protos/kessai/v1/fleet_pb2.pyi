@@ -89,6 +89,10 @@ class _RollbackKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Rollback
     """The log of a shard."""
     ROLLBACK_KIND_DENY_LIST: _RollbackKind.ValueType  # 2
     """The deny list, and the directory with it."""
+    ROLLBACK_KIND_JOURNAL: _RollbackKind.ValueType  # 3
+    """The journal of the device itself: payments that it accepted without the switch may be gone. It
+    ends when the journal has as many again, or the device is paired anew.
+    """
 
 class RollbackKind(_RollbackKind, metaclass=_RollbackKindEnumTypeWrapper):
     """What went back."""
@@ -99,6 +103,10 @@ ROLLBACK_KIND_LOG: RollbackKind.ValueType  # 1
 """The log of a shard."""
 ROLLBACK_KIND_DENY_LIST: RollbackKind.ValueType  # 2
 """The deny list, and the directory with it."""
+ROLLBACK_KIND_JOURNAL: RollbackKind.ValueType  # 3
+"""The journal of the device itself: payments that it accepted without the switch may be gone. It
+ends when the journal has as many again, or the device is paired anew.
+"""
 Global___RollbackKind: _TypeAlias = RollbackKind  # noqa: Y015
 
 @_typing.final
@@ -174,6 +182,7 @@ class DeviceReport(_message.Message):
     LOST_PAYMENTS_FIELD_NUMBER: _builtins.int
     LOST_TOTAL_FIELD_NUMBER: _builtins.int
     NEWEST_DENY_LIST_VERSION_FIELD_NUMBER: _builtins.int
+    JOURNAL_PAYMENTS_FIELD_NUMBER: _builtins.int
     software_version: _builtins.str
     """The software that runs; at most 80 characters."""
     deny_list_version: _builtins.int
@@ -193,6 +202,10 @@ class DeviceReport(_message.Message):
     newest_deny_list_version: _builtins.int
     """The newest version of the deny list that it ever had; 0: not told. Newer than the switch's own:
     the switch's directory went back.
+    """
+    journal_payments: _builtins.int
+    """How many payments its journal ever began; not set: not told. Fewer than it said before: its
+    journal was restored from an old copy, or lost. What is kept of a device here is the most.
     """
     @_builtins.property
     def waiting_total(self) -> _money_pb2.Money:
@@ -220,12 +233,15 @@ class DeviceReport(_message.Message):
         lost_payments: _builtins.int = ...,
         lost_total: _money_pb2.Money | None = ...,
         newest_deny_list_version: _builtins.int = ...,
+        journal_payments: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["lost_total", b"lost_total", "report_time", b"report_time", "waiting_total", b"waiting_total"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_journal_payments", b"_journal_payments", "journal_payments", b"journal_payments", "lost_total", b"lost_total", "report_time", b"report_time", "waiting_total", b"waiting_total"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["config_version", b"config_version", "deny_list_version", b"deny_list_version", "lost_payments", b"lost_payments", "lost_total", b"lost_total", "newest_deny_list_version", b"newest_deny_list_version", "reader_state", b"reader_state", "report_time", b"report_time", "software_version", b"software_version", "state", b"state", "waiting_payments", b"waiting_payments", "waiting_total", b"waiting_total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_journal_payments", b"_journal_payments", "config_version", b"config_version", "deny_list_version", b"deny_list_version", "journal_payments", b"journal_payments", "lost_payments", b"lost_payments", "lost_total", b"lost_total", "newest_deny_list_version", b"newest_deny_list_version", "reader_state", b"reader_state", "report_time", b"report_time", "software_version", b"software_version", "state", b"state", "waiting_payments", b"waiting_payments", "waiting_total", b"waiting_total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__journal_payments: _TypeAlias = _typing.Literal["journal_payments"]  # noqa: Y015
+    _WhichOneofArgType__journal_payments: _TypeAlias = _typing.Literal["_journal_payments", b"_journal_payments"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__journal_payments) -> _WhichOneofReturnType__journal_payments | None: ...
 
 Global___DeviceReport: _TypeAlias = DeviceReport  # noqa: Y015
 
@@ -443,8 +459,8 @@ Global___DeviceState: _TypeAlias = DeviceState  # noqa: Y015
 
 @_typing.final
 class RollbackAlarm(_message.Message):
-    """A device has seen more than the switch has: the switch's data went back, by a restore from an old
-    copy or by somebody's hand.
+    """A device has seen more than the switch has, or less than it had itself: data went back, by a
+    restore from an old copy or by somebody's hand.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -458,7 +474,9 @@ class RollbackAlarm(_message.Message):
     shard: _builtins.int
     """LOG: the shard."""
     place: _builtins.int
-    """LOG: the row that is gone or differs. DENY_LIST: the version that the device has."""
+    """LOG: the row that is gone or differs. DENY_LIST: the version that the device has. JOURNAL: how
+    many payments its journal once had.
+    """
     @_builtins.property
     def raise_time(self) -> _timestamp_pb2.Timestamp:
         """When the switch first noticed, since it was started."""

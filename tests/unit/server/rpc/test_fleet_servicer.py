@@ -75,6 +75,26 @@ async def state_of(switch: Switch, device: str = TILL) -> pb.DeviceState:
         return (await FleetServiceStub(channel).GetDeviceState(request, timeout=LIMIT_S)).state
 
 
+async def test_a_journal_that_went_back_is_named_until_it_is_paired_anew(switch: Switch) -> None:
+    """Over any number of reports; not while it grows, nor of an agent that does not tell."""
+    async with open_channel(switch.identity(TILL)) as channel:
+        for told, alarm in ((7, 0), (9, 0), (None, 0), (4, 9), (8, 9), (9, 0), (0, 9)):
+            call = await attach(channel, journal_payments=told)
+            await until(call, lambda u: u.HasField("deny_list"))
+            call.cancel()
+            alarms = (await state_of(switch)).alarms
+            assert [(a.kind, a.place) for a in alarms] == (
+                [(pb.ROLLBACK_KIND_JOURNAL, alarm)] if alarm else []
+            )
+    switch.clock.ahead_us += 1_000_000
+    enter(switch, TILL, 2)
+    switch.clock.ahead_us += 1_000_000
+    async with open_channel(switch.identity(TILL)) as channel:
+        call = await attach(channel, journal_payments=1)
+        await until(call, lambda u: u.HasField("deny_list"))
+        assert not (await state_of(switch)).alarms
+
+
 async def test_what_is_denied_is_told_at_once(
     switch: Switch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
