@@ -28,7 +28,10 @@ ROOMS: dict[str, tuple[str, str]] = {
         "server.commands.accounts:account",
         "Open accounts, take cash in and out, read statements.",
     ),
-    "merchant": ("server.commands.merchants:merchant", "Enter merchants."),
+    "merchant": (
+        "server.commands.merchants:merchant",
+        "Enter, list, edit and close merchants.",
+    ),
     "ticket": (
         "server.commands.tickets:ticket",
         "Offer tickets; show, refund and revoke those that were sold.",

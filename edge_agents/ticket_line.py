@@ -66,13 +66,18 @@ class TicketLine:
         self._uplink = uplink
 
     async def offers(self) -> list[TicketOffer]:
-        """Ask what the terminal's merchant has on offer; CallFailed."""
-        ask = ListTicketOffersRequest()
-        try:
-            answer = await self._stub().ListTicketOffers(ask, timeout=CALL_S, wait_for_ready=True)
-        except grpc.aio.AioRpcError as error:
-            raise _failure(error) from None
-        return list(answer.offers)
+        """Ask what the terminal's merchant has on sale, all pages of it; CallFailed."""
+        offers: list[TicketOffer] = []
+        ask, stub = ListTicketOffersRequest(), self._stub()
+        while True:
+            try:
+                page = await stub.ListTicketOffers(ask, timeout=CALL_S, wait_for_ready=True)
+            except grpc.aio.AioRpcError as error:
+                raise _failure(error) from None
+            offers += page.offers
+            ask.page_token = page.next_page_token
+            if not ask.page_token:
+                return offers
 
     async def tickets(self, payment_id: str) -> list[Signed]:
         """Ask for the tickets that a payment bought, none if it was not settled; CallFailed."""

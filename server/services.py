@@ -246,7 +246,7 @@ def _add_devices(
     pairing_address: str,
 ) -> None:
     directory, authority, now_us = parts.directory, parts.authority, parts.now_us
-    merchants = Merchants(directory, parts.keyring)
+    merchants = Merchants(directory, parts.keyring, now_us)
     desk = PairingDesk(directory, parts.keyring, now_us)
     enrollment = Enrollment(
         directory, authority, merchants, desk, now_us, parts.config.renewals_per_device_and_day
@@ -264,6 +264,7 @@ def _add_devices(
         authority.root_fingerprint,
         four_eyes,
         turn.naming,
+        lambda merchant_id: parts.offers.on_sale(merchant_id, now_us()),
     )
     add_DeviceServiceServicer_to_server(devices, main)
     bundle = trust_bundle(authority, parts.keyring)
@@ -282,5 +283,5 @@ def _add_tickets(main: grpc.aio.Server, parts: Parts) -> None:
     uses = TicketUses(
         parts.tickets, parts.shards, parts.settle, parts.directory, parts.deny_list, switch_key
     )
-    desk = OfferDesk(parts.directory, parts.offers)
+    desk = OfferDesk(parts.directory, parts.offers, parts.now_us)
     add_TicketServiceServicer_to_server(TicketServicer(desk, uses), main)

@@ -18,13 +18,17 @@ from kessai.money import Money
 
 @dataclass(frozen=True, slots=True)
 class Merchant:
-    """Who is paid at its terminals, and on which account (branch * 10^8 + number)."""
+    """Who is paid at its terminals, and on which account (branch * 10^8 + number).
+
+    `close_us`: when it was closed; None while it is not.
+    """
 
     merchant_id: str
     display_name: str
     category_code: str
     account: int
     unverified_limit: Money | None
+    close_us: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,8 @@ ACTS: dict[str, Object] = {
     "/kessai.v1.AccountService/UnfreezeAccount": lambda request: request.account_number,
     "/kessai.v1.AccountService/CloseAccount": lambda request: request.account_number,
     "/kessai.v1.DeviceService/CreateMerchant": lambda request: request.merchant_id,
+    "/kessai.v1.DeviceService/UpdateMerchant": lambda request: request.merchant_id,
+    "/kessai.v1.DeviceService/CloseMerchant": lambda request: request.merchant_id,
     "/kessai.v1.DeviceService/CreatePairingCode": _paired,
     "/kessai.v1.DeviceService/RenewCertificate": lambda _: "",
     "/kessai.v1.DeviceService/RevokeDevice": lambda request: request.device,
@@ -35,6 +37,9 @@ ACTS: dict[str, Object] = {
     "/kessai.v1.HolderService/ForgiveOfflineLosses": lambda request: f"wallet/{request.wallet_id}",
     "/kessai.v1.TicketService/CreateTicketOffer": lambda request: (
         f"{request.offer.merchant_id}/{request.offer.offer_id}"
+    ),
+    "/kessai.v1.TicketService/WithdrawTicketOffer": lambda request: (
+        f"{request.merchant_id}/{request.offer_id}"
     ),
     "/kessai.v1.TicketService/RefundTicket": lambda request: request.ticket_id.hex(),
     "/kessai.v1.TicketService/RevokeTicket": lambda request: request.ticket_id.hex(),
@@ -55,12 +60,15 @@ IN_DIRECTORY = frozenset(
     for name in (
         "BackupService/CopyDirectory",
         "DeviceService/CreateMerchant",
+        "DeviceService/UpdateMerchant",
+        "DeviceService/CloseMerchant",
         "DeviceService/CreatePairingCode",
         "DeviceService/RenewCertificate",
         "DeviceService/RevokeDevice",
         "HolderService/SetRiderCategory",
         "HolderService/ForgiveOfflineLosses",
         "TicketService/CreateTicketOffer",
+        "TicketService/WithdrawTicketOffer",
         "FleetService/ConfigureDevice",
         "OperatorService/AddOperator",
         "OperatorService/ApproveAct",

@@ -165,12 +165,16 @@ class FourEyes:
 def _is_power(method: str, request: Any) -> bool:  # noqa: ANN401
     if method == "DeviceService/CreatePairingCode":
         return bool(request.WhichOneof("device") == "phone")
+    if method == "DeviceService/UpdateMerchant":
+        return bool(request.account_number)
     return method in _CASH or method in _ALWAYS
 
 
 def _content(request: Any) -> str:  # noqa: ANN401
     if hasattr(request, "amount"):
         return f"{Money.from_proto(request.amount)}, account {request.account_number}"
+    if hasattr(request, "merchant_id"):
+        return f"merchant {request.merchant_id} is paid on account {request.account_number}"
     if hasattr(request, "account_number"):
         return f"account {request.account_number}"
     if hasattr(request, "phone"):

@@ -11,6 +11,7 @@ Refusal
 ├── RequestIdReused         REQUEST_ID_REUSED: same id, other content
 ├── Unknown                 RESOURCE_UNKNOWN: no such merchant or device
 ├── Exists                  RESOURCE_EXISTS: the merchant exists with other properties
+├── InUse                   RESOURCE_IN_USE: something that is in use names it
 └── DirectoryUnavailable    STORE_UNAVAILABLE: the directory cannot be written now
 """
 
@@ -102,6 +103,12 @@ class Exists(Refusal):
     """It exists with other properties."""
 
     reason = error_pb2.ERROR_REASON_RESOURCE_EXISTS
+
+
+class InUse(Refusal):
+    """Something names it still; the message says what."""
+
+    reason = error_pb2.ERROR_REASON_RESOURCE_IN_USE
 
 
 class DirectoryUnavailable(Refusal):

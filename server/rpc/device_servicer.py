@@ -25,6 +25,7 @@ from server.identity.pairing import PairingDesk
 from server.identity.wallets import Wallets
 from server.rpc import fields
 from server.rpc.errors import field_invalid
+from server.rpc.merchant_fields import merchant_message, updated
 
 USUAL_PAGE, MAX_PAGE = 100, 500
 
@@ -36,7 +37,7 @@ class DeviceServicer(DeviceServiceServicer):
 
     `pairing_address` is the host:port of the pairing port, as devices reach it. `find_account`
     gives an account of an owner, or refuses as unknown; `naming` keeps accounts from being closed
-    meanwhile.
+    meanwhile; `on_sale` names offers of a merchant that are sold.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class DeviceServicer(DeviceServiceServicer):
         root_fingerprint: bytes,
         four_eyes: FourEyes,
         naming: Callable[..., AbstractAsyncContextManager[None]],
+        on_sale: Callable[[str], list[str]],
     ) -> None:
         self._merchants, self._wallets = merchants, wallets
         self._desk = desk
@@ -59,7 +61,7 @@ class DeviceServicer(DeviceServiceServicer):
         self._find_account = find_account
         self._pairing_address = pairing_address
         self._root_fingerprint = root_fingerprint
-        self._four_eyes, self._naming = four_eyes, naming
+        self._four_eyes, self._naming, self._on_sale = four_eyes, naming, on_sale
 
     async def CreateMerchant(
         self, request: pb.CreateMerchantRequest, context: Context
@@ -80,6 +82,36 @@ class DeviceServicer(DeviceServiceServicer):
         async with self._naming(merchant.account):
             await in_act(self._merchants.add, merchant)
         return pb.CreateMerchantResponse()
+
+    async def ListMerchants(
+        self, request: pb.ListMerchantsRequest, context: Context
+    ) -> pb.ListMerchantsResponse:
+        """List the merchants by id: FIELD_INVALID."""
+        size = fields.page_size(request.page_size, USUAL_PAGE, MAX_PAGE)
+        merchants, following = await in_thread(self._merchants.page, request.page_token, size)
+        listed = map(merchant_message, merchants)
+        return pb.ListMerchantsResponse(merchants=listed, next_page_token=following)
+
+    async def UpdateMerchant(
+        self, request: pb.UpdateMerchantRequest, context: Context
+    ) -> pb.UpdateMerchantResponse:
+        """Change a merchant: FIELD_INVALID, RESOURCE_UNKNOWN, APPROVAL_NEEDED."""
+        fields.request_id(request.request_id)
+        merchant = updated(self._merchants.find(request.merchant_id), request)
+        await self._find_account(merchant.account, f"merchant/{merchant.merchant_id}")
+        caller, method = current_caller(), "DeviceService/UpdateMerchant"
+        await in_thread(self._four_eyes.require, caller, method, request)
+        async with self._naming(merchant.account):
+            await in_act(self._merchants.update, merchant)
+        return pb.UpdateMerchantResponse(merchant=merchant_message(merchant))
+
+    async def CloseMerchant(
+        self, request: pb.CloseMerchantRequest, context: Context
+    ) -> pb.CloseMerchantResponse:
+        """Close a merchant: FIELD_INVALID, RESOURCE_UNKNOWN, RESOURCE_IN_USE."""
+        fields.request_id(request.request_id)
+        await in_act(self._merchants.close, request.merchant_id, self._on_sale)
+        return pb.CloseMerchantResponse()
 
     async def CreatePairingCode(
         self, request: pb.CreatePairingCodeRequest, context: Context

@@ -23,6 +23,7 @@ from server.switch.offer_desk import OfferDesk
 from server.switch.ticket_uses import Requester, TicketUses
 
 MAX_REDEMPTIONS = 50
+LARGEST_PAGE = 500
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
@@ -51,8 +52,28 @@ class TicketServicer(TicketServiceServicer):
         merchant_id = request.merchant_id or _requester().merchant_id
         if not merchant_id:
             raise field_invalid("merchant_id", "say whose offers")
-        offers = await in_thread(self._desk.offers, merchant_id, _requester().merchant_id)
-        return pb.ListTicketOffersResponse(offers=offers)
+        size = fields.page_size(request.page_size, LARGEST_PAGE, LARGEST_PAGE)
+        listed, following = await in_thread(
+            self._desk.page,
+            merchant_id,
+            _requester().merchant_id,
+            request.page_token,
+            size,
+            request.include_over,
+        )
+        return pb.ListTicketOffersResponse(
+            offers=[kept.offer for kept in listed],
+            next_page_token=following,
+            withdrawn_offer_ids=[kept.offer.offer_id for kept in listed if kept.is_withdrawn],
+        )
+
+    async def WithdrawTicketOffer(
+        self, request: pb.WithdrawTicketOfferRequest, context: Context
+    ) -> pb.WithdrawTicketOfferResponse:
+        """Take an offer off the market: FIELD_INVALID, RESOURCE_UNKNOWN."""
+        fields.request_id(request.request_id)
+        await in_act(self._desk.withdraw, request.merchant_id, request.offer_id)
+        return pb.WithdrawTicketOfferResponse()
 
     async def RedeemTickets(
         self, request: pb.RedeemTicketsRequest, context: Context

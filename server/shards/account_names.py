@@ -21,7 +21,8 @@ class AccountNames:
     def of(self, account: int) -> list[str]:
         """Up to five that name an account: "merchant shop", "phone/ann/pixel"."""
         merchants = self._file.rows(
-            "SELECT 'merchant ' || merchant_id FROM merchant WHERE account = ? LIMIT ?",
+            "SELECT 'merchant ' || merchant_id FROM merchant WHERE account = ?"
+            " AND close_us IS NULL LIMIT ?",
             account,
             _SHOWN,
         )

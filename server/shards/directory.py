@@ -14,7 +14,6 @@ from typing import Any
 
 from kessai.envelope import PublicKey, key_id_of, load_public_key
 from kessai.identity_path import AGENT, PHONE, parse_device
-from kessai.money import Money
 from server.domain.directory import (
     Device,
     DeviceEntry,
@@ -26,6 +25,7 @@ from server.domain.directory import (
 from server.shards.deny_book import DenyBook
 from server.shards.directory_file import DirectoryFile
 from server.shards.lru import LruCache
+from server.shards.merchant_book import MerchantBook
 from server.shards.pairing_book import PairingBook
 from server.shards.standing import SERIAL_BYTES, while_good
 
@@ -48,7 +48,7 @@ class Directory:
         """Open or make `directory.db`; Complaint if it cannot be used."""
         self._file = DirectoryFile(path)
         self.denied, self._pairings = DenyBook(self._file), PairingBook(self._file)
-        self._merchants = LruCache[str, Merchant](CACHED_ENTRIES)
+        self.merchants = MerchantBook(self._file)
         self._terminal_keys = LruCache[str, PublicKey](CACHED_ENTRIES)
         self._wallet_keys = LruCache[bytes, WalletKey](CACHED_ENTRIES)
         self._listeners: list[Callable[[int], None]] = []
@@ -69,13 +69,8 @@ class Directory:
     # What the switch asks at every payment.
 
     def merchant(self, merchant_id: str) -> Merchant | None:
-        """Find a merchant."""
-        found = self._merchants.get(merchant_id)
-        if found is not None:
-            return found
-        with self._file.lock:
-            rows = self._file.rows("SELECT * FROM merchant WHERE merchant_id = ?", merchant_id)
-            return self._merchants.put(merchant_id, _merchant(*rows[0])) if rows else None
+        """Find a merchant that was not closed."""
+        return self.merchants.find(merchant_id)
 
     def terminal_key(self, merchant_id: str, terminal_id: str) -> PublicKey | None:
         """Find the key that a terminal signs with now; None if unknown or revoked."""
@@ -111,23 +106,7 @@ class Directory:
         """Have every serial number told as it is revoked; from the revoking thread."""
         self._listeners.append(listener)
 
-    # Merchants and settings.
-
-    def add_merchant(self, merchant: Merchant) -> Merchant:
-        """Enter a merchant; gives back what stands there, the older one if the id was taken."""
-        limit = merchant.unverified_limit
-        with self._file.lock:
-            self._file.rows(
-                "INSERT INTO merchant VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-                merchant.merchant_id,
-                merchant.display_name,
-                merchant.category_code,
-                merchant.account,
-                limit.minor if limit else None,
-                limit.currency if limit else None,
-            )
-            stored = self.merchant(merchant.merchant_id)
-        return stored or merchant
+    # Settings.
 
     def setting(self, key: str) -> str | None:
         """Read a setting."""
@@ -262,13 +241,6 @@ class Directory:
         for listener in self._listeners:
             for serial in serials:
                 listener(serial)
-
-
-def _merchant(
-    merchant_id: str, name: str, category: str, account: int, minor: int | None, code: str | None
-) -> Merchant:
-    limit = Money(minor, code) if minor is not None and code is not None else None
-    return Merchant(merchant_id, name, category, account, limit)
 
 
 def _certificate(row: tuple[Any, ...]) -> IssuedCertificate:

@@ -216,7 +216,13 @@ CREATE TABLE restore (
 ) STRICT, WITHOUT ROWID;
 """
 
+# A merchant that was closed, and an offer that is not on sale any more.
+_CLOSED = """
+ALTER TABLE merchant ADD COLUMN close_us INTEGER;
+ALTER TABLE ticket_offer ADD COLUMN withdraw_us INTEGER;
+"""
+
 STEPS = (
     _FIRST_TABLES, _DENIED_BY_MERCHANT, _PAIRING_DECOY, _OFFLINE_LOSSES, _OPERATORS, _CASH_ALONE,
-    _TIES,
+    _TIES, _CLOSED,
 )  # fmt: skip

@@ -14,7 +14,6 @@ from contextlib import asynccontextmanager
 from operator import attrgetter
 
 from kessai.account_number import format_account
-from kessai.v1 import error_pb2
 from kessai.v1.account_pb2 import (
     CloseAccountRequest,
     FreezeAccountRequest,
@@ -29,7 +28,7 @@ from server.domain.account_standing import (
 )
 from server.domain.command import ACCEPTED
 from server.identity.directory_call import in_thread
-from server.identity.refusals import Refusal, Unknown
+from server.identity.refusals import InUse, Unknown
 from server.ledger.account import Account
 from server.shards.account_names import AccountNames
 from server.shards.router import Shards
@@ -38,12 +37,6 @@ from server.switch.refused import refusing_store_trouble
 from server.switch.settle import Settle
 
 _ALL_OWED = 1_000_000
-
-
-class InUse(Refusal):
-    """Something names it still; the message says what."""
-
-    reason = error_pb2.ERROR_REASON_RESOURCE_IN_USE
 
 
 class NamingTurn:

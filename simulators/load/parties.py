@@ -83,7 +83,7 @@ class Office:
     def __init__(self, folder: Path, directory: Directory) -> None:
         self._authority = Authority.load(folder / "identity", main.now_us)
         self._keyring = Keyring.load(folder / "identity")
-        self._merchants = Merchants(directory, self._keyring)
+        self._merchants = Merchants(directory, self._keyring, main.now_us)
         self._desk = PairingDesk(directory, self._keyring, main.now_us)
         self._enrollment = Enrollment(
             directory, self._authority, self._merchants, self._desk, main.now_us

@@ -146,7 +146,7 @@ class Cast:
         """Enter merchants and phones in the directory, beside the shop, its till and Ann."""
         for name, account in MERCHANTS.items():
             if name != "shop":
-                self.counter.directory.add_merchant(
+                self.counter.directory.merchants.add(
                     Merchant(name, name.title(), "5411", account, Money(500, "EUR"))
                 )
                 self.counter.enroll(f"agent/{name}/till-1", till_key(name))

@@ -28,7 +28,7 @@ from kessai.v1 import fleet_pb2 as kessai_dot_v1_dot_fleet__pb2
 from kessai.v1 import money_pb2 as kessai_dot_v1_dot_money__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16kessai/v1/device.proto\x12\tkessai.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18kessai/v1/envelope.proto\x1a\x15kessai/v1/fleet.proto\x1a\x15kessai/v1/money.proto\"^\n\x0bTrustBundle\x12\x18\n\x10root_certificate\x18\x01 \x01(\x0c\x12\x19\n\x11switch_public_key\x18\x02 \x01(\x0c\x12\x1a\n\x12sealing_public_key\x18\x03 \x01(\x0c\"\xa1\x01\n\x13\x45nrollDeviceRequest\x12\x14\n\x0cpairing_code\x18\x01 \x01(\t\x12#\n\x1b\x63\x65rtificate_signing_request\x18\x02 \x01(\x0c\x12\x1a\n\x12signing_public_key\x18\x03 \x01(\x0c\x12\x19\n\x11signing_key_proof\x18\x04 \x01(\x0c\x12\x18\n\x10software_version\x18\x05 \x01(\t\"\xd3\x01\n\x14\x45nrollDeviceResponse\x12\x19\n\x11\x63\x65rtificate_chain\x18\x01 \x01(\x0c\x12,\n\x0ctrust_bundle\x18\x02 \x01(\x0b\x32\x16.kessai.v1.TrustBundle\x12/\n\x14merchant_certificate\x18\x03 \x01(\x0b\x32\x11.kessai.v1.Signed\x12\x17\n\x0f\x61\x63\x63ount_numbers\x18\x04 \x03(\t\x12\x16\n\x0eserver_address\x18\x05 \x01(\t\x12\x10\n\x08identity\x18\x06 \x01(\t\"\xb1\x01\n\x15\x43reateMerchantRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x13\n\x0bmerchant_id\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x03 \x01(\t\x12\x15\n\rcategory_code\x18\x04 \x01(\t\x12\x16\n\x0e\x61\x63\x63ount_number\x18\x05 \x01(\t\x12*\n\x10unverified_limit\x18\x06 \x01(\x0b\x32\x10.kessai.v1.Money\"\x18\n\x16\x43reateMerchantResponse\"\xa7\x01\n\x18\x43reatePairingCodeRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12.\n\x08terminal\x18\x02 \x01(\x0b\x32\x1a.kessai.v1.TerminalPairingH\x00\x12(\n\x05phone\x18\x03 \x01(\x0b\x32\x17.kessai.v1.PhonePairingH\x00\x12\x13\n\x0bproposal_id\x18\x04 \x01(\tB\x08\n\x06\x64\x65vice\";\n\x0fTerminalPairing\x12\x13\n\x0bmerchant_id\x18\x01 \x01(\t\x12\x13\n\x0bterminal_id\x18\x02 \x01(\t\"c\n\x0cPhonePairing\x12\x11\n\twallet_id\x18\x01 \x01(\t\x12\x11\n\tdevice_id\x18\x02 \x01(\t\x12\x17\n\x0f\x61\x63\x63ount_numbers\x18\x03 \x03(\t\x12\x14\n\x0c\x64isplay_name\x18\x04 \x01(\t\"w\n\x19\x43reatePairingCodeResponse\x12\x14\n\x0cpairing_code\x18\x01 \x01(\t\x12\x13\n\x0bpairing_uri\x18\x02 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"R\n\x17RenewCertificateRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12#\n\x1b\x63\x65rtificate_signing_request\x18\x02 \x01(\x0c\"f\n\x18RenewCertificateResponse\x12\x19\n\x11\x63\x65rtificate_chain\x18\x01 \x01(\x0c\x12/\n\x14merchant_certificate\x18\x02 \x01(\x0b\x32\x11.kessai.v1.Signed\"P\n\x13RevokeDeviceRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0e\n\x06\x64\x65vice\x18\x02 \x01(\t\x12\x15\n\reven_the_last\x18\x03 \x01(\x08\"\x16\n\x14RevokeDeviceResponse\";\n\x12ListDevicesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"R\n\x13ListDevicesResponse\x12\"\n\x07\x64\x65vices\x18\x01 \x03(\x0b\x32\x11.kessai.v1.Device\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xf8\x01\n\x06\x44\x65vice\x12\x0e\n\x06\x64\x65vice\x18\x01 \x01(\t\x12\x18\n\x10software_version\x18\x02 \x01(\t\x12/\n\x0b\x65nroll_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12;\n\x17\x63\x65rtificate_expire_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0brevoke_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12%\n\x05state\x18\x06 \x01(\x0b\x32\x16.kessai.v1.DeviceState2d\n\x11\x45nrollmentService\x12O\n\x0c\x45nrollDevice\x12\x1e.kessai.v1.EnrollDeviceRequest\x1a\x1f.kessai.v1.EnrollDeviceResponse2\xc2\x03\n\rDeviceService\x12U\n\x0e\x43reateMerchant\x12 .kessai.v1.CreateMerchantRequest\x1a!.kessai.v1.CreateMerchantResponse\x12^\n\x11\x43reatePairingCode\x12#.kessai.v1.CreatePairingCodeRequest\x1a$.kessai.v1.CreatePairingCodeResponse\x12[\n\x10RenewCertificate\x12\".kessai.v1.RenewCertificateRequest\x1a#.kessai.v1.RenewCertificateResponse\x12O\n\x0cRevokeDevice\x12\x1e.kessai.v1.RevokeDeviceRequest\x1a\x1f.kessai.v1.RevokeDeviceResponse\x12L\n\x0bListDevices\x12\x1d.kessai.v1.ListDevicesRequest\x1a\x1e.kessai.v1.ListDevicesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16kessai/v1/device.proto\x12\tkessai.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18kessai/v1/envelope.proto\x1a\x15kessai/v1/fleet.proto\x1a\x15kessai/v1/money.proto\"^\n\x0bTrustBundle\x12\x18\n\x10root_certificate\x18\x01 \x01(\x0c\x12\x19\n\x11switch_public_key\x18\x02 \x01(\x0c\x12\x1a\n\x12sealing_public_key\x18\x03 \x01(\x0c\"\xa1\x01\n\x13\x45nrollDeviceRequest\x12\x14\n\x0cpairing_code\x18\x01 \x01(\t\x12#\n\x1b\x63\x65rtificate_signing_request\x18\x02 \x01(\x0c\x12\x1a\n\x12signing_public_key\x18\x03 \x01(\x0c\x12\x19\n\x11signing_key_proof\x18\x04 \x01(\x0c\x12\x18\n\x10software_version\x18\x05 \x01(\t\"\xd3\x01\n\x14\x45nrollDeviceResponse\x12\x19\n\x11\x63\x65rtificate_chain\x18\x01 \x01(\x0c\x12,\n\x0ctrust_bundle\x18\x02 \x01(\x0b\x32\x16.kessai.v1.TrustBundle\x12/\n\x14merchant_certificate\x18\x03 \x01(\x0b\x32\x11.kessai.v1.Signed\x12\x17\n\x0f\x61\x63\x63ount_numbers\x18\x04 \x03(\t\x12\x16\n\x0eserver_address\x18\x05 \x01(\t\x12\x10\n\x08identity\x18\x06 \x01(\t\"\xb1\x01\n\x15\x43reateMerchantRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x13\n\x0bmerchant_id\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x03 \x01(\t\x12\x15\n\rcategory_code\x18\x04 \x01(\t\x12\x16\n\x0e\x61\x63\x63ount_number\x18\x05 \x01(\t\x12*\n\x10unverified_limit\x18\x06 \x01(\x0b\x32\x10.kessai.v1.Money\"\x18\n\x16\x43reateMerchantResponse\"\xc0\x01\n\x08Merchant\x12\x13\n\x0bmerchant_id\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x15\n\rcategory_code\x18\x03 \x01(\t\x12\x16\n\x0e\x61\x63\x63ount_number\x18\x04 \x01(\t\x12*\n\x10unverified_limit\x18\x05 \x01(\x0b\x32\x10.kessai.v1.Money\x12.\n\nclose_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"=\n\x14ListMerchantsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"X\n\x15ListMerchantsResponse\x12&\n\tmerchants\x18\x01 \x03(\x0b\x32\x13.kessai.v1.Merchant\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xc6\x01\n\x15UpdateMerchantRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x13\n\x0bmerchant_id\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x03 \x01(\t\x12\x15\n\rcategory_code\x18\x04 \x01(\t\x12\x16\n\x0e\x61\x63\x63ount_number\x18\x05 \x01(\t\x12*\n\x10unverified_limit\x18\x06 \x01(\x0b\x32\x10.kessai.v1.Money\x12\x13\n\x0bproposal_id\x18\x07 \x01(\t\"?\n\x16UpdateMerchantResponse\x12%\n\x08merchant\x18\x01 \x01(\x0b\x32\x13.kessai.v1.Merchant\"?\n\x14\x43loseMerchantRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x13\n\x0bmerchant_id\x18\x02 \x01(\t\"\x17\n\x15\x43loseMerchantResponse\"\xa7\x01\n\x18\x43reatePairingCodeRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12.\n\x08terminal\x18\x02 \x01(\x0b\x32\x1a.kessai.v1.TerminalPairingH\x00\x12(\n\x05phone\x18\x03 \x01(\x0b\x32\x17.kessai.v1.PhonePairingH\x00\x12\x13\n\x0bproposal_id\x18\x04 \x01(\tB\x08\n\x06\x64\x65vice\";\n\x0fTerminalPairing\x12\x13\n\x0bmerchant_id\x18\x01 \x01(\t\x12\x13\n\x0bterminal_id\x18\x02 \x01(\t\"c\n\x0cPhonePairing\x12\x11\n\twallet_id\x18\x01 \x01(\t\x12\x11\n\tdevice_id\x18\x02 \x01(\t\x12\x17\n\x0f\x61\x63\x63ount_numbers\x18\x03 \x03(\t\x12\x14\n\x0c\x64isplay_name\x18\x04 \x01(\t\"w\n\x19\x43reatePairingCodeResponse\x12\x14\n\x0cpairing_code\x18\x01 \x01(\t\x12\x13\n\x0bpairing_uri\x18\x02 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"R\n\x17RenewCertificateRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12#\n\x1b\x63\x65rtificate_signing_request\x18\x02 \x01(\x0c\"f\n\x18RenewCertificateResponse\x12\x19\n\x11\x63\x65rtificate_chain\x18\x01 \x01(\x0c\x12/\n\x14merchant_certificate\x18\x02 \x01(\x0b\x32\x11.kessai.v1.Signed\"P\n\x13RevokeDeviceRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0e\n\x06\x64\x65vice\x18\x02 \x01(\t\x12\x15\n\reven_the_last\x18\x03 \x01(\x08\"\x16\n\x14RevokeDeviceResponse\";\n\x12ListDevicesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"R\n\x13ListDevicesResponse\x12\"\n\x07\x64\x65vices\x18\x01 \x03(\x0b\x32\x11.kessai.v1.Device\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xf8\x01\n\x06\x44\x65vice\x12\x0e\n\x06\x64\x65vice\x18\x01 \x01(\t\x12\x18\n\x10software_version\x18\x02 \x01(\t\x12/\n\x0b\x65nroll_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12;\n\x17\x63\x65rtificate_expire_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0brevoke_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12%\n\x05state\x18\x06 \x01(\x0b\x32\x16.kessai.v1.DeviceState2d\n\x11\x45nrollmentService\x12O\n\x0c\x45nrollDevice\x12\x1e.kessai.v1.EnrollDeviceRequest\x1a\x1f.kessai.v1.EnrollDeviceResponse2\xc1\x05\n\rDeviceService\x12U\n\x0e\x43reateMerchant\x12 .kessai.v1.CreateMerchantRequest\x1a!.kessai.v1.CreateMerchantResponse\x12R\n\rListMerchants\x12\x1f.kessai.v1.ListMerchantsRequest\x1a .kessai.v1.ListMerchantsResponse\x12U\n\x0eUpdateMerchant\x12 .kessai.v1.UpdateMerchantRequest\x1a!.kessai.v1.UpdateMerchantResponse\x12R\n\rCloseMerchant\x12\x1f.kessai.v1.CloseMerchantRequest\x1a .kessai.v1.CloseMerchantResponse\x12^\n\x11\x43reatePairingCode\x12#.kessai.v1.CreatePairingCodeRequest\x1a$.kessai.v1.CreatePairingCodeResponse\x12[\n\x10RenewCertificate\x12\".kessai.v1.RenewCertificateRequest\x1a#.kessai.v1.RenewCertificateResponse\x12O\n\x0cRevokeDevice\x12\x1e.kessai.v1.RevokeDeviceRequest\x1a\x1f.kessai.v1.RevokeDeviceResponse\x12L\n\x0bListDevices\x12\x1d.kessai.v1.ListDevicesRequest\x1a\x1e.kessai.v1.ListDevicesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,30 +45,44 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATEMERCHANTREQUEST']._serialized_end=794
   _globals['_CREATEMERCHANTRESPONSE']._serialized_start=796
   _globals['_CREATEMERCHANTRESPONSE']._serialized_end=820
-  _globals['_CREATEPAIRINGCODEREQUEST']._serialized_start=823
-  _globals['_CREATEPAIRINGCODEREQUEST']._serialized_end=990
-  _globals['_TERMINALPAIRING']._serialized_start=992
-  _globals['_TERMINALPAIRING']._serialized_end=1051
-  _globals['_PHONEPAIRING']._serialized_start=1053
-  _globals['_PHONEPAIRING']._serialized_end=1152
-  _globals['_CREATEPAIRINGCODERESPONSE']._serialized_start=1154
-  _globals['_CREATEPAIRINGCODERESPONSE']._serialized_end=1273
-  _globals['_RENEWCERTIFICATEREQUEST']._serialized_start=1275
-  _globals['_RENEWCERTIFICATEREQUEST']._serialized_end=1357
-  _globals['_RENEWCERTIFICATERESPONSE']._serialized_start=1359
-  _globals['_RENEWCERTIFICATERESPONSE']._serialized_end=1461
-  _globals['_REVOKEDEVICEREQUEST']._serialized_start=1463
-  _globals['_REVOKEDEVICEREQUEST']._serialized_end=1543
-  _globals['_REVOKEDEVICERESPONSE']._serialized_start=1545
-  _globals['_REVOKEDEVICERESPONSE']._serialized_end=1567
-  _globals['_LISTDEVICESREQUEST']._serialized_start=1569
-  _globals['_LISTDEVICESREQUEST']._serialized_end=1628
-  _globals['_LISTDEVICESRESPONSE']._serialized_start=1630
-  _globals['_LISTDEVICESRESPONSE']._serialized_end=1712
-  _globals['_DEVICE']._serialized_start=1715
-  _globals['_DEVICE']._serialized_end=1963
-  _globals['_ENROLLMENTSERVICE']._serialized_start=1965
-  _globals['_ENROLLMENTSERVICE']._serialized_end=2065
-  _globals['_DEVICESERVICE']._serialized_start=2068
-  _globals['_DEVICESERVICE']._serialized_end=2518
+  _globals['_MERCHANT']._serialized_start=823
+  _globals['_MERCHANT']._serialized_end=1015
+  _globals['_LISTMERCHANTSREQUEST']._serialized_start=1017
+  _globals['_LISTMERCHANTSREQUEST']._serialized_end=1078
+  _globals['_LISTMERCHANTSRESPONSE']._serialized_start=1080
+  _globals['_LISTMERCHANTSRESPONSE']._serialized_end=1168
+  _globals['_UPDATEMERCHANTREQUEST']._serialized_start=1171
+  _globals['_UPDATEMERCHANTREQUEST']._serialized_end=1369
+  _globals['_UPDATEMERCHANTRESPONSE']._serialized_start=1371
+  _globals['_UPDATEMERCHANTRESPONSE']._serialized_end=1434
+  _globals['_CLOSEMERCHANTREQUEST']._serialized_start=1436
+  _globals['_CLOSEMERCHANTREQUEST']._serialized_end=1499
+  _globals['_CLOSEMERCHANTRESPONSE']._serialized_start=1501
+  _globals['_CLOSEMERCHANTRESPONSE']._serialized_end=1524
+  _globals['_CREATEPAIRINGCODEREQUEST']._serialized_start=1527
+  _globals['_CREATEPAIRINGCODEREQUEST']._serialized_end=1694
+  _globals['_TERMINALPAIRING']._serialized_start=1696
+  _globals['_TERMINALPAIRING']._serialized_end=1755
+  _globals['_PHONEPAIRING']._serialized_start=1757
+  _globals['_PHONEPAIRING']._serialized_end=1856
+  _globals['_CREATEPAIRINGCODERESPONSE']._serialized_start=1858
+  _globals['_CREATEPAIRINGCODERESPONSE']._serialized_end=1977
+  _globals['_RENEWCERTIFICATEREQUEST']._serialized_start=1979
+  _globals['_RENEWCERTIFICATEREQUEST']._serialized_end=2061
+  _globals['_RENEWCERTIFICATERESPONSE']._serialized_start=2063
+  _globals['_RENEWCERTIFICATERESPONSE']._serialized_end=2165
+  _globals['_REVOKEDEVICEREQUEST']._serialized_start=2167
+  _globals['_REVOKEDEVICEREQUEST']._serialized_end=2247
+  _globals['_REVOKEDEVICERESPONSE']._serialized_start=2249
+  _globals['_REVOKEDEVICERESPONSE']._serialized_end=2271
+  _globals['_LISTDEVICESREQUEST']._serialized_start=2273
+  _globals['_LISTDEVICESREQUEST']._serialized_end=2332
+  _globals['_LISTDEVICESRESPONSE']._serialized_start=2334
+  _globals['_LISTDEVICESRESPONSE']._serialized_end=2416
+  _globals['_DEVICE']._serialized_start=2419
+  _globals['_DEVICE']._serialized_end=2667
+  _globals['_ENROLLMENTSERVICE']._serialized_start=2669
+  _globals['_ENROLLMENTSERVICE']._serialized_end=2769
+  _globals['_DEVICESERVICE']._serialized_start=2772
+  _globals['_DEVICESERVICE']._serialized_end=3477
 # @@protoc_insertion_point(module_scope)

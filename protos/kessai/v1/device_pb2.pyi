@@ -208,6 +208,221 @@ class CreateMerchantResponse(_message.Message):
 Global___CreateMerchantResponse: _TypeAlias = CreateMerchantResponse  # noqa: Y015
 
 @_typing.final
+class Merchant(_message.Message):
+    """A merchant, as the directory has it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MERCHANT_ID_FIELD_NUMBER: _builtins.int
+    DISPLAY_NAME_FIELD_NUMBER: _builtins.int
+    CATEGORY_CODE_FIELD_NUMBER: _builtins.int
+    ACCOUNT_NUMBER_FIELD_NUMBER: _builtins.int
+    UNVERIFIED_LIMIT_FIELD_NUMBER: _builtins.int
+    CLOSE_TIME_FIELD_NUMBER: _builtins.int
+    merchant_id: _builtins.str
+    """The merchant; 1 to 40 of a-z, 0-9 and "-"."""
+    display_name: _builtins.str
+    """The name that customers see; 1 to 40 characters."""
+    category_code: _builtins.str
+    """ISO 18245 merchant category code, four digits."""
+    account_number: _builtins.str
+    """The account that it is paid on, 14 digits."""
+    @_builtins.property
+    def unverified_limit(self) -> _money_pb2.Money:
+        """Up to which amount its customers need not be verified; absent: never."""
+
+    @_builtins.property
+    def close_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was closed; absent while it is not."""
+
+    def __init__(
+        self,
+        *,
+        merchant_id: _builtins.str = ...,
+        display_name: _builtins.str = ...,
+        category_code: _builtins.str = ...,
+        account_number: _builtins.str = ...,
+        unverified_limit: _money_pb2.Money | None = ...,
+        close_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["close_time", b"close_time", "unverified_limit", b"unverified_limit"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_number", b"account_number", "category_code", b"category_code", "close_time", b"close_time", "display_name", b"display_name", "merchant_id", b"merchant_id", "unverified_limit", b"unverified_limit"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Merchant: _TypeAlias = Merchant  # noqa: Y015
+
+@_typing.final
+class ListMerchantsRequest(_message.Message):
+    """Request of ListMerchants."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """How many at most, 1 to 500; 0 means 100."""
+    page_token: _builtins.str
+    """The next_page_token of the page before; empty for the first."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListMerchantsRequest: _TypeAlias = ListMerchantsRequest  # noqa: Y015
+
+@_typing.final
+class ListMerchantsResponse(_message.Message):
+    """Response of ListMerchants."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MERCHANTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Give it back for the next page; empty at the end."""
+    @_builtins.property
+    def merchants(self) -> _containers.RepeatedCompositeFieldContainer[Global___Merchant]:
+        """The merchants, by merchant_id."""
+
+    def __init__(
+        self,
+        *,
+        merchants: _abc.Iterable[Global___Merchant] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["merchants", b"merchants", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListMerchantsResponse: _TypeAlias = ListMerchantsResponse  # noqa: Y015
+
+@_typing.final
+class UpdateMerchantRequest(_message.Message):
+    """Request of UpdateMerchant."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    MERCHANT_ID_FIELD_NUMBER: _builtins.int
+    DISPLAY_NAME_FIELD_NUMBER: _builtins.int
+    CATEGORY_CODE_FIELD_NUMBER: _builtins.int
+    ACCOUNT_NUMBER_FIELD_NUMBER: _builtins.int
+    UNVERIFIED_LIMIT_FIELD_NUMBER: _builtins.int
+    PROPOSAL_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """UUIDv7 made by the caller, as text, 36 characters."""
+    merchant_id: _builtins.str
+    """The merchant; 1 to 40 of a-z, 0-9 and "-"."""
+    display_name: _builtins.str
+    """The name that customers see, 1 to 40 characters; empty: it stays."""
+    category_code: _builtins.str
+    """ISO 18245 merchant category code, four digits; empty: it stays."""
+    account_number: _builtins.str
+    """The account that it is paid on, 14 digits, owned by "merchant/<merchant_id>"; empty: it stays."""
+    proposal_id: _builtins.str
+    """Where two operators are needed: the proposal that a second one confirmed; else empty."""
+    @_builtins.property
+    def unverified_limit(self) -> _money_pb2.Money:
+        """Up to which amount its customers need not be verified; 0: never; absent: it stays."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        merchant_id: _builtins.str = ...,
+        display_name: _builtins.str = ...,
+        category_code: _builtins.str = ...,
+        account_number: _builtins.str = ...,
+        unverified_limit: _money_pb2.Money | None = ...,
+        proposal_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["unverified_limit", b"unverified_limit"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_number", b"account_number", "category_code", b"category_code", "display_name", b"display_name", "merchant_id", b"merchant_id", "proposal_id", b"proposal_id", "request_id", b"request_id", "unverified_limit", b"unverified_limit"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateMerchantRequest: _TypeAlias = UpdateMerchantRequest  # noqa: Y015
+
+@_typing.final
+class UpdateMerchantResponse(_message.Message):
+    """Response of UpdateMerchant."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MERCHANT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def merchant(self) -> Global___Merchant:
+        """The merchant as it is now."""
+
+    def __init__(
+        self,
+        *,
+        merchant: Global___Merchant | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["merchant", b"merchant"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["merchant", b"merchant"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateMerchantResponse: _TypeAlias = UpdateMerchantResponse  # noqa: Y015
+
+@_typing.final
+class CloseMerchantRequest(_message.Message):
+    """Request of CloseMerchant."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    MERCHANT_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """UUIDv7 made by the caller, as text, 36 characters."""
+    merchant_id: _builtins.str
+    """The merchant; 1 to 40 of a-z, 0-9 and "-"."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        merchant_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["merchant_id", b"merchant_id", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CloseMerchantRequest: _TypeAlias = CloseMerchantRequest  # noqa: Y015
+
+@_typing.final
+class CloseMerchantResponse(_message.Message):
+    """Response of CloseMerchant."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CloseMerchantResponse: _TypeAlias = CloseMerchantResponse  # noqa: Y015
+
+@_typing.final
 class CreatePairingCodeRequest(_message.Message):
     """Request of CreatePairingCode."""
 

@@ -120,6 +120,21 @@ class DeviceServiceStub:
                 request_serializer=kessai_dot_v1_dot_device__pb2.CreateMerchantRequest.SerializeToString,
                 response_deserializer=kessai_dot_v1_dot_device__pb2.CreateMerchantResponse.FromString,
                 _registered_method=True)
+        self.ListMerchants = channel.unary_unary(
+                '/kessai.v1.DeviceService/ListMerchants',
+                request_serializer=kessai_dot_v1_dot_device__pb2.ListMerchantsRequest.SerializeToString,
+                response_deserializer=kessai_dot_v1_dot_device__pb2.ListMerchantsResponse.FromString,
+                _registered_method=True)
+        self.UpdateMerchant = channel.unary_unary(
+                '/kessai.v1.DeviceService/UpdateMerchant',
+                request_serializer=kessai_dot_v1_dot_device__pb2.UpdateMerchantRequest.SerializeToString,
+                response_deserializer=kessai_dot_v1_dot_device__pb2.UpdateMerchantResponse.FromString,
+                _registered_method=True)
+        self.CloseMerchant = channel.unary_unary(
+                '/kessai.v1.DeviceService/CloseMerchant',
+                request_serializer=kessai_dot_v1_dot_device__pb2.CloseMerchantRequest.SerializeToString,
+                response_deserializer=kessai_dot_v1_dot_device__pb2.CloseMerchantResponse.FromString,
+                _registered_method=True)
         self.CreatePairingCode = channel.unary_unary(
                 '/kessai.v1.DeviceService/CreatePairingCode',
                 request_serializer=kessai_dot_v1_dot_device__pb2.CreatePairingCodeRequest.SerializeToString,
@@ -150,6 +165,38 @@ class DeviceServiceServicer:
         """Enters a merchant in the directory, with the account that its terminals are paid on. For operators.
 
         Errors: FIELD_INVALID, RESOURCE_UNKNOWN (no such account of this merchant), RESOURCE_EXISTS,
+        CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListMerchants(self, request, context):
+        """Lists the merchants by id, also those that were closed. For operators.
+
+        Errors: FIELD_INVALID, CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateMerchant(self, request, context):
+        """Changes a merchant; what is not given stays. Name, category and limit reach customers as its
+        terminals' certificates are renewed; the account is another from the next payment on. With four eyes
+        another account needs a second operator. For operators.
+
+        Errors: FIELD_INVALID, RESOURCE_UNKNOWN (no such merchant, or no such account of it), APPROVAL_NEEDED,
+        CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CloseMerchant(self, request, context):
+        """Closes a merchant for ever; its terminals must be revoked and its offers over or withdrawn. Again is
+        no error. For operators.
+
+        Errors: FIELD_INVALID, RESOURCE_UNKNOWN, RESOURCE_IN_USE (the message names what is in use),
         CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -205,6 +252,21 @@ def add_DeviceServiceServicer_to_server(servicer, server):
                     request_deserializer=kessai_dot_v1_dot_device__pb2.CreateMerchantRequest.FromString,
                     response_serializer=kessai_dot_v1_dot_device__pb2.CreateMerchantResponse.SerializeToString,
             ),
+            'ListMerchants': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListMerchants,
+                    request_deserializer=kessai_dot_v1_dot_device__pb2.ListMerchantsRequest.FromString,
+                    response_serializer=kessai_dot_v1_dot_device__pb2.ListMerchantsResponse.SerializeToString,
+            ),
+            'UpdateMerchant': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateMerchant,
+                    request_deserializer=kessai_dot_v1_dot_device__pb2.UpdateMerchantRequest.FromString,
+                    response_serializer=kessai_dot_v1_dot_device__pb2.UpdateMerchantResponse.SerializeToString,
+            ),
+            'CloseMerchant': grpc.unary_unary_rpc_method_handler(
+                    servicer.CloseMerchant,
+                    request_deserializer=kessai_dot_v1_dot_device__pb2.CloseMerchantRequest.FromString,
+                    response_serializer=kessai_dot_v1_dot_device__pb2.CloseMerchantResponse.SerializeToString,
+            ),
             'CreatePairingCode': grpc.unary_unary_rpc_method_handler(
                     servicer.CreatePairingCode,
                     request_deserializer=kessai_dot_v1_dot_device__pb2.CreatePairingCodeRequest.FromString,
@@ -254,6 +316,87 @@ class DeviceService:
             '/kessai.v1.DeviceService/CreateMerchant',
             kessai_dot_v1_dot_device__pb2.CreateMerchantRequest.SerializeToString,
             kessai_dot_v1_dot_device__pb2.CreateMerchantResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListMerchants(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kessai.v1.DeviceService/ListMerchants',
+            kessai_dot_v1_dot_device__pb2.ListMerchantsRequest.SerializeToString,
+            kessai_dot_v1_dot_device__pb2.ListMerchantsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateMerchant(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kessai.v1.DeviceService/UpdateMerchant',
+            kessai_dot_v1_dot_device__pb2.UpdateMerchantRequest.SerializeToString,
+            kessai_dot_v1_dot_device__pb2.UpdateMerchantResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CloseMerchant(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kessai.v1.DeviceService/CloseMerchant',
+            kessai_dot_v1_dot_device__pb2.CloseMerchantRequest.SerializeToString,
+            kessai_dot_v1_dot_device__pb2.CloseMerchantResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -85,6 +85,26 @@ class DeviceServiceStub:
     Errors: FIELD_INVALID, RESOURCE_UNKNOWN (no such account of this merchant), RESOURCE_EXISTS,
     CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
     """
+    ListMerchants: _grpc.UnaryUnaryMultiCallable[_device_pb2.ListMerchantsRequest, _device_pb2.ListMerchantsResponse]
+    """Lists the merchants by id, also those that were closed. For operators.
+
+    Errors: FIELD_INVALID, CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
+    """
+    UpdateMerchant: _grpc.UnaryUnaryMultiCallable[_device_pb2.UpdateMerchantRequest, _device_pb2.UpdateMerchantResponse]
+    """Changes a merchant; what is not given stays. Name, category and limit reach customers as its
+    terminals' certificates are renewed; the account is another from the next payment on. With four eyes
+    another account needs a second operator. For operators.
+
+    Errors: FIELD_INVALID, RESOURCE_UNKNOWN (no such merchant, or no such account of it), APPROVAL_NEEDED,
+    CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
+    """
+    CloseMerchant: _grpc.UnaryUnaryMultiCallable[_device_pb2.CloseMerchantRequest, _device_pb2.CloseMerchantResponse]
+    """Closes a merchant for ever; its terminals must be revoked and its offers over or withdrawn. Again is
+    no error. For operators.
+
+    Errors: FIELD_INVALID, RESOURCE_UNKNOWN, RESOURCE_IN_USE (the message names what is in use),
+    CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
+    """
     CreatePairingCode: _grpc.UnaryUnaryMultiCallable[_device_pb2.CreatePairingCodeRequest, _device_pb2.CreatePairingCodeResponse]
     """Makes a one-time code, valid for ten minutes and five tries. With four eyes, one for a phone needs
     a second operator (see OperatorService). For operators.
@@ -120,6 +140,26 @@ class DeviceServiceAsyncStub(DeviceServiceStub):
     """Enters a merchant in the directory, with the account that its terminals are paid on. For operators.
 
     Errors: FIELD_INVALID, RESOURCE_UNKNOWN (no such account of this merchant), RESOURCE_EXISTS,
+    CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
+    """
+    ListMerchants: _aio.UnaryUnaryMultiCallable[_device_pb2.ListMerchantsRequest, _device_pb2.ListMerchantsResponse]  # type: ignore[assignment]
+    """Lists the merchants by id, also those that were closed. For operators.
+
+    Errors: FIELD_INVALID, CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
+    """
+    UpdateMerchant: _aio.UnaryUnaryMultiCallable[_device_pb2.UpdateMerchantRequest, _device_pb2.UpdateMerchantResponse]  # type: ignore[assignment]
+    """Changes a merchant; what is not given stays. Name, category and limit reach customers as its
+    terminals' certificates are renewed; the account is another from the next payment on. With four eyes
+    another account needs a second operator. For operators.
+
+    Errors: FIELD_INVALID, RESOURCE_UNKNOWN (no such merchant, or no such account of it), APPROVAL_NEEDED,
+    CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
+    """
+    CloseMerchant: _aio.UnaryUnaryMultiCallable[_device_pb2.CloseMerchantRequest, _device_pb2.CloseMerchantResponse]  # type: ignore[assignment]
+    """Closes a merchant for ever; its terminals must be revoked and its offers over or withdrawn. Again is
+    no error. For operators.
+
+    Errors: FIELD_INVALID, RESOURCE_UNKNOWN, RESOURCE_IN_USE (the message names what is in use),
     CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
     """
     CreatePairingCode: _aio.UnaryUnaryMultiCallable[_device_pb2.CreatePairingCodeRequest, _device_pb2.CreatePairingCodeResponse]  # type: ignore[assignment]
@@ -160,6 +200,44 @@ class DeviceServiceServicer(metaclass=_abc_1.ABCMeta):
         """Enters a merchant in the directory, with the account that its terminals are paid on. For operators.
 
         Errors: FIELD_INVALID, RESOURCE_UNKNOWN (no such account of this merchant), RESOURCE_EXISTS,
+        CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
+        """
+
+    @_abc_1.abstractmethod
+    def ListMerchants(
+        self,
+        request: _device_pb2.ListMerchantsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_device_pb2.ListMerchantsResponse, _abc.Awaitable[_device_pb2.ListMerchantsResponse]]:
+        """Lists the merchants by id, also those that were closed. For operators.
+
+        Errors: FIELD_INVALID, CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
+        """
+
+    @_abc_1.abstractmethod
+    def UpdateMerchant(
+        self,
+        request: _device_pb2.UpdateMerchantRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_device_pb2.UpdateMerchantResponse, _abc.Awaitable[_device_pb2.UpdateMerchantResponse]]:
+        """Changes a merchant; what is not given stays. Name, category and limit reach customers as its
+        terminals' certificates are renewed; the account is another from the next payment on. With four eyes
+        another account needs a second operator. For operators.
+
+        Errors: FIELD_INVALID, RESOURCE_UNKNOWN (no such merchant, or no such account of it), APPROVAL_NEEDED,
+        CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
+        """
+
+    @_abc_1.abstractmethod
+    def CloseMerchant(
+        self,
+        request: _device_pb2.CloseMerchantRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_device_pb2.CloseMerchantResponse, _abc.Awaitable[_device_pb2.CloseMerchantResponse]]:
+        """Closes a merchant for ever; its terminals must be revoked and its offers over or withdrawn. Again is
+        no error. For operators.
+
+        Errors: FIELD_INVALID, RESOURCE_UNKNOWN, RESOURCE_IN_USE (the message names what is in use),
         CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
         """
 

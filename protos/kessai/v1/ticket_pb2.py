@@ -28,15 +28,15 @@ from kessai.v1 import envelope_pb2 as kessai_dot_v1_dot_envelope__pb2
 from kessai.v1 import money_pb2 as kessai_dot_v1_dot_money__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16kessai/v1/ticket.proto\x12\tkessai.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17kessai/v1/decline.proto\x1a\x18kessai/v1/envelope.proto\x1a\x15kessai/v1/money.proto\"\xcb\x02\n\x0bTicketOffer\x12\x10\n\x08offer_id\x18\x01 \x01(\t\x12\x13\n\x0bmerchant_id\x18\x02 \x01(\t\x12\x10\n\x08\x65vent_id\x18\x03 \x01(\t\x12\x12\n\nevent_name\x18\x04 \x01(\t\x12\r\n\x05title\x18\x05 \x01(\t\x12#\n\x04kind\x18\x06 \x01(\x0e\x32\x15.kessai.v1.TicketKind\x12\x1f\n\x05price\x18\x07 \x01(\x0b\x32\x10.kessai.v1.Money\x12\x33\n\x0fvalid_from_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x34\n\x10valid_until_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06\x61\x64mits\x18\n \x01(\x05\x12\x1f\n\x05value\x18\x0b \x01(\x0b\x32\x10.kessai.v1.Money\".\n\x0bTicketOrder\x12\x10\n\x08offer_id\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\x05\"\x9f\x01\n\x06Ticket\x12\x11\n\tticket_id\x18\x01 \x01(\x0c\x12%\n\x05offer\x18\x02 \x01(\x0b\x32\x16.kessai.v1.TicketOffer\x12\x12\n\nvenue_name\x18\x03 \x01(\t\x12\x17\n\x0fholder_key_hash\x18\x04 \x01(\x0c\x12.\n\nissue_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"Y\n\x0bTicketState\x12\x12\n\npersons_in\x18\x01 \x01(\x05\x12\x13\n\x0bspent_minor\x18\x02 \x01(\x03\x12\x10\n\x08refunded\x18\x03 \x01(\x08\x12\x0f\n\x07revoked\x18\x04 \x01(\x08\"U\n\x18\x43reateTicketOfferRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12%\n\x05offer\x18\x02 \x01(\x0b\x32\x16.kessai.v1.TicketOffer\"\x1b\n\x19\x43reateTicketOfferResponse\".\n\x17ListTicketOffersRequest\x12\x13\n\x0bmerchant_id\x18\x01 \x01(\t\"B\n\x18ListTicketOffersResponse\x12&\n\x06offers\x18\x01 \x03(\x0b\x32\x16.kessai.v1.TicketOffer\"\x9b\x01\n\nRedemption\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12!\n\x06ticket\x18\x02 \x01(\x0b\x32\x11.kessai.v1.Signed\x12\x0f\n\x07persons\x18\x03 \x01(\x05\x12\x14\n\x0c\x61mount_minor\x18\x04 \x01(\x03\x12/\n\x0bredeem_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"B\n\x14RedeemTicketsRequest\x12*\n\x0bredemptions\x18\x01 \x03(\x0b\x32\x15.kessai.v1.Redemption\"X\n\x10RedemptionResult\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x30\n\x0e\x64\x65\x63line_reason\x18\x02 \x01(\x0e\x32\x18.kessai.v1.DeclineReason\"E\n\x15RedeemTicketsResponse\x12,\n\x07results\x18\x01 \x03(\x0b\x32\x1b.kessai.v1.RedemptionResult\"<\n\x13RefundTicketRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x11\n\tticket_id\x18\x02 \x01(\x0c\"j\n\x14RefundTicketResponse\x12\x30\n\x0e\x64\x65\x63line_reason\x18\x01 \x01(\x0e\x32\x18.kessai.v1.DeclineReason\x12 \n\x06\x61mount\x18\x02 \x01(\x0b\x32\x10.kessai.v1.Money\"<\n\x13RevokeTicketRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x11\n\tticket_id\x18\x02 \x01(\x0c\"H\n\x14RevokeTicketResponse\x12\x30\n\x0e\x64\x65\x63line_reason\x18\x01 \x01(\x0e\x32\x18.kessai.v1.DeclineReason\"%\n\x10GetTicketRequest\x12\x11\n\tticket_id\x18\x01 \x01(\x0c\"]\n\x11GetTicketResponse\x12!\n\x06ticket\x18\x01 \x01(\x0b\x32\x11.kessai.v1.Signed\x12%\n\x05state\x18\x02 \x01(\x0b\x32\x16.kessai.v1.TicketState\"T\n\x0eTicketEvidence\x12\x0e\n\x06\x63\x61ller\x18\x01 \x01(\t\x12\x0f\n\x07request\x18\x02 \x01(\x0c\x12!\n\x06ticket\x18\x03 \x01(\x0b\x32\x11.kessai.v1.Signed\"j\n\x0e\x43ountInRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12!\n\x06ticket\x18\x02 \x01(\x0b\x32\x11.kessai.v1.Signed\x12\x0f\n\x07persons\x18\x03 \x01(\x05\x12\x10\n\x08happened\x18\x04 \x01(\x08\"Y\n\x0f\x43ountInResponse\x12\x30\n\x0e\x64\x65\x63line_reason\x18\x01 \x01(\x0e\x32\x18.kessai.v1.DeclineReason\x12\x14\n\x0cpersons_left\x18\x02 \x01(\x05\"%\n\x0fTakeBackRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\"\x12\n\x10TakeBackResponse*\x92\x01\n\nTicketKind\x12\x1b\n\x17TICKET_KIND_UNSPECIFIED\x10\x00\x12\x19\n\x15TICKET_KIND_ADMISSION\x10\x01\x12\x14\n\x10TICKET_KIND_RAIL\x10\x02\x12\x14\n\x10TICKET_KIND_SEAT\x10\x03\x12 \n\x1cTICKET_KIND_GIFT_CERTIFICATE\x10\x04\x32\x8a\x04\n\rTicketService\x12^\n\x11\x43reateTicketOffer\x12#.kessai.v1.CreateTicketOfferRequest\x1a$.kessai.v1.CreateTicketOfferResponse\x12[\n\x10ListTicketOffers\x12\".kessai.v1.ListTicketOffersRequest\x1a#.kessai.v1.ListTicketOffersResponse\x12R\n\rRedeemTickets\x12\x1f.kessai.v1.RedeemTicketsRequest\x1a .kessai.v1.RedeemTicketsResponse\x12O\n\x0cRefundTicket\x12\x1e.kessai.v1.RefundTicketRequest\x1a\x1f.kessai.v1.RefundTicketResponse\x12O\n\x0cRevokeTicket\x12\x1e.kessai.v1.RevokeTicketRequest\x1a\x1f.kessai.v1.RevokeTicketResponse\x12\x46\n\tGetTicket\x12\x1b.kessai.v1.GetTicketRequest\x1a\x1c.kessai.v1.GetTicketResponse2\x9b\x01\n\x12\x45ntranceHubService\x12@\n\x07\x43ountIn\x12\x19.kessai.v1.CountInRequest\x1a\x1a.kessai.v1.CountInResponse\x12\x43\n\x08TakeBack\x12\x1a.kessai.v1.TakeBackRequest\x1a\x1b.kessai.v1.TakeBackResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16kessai/v1/ticket.proto\x12\tkessai.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17kessai/v1/decline.proto\x1a\x18kessai/v1/envelope.proto\x1a\x15kessai/v1/money.proto\"\xcb\x02\n\x0bTicketOffer\x12\x10\n\x08offer_id\x18\x01 \x01(\t\x12\x13\n\x0bmerchant_id\x18\x02 \x01(\t\x12\x10\n\x08\x65vent_id\x18\x03 \x01(\t\x12\x12\n\nevent_name\x18\x04 \x01(\t\x12\r\n\x05title\x18\x05 \x01(\t\x12#\n\x04kind\x18\x06 \x01(\x0e\x32\x15.kessai.v1.TicketKind\x12\x1f\n\x05price\x18\x07 \x01(\x0b\x32\x10.kessai.v1.Money\x12\x33\n\x0fvalid_from_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x34\n\x10valid_until_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06\x61\x64mits\x18\n \x01(\x05\x12\x1f\n\x05value\x18\x0b \x01(\x0b\x32\x10.kessai.v1.Money\".\n\x0bTicketOrder\x12\x10\n\x08offer_id\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\x05\"\x9f\x01\n\x06Ticket\x12\x11\n\tticket_id\x18\x01 \x01(\x0c\x12%\n\x05offer\x18\x02 \x01(\x0b\x32\x16.kessai.v1.TicketOffer\x12\x12\n\nvenue_name\x18\x03 \x01(\t\x12\x17\n\x0fholder_key_hash\x18\x04 \x01(\x0c\x12.\n\nissue_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"Y\n\x0bTicketState\x12\x12\n\npersons_in\x18\x01 \x01(\x05\x12\x13\n\x0bspent_minor\x18\x02 \x01(\x03\x12\x10\n\x08refunded\x18\x03 \x01(\x08\x12\x0f\n\x07revoked\x18\x04 \x01(\x08\"U\n\x18\x43reateTicketOfferRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12%\n\x05offer\x18\x02 \x01(\x0b\x32\x16.kessai.v1.TicketOffer\"\x1b\n\x19\x43reateTicketOfferResponse\"k\n\x17ListTicketOffersRequest\x12\x13\n\x0bmerchant_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x14\n\x0cinclude_over\x18\x04 \x01(\x08\"x\n\x18ListTicketOffersResponse\x12&\n\x06offers\x18\x01 \x03(\x0b\x32\x16.kessai.v1.TicketOffer\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x1b\n\x13withdrawn_offer_ids\x18\x03 \x03(\t\"W\n\x1aWithdrawTicketOfferRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x13\n\x0bmerchant_id\x18\x02 \x01(\t\x12\x10\n\x08offer_id\x18\x03 \x01(\t\"\x1d\n\x1bWithdrawTicketOfferResponse\"\x9b\x01\n\nRedemption\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12!\n\x06ticket\x18\x02 \x01(\x0b\x32\x11.kessai.v1.Signed\x12\x0f\n\x07persons\x18\x03 \x01(\x05\x12\x14\n\x0c\x61mount_minor\x18\x04 \x01(\x03\x12/\n\x0bredeem_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"B\n\x14RedeemTicketsRequest\x12*\n\x0bredemptions\x18\x01 \x03(\x0b\x32\x15.kessai.v1.Redemption\"X\n\x10RedemptionResult\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x30\n\x0e\x64\x65\x63line_reason\x18\x02 \x01(\x0e\x32\x18.kessai.v1.DeclineReason\"E\n\x15RedeemTicketsResponse\x12,\n\x07results\x18\x01 \x03(\x0b\x32\x1b.kessai.v1.RedemptionResult\"<\n\x13RefundTicketRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x11\n\tticket_id\x18\x02 \x01(\x0c\"j\n\x14RefundTicketResponse\x12\x30\n\x0e\x64\x65\x63line_reason\x18\x01 \x01(\x0e\x32\x18.kessai.v1.DeclineReason\x12 \n\x06\x61mount\x18\x02 \x01(\x0b\x32\x10.kessai.v1.Money\"<\n\x13RevokeTicketRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x11\n\tticket_id\x18\x02 \x01(\x0c\"H\n\x14RevokeTicketResponse\x12\x30\n\x0e\x64\x65\x63line_reason\x18\x01 \x01(\x0e\x32\x18.kessai.v1.DeclineReason\"%\n\x10GetTicketRequest\x12\x11\n\tticket_id\x18\x01 \x01(\x0c\"]\n\x11GetTicketResponse\x12!\n\x06ticket\x18\x01 \x01(\x0b\x32\x11.kessai.v1.Signed\x12%\n\x05state\x18\x02 \x01(\x0b\x32\x16.kessai.v1.TicketState\"T\n\x0eTicketEvidence\x12\x0e\n\x06\x63\x61ller\x18\x01 \x01(\t\x12\x0f\n\x07request\x18\x02 \x01(\x0c\x12!\n\x06ticket\x18\x03 \x01(\x0b\x32\x11.kessai.v1.Signed\"j\n\x0e\x43ountInRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12!\n\x06ticket\x18\x02 \x01(\x0b\x32\x11.kessai.v1.Signed\x12\x0f\n\x07persons\x18\x03 \x01(\x05\x12\x10\n\x08happened\x18\x04 \x01(\x08\"Y\n\x0f\x43ountInResponse\x12\x30\n\x0e\x64\x65\x63line_reason\x18\x01 \x01(\x0e\x32\x18.kessai.v1.DeclineReason\x12\x14\n\x0cpersons_left\x18\x02 \x01(\x05\"%\n\x0fTakeBackRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\"\x12\n\x10TakeBackResponse*\x92\x01\n\nTicketKind\x12\x1b\n\x17TICKET_KIND_UNSPECIFIED\x10\x00\x12\x19\n\x15TICKET_KIND_ADMISSION\x10\x01\x12\x14\n\x10TICKET_KIND_RAIL\x10\x02\x12\x14\n\x10TICKET_KIND_SEAT\x10\x03\x12 \n\x1cTICKET_KIND_GIFT_CERTIFICATE\x10\x04\x32\xf0\x04\n\rTicketService\x12^\n\x11\x43reateTicketOffer\x12#.kessai.v1.CreateTicketOfferRequest\x1a$.kessai.v1.CreateTicketOfferResponse\x12\x64\n\x13WithdrawTicketOffer\x12%.kessai.v1.WithdrawTicketOfferRequest\x1a&.kessai.v1.WithdrawTicketOfferResponse\x12[\n\x10ListTicketOffers\x12\".kessai.v1.ListTicketOffersRequest\x1a#.kessai.v1.ListTicketOffersResponse\x12R\n\rRedeemTickets\x12\x1f.kessai.v1.RedeemTicketsRequest\x1a .kessai.v1.RedeemTicketsResponse\x12O\n\x0cRefundTicket\x12\x1e.kessai.v1.RefundTicketRequest\x1a\x1f.kessai.v1.RefundTicketResponse\x12O\n\x0cRevokeTicket\x12\x1e.kessai.v1.RevokeTicketRequest\x1a\x1f.kessai.v1.RevokeTicketResponse\x12\x46\n\tGetTicket\x12\x1b.kessai.v1.GetTicketRequest\x1a\x1c.kessai.v1.GetTicketResponse2\x9b\x01\n\x12\x45ntranceHubService\x12@\n\x07\x43ountIn\x12\x19.kessai.v1.CountInRequest\x1a\x1a.kessai.v1.CountInResponse\x12\x43\n\x08TakeBack\x12\x1a.kessai.v1.TakeBackRequest\x1a\x1b.kessai.v1.TakeBackResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'kessai.v1.ticket_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_TICKETKIND']._serialized_start=2183
-  _globals['_TICKETKIND']._serialized_end=2329
+  _globals['_TICKETKIND']._serialized_start=2418
+  _globals['_TICKETKIND']._serialized_end=2564
   _globals['_TICKETOFFER']._serialized_start=145
   _globals['_TICKETOFFER']._serialized_end=476
   _globals['_TICKETORDER']._serialized_start=478
@@ -50,41 +50,45 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATETICKETOFFERRESPONSE']._serialized_start=866
   _globals['_CREATETICKETOFFERRESPONSE']._serialized_end=893
   _globals['_LISTTICKETOFFERSREQUEST']._serialized_start=895
-  _globals['_LISTTICKETOFFERSREQUEST']._serialized_end=941
-  _globals['_LISTTICKETOFFERSRESPONSE']._serialized_start=943
-  _globals['_LISTTICKETOFFERSRESPONSE']._serialized_end=1009
-  _globals['_REDEMPTION']._serialized_start=1012
-  _globals['_REDEMPTION']._serialized_end=1167
-  _globals['_REDEEMTICKETSREQUEST']._serialized_start=1169
-  _globals['_REDEEMTICKETSREQUEST']._serialized_end=1235
-  _globals['_REDEMPTIONRESULT']._serialized_start=1237
-  _globals['_REDEMPTIONRESULT']._serialized_end=1325
-  _globals['_REDEEMTICKETSRESPONSE']._serialized_start=1327
-  _globals['_REDEEMTICKETSRESPONSE']._serialized_end=1396
-  _globals['_REFUNDTICKETREQUEST']._serialized_start=1398
-  _globals['_REFUNDTICKETREQUEST']._serialized_end=1458
-  _globals['_REFUNDTICKETRESPONSE']._serialized_start=1460
-  _globals['_REFUNDTICKETRESPONSE']._serialized_end=1566
-  _globals['_REVOKETICKETREQUEST']._serialized_start=1568
-  _globals['_REVOKETICKETREQUEST']._serialized_end=1628
-  _globals['_REVOKETICKETRESPONSE']._serialized_start=1630
-  _globals['_REVOKETICKETRESPONSE']._serialized_end=1702
-  _globals['_GETTICKETREQUEST']._serialized_start=1704
-  _globals['_GETTICKETREQUEST']._serialized_end=1741
-  _globals['_GETTICKETRESPONSE']._serialized_start=1743
-  _globals['_GETTICKETRESPONSE']._serialized_end=1836
-  _globals['_TICKETEVIDENCE']._serialized_start=1838
-  _globals['_TICKETEVIDENCE']._serialized_end=1922
-  _globals['_COUNTINREQUEST']._serialized_start=1924
-  _globals['_COUNTINREQUEST']._serialized_end=2030
-  _globals['_COUNTINRESPONSE']._serialized_start=2032
-  _globals['_COUNTINRESPONSE']._serialized_end=2121
-  _globals['_TAKEBACKREQUEST']._serialized_start=2123
-  _globals['_TAKEBACKREQUEST']._serialized_end=2160
-  _globals['_TAKEBACKRESPONSE']._serialized_start=2162
-  _globals['_TAKEBACKRESPONSE']._serialized_end=2180
-  _globals['_TICKETSERVICE']._serialized_start=2332
-  _globals['_TICKETSERVICE']._serialized_end=2854
-  _globals['_ENTRANCEHUBSERVICE']._serialized_start=2857
-  _globals['_ENTRANCEHUBSERVICE']._serialized_end=3012
+  _globals['_LISTTICKETOFFERSREQUEST']._serialized_end=1002
+  _globals['_LISTTICKETOFFERSRESPONSE']._serialized_start=1004
+  _globals['_LISTTICKETOFFERSRESPONSE']._serialized_end=1124
+  _globals['_WITHDRAWTICKETOFFERREQUEST']._serialized_start=1126
+  _globals['_WITHDRAWTICKETOFFERREQUEST']._serialized_end=1213
+  _globals['_WITHDRAWTICKETOFFERRESPONSE']._serialized_start=1215
+  _globals['_WITHDRAWTICKETOFFERRESPONSE']._serialized_end=1244
+  _globals['_REDEMPTION']._serialized_start=1247
+  _globals['_REDEMPTION']._serialized_end=1402
+  _globals['_REDEEMTICKETSREQUEST']._serialized_start=1404
+  _globals['_REDEEMTICKETSREQUEST']._serialized_end=1470
+  _globals['_REDEMPTIONRESULT']._serialized_start=1472
+  _globals['_REDEMPTIONRESULT']._serialized_end=1560
+  _globals['_REDEEMTICKETSRESPONSE']._serialized_start=1562
+  _globals['_REDEEMTICKETSRESPONSE']._serialized_end=1631
+  _globals['_REFUNDTICKETREQUEST']._serialized_start=1633
+  _globals['_REFUNDTICKETREQUEST']._serialized_end=1693
+  _globals['_REFUNDTICKETRESPONSE']._serialized_start=1695
+  _globals['_REFUNDTICKETRESPONSE']._serialized_end=1801
+  _globals['_REVOKETICKETREQUEST']._serialized_start=1803
+  _globals['_REVOKETICKETREQUEST']._serialized_end=1863
+  _globals['_REVOKETICKETRESPONSE']._serialized_start=1865
+  _globals['_REVOKETICKETRESPONSE']._serialized_end=1937
+  _globals['_GETTICKETREQUEST']._serialized_start=1939
+  _globals['_GETTICKETREQUEST']._serialized_end=1976
+  _globals['_GETTICKETRESPONSE']._serialized_start=1978
+  _globals['_GETTICKETRESPONSE']._serialized_end=2071
+  _globals['_TICKETEVIDENCE']._serialized_start=2073
+  _globals['_TICKETEVIDENCE']._serialized_end=2157
+  _globals['_COUNTINREQUEST']._serialized_start=2159
+  _globals['_COUNTINREQUEST']._serialized_end=2265
+  _globals['_COUNTINRESPONSE']._serialized_start=2267
+  _globals['_COUNTINRESPONSE']._serialized_end=2356
+  _globals['_TAKEBACKREQUEST']._serialized_start=2358
+  _globals['_TAKEBACKREQUEST']._serialized_end=2395
+  _globals['_TAKEBACKRESPONSE']._serialized_start=2397
+  _globals['_TAKEBACKRESPONSE']._serialized_end=2415
+  _globals['_TICKETSERVICE']._serialized_start=2567
+  _globals['_TICKETSERVICE']._serialized_end=3191
+  _globals['_ENTRANCEHUBSERVICE']._serialized_start=3194
+  _globals['_ENTRANCEHUBSERVICE']._serialized_end=3349
 # @@protoc_insertion_point(module_scope)

@@ -281,16 +281,28 @@ class ListTicketOffersRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     MERCHANT_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    INCLUDE_OVER_FIELD_NUMBER: _builtins.int
     merchant_id: _builtins.str
     """The merchant; a terminal may name its own only, or none for its own."""
+    page_size: _builtins.int
+    """How many at most, 1 to 500; 0 means 500."""
+    page_token: _builtins.str
+    """The next_page_token of the page before; empty for the first."""
+    include_over: _builtins.bool
+    """Whether to list also what is over or was withdrawn. For operators."""
     def __init__(
         self,
         *,
         merchant_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        include_over: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["merchant_id", b"merchant_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["include_over", b"include_over", "merchant_id", b"merchant_id", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -303,22 +315,79 @@ class ListTicketOffersResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     OFFERS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    WITHDRAWN_OFFER_IDS_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Give it back for the next page; empty at the end."""
     @_builtins.property
     def offers(self) -> _containers.RepeatedCompositeFieldContainer[Global___TicketOffer]:
-        """All of the merchant's offers, by offer_id; also those whose time is over."""
+        """The offers by offer_id."""
+
+    @_builtins.property
+    def withdrawn_offer_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Which of them were withdrawn, with include_over."""
 
     def __init__(
         self,
         *,
         offers: _abc.Iterable[Global___TicketOffer] | None = ...,
+        next_page_token: _builtins.str = ...,
+        withdrawn_offer_ids: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["offers", b"offers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "offers", b"offers", "withdrawn_offer_ids", b"withdrawn_offer_ids"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListTicketOffersResponse: _TypeAlias = ListTicketOffersResponse  # noqa: Y015
+
+@_typing.final
+class WithdrawTicketOfferRequest(_message.Message):
+    """Request of WithdrawTicketOffer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    MERCHANT_ID_FIELD_NUMBER: _builtins.int
+    OFFER_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """UUIDv7 as text, 36 characters."""
+    merchant_id: _builtins.str
+    """The venue; 1 to 40 of a-z, 0-9 and "-"."""
+    offer_id: _builtins.str
+    """The offer; 1 to 40 of a-z, 0-9 and "-"."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        merchant_id: _builtins.str = ...,
+        offer_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["merchant_id", b"merchant_id", "offer_id", b"offer_id", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WithdrawTicketOfferRequest: _TypeAlias = WithdrawTicketOfferRequest  # noqa: Y015
+
+@_typing.final
+class WithdrawTicketOfferResponse(_message.Message):
+    """Response of WithdrawTicketOffer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WithdrawTicketOfferResponse: _TypeAlias = WithdrawTicketOfferResponse  # noqa: Y015
 
 @_typing.final
 class Redemption(_message.Message):

@@ -41,6 +41,11 @@ class TicketServiceStub:
                 request_serializer=kessai_dot_v1_dot_ticket__pb2.CreateTicketOfferRequest.SerializeToString,
                 response_deserializer=kessai_dot_v1_dot_ticket__pb2.CreateTicketOfferResponse.FromString,
                 _registered_method=True)
+        self.WithdrawTicketOffer = channel.unary_unary(
+                '/kessai.v1.TicketService/WithdrawTicketOffer',
+                request_serializer=kessai_dot_v1_dot_ticket__pb2.WithdrawTicketOfferRequest.SerializeToString,
+                response_deserializer=kessai_dot_v1_dot_ticket__pb2.WithdrawTicketOfferResponse.FromString,
+                _registered_method=True)
         self.ListTicketOffers = channel.unary_unary(
                 '/kessai.v1.TicketService/ListTicketOffers',
                 request_serializer=kessai_dot_v1_dot_ticket__pb2.ListTicketOffersRequest.SerializeToString,
@@ -84,8 +89,19 @@ class TicketServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def WithdrawTicketOffer(self, request, context):
+        """Takes an offer off the market: it is not listed and not sold any more. Tickets that were sold stay
+        good, and its offer_id is not given again. Again is no error. For operators.
+
+        Errors: FIELD_INVALID, RESOURCE_UNKNOWN, CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListTicketOffers(self, request, context):
-        """Lists the offers of a merchant. For operators, and for a merchant's own terminals.
+        """Lists what of a merchant's offers is on sale, a page at a time. For operators, and for a merchant's
+        own terminals.
 
         Errors: FIELD_INVALID, CALLER_NOT_PERMITTED (another merchant's terminal), STORE_UNAVAILABLE.
         """
@@ -146,6 +162,11 @@ def add_TicketServiceServicer_to_server(servicer, server):
                     request_deserializer=kessai_dot_v1_dot_ticket__pb2.CreateTicketOfferRequest.FromString,
                     response_serializer=kessai_dot_v1_dot_ticket__pb2.CreateTicketOfferResponse.SerializeToString,
             ),
+            'WithdrawTicketOffer': grpc.unary_unary_rpc_method_handler(
+                    servicer.WithdrawTicketOffer,
+                    request_deserializer=kessai_dot_v1_dot_ticket__pb2.WithdrawTicketOfferRequest.FromString,
+                    response_serializer=kessai_dot_v1_dot_ticket__pb2.WithdrawTicketOfferResponse.SerializeToString,
+            ),
             'ListTicketOffers': grpc.unary_unary_rpc_method_handler(
                     servicer.ListTicketOffers,
                     request_deserializer=kessai_dot_v1_dot_ticket__pb2.ListTicketOffersRequest.FromString,
@@ -201,6 +222,33 @@ class TicketService:
             '/kessai.v1.TicketService/CreateTicketOffer',
             kessai_dot_v1_dot_ticket__pb2.CreateTicketOfferRequest.SerializeToString,
             kessai_dot_v1_dot_ticket__pb2.CreateTicketOfferResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WithdrawTicketOffer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kessai.v1.TicketService/WithdrawTicketOffer',
+            kessai_dot_v1_dot_ticket__pb2.WithdrawTicketOfferRequest.SerializeToString,
+            kessai_dot_v1_dot_ticket__pb2.WithdrawTicketOfferResponse.FromString,
             options,
             channel_credentials,
             insecure,

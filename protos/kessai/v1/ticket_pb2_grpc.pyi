@@ -42,8 +42,15 @@ class TicketServiceStub:
     Errors: FIELD_INVALID, RESOURCE_UNKNOWN (the merchant), RESOURCE_EXISTS (other terms under this
     offer_id), CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
     """
+    WithdrawTicketOffer: _grpc.UnaryUnaryMultiCallable[_ticket_pb2.WithdrawTicketOfferRequest, _ticket_pb2.WithdrawTicketOfferResponse]
+    """Takes an offer off the market: it is not listed and not sold any more. Tickets that were sold stay
+    good, and its offer_id is not given again. Again is no error. For operators.
+
+    Errors: FIELD_INVALID, RESOURCE_UNKNOWN, CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
+    """
     ListTicketOffers: _grpc.UnaryUnaryMultiCallable[_ticket_pb2.ListTicketOffersRequest, _ticket_pb2.ListTicketOffersResponse]
-    """Lists the offers of a merchant. For operators, and for a merchant's own terminals.
+    """Lists what of a merchant's offers is on sale, a page at a time. For operators, and for a merchant's
+    own terminals.
 
     Errors: FIELD_INVALID, CALLER_NOT_PERMITTED (another merchant's terminal), STORE_UNAVAILABLE.
     """
@@ -91,8 +98,15 @@ class TicketServiceAsyncStub(TicketServiceStub):
     Errors: FIELD_INVALID, RESOURCE_UNKNOWN (the merchant), RESOURCE_EXISTS (other terms under this
     offer_id), CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
     """
+    WithdrawTicketOffer: _aio.UnaryUnaryMultiCallable[_ticket_pb2.WithdrawTicketOfferRequest, _ticket_pb2.WithdrawTicketOfferResponse]  # type: ignore[assignment]
+    """Takes an offer off the market: it is not listed and not sold any more. Tickets that were sold stay
+    good, and its offer_id is not given again. Again is no error. For operators.
+
+    Errors: FIELD_INVALID, RESOURCE_UNKNOWN, CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
+    """
     ListTicketOffers: _aio.UnaryUnaryMultiCallable[_ticket_pb2.ListTicketOffersRequest, _ticket_pb2.ListTicketOffersResponse]  # type: ignore[assignment]
-    """Lists the offers of a merchant. For operators, and for a merchant's own terminals.
+    """Lists what of a merchant's offers is on sale, a page at a time. For operators, and for a merchant's
+    own terminals.
 
     Errors: FIELD_INVALID, CALLER_NOT_PERMITTED (another merchant's terminal), STORE_UNAVAILABLE.
     """
@@ -145,12 +159,25 @@ class TicketServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def WithdrawTicketOffer(
+        self,
+        request: _ticket_pb2.WithdrawTicketOfferRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ticket_pb2.WithdrawTicketOfferResponse, _abc.Awaitable[_ticket_pb2.WithdrawTicketOfferResponse]]:
+        """Takes an offer off the market: it is not listed and not sold any more. Tickets that were sold stay
+        good, and its offer_id is not given again. Again is no error. For operators.
+
+        Errors: FIELD_INVALID, RESOURCE_UNKNOWN, CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
+        """
+
+    @_abc_1.abstractmethod
     def ListTicketOffers(
         self,
         request: _ticket_pb2.ListTicketOffersRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_ticket_pb2.ListTicketOffersResponse, _abc.Awaitable[_ticket_pb2.ListTicketOffersResponse]]:
-        """Lists the offers of a merchant. For operators, and for a merchant's own terminals.
+        """Lists what of a merchant's offers is on sale, a page at a time. For operators, and for a merchant's
+        own terminals.
 
         Errors: FIELD_INVALID, CALLER_NOT_PERMITTED (another merchant's terminal), STORE_UNAVAILABLE.
         """

@@ -105,7 +105,7 @@ class Switch:
         self.authority = Authority.load(identity, self.clock)
         self.keyring = Keyring.load(identity)
         self.directory = Directory(self.folder / "directory.db", self.clock)
-        self.merchants = Merchants(self.directory, self.keyring)
+        self.merchants = Merchants(self.directory, self.keyring, self.clock)
         self.desk = PairingDesk(self.directory, self.keyring, self.clock)
         self.deny_list = DenyList(self.directory.denied, self.clock)
         self.holders = Holders(
@@ -217,6 +217,7 @@ def _add_services(switch: Switch, main: grpc.aio.Server, pairing: grpc.aio.Serve
         switch.authority.root_fingerprint,
         switch.four_eyes,
         _naming,
+        lambda merchant_id: [],
     )
     enroll = EnrollmentServicer(
         switch.enrollment, trust_bundle(switch.authority, switch.keyring), DOMAIN, switch.address

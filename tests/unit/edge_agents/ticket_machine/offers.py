@@ -35,6 +35,9 @@ def make_offer(
     return offer
 
 
+PAGE = 2
+
+
 def make_maker(terminal: Terminal) -> RequestMaker:
     """Make a maker of requests whose clock stands still."""
     return RequestMaker(terminal, 60, lambda: NOW_US, os.urandom)
@@ -49,10 +52,13 @@ class BoxOffice:
     async def list(
         self, request: pb.ListTicketOffersRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> pb.ListTicketOffersResponse:
-        """List them."""
+        """List them, a page at a time."""
         if self.away:
             await context.abort(grpc.StatusCode.UNAVAILABLE, "away, as planned")
-        return pb.ListTicketOffersResponse(offers=self.offers)
+        first = int(request.page_token or 0)
+        last = first + PAGE
+        token = str(last) if last < len(self.offers) else ""
+        return pb.ListTicketOffersResponse(offers=self.offers[first:last], next_page_token=token)
 
 
 @asynccontextmanager

@@ -11,8 +11,8 @@ import pytest
 
 from kessai.account_number import format_account, make_account
 from kessai.request_id import format_request_id
-from kessai.v1.account_pb2 import DepositCashRequest, WithdrawCashRequest
-from kessai.v1.device_pb2 import CreatePairingCodeRequest
+from kessai.v1.account_pb2 import DepositCashRequest, UnfreezeAccountRequest, WithdrawCashRequest
+from kessai.v1.device_pb2 import CreatePairingCodeRequest, UpdateMerchantRequest
 from kessai.v1.operator_pb2 import AddOperatorRequest
 from server.identity.callers import Caller
 from server.identity.four_eyes import LIFETIME_US, MAX_WAITING, FourEyes, Rules
@@ -128,7 +128,7 @@ def test_the_word_of_an_operator_who_was_revoked_is_void(switch: Switch) -> None
 
 
 def test_what_needs_a_second_operator(switch: Switch) -> None:
-    """Phones, operators, and cash from an amount on; nothing at all if it is off."""
+    """Phones, operators, whose money it is, cash from an amount on; nothing if it is off."""
     joe = operator(switch, "joe")
     terminal = CreatePairingCodeRequest(request_id=format_request_id(switch.request_id()))
     terminal.terminal.merchant_id = "shop"
@@ -139,6 +139,13 @@ def test_what_needs_a_second_operator(switch: Switch) -> None:
             lot.append((method, cash(switch, kind, minor)))
     added = AddOperatorRequest(request_id=format_request_id(switch.request_id()), name="x")
     needing.append(("OperatorService/AddOperator", added))
+    freed = UnfreezeAccountRequest(request_id=added.request_id[:-1] + "1", account_number="1" * 14)
+    needing.append(("AccountService/UnfreezeAccount", freed))
+    paid = UpdateMerchantRequest(request_id=added.request_id[:-1] + "2", merchant_id="shop")
+    paid.account_number = freed.account_number
+    needing.append(("DeviceService/UpdateMerchant", paid))
+    named = UpdateMerchantRequest(request_id=paid.request_id, display_name="Shop")
+    free.append(("DeviceService/UpdateMerchant", named))
     for method, request in needing:
         proposed(switch, joe, method, request)
     for number, (method, request) in enumerate(free):

@@ -309,6 +309,8 @@ MAY_CALL = {
         AccountService/DistributeAccount AccountService/MergeAccount
         AccountService/ListAccounts AccountService/FreezeAccount AccountService/UnfreezeAccount
         AccountService/CloseAccount
+        DeviceService/ListMerchants DeviceService/UpdateMerchant DeviceService/CloseMerchant
+        TicketService/WithdrawTicketOffer
         DeviceService/CreateMerchant DeviceService/CreatePairingCode DeviceService/RevokeDevice
         DeviceService/ListDevices
         FleetService/GetDeviceState FleetService/ConfigureDevice
@@ -319,7 +321,7 @@ MAY_CALL = {
         TicketService/RevokeTicket TicketService/GetTicket
         ShardService/AddShard ShardService/RebalanceShards ShardService/GetShardStatus
         ClockService/GetClockState ClockService/ConfirmClock
-        AuditService/ListAuditRecords
+        AuditService/ListAuditRecords BackupService/CopyDirectory
         OperatorService/AddOperator OperatorService/ListProposals OperatorService/ApproveAct
     """,
 }

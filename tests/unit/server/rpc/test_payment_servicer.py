@@ -90,7 +90,7 @@ async def till(folder: Path) -> AsyncIterator[Till]:
         counter.switch_key, counter.sealing_key = keyring.signing_key, keyring.sealing_key
         counter.directory.close()
         counter.directory = directory
-        directory.add_merchant(counter.merchant)
+        directory.merchants.add(counter.merchant)
         counter.enroll(TILL, counter.terminal_key)
         counter.enroll(PHONE, counter.phone_key)
         async with switch.line() as line:

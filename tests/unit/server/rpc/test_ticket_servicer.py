@@ -120,7 +120,7 @@ async def venue(folder: Path) -> AsyncIterator[Venue]:
     async with till(folder) as opened:
         switch = opened.switch
         directory = switch.switch._directory
-        directory.add_merchant(Merchant("kiosk", "Kiosk", "5994", SHOP, None))
+        directory.merchants.add(Merchant("kiosk", "Kiosk", "5994", SHOP, None))
         async with switch.line() as line, switch.line(DOOR) as door, switch.line(STRANGER) as other:
             stubs = [TicketServiceStub(channel) for channel in (line, door, other)]
             yield Venue(opened, *stubs)

@@ -83,7 +83,7 @@ def test_a_merchant_is_kept_as_entered(directory: Directory, tmp_path: Path) -> 
     limited = Merchant("vend", "Ünï Vending", "5814", 100000008, Money(500, "EUR"))
     for merchant in (plain, limited):
         assert directory.merchant(merchant.merchant_id) is None
-        assert directory.add_merchant(merchant) == merchant
+        assert directory.merchants.add(merchant) == merchant
     directory.close()
     again = Directory(tmp_path / "directory.db", now_us)
     assert again.merchant("shop") == plain
@@ -94,8 +94,8 @@ def test_a_merchant_is_kept_as_entered(directory: Directory, tmp_path: Path) -> 
 def test_the_first_merchant_stays(directory: Directory) -> None:
     """Another one under the same id changes nothing, and the one that stands is shown."""
     first = Merchant("shop", "Corner Shop", "5411", 100000007, None)
-    directory.add_merchant(first)
-    assert directory.add_merchant(Merchant("shop", "Other", "5411", 100000007, None)) == first
+    directory.merchants.add(first)
+    assert directory.merchants.add(Merchant("shop", "Other", "5411", 100000007, None)) == first
     assert directory.merchant("shop") == first
 
 

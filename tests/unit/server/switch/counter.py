@@ -105,7 +105,7 @@ class Counter:
         self.merchant = Merchant("shop", "Corner Shop", "5411", SHOP, LIMIT)
         if self.known:
             return
-        self.directory.add_merchant(self.merchant)
+        self.directory.merchants.add(self.merchant)
         self.enroll(TILL, self.terminal_key)
         self.enroll(PHONE, self.phone_key)
 
