@@ -42,6 +42,7 @@ from tests.vectors.keys import (
     stranger_to,
     with_high_s,
 )
+from tests.vectors.public_keys import public_key_vectors
 from tests.vectors.times import bad_times
 from tests.vectors.wire import encodings
 
@@ -65,6 +66,7 @@ def make_all() -> dict[str, str]:
         vectors[name] = document_vectors(cases)
     vectors["holder_proof"]["challenges"] = ride.challenges()
     vectors["enrolment"] = enrolment.vectors()
+    vectors["public_key"] = public_key_vectors(_keys("terminal", "phone"))
     vectors["account_number"] = account_number_vectors()
     vectors["request_id"] = request_id_vectors()
     return {

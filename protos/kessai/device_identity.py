@@ -35,6 +35,7 @@ from kessai.durable_file import (
     write_durably,
 )
 from kessai.identity_path import PHONE, parse_device, parse_identity
+from kessai.public_key import load_sealing_key, load_switch_key
 from kessai.v1.device_pb2 import TrustBundle
 from kessai.v1.envelope_pb2 import Signed
 
@@ -79,12 +80,12 @@ class DeviceIdentity:
     @property
     def switch_key(self) -> Ed25519PublicKey:
         """The key that receipts and merchant certificates are signed with."""
-        return Ed25519PublicKey.from_public_bytes(self.trust_bundle.switch_public_key)
+        return load_switch_key(self.trust_bundle.switch_public_key)
 
     @property
     def sealing_key(self) -> X25519PublicKey:
         """The key to seal authorisations to."""
-        return X25519PublicKey.from_public_bytes(self.trust_bundle.sealing_public_key)
+        return load_sealing_key(self.trust_bundle.sealing_public_key)
 
     @property
     def certificate(self) -> x509.Certificate:

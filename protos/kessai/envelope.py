@@ -30,6 +30,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import (
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from google.protobuf.message import DecodeError, Message
 
+from kessai.public_key import KeyRefused, load_key
 from kessai.time_range import bad_time
 from kessai.v1 import envelope_pb2
 from kessai.v1.envelope_pb2 import Signed
@@ -196,12 +197,8 @@ def raw_public_key(key: PublicKey) -> bytes:
 
 
 def load_public_key(raw: bytes) -> PublicKey:
-    """Read a raw public key by its length; DocumentMalformed if it is neither kind."""
+    """Read a raw public key by its length; DocumentMalformed if it is neither kind, or unsound."""
     try:
-        if len(raw) == 32:
-            return Ed25519PublicKey.from_public_bytes(raw)
-        if len(raw) == 65:
-            return ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), raw)
-    except ValueError:
-        pass
-    raise DocumentMalformed("neither an Ed25519 key nor a P-256 point", "public_key")
+        return load_key(raw)
+    except KeyRefused as error:
+        raise DocumentMalformed(str(error)) from None

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from kessai.envelope import PublicKey, key_id_of, load_public_key
+from kessai.envelope import DocumentMalformed, PublicKey, key_id_of, load_public_key
 from kessai.identity_path import AGENT, PHONE, parse_device
 from server.domain.directory import (
     Device,
@@ -80,9 +80,10 @@ class Directory:
             return found
         with self._file.lock:
             keys = [key for key in self.signing_keys(device) if not key.revoked]
-            if not keys:
+            public_key = _sound(keys[0].public_key) if keys else None
+            if public_key is None:
                 return None
-            return self._terminal_keys.put(device, load_public_key(keys[0].public_key))
+            return self._terminal_keys.put(device, public_key)
 
     def wallet_key(self, key_id: bytes) -> WalletKey | None:
         """Find the key of a phone by its id, also a revoked one; None if it was never enrolled."""
@@ -91,10 +92,10 @@ class Directory:
             return found
         with self._file.lock:
             key = self.signing_key(key_id)
-            if key is None or not key.device.startswith(f"{PHONE}/"):
+            public_key = _sound(key.public_key) if key is not None else None
+            if key is None or public_key is None or not key.device.startswith(f"{PHONE}/"):
                 return None
             _, (wallet_id, device_id) = parse_device(key.device)
-            public_key = load_public_key(key.public_key)
             loaded = WalletKey(wallet_id, device_id, public_key, key.revoked)
             return self._wallet_keys.put(key_id, loaded)
 
@@ -236,11 +237,21 @@ class Directory:
     def _forget(self, device: str, serials: list[int]) -> None:
         self._terminal_keys.remove(device)
         for key in self.signing_keys(device):
-            self._wallet_keys.remove(key_id_of(load_public_key(key.public_key)))
+            public_key = _sound(key.public_key)
+            if public_key is not None:
+                self._wallet_keys.remove(key_id_of(public_key))
         self._revoked.update(serials)
         for listener in self._listeners:
             for serial in serials:
                 listener(serial)
+
+
+def _sound(raw: bytes) -> PublicKey | None:
+    # What a former release enrolled may be a key that anybody can sign for: then there is none.
+    try:
+        return load_public_key(raw)
+    except DocumentMalformed:
+        return None
 
 
 def _certificate(row: tuple[Any, ...]) -> IssuedCertificate:

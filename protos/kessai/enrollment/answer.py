@@ -24,11 +24,10 @@ from kessai.envelope import (
 )
 from kessai.identity_path import AGENT, IdentityError, parse_identity
 from kessai.pairing_code import PairingCode
+from kessai.public_key import KeyRefused, load_sealing_key, load_switch_key
 from kessai.v1.device_pb2 import EnrollDeviceResponse
 from kessai.v1.envelope_pb2 import Signed
 from kessai.v1.payment_pb2 import MerchantCertificate
-
-_RAW_KEY_BYTES = 32
 
 
 class AnswerRefused(Exception):
@@ -47,8 +46,11 @@ def read_answer(
     check_chain(response.certificate_chain, root_pem, response.identity, key)
     if hashlib.sha256(bundle.root_certificate).digest() != pairing.root_fingerprint:
         raise AnswerRefused("its root is not the pairing code's")
-    if {len(bundle.switch_public_key), len(bundle.sealing_public_key)} != {_RAW_KEY_BYTES}:
-        raise AnswerRefused("the switch's keys have a wrong length")
+    try:
+        load_switch_key(bundle.switch_public_key)
+        load_sealing_key(bundle.sealing_public_key)
+    except KeyRefused as error:
+        raise AnswerRefused(f"the switch's keys are no good: {error}") from None
     try:
         accounts = tuple(parse_account(number) for number in response.account_numbers)
     except AccountNumberError as error:

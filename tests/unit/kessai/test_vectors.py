@@ -23,6 +23,7 @@ from kessai.envelope import (
     key_id_of,
     load_public_key,
     open_signed,
+    raw_public_key,
     signing_input,
     verify_bytes,
 )
@@ -277,3 +278,15 @@ def signed_of(file: str, name: str) -> Signed:
 
 def proof_of(name: str) -> Signed:
     return signed_of("holder_proof", name)
+
+
+@pytest.mark.parametrize("case", load("public_key")["valid"], ids=lambda c: c["name"])
+def test_sound_keys_are_read(case: dict[str, Any]) -> None:
+    raw = bytes.fromhex(case["public_key"])
+    assert raw_public_key(load_public_key(raw)) == raw
+
+
+@pytest.mark.parametrize("case", load("public_key")["invalid"], ids=lambda c: c["name"])
+def test_unsound_keys_are_refused(case: dict[str, Any]) -> None:
+    with pytest.raises(DocumentMalformed):
+        load_public_key(bytes.fromhex(case["public_key"]))

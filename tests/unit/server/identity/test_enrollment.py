@@ -188,6 +188,15 @@ def test_a_signing_key_must_be_a_key(switch: Switch) -> None:
         assert field_of(switch, wrong) == "signing_public_key"
 
 
+def test_a_terminals_key_for_which_anybody_can_sign_is_refused(switch: Switch) -> None:
+    """Of order 1: R neutral and S zero are its signature over everything, the proof included."""
+    neutral = (1).to_bytes(32, "little")
+    good = application(switch, TILL, Ed25519PrivateKey.generate())
+    proof = neutral + bytes(32)
+    wrong = dataclasses.replace(good, signing_key=neutral, signing_key_proof=proof)
+    assert field_of(switch, wrong) == "signing_public_key"
+
+
 @pytest.mark.parametrize("version", ["x" * 81, "a\nb"])
 def test_the_software_version_is_a_short_line(switch: Switch, version: str) -> None:
     """It is shown to operators."""

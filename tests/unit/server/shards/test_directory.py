@@ -91,6 +91,15 @@ def test_a_merchant_is_kept_as_entered(directory: Directory, tmp_path: Path) -> 
     again.close()
 
 
+def test_a_key_of_a_former_release_that_is_unsound_is_none(directory: Directory) -> None:
+    """Who had one enrolled loses it: anybody could sign with it. And he can be revoked."""
+    neutral = (1).to_bytes(32, "little")
+    good = entry(TILL, 7, ec.generate_private_key(ec.SECP256R1()).public_key())
+    directory.enroll(dataclasses.replace(good, public_key=neutral))
+    assert directory.terminal_key("shop", "till") is None
+    directory.revoke(TILL, NOW_US)
+
+
 def test_the_first_merchant_stays(directory: Directory) -> None:
     """Another one under the same id changes nothing, and the one that stands is shown."""
     first = Merchant("shop", "Corner Shop", "5411", 100000007, None)
