@@ -79,7 +79,7 @@ class PaymentServicer(PaymentServiceServicer):
         return SettlePaymentResponse(receipt=receipt, tickets=tickets)
 
     async def GetPayment(self, request: GetPaymentRequest, context: Context) -> GetPaymentResponse:
-        """Tell the outcome of one of the caller's own payments."""
+        """Tell the outcome of a payment that the caller asked for or agreed to."""
         request_id = fields.request_id(request.request_id)
         receipt = await self._outcomes.receipt(request_id, _owner())
         tickets = await self._tickets.bought_with(request_id)
@@ -162,6 +162,6 @@ def _result(payment: SettlePaymentRequest, answer: Signed | Refusal | RpcError) 
 
 
 def _owner() -> str:
-    """Name the owner of the caller's payments (see `outcomes.py`)."""
+    """Name the caller as a party of payments (see `outcomes.py`)."""
     caller = current_caller()
     return wallet(caller.path[0]) if caller.kind is CallerKind.PHONE else caller.device

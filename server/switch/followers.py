@@ -1,8 +1,9 @@
 """Followers: those who are told of their own payments as they are booked (mission rows B2, B5).
 
-Fed by the shards with the log rows of each commit, whoever submitted what they settle. A follower
-goes on where it was by a token: a position in each shard's log, so that what was booked meanwhile
-is read from the log, also after a restart. Each row is told at least once, in its shard's order.
+Fed by the shards with the log rows of each commit, whoever submitted what they settle; a row that
+ends a hold is told as what became of its payment. A follower goes on where it was by a token: a
+position in each shard's log, so that what was booked meanwhile is read from the log, also after a
+restart. Each row is told at least once, in its shard's order.
 Called by `server/rpc/payment_servicer.py`; `on_written` by the shards.
 """
 
@@ -15,10 +16,12 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from typing import NamedTuple
 
 from kessai.v1.envelope_pb2 import Signed
+from server.domain.command import ACCEPTED, CommandKind
 from server.identity.refusals import FieldRefused
+from server.shards.lru import LruCache
 from server.shards.router import Shards
 from server.shards.settlement_log import LogRow
-from server.switch.outcomes import PAYMENTS, Asked, Found, Outcomes, asked_in
+from server.switch.outcomes import HOLD_ENDS, PAYMENTS, Asked, Found, Outcomes, asked_in
 from server.switch.refused import Overloaded, refusing_store_trouble
 from server.switch.turns import Turns
 
@@ -28,10 +31,13 @@ REFRESH_S = 10.0
 # Rows that are read and looked through before others have the event loop; readers of old rows take
 # turns.
 ROWS_AT_ONCE, CATCHING_UP_AT_ONCE = 100, 2
+# Whose payments are on hold, so that their ends need no look-up.
+HOLDS_REMEMBERED = 10_000
 
 _VERSION = b"\x01"
 
-Written = tuple[int, LogRow, Asked]
+# Who asked is None if it must be looked up: the end of a hold of which nobody here knows.
+Written = tuple[int, LogRow, Asked | None]
 
 
 class Told(NamedTuple):
@@ -62,14 +68,15 @@ class Followers:
         self._shards, self._outcomes, self._now_us = shards, outcomes, now_us
         self._followers: defaultdict[str, set[Follower]] = defaultdict(set)
         self._seen: dict[int, int] = {}
+        self._holds = LruCache[bytes, Asked](HOLDS_REMEMBERED)
         self._turns = Turns(CATCHING_UP_AT_ONCE)
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def on_written(self, shard: int, rows: Sequence[LogRow]) -> None:
         """Take note of what a shard has committed; on its writing thread."""
         if self._followers and self._loop is not None and not self._loop.is_closed():
-            payments = [row for row in rows if row.kind in PAYMENTS]
-            self._loop.call_soon_threadsafe(self._tell, shard, payments, rows[-1].sequence)
+            told = [row for row in rows if _is_told(row)]
+            self._loop.call_soon_threadsafe(self._tell, shard, told, rows[-1].sequence)
 
     async def follow(self, owner: str, resume_token: bytes) -> AsyncGenerator[Told]:
         """Tell the outcomes of an owner's payments from a token on, or from now on; for ever.
@@ -86,8 +93,8 @@ class Followers:
                 yield Told(None, write_token(positions))
                 async for found in self._missed(owner, positions):
                     yield Told(self._outcomes.write(found), write_token(positions))
-            async for told in self._live(follower, positions):
-                yield told
+                async for told in self._live(owner, follower, positions):
+                    yield told
         finally:
             self._followers[owner].discard(follower)
             if not self._followers[owner]:
@@ -109,30 +116,34 @@ class Followers:
             while rows := await self._page(owner, shard, positions[shard]):
                 for row in rows:
                     positions[shard] = row.sequence
-                    asked = asked_in(row)
-                    if asked is not None and asked.owner == owner:
+                    asked = await self._asked(row) if _is_told(row) else None
+                    if asked is not None and owner in asked.parties:
                         yield Found(shard, row, asked)
 
     async def _page(self, owner: str, shard: int, sequence: int) -> list[LogRow]:
         async with self._turns.turn(owner):
             return await self._rows_after(shard, sequence, ROWS_AT_ONCE)
 
-    async def _live(self, follower: Follower, positions: list[int]) -> AsyncIterator[Told]:
+    async def _live(
+        self, owner: str, follower: Follower, positions: list[int]
+    ) -> AsyncIterator[Told]:
         while True:
             try:
                 async with asyncio.timeout(REFRESH_S):
-                    shard, row, asked = await follower.waiting.get()
+                    shard, row, known = await follower.waiting.get()
             except TimeoutError:
                 if follower.waiting.empty():
                     yield Told(None, write_token(self._refresh(positions)))
                 continue
             if follower.overflowed:
                 raise Overloaded
+            asked = known or await self._asked(row)
             _reach(positions, shard)
             if row.sequence > positions[shard]:
                 positions[shard] = row.sequence
-                receipt = self._outcomes.write(Found(shard, row, asked))
-                yield Told(receipt, write_token(positions))
+                if asked is not None and owner in asked.parties:
+                    receipt = self._outcomes.write(Found(shard, row, asked))
+                    yield Told(receipt, write_token(positions))
 
     def _refresh(self, positions: list[int]) -> list[int]:
         # Nothing waits, so all that was written up to what was seen was somebody else's.
@@ -157,13 +168,30 @@ class Followers:
         kept = self._shards.shard(shard)
         return await kept.read(lambda reader: reader.rows_after(sequence, limit))
 
-    def _tell(self, shard: int, payments: Sequence[LogRow], last: int) -> None:
-        for row in payments:
-            asked = asked_in(row)
-            if asked is not None:
-                for follower in self._followers.get(asked.owner, ()):
+    def _tell(self, shard: int, rows: Sequence[LogRow], last: int) -> None:
+        for row in rows:
+            asked = self._known(row)
+            # Whose hold it was that ended the log knows, and looking there takes a while. So it is
+            # offered to all, and each looks in its turn: the first one's answer is remembered.
+            parties = asked.parties if asked is not None else tuple(self._followers)
+            for party in parties:
+                for follower in self._followers.get(party, ()):
                     follower.put((shard, row, asked))
         self._seen[shard] = last
+
+    def _known(self, row: LogRow) -> Asked | None:
+        if row.kind in HOLD_ENDS:
+            return self._holds.get(row.body)
+        asked = asked_in(row)
+        if asked is not None and row.kind == CommandKind.PLACE_HOLD:
+            self._holds.put(row.request_id, asked)
+        return asked
+
+    async def _asked(self, row: LogRow) -> Asked | None:
+        asked = self._known(row) or await self._outcomes.asked(row)
+        if asked is not None and row.kind in HOLD_ENDS:
+            self._holds.put(row.body, asked)
+        return asked
 
 
 def write_token(positions: Sequence[int]) -> bytes:
@@ -180,6 +208,11 @@ def read_token(token: bytes, shards: int) -> list[int]:
     if token[:1] != _VERSION or rest or not 0 < count <= shards:
         raise FieldRefused("resume_token", "is not one that this switch gave")
     return [*struct.unpack(f">{count}Q", token[1:]), *(0,) * (shards - count)]
+
+
+def _is_told(row: LogRow) -> bool:
+    """Whether a row is a payment, or ended the hold of one."""
+    return row.kind in PAYMENTS or (row.kind in HOLD_ENDS and row.decline == ACCEPTED)
 
 
 def _reach(positions: list[int], shard: int) -> None:

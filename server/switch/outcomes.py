@@ -1,8 +1,8 @@
 """Outcomes: which log rows are payments that somebody waits for, and their receipts.
 
 A payment belongs to who asked for it: a terminal ("agent/<merchant>/<terminal>"), or a wallet that
-made a bill ("wallet/<id>"). Nobody else is told of it. Used by the use cases that settle, by
-`followers.py` and by `server/rpc/payment_servicer.py`.
+made a bill ("wallet/<id>"). It is told to him and to the wallet that agreed to it, and to nobody
+else. Used by the use cases that settle, by `followers.py` and by `server/rpc/payment_servicer.py`.
 """
 
 from __future__ import annotations
@@ -35,6 +35,11 @@ class Asked:
     payload: bytes
     payer_wallet: str
 
+    @property
+    def parties(self) -> frozenset[str]:
+        """Who is told what became of it: who asked, and the wallet that agreed."""
+        return frozenset((self.owner, wallet(self.payer_wallet)))
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -58,23 +63,37 @@ class Outcomes:
 
         Raises Unavailable, Overloaded.
         """
-        with refusing_store_trouble():
-            async with self._turns.turn(owner):
-                found = await self._shards.find(request_id)
-        asked = asked_in(found[1]) if found else None
-        if found is None or asked is None or asked.owner != owner:
-            return None
-        return Found(*found, asked)
+        found = await self._find(request_id, owner)
+        return found if found is not None and found.asked.owner == owner else None
 
-    async def receipt(self, request_id: bytes, owner: str) -> Signed:
-        """Give the receipt of a payment of an owner's, or raise Unknown, and what `find` does.
+    async def receipt(self, request_id: bytes, party: str) -> Signed:
+        """Give the receipt of a payment to a party of it, or raise Unknown, and what `find` does.
 
         That of a held payment is of what became of the hold, if it is not pending any more.
         """
-        found = await self.find(request_id, owner)
-        if found is None:
+        found = await self._find(request_id, party)
+        if found is None or party not in found.asked.parties:
             raise Unknown("this caller has no payment under that request_id")
         return await self.now(found)
+
+    async def asked(self, row: LogRow) -> Asked | None:
+        """Who asked for what a row decided, or for the payment whose hold it ended; None if nobody.
+
+        Raises what the shards do.
+        """
+        if row.kind not in HOLD_ENDS:
+            return asked_in(row)
+        if row.decline != ACCEPTED:
+            return None
+        placed = await self._shards.first_row(row.payer, row.body)
+        return asked_in(placed[1]) if placed is not None else None
+
+    async def _find(self, request_id: bytes, caller: str) -> Found | None:
+        with refusing_store_trouble():
+            async with self._turns.turn(caller):
+                found = await self._shards.find(request_id)
+        asked = asked_in(found[1]) if found else None
+        return Found(*found, asked) if found is not None and asked is not None else None
 
     async def now(self, found: Found) -> Signed:
         """Write the receipt of a payment as it stands now; raises Unavailable, Overloaded."""
@@ -104,7 +123,7 @@ def terminal(merchant_id: str, terminal_id: str) -> str:
 
 
 def wallet(wallet_id: str) -> str:
-    """Name the owner of a wallet's bills."""
+    """Name a wallet as the owner of its bills and a party of what it pays."""
     return f"wallet/{wallet_id}"
 
 
@@ -140,7 +159,9 @@ _READERS: dict[int, Callable[[bytes], Asked]] = {
     CommandKind.SETTLE_PAYMENT: _read_payment,
     CommandKind.PLACE_HOLD: _read_payment,
     CommandKind.SETTLE_BILL: _read_bill,
+    CommandKind.SETTLE_FARE: _read_payment,
 }
 
-# The kinds of log rows that are payments.
+# The kinds of log rows that are payments, and those that end a payment's hold.
 PAYMENTS = frozenset(_READERS)
+HOLD_ENDS = frozenset((CommandKind.CAPTURE_HOLD, CommandKind.VOID_HOLD, CommandKind.EXPIRE_HOLD))

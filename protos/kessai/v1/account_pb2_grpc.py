@@ -112,7 +112,9 @@ class AccountServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetAccount(self, request, context):
-        """Tells balance and properties of an account. For its owner, and for operators.
+        """Tells balance and properties of an account. For the phones of the wallet that owns it, and for
+        operators. A merchant's account is told to operators only: its terminals stand in public places,
+        and nothing that they do needs the balance.
 
         Errors: FIELD_INVALID, RESOURCE_UNKNOWN (also for somebody else's account), STORE_UNAVAILABLE.
         """
@@ -130,7 +132,7 @@ class AccountServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListEntries(self, request, context):
-        """Lists the entries of an account, newest first. For its owner, and for operators.
+        """Lists the entries of an account, newest first. For those whom GetAccount tells it.
 
         Errors: FIELD_INVALID, RESOURCE_UNKNOWN (also for somebody else's account, and for an auxiliary
         that the account has not), STORE_UNAVAILABLE.

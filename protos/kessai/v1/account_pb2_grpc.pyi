@@ -40,7 +40,9 @@ class AccountServiceStub:
     RESOURCE_EXISTS (the number is taken), STORE_UNAVAILABLE, OVERLOADED.
     """
     GetAccount: _grpc.UnaryUnaryMultiCallable[_account_pb2.GetAccountRequest, _account_pb2.GetAccountResponse]
-    """Tells balance and properties of an account. For its owner, and for operators.
+    """Tells balance and properties of an account. For the phones of the wallet that owns it, and for
+    operators. A merchant's account is told to operators only: its terminals stand in public places,
+    and nothing that they do needs the balance.
 
     Errors: FIELD_INVALID, RESOURCE_UNKNOWN (also for somebody else's account), STORE_UNAVAILABLE.
     """
@@ -50,7 +52,7 @@ class AccountServiceStub:
     Errors: FIELD_INVALID, CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
     """
     ListEntries: _grpc.UnaryUnaryMultiCallable[_account_pb2.ListEntriesRequest, _account_pb2.ListEntriesResponse]
-    """Lists the entries of an account, newest first. For its owner, and for operators.
+    """Lists the entries of an account, newest first. For those whom GetAccount tells it.
 
     Errors: FIELD_INVALID, RESOURCE_UNKNOWN (also for somebody else's account, and for an auxiliary
     that the account has not), STORE_UNAVAILABLE.
@@ -124,7 +126,9 @@ class AccountServiceAsyncStub(AccountServiceStub):
     RESOURCE_EXISTS (the number is taken), STORE_UNAVAILABLE, OVERLOADED.
     """
     GetAccount: _aio.UnaryUnaryMultiCallable[_account_pb2.GetAccountRequest, _account_pb2.GetAccountResponse]  # type: ignore[assignment]
-    """Tells balance and properties of an account. For its owner, and for operators.
+    """Tells balance and properties of an account. For the phones of the wallet that owns it, and for
+    operators. A merchant's account is told to operators only: its terminals stand in public places,
+    and nothing that they do needs the balance.
 
     Errors: FIELD_INVALID, RESOURCE_UNKNOWN (also for somebody else's account), STORE_UNAVAILABLE.
     """
@@ -134,7 +138,7 @@ class AccountServiceAsyncStub(AccountServiceStub):
     Errors: FIELD_INVALID, CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
     """
     ListEntries: _aio.UnaryUnaryMultiCallable[_account_pb2.ListEntriesRequest, _account_pb2.ListEntriesResponse]  # type: ignore[assignment]
-    """Lists the entries of an account, newest first. For its owner, and for operators.
+    """Lists the entries of an account, newest first. For those whom GetAccount tells it.
 
     Errors: FIELD_INVALID, RESOURCE_UNKNOWN (also for somebody else's account, and for an auxiliary
     that the account has not), STORE_UNAVAILABLE.
@@ -217,7 +221,9 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _account_pb2.GetAccountRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_account_pb2.GetAccountResponse, _abc.Awaitable[_account_pb2.GetAccountResponse]]:
-        """Tells balance and properties of an account. For its owner, and for operators.
+        """Tells balance and properties of an account. For the phones of the wallet that owns it, and for
+        operators. A merchant's account is told to operators only: its terminals stand in public places,
+        and nothing that they do needs the balance.
 
         Errors: FIELD_INVALID, RESOURCE_UNKNOWN (also for somebody else's account), STORE_UNAVAILABLE.
         """
@@ -239,7 +245,7 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _account_pb2.ListEntriesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_account_pb2.ListEntriesResponse, _abc.Awaitable[_account_pb2.ListEntriesResponse]]:
-        """Lists the entries of an account, newest first. For its owner, and for operators.
+        """Lists the entries of an account, newest first. For those whom GetAccount tells it.
 
         Errors: FIELD_INVALID, RESOURCE_UNKNOWN (also for somebody else's account, and for an auxiliary
         that the account has not), STORE_UNAVAILABLE.

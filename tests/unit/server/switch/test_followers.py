@@ -6,28 +6,39 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from kessai.money import Money
 from kessai.request_id import parse_request_id
-from kessai.v1.payment_pb2 import Receipt
+from kessai.v1 import payment_pb2
+from kessai.v1.payment_pb2 import SETTLEMENT_TERMS_HOLD, PaymentRequest, Receipt
 from server.identity.refusals import FieldRefused
 from server.shards.router import Shards
 from server.shards.settlement_log import LogRow
+from server.shards.store import StoreUnavailable
 from server.switch import followers as module
 from server.switch.followers import Followers, Told, read_token, write_token
-from server.switch.outcomes import Outcomes, terminal
+from server.switch.held_payments import HeldPayments
+from server.switch.hold_expiry import HoldExpiry
+from server.switch.outcomes import Outcomes, terminal, wallet
 from server.switch.receipts import Receipts
-from server.switch.refused import Overloaded
+from server.switch.refused import Overloaded, Unavailable
 from server.switch.register_purchase import RegisterPurchase
+from server.switch.settle import Settle
 from tests.unit.server.domain.commands import MINUTE_US, deposit, fresh_id, open_account
 from tests.unit.server.shards.parts import open_shards
-from tests.unit.server.switch.counter import ANN, SHOP, Counter
+from tests.unit.server.switch.counter import ANN, SHOP, Alterations, Counter
 
 SHARDS = 2
 LIMIT_S = 20.0
+HELD = payment_pb2.PAYMENT_OUTCOME_HELD
+SETTLED = payment_pb2.PAYMENT_OUTCOME_SETTLED
+VOIDED = payment_pb2.PAYMENT_OUTCOME_VOIDED
+EXPIRED = payment_pb2.PAYMENT_OUTCOME_EXPIRED
 TILL_1, TILL_2 = terminal("shop", "till-1"), terminal("shop", "till-2")
 
 
@@ -47,10 +58,26 @@ class Place:
         await self.purchases.settle(message, request_id, "shop", "till-1")
         return request_id
 
+    async def hold(self) -> bytes:
+        """Hold 3.00 for a minute at the first till; the payment's id."""
+
+        def terms(request: PaymentRequest) -> None:
+            request.terms, request.hold_seconds = SETTLEMENT_TERMS_HOLD, 60
+
+        request_id = fresh_id(self.counter.clock())
+        message = self.counter.pay(300, request_id, Alterations(terms))
+        await self.purchases.settle(message, request_id, "shop", "till-1")
+        return request_id
+
     def read(self, told: Told) -> Receipt:
         """Open the receipt that was told."""
         assert told.receipt is not None
         return self.counter.read(told.receipt)
+
+
+def outcome_in(receipt: Receipt) -> tuple[bytes, tuple[int, int]]:
+    """Which payment a receipt is of, what became of it, and of how much."""
+    return receipt.request_id, (receipt.outcome, receipt.amount.amount_minor)
 
 
 @asynccontextmanager
@@ -219,6 +246,61 @@ async def read_all(stream: AsyncIterator[Told], told: list[Told]) -> None:
     """Read a stream to its end."""
     while True:
         told.append(await stop_after(stream))
+
+
+async def test_how_a_hold_ends_is_told(tmp_path: Path) -> None:
+    """Captured, voided, expired: to till and customer, as it happens and after a restart."""
+    async with place(tmp_path) as at:
+        till, ann = await following(at, TILL_1), await following(at, wallet("ann"))
+        bob = at.followers.follow(wallet("bob"), b"")
+        token = (await stop_after(bob)).resume_token
+        nothing = asyncio.ensure_future(stop_after(bob))
+        settle = Settle(at.shards, at.counter.clock)
+        holds = HeldPayments(settle, at.followers._outcomes)
+        held = [await at.hold() for _ in range(3)]
+        new_id = partial(fresh_id, at.counter.clock())
+        await holds.capture(new_id(), held[0], Money(120, "EUR"), TILL_1)
+        late = await holds.capture(new_id(), held[0], Money(120, "EUR"), TILL_1)
+        assert late.decline  # is told to who asked, and to no stream
+        await holds.void(new_id(), held[1], TILL_1)
+        at.counter.clock.us += 2 * MINUTE_US
+        await HoldExpiry(at.shards, at.counter.clock).release_due()
+        said = [
+            *((payment, (HELD, 300)) for payment in held),
+            *zip(held, ((SETTLED, 120), (VOIDED, 300), (EXPIRED, 300)), strict=True),
+        ]
+        for stream in (till, ann, await following(at, TILL_1, token)):
+            assert [outcome_in(at.read(await stop_after(stream))) for _ in said] == said
+        assert not nothing.done()
+        nothing.cancel()
+    key = at.counter.switch_key
+    async with place(tmp_path) as again:
+        again.counter.switch_key = key
+        again.followers._outcomes = Outcomes(again.shards, Receipts(key))
+        stream = await following(again, wallet("ann"), token)
+        assert [outcome_in(again.read(await stop_after(stream))) for _ in said] == said
+
+
+async def test_an_end_whose_hold_cannot_be_looked_up_ends_the_stream(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is passed over: who resumes is told it."""
+    async with place(tmp_path) as at:
+        held = await at.hold()  # while nobody followed
+        stream = await following(at, TILL_1)
+        token = write_token(await at.shards.last_sequences())
+
+        async def away(account: int, request_id: bytes) -> None:
+            raise StoreUnavailable("the disk is full")
+
+        with monkeypatch.context() as broken:
+            broken.setattr(at.shards, "first_row", away)
+            holds = HeldPayments(Settle(at.shards, at.counter.clock), at.followers._outcomes)
+            await holds.void(fresh_id(at.counter.clock()), held, TILL_1)
+            with pytest.raises(Unavailable):
+                await stop_after(stream)
+        again = await following(at, TILL_1, token)
+        assert outcome_in(at.read(await stop_after(again))) == (held, (VOIDED, 300))
 
 
 @pytest.mark.parametrize(
