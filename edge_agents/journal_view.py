@@ -68,7 +68,7 @@ def show_receipt(receipt: Receipt, own: Entry | None) -> None:
     outcome = "[bold green]PAID[/]" if is_settled(receipt) else "[bold red]NOT PAID[/]"
     if is_held(receipt):
         outcome = "[bold yellow]HELD, NOT PAID YET[/]"
-    amount = Money.from_proto(receipt.amount)
+    amount = Money.from_proto(receipt.amount) if receipt.HasField("amount") else "no amount"
     console.print(styled(f"{outcome}  {{}}  signed by the switch", amount))
     reason = receipt.decline_reason
     if reason:

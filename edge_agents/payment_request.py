@@ -18,6 +18,7 @@ from kessai.money import Money
 from kessai.request_id import format_request_id, new_request_id
 from kessai.v1 import payment_pb2
 from kessai.v1.envelope_pb2 import Signed
+from kessai.v1.fare_pb2 import Admission
 from kessai.v1.payment_pb2 import LineItem, PaymentRequest, PaymentSubmitter
 from kessai.v1.ticket_pb2 import TicketOrder
 
@@ -123,13 +124,13 @@ class RequestMaker:
         order_id: str,
         items: Sequence[LineItem],
         total: Money,
-        admission_id: bytes = b"",
+        ride: Admission | None = None,
         hold_s: int = 0,
         ticket_orders: Sequence[TicketOrder] = (),
     ) -> PendingPayment:
         """Make and sign a request; the caller stores it before it shows it to any phone.
 
-        `admission_id` says which ride it is the fare of, 16 bytes; empty for any other purchase.
+        `ride` is the admission whose fare it is; None for any other purchase.
         With `hold_s` the money is held first, for at most so many seconds. `ticket_orders` are the
         tickets that it buys.
         """
@@ -142,9 +143,11 @@ class RequestMaker:
             items=items,
             total=total.to_proto(),
             submitter=self._submitter,
-            admission_id=admission_id,
             ticket_orders=ticket_orders,
         )
+        if ride is not None:
+            request.admission_id = ride.admission_id
+            request.admission_credential_id = ride.credential_id
         if hold_s:
             request.terms, request.hold_seconds = payment_pb2.SETTLEMENT_TERMS_HOLD, hold_s
         request.create_time.FromMicroseconds(now_us)

@@ -52,6 +52,7 @@ from server.shards.tie_book import TieBook
 from server.switch.bills import Bills
 from server.switch.clock import SwitchClock
 from server.switch.depositor import Depositor
+from server.switch.fares import Fares
 from server.switch.followers import Followers
 from server.switch.hold_expiry import HoldExpiry
 from server.switch.merge import Merge
@@ -243,15 +244,9 @@ class Switch:
             self._metrics.registry,
         )  # fmt: skip
         return RegisterPurchase(
-            self._shards,
-            self._settle,
-            receipts,
-            directory,
-            sealing_key,
-            self._tickets,
-            self._judging,
-            self._rehearsal,
-        )
+            self._shards, self._settle, receipts, directory, sealing_key, self._tickets,
+            self._judging, Fares(self._holders), self._rehearsal,
+        )  # fmt: skip
 
     def _operators(self) -> Operators:
         return Operators(

@@ -122,7 +122,7 @@ class FareBox:
         number = parts.journal.next_order_number()
         order_id = f"{parts.terminal.terminal_id[:28]}-{number:06d}"
         requests = parts.deferred_requests if parts.is_cut_off else parts.requests
-        pending = requests.make(order_id, [item], fare, admission.admission_id)
+        pending = requests.make(order_id, [item], fare, admission)
         parts.journal.request(pending)
         holder_key = admission.holder_public_key
         parts.rides.begin_exit(admission.admission_id, holder_key, pending.request_id)

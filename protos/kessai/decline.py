@@ -120,6 +120,11 @@ MEANINGS: dict[DeclineReason.ValueType, Meaning] = {
     decline_pb2.DECLINE_REASON_ACCOUNT_NOT_EMPTY: Meaning(
         "The account is not empty.", "The account is not empty.", True
     ),
+    decline_pb2.DECLINE_REASON_PAYER_NOT_HOLDER: Meaning(
+        "Pay from the account that you entered with. No money was moved.",
+        "Another account than that of the holder who entered.",
+        True,
+    ),
     decline_pb2.DECLINE_REASON_AMOUNT_NOT_POSITIVE: Meaning(
         "There is nothing to pay.", "The amount must be more than zero.", False
     ),

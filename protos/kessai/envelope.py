@@ -201,4 +201,4 @@ def load_public_key(raw: bytes) -> PublicKey:
     try:
         return load_key(raw)
     except KeyRefused as error:
-        raise DocumentMalformed(str(error)) from None
+        raise DocumentMalformed(str(error), "public_key") from None

@@ -7,6 +7,7 @@ does not fit its request (`kessai/v1/payment.proto`).
 from __future__ import annotations
 
 from kessai.v1 import decline_pb2, payment_pb2
+from kessai.v1.money_pb2 import Money
 from kessai.v1.payment_pb2 import PaymentRequest, Receipt
 
 MAX_HOLD_S = 86_400
@@ -41,6 +42,13 @@ def is_held_first(request: PaymentRequest) -> bool:
     return request.terms == _HOLD
 
 
+def settle_until_us(request: PaymentRequest) -> int:
+    """Tell until when a request may be settled: longer if its terminal may accept it off line."""
+    has_deferred = request.HasField("deferred_expire_time")
+    until = request.deferred_expire_time if has_deferred else request.expire_time
+    return until.ToMicroseconds()
+
+
 def is_outcome(receipt: Receipt) -> bool:
     """Tell whether a receipt says what became of a payment: with a reason just if declined."""
     has_reason = receipt.decline_reason != decline_pb2.DECLINE_REASON_UNSPECIFIED
@@ -50,7 +58,7 @@ def is_outcome(receipt: Receipt) -> bool:
 def fits_terms(receipt: Receipt, request: PaymentRequest) -> bool:
     """Tell whether outcome and amount of a receipt can have come of a request.
 
-    The amount is the request's total; captured of a hold, anything up to it.
+    The amount is the request's total; captured of a hold, anything up to it; see `is_amount`.
     """
     if receipt.outcome not in _OUTCOMES.get(request.terms, ()):
         return False
@@ -60,4 +68,14 @@ def fits_terms(receipt: Receipt, request: PaymentRequest) -> bool:
             taken.currency_code == held.currency_code
             and 0 < taken.amount_minor <= held.amount_minor
         )
-    return receipt.amount == request.total
+    return is_amount(receipt, request.total)
+
+
+def is_amount(receipt: Receipt, asked: Money) -> bool:
+    """Tell whether a receipt is over the amount that was asked for.
+
+    One of a decline that is not in the log has none, if the switch did not verify the request.
+    """
+    if receipt.HasField("amount") or receipt.HasField("log_position"):
+        return receipt.amount == asked
+    return receipt.outcome == _DECLINED

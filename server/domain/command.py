@@ -54,6 +54,7 @@ class CommandKind(IntEnum):
     REFUND_TICKET = 21
     REVOKE_TICKET = 22
     SETTLE_BILL = 26
+    SETTLE_FARE = 27
     MOVE_OUT = 30
     MOVE_IN = 31
 

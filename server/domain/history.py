@@ -11,13 +11,9 @@ from functools import partial
 
 from google.protobuf.message import DecodeError
 
-from kessai.account_number import parse_account
 from kessai.envelope import read_verified
 from kessai.request_id import parse_request_id
-from kessai.settlement_terms import is_held_first
 from kessai.ticket import terms_of
-from kessai.v1.bill_pb2 import Bill, BillEvidence
-from kessai.v1.payment_pb2 import PaymentAuthorization, PaymentEvidence, PaymentRequest
 from kessai.v1.shard_pb2 import SlotMove
 from kessai.v1.ticket_pb2 import (
     Redemption,
@@ -27,14 +23,15 @@ from kessai.v1.ticket_pb2 import (
     TicketEvidence,
 )
 from server.domain.arrival import Arrive, arrival, payment_id, read_origin
-from server.domain.bill import SettleBill
 from server.domain.busy_payee import MergeAuxiliary, merge
 from server.domain.command import Command, CommandKind
+from server.domain.fare import SettleFare
 from server.domain.hold import CaptureHold, ExpireHold, PlaceHold, VoidHold
 from server.domain.operator_history import OPERATOR_READERS, check, money_of
 from server.domain.operator_history import Parts as Parts
 from server.domain.operator_history import operator_input_hash as operator_input_hash
 from server.domain.payment import SettlePayment
+from server.domain.payment_history import read_bill, read_payment
 from server.domain.slot_move import MoveIn, MoveOut, move_out
 from server.domain.ticket import RedeemTicket, RefundTicket, RevokeTicket, redemption_id
 
@@ -54,72 +51,9 @@ def read_command(kind: int, parts: Parts) -> Command:
     return command
 
 
-def payment_input_hash(request_payload: bytes, authorization_payload: bytes) -> bytes:
-    """Hash what a payment says: both documents, without their signatures."""
-    return hashlib.sha256(
-        hashlib.sha256(request_payload).digest() + hashlib.sha256(authorization_payload).digest()
-    ).digest()
-
-
 def finish_input_hash(hold_id: bytes, amount: int) -> bytes:
     """Hash what a capture, void or expiry says: which hold, 16 bytes, and how much of it."""
     return hashlib.sha256(hold_id + amount.to_bytes(8, "big", signed=True)).digest()
-
-
-def expire_us_of(request: PaymentRequest, authorization: PaymentAuthorization) -> int:
-    """Tell from when on a payment cannot be settled any more, microseconds since 1970."""
-    return min(settle_until_us(request), authorization.expire_time.ToMicroseconds())
-
-
-def settle_until_us(request: PaymentRequest) -> int:
-    """Tell until when a request may be settled: longer if its terminal may accept it off line."""
-    has_deferred = request.HasField("deferred_expire_time")
-    until = request.deferred_expire_time if has_deferred else request.expire_time
-    return until.ToMicroseconds()
-
-
-def _read_payment(*parts: *Parts) -> SettlePayment | PlaceHold:
-    request_id, input_hash, payer, _, amount, ledger, body = parts
-    evidence = PaymentEvidence.FromString(body)
-    payloads = (evidence.payment_request.payload, evidence.authorization.payload)
-    check(payment_input_hash(*payloads), input_hash)
-    request = read_verified(evidence.payment_request, PaymentRequest)
-    authorization = read_verified(evidence.authorization, PaymentAuthorization)
-    check(
-        (request.request_id, parse_account(authorization.account_number), *money_of(request.total)),
-        (request_id, payer, amount, ledger),
-    )
-    agreed = (
-        evidence.wallet_id,
-        request.create_time.ToMicroseconds(),
-        expire_us_of(request, authorization),
-        evidence.refusal,
-        request.admission_id,
-    )
-    if is_held_first(request):
-        return PlaceHold(*parts, *agreed, request.hold_seconds)
-    return SettlePayment(*parts, *agreed)
-
-
-def _read_bill(*parts: *Parts) -> SettleBill:
-    request_id, input_hash, payer, payee, amount, ledger, body = parts
-    evidence = BillEvidence.FromString(body)
-    payloads = (evidence.bill.payload, evidence.authorization.payload)
-    check(payment_input_hash(*payloads), input_hash)
-    bill = read_verified(evidence.bill, Bill)
-    authorization = read_verified(evidence.authorization, PaymentAuthorization)
-    accounts = map(parse_account, (authorization.account_number, evidence.payee_account))
-    check(
-        (bill.request_id, *accounts, *money_of(bill.amount)),
-        (request_id, payer, payee, amount, ledger),
-    )
-    return SettleBill(
-        *parts,
-        wallet=evidence.payer_wallet_id,
-        create_us=bill.create_time.ToMicroseconds(),
-        expire_us=authorization.expire_time.ToMicroseconds(),
-        refusal=evidence.refusal,
-    )
 
 
 def _read_finish(make: Callable[..., Command], *parts: *Parts) -> Command:
@@ -205,9 +139,9 @@ def _read_move_in(*parts: *Parts) -> MoveIn:
 
 _READERS: dict[CommandKind, Callable[..., Command]] = {
     **OPERATOR_READERS,
-    CommandKind.SETTLE_PAYMENT: _read_payment,
+    CommandKind.SETTLE_PAYMENT: partial(read_payment, SettlePayment),
     CommandKind.ARRIVE: _read_arrival,
-    CommandKind.PLACE_HOLD: _read_payment,
+    CommandKind.PLACE_HOLD: partial(read_payment, PlaceHold),
     CommandKind.CAPTURE_HOLD: partial(_read_finish, CaptureHold),
     CommandKind.VOID_HOLD: partial(_read_finish, VoidHold),
     CommandKind.EXPIRE_HOLD: partial(_read_finish, ExpireHold),
@@ -215,7 +149,8 @@ _READERS: dict[CommandKind, Callable[..., Command]] = {
     CommandKind.REDEEM_TICKET: _read_redemption,
     CommandKind.REFUND_TICKET: _read_ticket_refund,
     CommandKind.REVOKE_TICKET: _read_ticket_revocation,
-    CommandKind.SETTLE_BILL: _read_bill,
+    CommandKind.SETTLE_BILL: read_bill,
+    CommandKind.SETTLE_FARE: partial(read_payment, SettleFare),
     CommandKind.MOVE_OUT: _read_move_out,
     CommandKind.MOVE_IN: _read_move_in,
 }

@@ -8,8 +8,8 @@ Built by `server/switch/register_purchase.py` once all signatures were verified,
     payee on another shard        payer              in transit     and an outbox row; then there:
                                   in transit         payee          (`arrival.py`)
 
-A fare (row B4) moves the same way, as an entry of its own kind; beside it the admission is kept as
-a document of the payer's shard, so that no second fare is ever paid for one ride.
+A fare (row B4, `fare.py`) moves the same way, as an entry of its own kind; beside it the ride is
+kept as a document of the payer's shard, so that no second fare is ever paid for one ride.
 """
 
 from __future__ import annotations
@@ -59,9 +59,21 @@ class AgreedPayment(Command):
 
     def needs(self, place: Place) -> Needs:
         """The payer's account, those where the money may land, and the admission of a fare."""
-        documents = (self.admission,) if self.admission else ()
         accounts = (self.payer, *landings(self.payee, self.ledger, place))
-        return Needs(accounts, documents=documents)
+        return Needs(accounts, documents=self.documents())
+
+    @property
+    def ride(self) -> bytes:
+        """The id of the document by which a ride is known as paid; empty without one."""
+        return self.admission
+
+    def documents(self) -> tuple[bytes, ...]:
+        """The documents of a fare; none for any other payment."""
+        return (self.admission,) if self.admission else ()
+
+    def is_ride_paid(self, state: State) -> bool:
+        """Whether the fare was paid before."""
+        return self.admission in state.documents
 
     def decline(self, state: State, now_us: int) -> DeclineReason.ValueType:
         """Give the first rung of the ladder that does not hold, or ACCEPTED."""
@@ -76,14 +88,17 @@ class AgreedPayment(Command):
             return d.DECLINE_REASON_PAYER_ACCOUNT_UNKNOWN
         if payer.ledger != self.ledger:
             return d.DECLINE_REASON_CURRENCY_MISMATCH
-        if self.admission in state.documents:
+        if self.is_ride_paid(state):
             return d.DECLINE_REASON_ADMISSION_USED
         return ACCEPTED
 
 
 @dataclass(slots=True)
 class SettlePayment(AgreedPayment):
-    """A payment that is settled at once. Declines: those of AgreedPayment."""
+    """A payment that is settled at once. Declines: those of AgreedPayment.
+
+    With an admission it is a fare of a former release, read from logs only.
+    """
 
     kind = CommandKind.SETTLE_PAYMENT
 
@@ -112,7 +127,7 @@ class SettlePayment(AgreedPayment):
         owes = owed(self, transfer.credit_account_id, transfer.code, state)
         documents: tuple[Document, ...] = ()
         if self.admission:
-            ride = Document(self.admission, DocumentKind.ADMISSION, self.payer, self.request_id)
+            ride = Document(self.ride, DocumentKind.ADMISSION, self.payer, self.request_id)
             documents = (ride,)
         return Decision(transfers=(transfer,), owes=owes, documents=documents)
 

@@ -18,7 +18,8 @@ from typing import NamedTuple
 
 from kessai.v1.decline_pb2 import DeclineReason
 from server.domain.command import Command
-from server.domain.history import Parts, read_command
+from server.domain.history import read_command
+from server.domain.operator_history import Parts
 
 CHAIN_START = bytes(32)
 

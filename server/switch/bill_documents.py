@@ -15,6 +15,7 @@ from kessai.account_number import AccountNumberError, parse_account
 from kessai.bill import payee_info
 from kessai.currency import BY_CODE
 from kessai.envelope import BILL, DocumentMalformed, SignatureInvalid, open_signed
+from kessai.request_form import LIFETIME_LIMIT_US
 from kessai.seal import SealBroken, unseal
 from kessai.v1 import bill_pb2, payment_pb2
 from kessai.v1 import decline_pb2 as d
@@ -25,9 +26,9 @@ from kessai.v1.payment_pb2 import PaymentAuthorization
 from server.domain.command import ACCEPTED
 from server.domain.directory import WalletKey
 from server.switch.documents import (
-    LIFETIME_LIMIT_US,
     Declined,
     KeyDirectory,
+    declined_over,
     open_authorization,
 )
 
@@ -67,6 +68,18 @@ def open_bill(
 ) -> AgreedBill:
     """Verify a submission from end to end; Declined with the first reason found."""
     bill, payee_key = _open_bill(submission, directory)
+    with declined_over(bill.amount):
+        return _open_answer(submission, bill, payee_key, directory, sealing_key)
+
+
+def _open_answer(
+    submission: BillSubmission,
+    bill: Bill,
+    payee_key: WalletKey,
+    directory: KeyDirectory,
+    sealing_key: X25519PrivateKey,
+) -> AgreedBill:
+    """Verify what answers a bill that holds."""
     payee = _open_payee(bill, sealing_key)
     message = submission.message
     bill_hash = hashlib.sha256(message.bill.payload).digest()

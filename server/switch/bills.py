@@ -17,7 +17,7 @@ from kessai.v1.decline_pb2 import DeclineReason
 from kessai.v1.envelope_pb2 import Signed
 from server.domain.bill import SettleBill
 from server.domain.command import ACCEPTED
-from server.domain.history import payment_input_hash
+from server.domain.payment_history import payment_input_hash
 from server.identity.refusals import RequestIdReused
 from server.shards.directory import Directory
 from server.shards.lane import Lane
@@ -78,7 +78,7 @@ class Bills:
         found = None if declined.forged else await self._outcomes.find(request_id, owner)
         parties = (claimed.wallet_id, found.asked.payer_wallet) if found else ()
         if found is None or submission.wallet_id not in parties:
-            return self._receipts.for_declined(request_id, payload, claimed.amount, declined)
+            return self._receipts.for_declined(request_id, payload, declined)
         if found.asked.payload != payload:
             raise RequestIdReused
         return self._outcomes.write(found)

@@ -9,13 +9,14 @@ a command enters a shard's queue. Used by `register_purchase.py`.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from kessai.account_number import AccountNumberError, parse_account
-from kessai.currency import BY_CODE
 from kessai.envelope import (
     PAYMENT_AUTHORIZATION,
     PAYMENT_REQUEST,
@@ -29,34 +30,31 @@ from kessai.envelope import (
     parse_strictly,
 )
 from kessai.identity_path import AGENT
+from kessai.request_form import wrong_field
 from kessai.seal import SealBroken, unseal
-from kessai.settlement_terms import are_terms_known
+from kessai.settlement_terms import settle_until_us
 from kessai.v1 import decline_pb2 as d
 from kessai.v1 import payment_pb2
 from kessai.v1.decline_pb2 import DeclineReason
 from kessai.v1.envelope_pb2 import Sealed, Signed
+from kessai.v1.money_pb2 import Money
 from kessai.v1.payment_pb2 import (
-    LineItem,
     PaymentAuthorization,
     PaymentRequest,
     SettlePaymentRequest,
 )
 from server.domain.command import ACCEPTED
 from server.domain.directory import Merchant, SigningKey, WalletKey
-from server.domain.history import settle_until_us
-
-LIFETIME_LIMIT_US = 120_000_000
-DEFERRED_LIMIT_US = 7 * 24 * 3600 * 1_000_000
-ITEMS_LIMIT = 200
-QUANTITY_LIMIT = 9999
-ADMISSION_ID_BYTES = 16
 
 
 class Declined(Exception):
     """The documents do not hold: the reason, and the field that differs or breaks a rule.
 
-    `forged`: it was signed by nobody who ever could, so no log has it and none is asked.
+    `forged`: it was signed by nobody who ever could, so no log has it and none is asked. `asked` is
+    the amount of the request or bill, once that has held; before, nobody knows one.
     """
+
+    asked: Money | None = None
 
     def __init__(
         self, reason: DeclineReason.ValueType, detail: str = "", *, forged: bool = False
@@ -117,7 +115,30 @@ def open_purchase(
 ) -> Purchase:
     """Verify a submission from end to end; Declined with the first reason found."""
     request = _open_request(submission, directory)
+    with declined_over(request.total):
+        return _open_answer(submission, request, directory, sealing_key)
+
+
+@contextmanager
+def declined_over(amount: Money) -> Iterator[None]:
+    """Have what is declined from here on declined over an amount that was verified."""
+    try:
+        yield
+    except Declined as declined:
+        declined.asked = amount
+        raise
+
+
+def _open_answer(
+    submission: Submission,
+    request: PaymentRequest,
+    directory: KeyDirectory,
+    sealing_key: X25519PrivateKey,
+) -> Purchase:
+    """Verify what answers a request that holds."""
     message = submission.message
+    if (request.submitter == payment_pb2.PAYMENT_SUBMITTER_PHONE) != bool(submission.wallet_id):
+        raise Declined(d.DECLINE_REASON_SUBMITTER_MISMATCH)
     request_hash = hashlib.sha256(message.payment_request.payload).digest()
     authorization, signed, wallet = open_authorization(
         message.sealed_authorization, request_hash, directory, sealing_key
@@ -175,11 +196,9 @@ def _open_request(submission: Submission, directory: KeyDirectory) -> PaymentReq
         raise Declined(d.DECLINE_REASON_REQUEST_NOT_FROM_CALLER)
     if request.total.amount_minor <= 0:
         raise Declined(d.DECLINE_REASON_AMOUNT_NOT_POSITIVE)
-    wrong = _wrong_field(request, submission.request_id)
+    wrong = wrong_field(request) or _other_id(request, submission)
     if wrong:
         raise Declined(d.DECLINE_REASON_REQUEST_MALFORMED, wrong)
-    if (request.submitter == payment_pb2.PAYMENT_SUBMITTER_PHONE) != bool(submission.wallet_id):
-        raise Declined(d.DECLINE_REASON_SUBMITTER_MISMATCH)
     return request
 
 
@@ -200,35 +219,8 @@ def _is_by_former_key(
     return True
 
 
-def _wrong_field(request: PaymentRequest, request_id: bytes) -> str:
-    """The first field that breaks a rule of `payment.proto`; "" if none does."""
-    create_us = request.create_time.ToMicroseconds()
-    lifetime_us = request.expire_time.ToMicroseconds() - create_us
-    deferred_us = settle_until_us(request) - create_us
-    items_total = sum(item.quantity * item.unit_price_minor for item in request.items)
-    rungs = (
-        ("request_id", request.request_id == request_id),
-        ("expire_time", 0 < lifetime_us <= LIFETIME_LIMIT_US),
-        ("deferred_expire_time", lifetime_us <= deferred_us <= DEFERRED_LIMIT_US),
-        ("order_id", 1 <= len(request.order_id) <= 40),
-        ("admission_id", len(request.admission_id) in (0, ADMISSION_ID_BYTES)),
-        ("items", len(request.items) <= ITEMS_LIMIT),
-        *((f"items[{place}]", _is_line(item)) for place, item in enumerate(request.items)),
-        ("total.amount_minor", items_total == request.total.amount_minor),
-        ("total.currency_code", request.total.currency_code in BY_CODE),
-        ("submitter", request.submitter in payment_pb2.PaymentSubmitter.values()),
-        ("terms", are_terms_known(request)),
-    )
-    return next((field for field, holds in rungs if not holds), "")
-
-
-def _is_line(item: LineItem) -> bool:
-    gtin = item.gtin
-    return (
-        1 <= item.quantity <= QUANTITY_LIMIT
-        and 1 <= len(item.description) <= 60
-        and (not gtin or (len(gtin) == 14 and gtin.isascii() and gtin.isdigit()))
-    )
+def _other_id(request: PaymentRequest, submission: Submission) -> str:
+    return "" if request.request_id == submission.request_id else "request_id"
 
 
 def _unseal(sealed: Sealed, document_hash: bytes, sealing_key: X25519PrivateKey) -> Signed:

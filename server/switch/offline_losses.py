@@ -19,6 +19,7 @@ from kessai.envelope import DocumentMalformed, PublicKey, read_unverified, read_
 from kessai.holder import Asked, HolderRefused, open_credential, open_holder_answer
 from kessai.request_id import format_request_id
 from kessai.seal import sealed_hash
+from kessai.settlement_terms import settle_until_us
 from kessai.v1 import decline_pb2 as d
 from kessai.v1.decline_pb2 import DeclineReason
 from kessai.v1.envelope_pb2 import Signed
@@ -31,7 +32,6 @@ from kessai.v1.payment_pb2 import (
 )
 from server.domain.command import ACCEPTED
 from server.domain.directory import HolderEntry, OfflineLoss
-from server.domain.history import settle_until_us
 from server.identity.directory_call import in_thread
 from server.identity.holders import Holders
 from server.identity.losses import Losses
@@ -54,6 +54,7 @@ _PHONES = frozenset(
         d.DECLINE_REASON_WALLET_UNKNOWN,
         d.DECLINE_REASON_WALLET_REVOKED,
         d.DECLINE_REASON_PAYER_ACCOUNT_UNKNOWN,
+        d.DECLINE_REASON_PAYER_NOT_HOLDER,
         d.DECLINE_REASON_INSUFFICIENT_FUNDS,
     }
 )

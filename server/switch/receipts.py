@@ -53,16 +53,17 @@ class Receipts:
         receipt.settle_time.FromMicroseconds(row.time.decide_us)
         return sign(RECEIPT, receipt, self._signing_key)
 
-    def for_declined(
-        self, request_id: bytes, request_payload: bytes, amount: Money, declined: Declined
-    ) -> Signed:
-        """Write the receipt of a payment whose documents do not hold; the same each time."""
+    def for_declined(self, request_id: bytes, request_payload: bytes, declined: Declined) -> Signed:
+        """Write the receipt of a payment whose documents do not hold; the same each time.
+
+        It says no amount of a request that was not verified: the switch signs nobody's claims.
+        """
         receipt = Receipt(
             request_id=request_id,
             request_hash=hashlib.sha256(request_payload).digest(),
             outcome=payment_pb2.PAYMENT_OUTCOME_DECLINED,
             decline_reason=declined.reason,
             decline_detail=declined.detail,
-            amount=amount,
+            amount=declined.asked,
         )
         return sign(RECEIPT, receipt, self._signing_key)

@@ -14,16 +14,21 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from kessai.currency import BY_CODE
 from kessai.envelope import DocumentMalformed, read_unverified
-from kessai.settlement_terms import is_held_first
 from kessai.v1 import decline_pb2 as d
 from kessai.v1.decline_pb2 import DeclineReason
 from kessai.v1.envelope_pb2 import Signed
 from kessai.v1.payment_pb2 import PaymentEvidence, PaymentRequest, SettlePaymentRequest
 from server.domain.command import ACCEPTED
 from server.domain.directory import Merchant
-from server.domain.history import expire_us_of, payment_input_hash
+from server.domain.fare import SettleFare
 from server.domain.hold import PlaceHold
 from server.domain.payment import SettlePayment
+from server.domain.payment_history import (
+    expire_us_of,
+    kind_of,
+    own_fields,
+    payment_input_hash,
+)
 from server.identity.directory_call import in_thread
 from server.identity.refusals import Refusal, RequestIdReused, Unknown
 from server.shards.directory import Directory
@@ -31,6 +36,7 @@ from server.shards.lane import Lane
 from server.shards.router import Shards
 from server.shards.settlement_log import LogRow
 from server.switch.documents import Declined, Purchase, Submission, open_purchase
+from server.switch.fares import Fares
 from server.switch.faults import refusal_of, unless_foreseen
 from server.switch.offline_losses import OfflineLosses
 from server.switch.outcomes import Outcomes, terminal
@@ -49,7 +55,7 @@ VERIFIED_AT_ONCE, VERIFIED_IN_A_TURN = 32, 16
 class Approved(NamedTuple):
     """A payment whose documents hold, to be settled; whether it was deferred."""
 
-    command: SettlePayment | PlaceHold
+    command: SettlePayment | SettleFare | PlaceHold
     deferred: bool
 
 
@@ -68,11 +74,12 @@ class RegisterPurchase:
         sealing_key: X25519PrivateKey,
         tickets: TicketSales,
         losses: OfflineLosses,
+        fares: Fares,
         rehearsal: Rehearsal | None = None,
     ) -> None:
         """Only a switch that was made for tests has a `rehearsal`."""
         self._settle, self._rehearsal = settle, rehearsal
-        self._losses = losses
+        self._losses, self._fares = losses, fares
         self._receipts = receipts
         self._outcomes = Outcomes(shards, receipts)
         self._directory = directory
@@ -114,7 +121,7 @@ class RegisterPurchase:
         merchant = self._directory.merchant(claimed.merchant_id)
         if merchant is None:
             forged = Declined(d.DECLINE_REASON_REQUEST_SIGNATURE_INVALID)
-            return self._receipts.for_declined(request_id, payload, claimed.total, forged)
+            return self._receipts.for_declined(request_id, payload, forged)
         submission = Submission(message, request_id, merchant, claimed.terminal_id, wallet_id)
         return await self._work(submission)
 
@@ -184,8 +191,7 @@ class RegisterPurchase:
         owner = terminal(submission.merchant.merchant_id, submission.terminal_id)
         found = None if declined.forged else await self._outcomes.find(request_id, owner)
         if found is None or submission.wallet_id not in ("", found.asked.payer_wallet):
-            amount = _claimed(submission.message.payment_request).total
-            return self._receipts.for_declined(request_id, payload, amount, declined)
+            return self._receipts.for_declined(request_id, payload, declined)
         if found.asked.payload != payload:
             raise RequestIdReused
         return self._outcomes.write(found)
@@ -196,10 +202,10 @@ class RegisterPurchase:
 
     async def _command(
         self, purchase: Purchase, signed_request: Signed, merchant: Merchant
-    ) -> SettlePayment | PlaceHold:
-        payee, request, authorization = merchant.account, purchase.request, purchase.authorization
+    ) -> SettlePayment | SettleFare | PlaceHold:
+        request, authorization = purchase.request, purchase.authorization
         ledger = BY_CODE[request.total.currency_code].number
-        refusal = await self._refusal(purchase, payee, ledger)
+        refusal = await self._refusal(purchase, merchant, ledger)
         ordered = Order()
         if refusal == ACCEPTED and request.ticket_orders:
             ordered = await in_thread(self._tickets.order, request, authorization)
@@ -217,7 +223,7 @@ class RegisterPurchase:
             request.request_id,
             payment_input_hash(signed_request.payload, signed.payload),
             purchase.payer,
-            payee,
+            merchant.account,
             request.total.amount_minor,
             ledger,
             evidence.SerializeToString(),
@@ -229,17 +235,20 @@ class RegisterPurchase:
             refusal,
             request.admission_id,
         )
-        if is_held_first(request):
-            return PlaceHold(*said, *agreed, request.hold_seconds)
-        return SettlePayment(*said, *agreed)
+        make = kind_of(request)
+        return make(*said, *agreed, *own_fields(make, request))
 
     async def _refusal(
-        self, purchase: Purchase, payee: int, ledger: int
+        self, purchase: Purchase, merchant: Merchant, ledger: int
     ) -> DeclineReason.ValueType:
         refusal = purchase.refusal
+        if refusal == ACCEPTED:
+            refusal = await self._fares.refusal(purchase, merchant)
         if refusal == ACCEPTED and self._rehearsal is not None:
             refusal = self._rehearsal.refusal(purchase.request)
-        return refusal if refusal != ACCEPTED else await self._payees.refusal(payee, ledger)
+        if refusal != ACCEPTED:
+            return refusal
+        return await self._payees.refusal(merchant.account, ledger)
 
     def _verify(self, group: list[Submission]) -> list[Purchase | Exception]:
         answers: list[Purchase | Exception] = []

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from kessai.envelope import PublicKey
 from kessai.holder import Asked, HolderRefused, challenge_of, open_holder_answer
@@ -20,7 +21,8 @@ from kessai.v1.decline_pb2 import DeclineReason
 from kessai.v1.holder_pb2 import HolderAnswer
 from server.domain.command import ACCEPTED
 from server.domain.directory import HolderEntry, Merchant
-from server.domain.document import DocumentKind
+from server.domain.document import Document, DocumentKind
+from server.domain.fare import ride_id
 from server.identity.directory_call import in_thread
 from server.identity.holders import Holders
 from server.identity.refusals import FieldRefused, NotPermitted, Unknown
@@ -28,12 +30,11 @@ from server.ledger.account import Account
 from server.ledger.chart import main_account
 from server.shards.directory import Directory
 from server.shards.router import Shards
+from server.shards.store import Reader
+from server.switch.fares import TRANSPORT
 from server.switch.faults import declined_fault
 from server.switch.questions import AnswerUsed, Questions
 from server.switch.refused import refusing_store_trouble
-
-# ISO 18245: commuter transport, passenger railways, bus lines, cruise lines, airlines, tolls.
-TRANSPORT = frozenset({"4111", "4112", "4131", "4411", "4511", "4784"})
 
 _LONGEST_DAY_US = 48 * 3_600_000_000
 # The directory's setting of a merchant, as "100 EUR".
@@ -163,7 +164,7 @@ class Travel:
             return _MAY_NOT
         return TravelTold(
             spent_minor=await self._spent(account, merchant, asked.day_start_us),
-            open_admission_paid=await self._is_paid(account, asked.open_admission),
+            open_admission_paid=await self._is_paid(account, merchant, asked.open_admission),
         )
 
     async def _spent(self, account: Account, merchant: Merchant, since_us: int) -> int:
@@ -182,13 +183,18 @@ class Travel:
             before = entries[-1].sequence
         return spent
 
-    async def _is_paid(self, account: Account, admission: bytes) -> bool:
-        if not admission:
-            return False
-        document = await self._shards.look(
-            account.id, lambda reader: reader.document(admission), bool
-        )
-        return document is not None and (document.kind, document.account) == (
-            DocumentKind.ADMISSION,
-            account.id,
-        )
+    async def _is_paid(self, account: Account, merchant: Merchant, admission: bytes) -> bool:
+        # By the name that a ride had before, too: who entered before an upgrade leaves after it.
+        names = (ride_id(merchant.merchant_id, admission), admission) if admission else ()
+        for name in names:
+            document = await self._shards.look(account.id, partial(_read, name), bool)
+            if document is not None and (document.kind, document.account) == (
+                DocumentKind.ADMISSION,
+                account.id,
+            ):
+                return True
+        return False
+
+
+def _read(name: bytes, reader: Reader) -> Document | None:
+    return reader.document(name)

@@ -77,6 +77,9 @@ def audit(folder: Path, acknowledged: Acknowledged) -> Report:
 
 def _settled(reader: Reader) -> Iterator[int]:
     for row in reader.log():
-        if row.kind == CommandKind.SETTLE_PAYMENT and row.decline == ACCEPTED:
+        if (
+            row.kind in (CommandKind.SETTLE_PAYMENT, CommandKind.SETTLE_FARE)
+            and row.decline == ACCEPTED
+        ):
             yield row.amount
     reader.close()

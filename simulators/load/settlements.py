@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from kessai.currency import BY_CODE
 from kessai.envelope import PAYMENT_AUTHORIZATION, PAYMENT_REQUEST, sign
 from kessai.v1.payment_pb2 import PaymentEvidence
-from server.domain.history import expire_us_of, payment_input_hash
 from server.domain.payment import SettlePayment
+from server.domain.payment_history import expire_us_of, payment_input_hash
 from simulators.load.books import Payees, Population, merchant_name
 from simulators.load.documents import DEAREST_MINOR, agree, ask
 from simulators.load.processes import die_quietly

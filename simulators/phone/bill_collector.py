@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 from edge_agents.links.message_link import LinkLost, Radio
 from kessai.envelope import RECEIPT, EnvelopeError, PublicKey, open_signed
+from kessai.settlement_terms import is_amount
 from kessai.v1 import tap_pb2
 from kessai.v1.bill_pb2 import SettleBillRequest
 from kessai.v1.envelope_pb2 import Sealed, Signed
@@ -151,8 +152,8 @@ class BillCollector:
             receipt = open_signed(signed, RECEIPT, self._switch_key, Receipt.FromString)
         except EnvelopeError:
             return own
-        said = (receipt.request_id, receipt.request_hash, receipt.amount)
-        if said != (own.bill.request_id, own.bill_hash, own.bill.amount):
+        said = (receipt.request_id, receipt.request_hash)
+        if said != (own.bill.request_id, own.bill_hash) or not is_amount(receipt, own.bill.amount):
             return own
         return self._store.keep_receipt(own, signed)
 

@@ -162,7 +162,7 @@ def locked() -> Screen:
 
 def outcome(shop: str, receipt: Receipt) -> Screen:
     """Show what became of a payment, from a verified receipt."""
-    total = str(Money.from_proto(receipt.amount))
+    total = str(Money.from_proto(receipt.amount)) if receipt.HasField("amount") else ""
     if receipt.outcome == payment_pb2.PAYMENT_OUTCOME_SETTLED:
         at = receipt.log_position
         number = f"{at.shard}-{at.sequence}"

@@ -30,8 +30,9 @@ from server.domain.arrival import arrival
 from server.domain.bill import SettleBill
 from server.domain.busy_payee import merge
 from server.domain.command import ACCEPTED, Command, CommandKind
-from server.domain.history import finish_input_hash, payment_input_hash
+from server.domain.history import finish_input_hash
 from server.domain.hold import CaptureHold, ExpireHold, PlaceHold, VoidHold
+from server.domain.payment_history import payment_input_hash
 from server.domain.slot_move import move_in, move_out
 from server.ledger.chart import auxiliary_id
 from server.ledger.relocation import RelocationBroken
@@ -134,6 +135,10 @@ EXTREME: dict[CommandKind, st.SearchStrategy[Command]] = {
     CommandKind.REFUND_TICKET: st.builds(refund, tickets, payees, payers),
     CommandKind.REVOKE_TICKET: st.builds(revoke, st.just(FREE), payees),
     CommandKind.SETTLE_BILL: st.builds(bill, payers, payees, amounts, wallets, ledgers),
+    CommandKind.SETTLE_FARE: st.builds(
+        made.pay, payers, payees, amounts, wallet=wallets, ledger=ledgers,
+        ride=st.sampled_from([bytes(16), b"\xff" * 16]),
+    ),
     CommandKind.MOVE_OUT: st.builds(moving, amounts, st.just(move_out)),
     CommandKind.MOVE_IN: st.builds(moving, amounts, st.just(move_in)),
 }  # fmt: skip

@@ -41,6 +41,7 @@ from server.shards.router import Shards
 from server.shards.ticket_offers import TicketOffers
 from server.switch.bills import Bills
 from server.switch.busy_payees import BusyPayees
+from server.switch.fares import Fares
 from server.switch.held_payments import HeldPayments
 from server.switch.hold_expiry import HoldExpiry
 from server.switch.outcomes import Outcomes
@@ -116,6 +117,7 @@ class Cast:
         self.purchases = RegisterPurchase(
             self.shards, self.settle, self.receipts, directory, self.counter.sealing_key,
             self.counter.tickets(self.shards), self.counter.judging(self.shards),
+            Fares(self.counter.holders),
         )  # fmt: skip
         self.bills = Bills(
             self.shards, self.settle, self.receipts, directory, self.counter.sealing_key
@@ -146,8 +148,9 @@ class Cast:
         """Enter merchants and phones in the directory, beside the shop, its till and Ann."""
         for name, account in MERCHANTS.items():
             if name != "shop":
+                trade = "4111" if name == "stall" else "5411"
                 self.counter.directory.merchants.add(
-                    Merchant(name, name.title(), "5411", account, Money(500, "EUR"))
+                    Merchant(name, name.title(), trade, account, Money(500, "EUR"))
                 )
                 self.counter.enroll(f"agent/{name}/till-1", till_key(name))
         for wallet in ("bob", "dora", "broke"):
@@ -165,6 +168,12 @@ class Cast:
         request_id = self.new_id()
         paid = purchase(self.counter, request_id, minor, merchant, payer, wallet, **terms)
         return self.read(await self.purchases.settle(paid, request_id, merchant, "till-1"))
+
+    def ride(self, name: str, account: int) -> dict[str, object]:
+        """What a request says of a ride that Ann entered with the credential of an account."""
+        ride, credential = (secret(f"{what} of {name}")[:16] for what in ("ride", "credential"))
+        self.counter.certify(account=account, credential_id=credential)
+        return {"admission_id": ride, "admission_credential_id": credential}
 
     async def bill(self, minor: int, payee: int, payee_wallet: str) -> Receipt:
         """Ann pays a bill of another wallet's."""

@@ -6,7 +6,6 @@ signatures, which are random by nature. A new kind of command gets its scene her
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Awaitable, Callable
 
 from kessai.account_number import make_account, slot_of
@@ -192,12 +191,14 @@ async def deferred_payments(cast: Cast) -> None:
 
 
 async def fares(cast: Cast) -> None:
-    """One for each ride; a second for the same is declined."""
-    ride: dict[str, object] = {"admission_id": hashlib.sha256(b"ride").digest()[:16]}
+    """One for each ride; a second for the same is declined, and what the holder does not pay."""
+    ride = cast.ride("ride", ANN)
     must(await cast.pay(220, "stall", request=ride))
     must(await cast.pay(220, "stall", request=ride), d.DECLINE_REASON_ADMISSION_USED)
-    ride = {"admission_id": hashlib.sha256(b"another ride").digest()[:16]}
+    ride = cast.ride("another ride", LODGER)
+    must(await cast.pay(180, "stall", request=ride), d.DECLINE_REASON_PAYER_NOT_HOLDER)
     must(await cast.pay(180, "stall", LODGER, request=ride))
+    must(await cast.pay(1, "kiosk", request=ride), d.DECLINE_REASON_ADMISSION_INVALID)
 
 
 async def hold(cast: Cast, minor: int, merchant: str, seconds: int = HELD_S) -> Receipt:

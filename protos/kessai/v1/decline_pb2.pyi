@@ -29,7 +29,9 @@ class _DeclineReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Decline
     DECLINE_REASON_REQUEST_MALFORMED: _DeclineReason.ValueType  # 2
     """The payment request is not a document that this switch understands."""
     DECLINE_REASON_REQUEST_NOT_FROM_CALLER: _DeclineReason.ValueType  # 3
-    """The payment request names another merchant or terminal than the one that submits it."""
+    """The payment request is signed by the terminal that submits it, but names another merchant or
+    terminal; one that another terminal signed is declined with REQUEST_SIGNATURE_INVALID.
+    """
     DECLINE_REASON_AUTHORIZATION_UNREADABLE: _DeclineReason.ValueType  # 4
     """The sealed authorisation cannot be opened for this request."""
     DECLINE_REASON_AUTHORIZATION_SIGNATURE_INVALID: _DeclineReason.ValueType  # 5
@@ -78,6 +80,8 @@ class _DeclineReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Decline
     """The payer's or the payee's account was closed."""
     DECLINE_REASON_ACCOUNT_NOT_EMPTY: _DeclineReason.ValueType  # 32
     """An account that holds money, or of which something is held, cannot be closed."""
+    DECLINE_REASON_PAYER_NOT_HOLDER: _DeclineReason.ValueType  # 33
+    """The fare of a ride is to be paid from another account than that of the holder who entered."""
     DECLINE_REASON_AMOUNT_NOT_POSITIVE: _DeclineReason.ValueType  # 40
     """The amount is zero or negative."""
     DECLINE_REASON_AMOUNT_TOO_LARGE: _DeclineReason.ValueType  # 41
@@ -109,7 +113,7 @@ class _DeclineReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Decline
     DECLINE_REASON_ADMISSION_MISSING: _DeclineReason.ValueType  # 81
     """The phone has no open admission: its holder did not tap when he entered."""
     DECLINE_REASON_ADMISSION_INVALID: _DeclineReason.ValueType  # 82
-    """The admission is forged, altered, or another carrier's."""
+    """The admission is forged, altered, another carrier's, or of no credential that was ever issued."""
     DECLINE_REASON_ADMISSION_EXPIRED: _DeclineReason.ValueType  # 83
     """The admission's time is over."""
     DECLINE_REASON_ADMISSION_USED: _DeclineReason.ValueType  # 84
@@ -161,7 +165,9 @@ DECLINE_REASON_REQUEST_SIGNATURE_INVALID: DeclineReason.ValueType  # 1
 DECLINE_REASON_REQUEST_MALFORMED: DeclineReason.ValueType  # 2
 """The payment request is not a document that this switch understands."""
 DECLINE_REASON_REQUEST_NOT_FROM_CALLER: DeclineReason.ValueType  # 3
-"""The payment request names another merchant or terminal than the one that submits it."""
+"""The payment request is signed by the terminal that submits it, but names another merchant or
+terminal; one that another terminal signed is declined with REQUEST_SIGNATURE_INVALID.
+"""
 DECLINE_REASON_AUTHORIZATION_UNREADABLE: DeclineReason.ValueType  # 4
 """The sealed authorisation cannot be opened for this request."""
 DECLINE_REASON_AUTHORIZATION_SIGNATURE_INVALID: DeclineReason.ValueType  # 5
@@ -210,6 +216,8 @@ DECLINE_REASON_ACCOUNT_CLOSED: DeclineReason.ValueType  # 31
 """The payer's or the payee's account was closed."""
 DECLINE_REASON_ACCOUNT_NOT_EMPTY: DeclineReason.ValueType  # 32
 """An account that holds money, or of which something is held, cannot be closed."""
+DECLINE_REASON_PAYER_NOT_HOLDER: DeclineReason.ValueType  # 33
+"""The fare of a ride is to be paid from another account than that of the holder who entered."""
 DECLINE_REASON_AMOUNT_NOT_POSITIVE: DeclineReason.ValueType  # 40
 """The amount is zero or negative."""
 DECLINE_REASON_AMOUNT_TOO_LARGE: DeclineReason.ValueType  # 41
@@ -241,7 +249,7 @@ DECLINE_REASON_BALANCE_BELOW_MINIMUM: DeclineReason.ValueType  # 80
 DECLINE_REASON_ADMISSION_MISSING: DeclineReason.ValueType  # 81
 """The phone has no open admission: its holder did not tap when he entered."""
 DECLINE_REASON_ADMISSION_INVALID: DeclineReason.ValueType  # 82
-"""The admission is forged, altered, or another carrier's."""
+"""The admission is forged, altered, another carrier's, or of no credential that was ever issued."""
 DECLINE_REASON_ADMISSION_EXPIRED: DeclineReason.ValueType  # 83
 """The admission's time is over."""
 DECLINE_REASON_ADMISSION_USED: DeclineReason.ValueType  # 84

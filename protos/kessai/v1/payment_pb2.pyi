@@ -153,6 +153,7 @@ class PaymentRequest(_message.Message):
     DEFERRED_EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     TICKET_ORDERS_FIELD_NUMBER: _builtins.int
     ADMISSION_ID_FIELD_NUMBER: _builtins.int
+    ADMISSION_CREDENTIAL_ID_FIELD_NUMBER: _builtins.int
     SUBMITTER_FIELD_NUMBER: _builtins.int
     request_id: _builtins.bytes
     """UUIDv7 of this purchase, 16 bytes, made and stored by the terminal before the document is sent
@@ -171,8 +172,15 @@ class PaymentRequest(_message.Message):
     1 to 86,400. With other terms: 0.
     """
     admission_id: _builtins.bytes
-    """Set if it is the fare of a ride: the admission's id, 16 bytes. One payment at most is settled
-    for an admission; any other is declined with ADMISSION_USED.
+    """Set if it is the fare of a ride: the admission's id, 16 bytes. Only merchants of transport may
+    set it (see FareService); anybody else's payment is declined with ADMISSION_INVALID. One payment
+    at most is settled for an admission of a merchant; any other is declined with ADMISSION_USED.
+    Only with terms at once, and without ticket_orders.
+    """
+    admission_credential_id: _builtins.bytes
+    """With admission_id, and only with it: the credential_id in that admission, 16 bytes. Only the
+    account of that credential, by a phone of its wallet, pays the ride; any other is declined with
+    PAYER_NOT_HOLDER. It may have expired or been denied since the entry.
     """
     submitter: Global___PaymentSubmitter.ValueType
     """Who submits it, and nobody else may."""
@@ -221,11 +229,12 @@ class PaymentRequest(_message.Message):
         deferred_expire_time: _timestamp_pb2.Timestamp | None = ...,
         ticket_orders: _abc.Iterable[_ticket_pb2.TicketOrder] | None = ...,
         admission_id: _builtins.bytes = ...,
+        admission_credential_id: _builtins.bytes = ...,
         submitter: Global___PaymentSubmitter.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "deferred_expire_time", b"deferred_expire_time", "expire_time", b"expire_time", "total", b"total"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["admission_id", b"admission_id", "create_time", b"create_time", "deferred_expire_time", b"deferred_expire_time", "expire_time", b"expire_time", "hold_seconds", b"hold_seconds", "items", b"items", "merchant_id", b"merchant_id", "order_id", b"order_id", "request_id", b"request_id", "submitter", b"submitter", "terminal_id", b"terminal_id", "terms", b"terms", "ticket_orders", b"ticket_orders", "total", b"total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["admission_credential_id", b"admission_credential_id", "admission_id", b"admission_id", "create_time", b"create_time", "deferred_expire_time", b"deferred_expire_time", "expire_time", b"expire_time", "hold_seconds", b"hold_seconds", "items", b"items", "merchant_id", b"merchant_id", "order_id", b"order_id", "request_id", b"request_id", "submitter", b"submitter", "terminal_id", b"terminal_id", "terms", b"terms", "ticket_orders", b"ticket_orders", "total", b"total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -415,7 +424,10 @@ class Receipt(_message.Message):
     """
     @_builtins.property
     def amount(self) -> _money_pb2.Money:
-        """The amount asked for; SETTLED after a hold, what was captured of it."""
+        """The amount asked for; SETTLED after a hold, what was captured of it. Absent in a decline without
+        log_position if the request or bill itself was not verified (its own signature or form does not
+        hold): the switch signs no amount that nobody vouched for.
+        """
 
     @_builtins.property
     def log_position(self) -> Global___LogPosition:
@@ -593,7 +605,7 @@ class FollowPaymentsResponse(_message.Message):
     """Where to go on after this answer; opaque, at most 16 KiB."""
     @_builtins.property
     def receipt(self) -> _envelope_pb2.Signed:
-        """The signed receipt of a payment of the caller; absent in the first answer, and in those that come
+        """The signed receipt of a payment of the caller, as it was decided by that row of the log; absent in the first answer, and in those that come
         about every ten seconds while there is nothing to tell.
         """
 

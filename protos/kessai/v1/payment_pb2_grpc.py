@@ -88,9 +88,11 @@ class PaymentServiceServicer:
 
     def GetPayment(self, request, context):
         """Tells the outcome of one of the caller's own payments, by its request_id: a terminal's are those
-        that it asked for, a phone's the bills that its wallet made.
+        that it asked for, a phone's those that its wallet agreed to (at terminals, or bills) and the
+        bills that its wallet made. Any phone of the wallet may ask. A payment that was declined before
+        it reached the log (its receipt has no log_position) is not known here.
 
-        Errors: FIELD_INVALID, RESOURCE_UNKNOWN (never arrived, or another caller's),
+        Errors: FIELD_INVALID, RESOURCE_UNKNOWN (never arrived or never logged, or somebody else's),
         CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -126,7 +128,8 @@ class PaymentServiceServicer:
 
     def FollowPayments(self, request, context):
         """Tells the outcomes of the caller's own payments as they are booked, whoever submitted them, until
-        the caller leaves: those that GetPayment would tell. For terminals and phones.
+        the caller leaves: of those that GetPayment would tell. A payment with terms HOLD is told when it
+        is HELD, and again when that ends: SETTLED (captured), VOIDED or EXPIRED. For terminals and phones.
 
         The first answer has no receipt and comes at once: from then on nothing is missed. Each answer
         carries a resume_token; a caller that gives it in its next call gets what was booked since, also

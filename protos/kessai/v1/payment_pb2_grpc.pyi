@@ -46,9 +46,11 @@ class PaymentServiceStub:
     """
     GetPayment: _grpc.UnaryUnaryMultiCallable[_payment_pb2.GetPaymentRequest, _payment_pb2.GetPaymentResponse]
     """Tells the outcome of one of the caller's own payments, by its request_id: a terminal's are those
-    that it asked for, a phone's the bills that its wallet made.
+    that it asked for, a phone's those that its wallet agreed to (at terminals, or bills) and the
+    bills that its wallet made. Any phone of the wallet may ask. A payment that was declined before
+    it reached the log (its receipt has no log_position) is not known here.
 
-    Errors: FIELD_INVALID, RESOURCE_UNKNOWN (never arrived, or another caller's),
+    Errors: FIELD_INVALID, RESOURCE_UNKNOWN (never arrived or never logged, or somebody else's),
     CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
     """
     CapturePayment: _grpc.UnaryUnaryMultiCallable[_payment_pb2.CapturePaymentRequest, _payment_pb2.CapturePaymentResponse]
@@ -72,7 +74,8 @@ class PaymentServiceStub:
     """
     FollowPayments: _grpc.UnaryStreamMultiCallable[_payment_pb2.FollowPaymentsRequest, _payment_pb2.FollowPaymentsResponse]
     """Tells the outcomes of the caller's own payments as they are booked, whoever submitted them, until
-    the caller leaves: those that GetPayment would tell. For terminals and phones.
+    the caller leaves: of those that GetPayment would tell. A payment with terms HOLD is told when it
+    is HELD, and again when that ends: SETTLED (captured), VOIDED or EXPIRED. For terminals and phones.
 
     The first answer has no receipt and comes at once: from then on nothing is missed. Each answer
     carries a resume_token; a caller that gives it in its next call gets what was booked since, also
@@ -118,9 +121,11 @@ class PaymentServiceAsyncStub(PaymentServiceStub):
     """
     GetPayment: _aio.UnaryUnaryMultiCallable[_payment_pb2.GetPaymentRequest, _payment_pb2.GetPaymentResponse]  # type: ignore[assignment]
     """Tells the outcome of one of the caller's own payments, by its request_id: a terminal's are those
-    that it asked for, a phone's the bills that its wallet made.
+    that it asked for, a phone's those that its wallet agreed to (at terminals, or bills) and the
+    bills that its wallet made. Any phone of the wallet may ask. A payment that was declined before
+    it reached the log (its receipt has no log_position) is not known here.
 
-    Errors: FIELD_INVALID, RESOURCE_UNKNOWN (never arrived, or another caller's),
+    Errors: FIELD_INVALID, RESOURCE_UNKNOWN (never arrived or never logged, or somebody else's),
     CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
     """
     CapturePayment: _aio.UnaryUnaryMultiCallable[_payment_pb2.CapturePaymentRequest, _payment_pb2.CapturePaymentResponse]  # type: ignore[assignment]
@@ -144,7 +149,8 @@ class PaymentServiceAsyncStub(PaymentServiceStub):
     """
     FollowPayments: _aio.UnaryStreamMultiCallable[_payment_pb2.FollowPaymentsRequest, _payment_pb2.FollowPaymentsResponse]  # type: ignore[assignment]
     """Tells the outcomes of the caller's own payments as they are booked, whoever submitted them, until
-    the caller leaves: those that GetPayment would tell. For terminals and phones.
+    the caller leaves: of those that GetPayment would tell. A payment with terms HOLD is told when it
+    is HELD, and again when that ends: SETTLED (captured), VOIDED or EXPIRED. For terminals and phones.
 
     The first answer has no receipt and comes at once: from then on nothing is missed. Each answer
     carries a resume_token; a caller that gives it in its next call gets what was booked since, also
@@ -199,9 +205,11 @@ class PaymentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_payment_pb2.GetPaymentResponse, _abc.Awaitable[_payment_pb2.GetPaymentResponse]]:
         """Tells the outcome of one of the caller's own payments, by its request_id: a terminal's are those
-        that it asked for, a phone's the bills that its wallet made.
+        that it asked for, a phone's those that its wallet agreed to (at terminals, or bills) and the
+        bills that its wallet made. Any phone of the wallet may ask. A payment that was declined before
+        it reached the log (its receipt has no log_position) is not known here.
 
-        Errors: FIELD_INVALID, RESOURCE_UNKNOWN (never arrived, or another caller's),
+        Errors: FIELD_INVALID, RESOURCE_UNKNOWN (never arrived or never logged, or somebody else's),
         CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
         """
 
@@ -243,7 +251,8 @@ class PaymentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_payment_pb2.FollowPaymentsResponse], _abc.AsyncIterator[_payment_pb2.FollowPaymentsResponse]]:
         """Tells the outcomes of the caller's own payments as they are booked, whoever submitted them, until
-        the caller leaves: those that GetPayment would tell. For terminals and phones.
+        the caller leaves: of those that GetPayment would tell. A payment with terms HOLD is told when it
+        is HELD, and again when that ends: SETTLED (captured), VOIDED or EXPIRED. For terminals and phones.
 
         The first answer has no receipt and comes at once: from then on nothing is missed. Each answer
         carries a resume_token; a caller that gives it in its next call gets what was booked since, also

@@ -24,6 +24,7 @@ from kessai.money import Money
 from kessai.seal import sealed_hash
 from kessai.v1.decline_pb2 import DeclineReason
 from kessai.v1.envelope_pb2 import Sealed, Signed
+from kessai.v1.fare_pb2 import Admission
 from kessai.v1.fleet_pb2 import DenyListUpdate, DeviceConfig, DeviceSetting
 from kessai.v1.holder_pb2 import HolderAnswer, HolderCredential
 from kessai.v1.payment_pb2 import LineItem, MerchantCertificate
@@ -97,13 +98,13 @@ class CutOff:
         return self.now_us
 
     def authorized(
-        self, minor: int = 434, deferred_s: int = 3 * DAY_S, admission_id: bytes = b""
+        self, minor: int = 434, deferred_s: int = 3 * DAY_S, ride: Admission | None = None
     ) -> PendingPayment:
         """Go through a tap up to the authorisation in the journal."""
         self.orders += 1
         maker = RequestMaker(self.terminal, 60, self.clock, os.urandom, deferred_s=deferred_s)
         item = LineItem(description="Ride", quantity=1, unit_price_minor=minor)
-        pending = maker.make(f"gate-{self.orders}", [item], Money(minor, "EUR"), admission_id)
+        pending = maker.make(f"gate-{self.orders}", [item], Money(minor, "EUR"), ride)
         self.journal.request(pending)
         self.sealed[pending.request_id] = make_sealed(pending)
         self.journal.authorize(pending.request_id, self.sealed[pending.request_id])
@@ -363,7 +364,7 @@ def test_a_loss_that_is_not_the_phone_s_costs_it_nothing(
 
 def test_a_fare_that_was_asked_for_twice_and_paid_once_is_no_loss(gate: CutOff) -> None:
     """The line broke over the first; the switch settled it all the same, and declined the other."""
-    first, second = (gate.authorized(admission_id=b"a" * 16) for _ in range(2))
+    first, second = (gate.authorized(ride=Admission(admission_id=b"a" * 16)) for _ in range(2))
     assert gate.decide(second, gate.answer(second)) == "UNSPECIFIED"
     gate.lose()
     assert gate.journal.accepted.all_lost(NOW_US)[0] == 1

@@ -30,6 +30,7 @@ def test_only_what_passes_later_is_transient() -> None:
     transient = {name_of(reason) for reason, meaning in MEANINGS.items() if meaning.transient}
     assert transient == {
         "SWITCH_FAULT",
+        "PAYER_NOT_HOLDER",
         "INSUFFICIENT_FUNDS",
         "ACCOUNT_FROZEN",
         "ACCOUNT_NOT_EMPTY",

@@ -17,6 +17,7 @@ from kessai import (
     envelope,
     holder,
     pairing_code,
+    request_form,
     seal,
     settlement_terms,
     ticket,
@@ -27,7 +28,7 @@ from server.config import ServerConfig
 from server.domain import payment
 from server.identity import authority, certificates, enrollment, guess_limit, holders, pairing
 from server.rpc import limits
-from server.switch import claims, documents, followers, questions
+from server.switch import claims, followers, questions
 from simulators.phone import bill_collector, hce, purchase, wallet
 from tests.house.tree import ROOT, modules
 from tests.vectors.pages import examples
@@ -89,9 +90,9 @@ def test_worked_examples_are_computed(name: str) -> None:
 SAID = {
     "documents.md": {
         "`payload`": [f"{envelope.MAX_PAYLOAD_BYTES:,} bytes"],
-        "`expire_time` - `create_time`": [f"{documents.LIFETIME_LIMIT_US // S} s"],
+        "`expire_time` - `create_time`": [f"{request_form.LIFETIME_LIMIT_US // S} s"],
         "`deferred_expire_time`, if there is one": [
-            f"{documents.DEFERRED_LIMIT_US // S // DAY_S} days"
+            f"{request_form.DEFERRED_LIMIT_US // S // DAY_S} days"
         ],
         "`hold_seconds`": [f"1 to {settlement_terms.MAX_HOLD_S}"],
         "`create_time`": [f"{payment.CLOCK_TOLERANCE_US // S} s after"],

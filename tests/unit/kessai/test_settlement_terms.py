@@ -69,6 +69,16 @@ def test_receipts_fit_their_terms(
     assert fits_terms(receipt, request_with(HOLD, 60)) is held
 
 
+@pytest.mark.parametrize("logged", [False, True])
+@pytest.mark.parametrize("outcome", [SETTLED, DECLINED, HELD, VOIDED, EXPIRED])
+def test_only_a_decline_that_is_not_logged_has_no_amount(outcome: int, logged: bool) -> None:
+    receipt = Receipt(outcome=outcome)  # type: ignore[arg-type]
+    if logged:
+        receipt.log_position.sequence = 1
+    for request in (request_with(0), request_with(HOLD, 60)):
+        assert fits_terms(receipt, request) is (outcome == DECLINED and not logged)
+
+
 @pytest.mark.parametrize(
     ("outcome", "reason", "is_one"),
     [(SETTLED, 0, True), (HELD, 0, True), (VOIDED, 0, True), (EXPIRED, 0, True),

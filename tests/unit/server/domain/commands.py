@@ -44,15 +44,12 @@ from server.domain.account_standing import (
 from server.domain.busy_payee import OpenAuxiliary
 from server.domain.cash import DepositCash, WithdrawCash
 from server.domain.command import ACCEPTED
-from server.domain.history import (
-    Parts,
-    expire_us_of,
-    finish_input_hash,
-    operator_input_hash,
-    payment_input_hash,
-)
+from server.domain.fare import SettleFare
+from server.domain.history import finish_input_hash, operator_input_hash
 from server.domain.hold import CaptureHold, ExpireHold, PlaceHold, VoidHold
+from server.domain.operator_history import Parts
 from server.domain.payment import SettlePayment
+from server.domain.payment_history import expire_us_of, payment_input_hash
 from server.ledger.chart import auxiliary_id
 from server.shards.placement import SlotMap
 
@@ -162,14 +159,17 @@ def pay(
     expire_us: int = NOW_US + MINUTE_US,
     terms: SettlementTerms.ValueType = SETTLEMENT_TERMS_UNSPECIFIED,
     hold_seconds: int = 0,
+    ride: bytes = b"",
 ) -> SettlePayment:
-    """Pay, at any time within a minute of NOW_US."""
+    """Pay, at any time within a minute of NOW_US; with a ride (16 bytes) the fare of a line."""
     request_id = request_id or fresh_id()
     request = PaymentRequest(
         request_id=request_id,
         total=_money(amount, ledger),
         terms=terms,
         hold_seconds=hold_seconds,
+        admission_id=ride,
+        merchant_id="line" if ride else "",
     )
     request.create_time.FromMicroseconds(create_us)
     request.expire_time.FromMicroseconds(expire_us)
@@ -184,7 +184,8 @@ def pay(
     )
     content = payment_input_hash(payload, agreed)
     said = (request_id, content, payer, payee, amount, ledger, evidence.SerializeToString())
-    return SettlePayment(*said, wallet, create_us, expire_us_of(request, authorization), refusal)
+    agreed_on = (wallet, create_us, expire_us_of(request, authorization), refusal)
+    return SettleFare(*said, *agreed_on, ride, "line") if ride else SettlePayment(*said, *agreed_on)
 
 
 def open_auxiliary(

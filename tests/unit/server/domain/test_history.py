@@ -10,7 +10,8 @@ from server.domain.account_opening import attempt_of, id_of_attempt, number_for
 from server.domain.arrival import arrival, arrival_id, payment_id
 from server.domain.busy_payee import merge, opening_id
 from server.domain.command import Command
-from server.domain.history import Parts, read_command
+from server.domain.history import read_command
+from server.domain.operator_history import Parts
 from server.ledger.chart import auxiliary_id
 from tests.unit.server.domain.commands import (
     EUR,
@@ -44,6 +45,7 @@ COMMANDS: list[Command] = [
     open_auxiliary(1, SHOP),
     open_auxiliary(2, SHOP, request_id=_DISTRIBUTED, own_id=opening_id(_DISTRIBUTED, 2)),
     merge(fresh_id(), auxiliary_id(1, SHOP), 5, EUR),
+    pay(ANN, SHOP, 5, ride=bytes(16)),
 ]
 DOCUMENTED = [*COMMANDS[:6], *COMMANDS[9:]]
 _MONEY = ("amount", "ledger")
@@ -59,6 +61,7 @@ SAID = [
     *((9, field) for field in ("request_id", "input_hash", "payee", "body")),
     *((10, field) for field in ("request_id", "input_hash", "payee", "body")),
     *((11, field) for field in ("input_hash", "payer", "payee", *_MONEY)),
+    *((12, field) for field in ("request_id", "input_hash", "payer", *_MONEY, "body")),
 ]
 FIELDS = ("request_id", "input_hash", "payer", "payee", "amount", "ledger", "body")
 

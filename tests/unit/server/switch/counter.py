@@ -36,7 +36,7 @@ from kessai.v1.payment_pb2 import (
     Receipt,
     SettlePaymentRequest,
 )
-from server.domain.directory import DeviceEntry, IssuedCertificate, Merchant
+from server.domain.directory import DeviceEntry, HolderEntry, IssuedCertificate, Merchant
 from server.identity.deny_list import DenyList
 from server.identity.holders import Holders
 from server.identity.keyring import Keyring
@@ -47,6 +47,7 @@ from server.shards.holder_book import HolderBook
 from server.shards.loss_book import LossBook
 from server.shards.router import Shards
 from server.shards.ticket_offers import TicketOffers
+from server.switch.fares import Fares
 from server.switch.offline_losses import OfflineLosses
 from server.switch.outcomes import Outcomes, terminal
 from server.switch.receipts import Receipts
@@ -93,6 +94,7 @@ class Counter:
     switch_key: Ed25519PrivateKey = field(default_factory=Ed25519PrivateKey.generate)
     sealing_key: X25519PrivateKey = field(default_factory=X25519PrivateKey.generate)
     known: bool = False
+    category: str = "5411"
 
     def __post_init__(self) -> None:
         self.clock = Clock()
@@ -102,7 +104,7 @@ class Counter:
         self.deny_list = DenyList(DenyBook(file), self.clock)
         self.holders = Holders(HolderBook(file), self.deny_list, keyring, self.clock, os.urandom)
         self.losses = Losses(LossBook(file), self.clock)
-        self.merchant = Merchant("shop", "Corner Shop", "5411", SHOP, LIMIT)
+        self.merchant = Merchant("shop", "Corner Shop", self.category, SHOP, LIMIT)
         if self.known:
             return
         self.directory.merchants.add(self.merchant)
@@ -117,6 +119,13 @@ class Counter:
         raw = raw_public_key(public)
         self.directory.enroll(DeviceEntry(certificate, key_id_of(public), raw, "1.0", NOW_US))
 
+    def certify(self, device: str = PHONE, account: int = ANN, credential_id: bytes = b"") -> bytes:
+        """Certify a phone as a holder for one of its wallet's accounts; the credential's id."""
+        named = credential_id or os.urandom(16)
+        book = HolderBook(self.directory.file)
+        book.add(HolderEntry(named, fresh_id(), device, account, b"", b"", NOW_US * 2))
+        return named
+
     def purchases(self, shards: Shards, rehearsal: Rehearsal | None = None) -> RegisterPurchase:
         """The use case on these shards."""
         settle = Settle(shards, self.clock)
@@ -129,6 +138,7 @@ class Counter:
             self.sealing_key,
             self.tickets(shards),
             self.judging(shards),
+            Fares(self.holders),
             rehearsal,
         )
 

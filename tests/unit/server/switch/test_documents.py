@@ -13,14 +13,15 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from kessai.account_number import format_account
 from kessai.envelope import MAX_PAYLOAD_BYTES
+from kessai.request_form import ITEMS_LIMIT
 from kessai.request_id import parse_request_id
 from kessai.v1 import decline_pb2 as d
 from kessai.v1 import payment_pb2
 from kessai.v1.decline_pb2 import DeclineReason
 from kessai.v1.payment_pb2 import LineItem, SettlePaymentRequest
 from server.domain.command import ACCEPTED
-from server.domain.history import expire_us_of
-from server.switch.documents import ITEMS_LIMIT, Declined, Purchase, Submission, open_purchase
+from server.domain.payment_history import expire_us_of
+from server.switch.documents import Declined, Purchase, Submission, open_purchase
 from tests.unit.server.domain.commands import MINUTE_US, NOW_US, fresh_id
 from tests.unit.server.switch.counter import ANN, PHONE, TILL, Alterations, Counter
 

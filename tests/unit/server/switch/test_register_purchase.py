@@ -31,10 +31,10 @@ BROKEN = Alterations(sealed=lambda sealed: setattr(sealed, "ciphertext", bytes(1
 
 @asynccontextmanager
 async def at_counter(
-    folder: Path, payee_ledger: int = 978
+    folder: Path, payee_ledger: int = 978, category: str = "5411"
 ) -> AsyncIterator[tuple[Counter, RegisterPurchase, Shards]]:
     """A counter whose customer has 10.00."""
-    counter = Counter(folder)
+    counter = Counter(folder, category=category)
     with shards_in(folder, SHARDS, counter.clock) as shards:
         await shards.submit(open_account(ANN))
         await shards.submit(open_account(SHOP, "merchant/shop", payee_ledger))
@@ -300,3 +300,27 @@ async def test_another_phone_does_not_get_the_receipt(tmp_path: Path) -> None:
         other = counter.read(await purchases.settle_direct(message, request_id, "bob"))
         assert other.outcome == DECLINED
         assert not other.HasField("log_position")
+
+
+@pytest.mark.parametrize(
+    ("altered", "amount"),
+    [
+        (Alterations(terminal_key=Ed25519PrivateKey.generate()), None),
+        (Alterations(request=lambda r: setattr(r, "merchant_id", "other")), None),
+        (Alterations(request=lambda r: setattr(r.total, "currency_code", "XQX")), None),
+        (Alterations(request=lambda r: setattr(r.total, "amount_minor", -1)), None),
+        (Alterations(request=lambda r: setattr(r, "order_id", "")), None),
+        (Alterations(signed_request=lambda s: setattr(s, "payload", b"\xff")), None),
+        (BROKEN, 300),
+        (Alterations(authorization=lambda a: setattr(a, "terminal_id", "till-2")), 300),
+    ],
+)
+async def test_a_receipt_signs_no_amount_that_nobody_vouched_for(
+    tmp_path: Path, altered: Alterations, amount: int | None
+) -> None:
+    """It was copied from the request: anybody had the switch sign any sum and currency."""
+    async with at_counter(tmp_path) as (counter, purchases, _):
+        receipt = counter.read(await settle(purchases, counter.pay(300, altered=altered)))
+        assert receipt.outcome == DECLINED
+        signed = receipt.amount.amount_minor if receipt.HasField("amount") else None
+        assert signed == amount
