@@ -125,8 +125,10 @@ class Backlog:
 
 def request_of(pending: PendingPayment, sealed: Sealed) -> SettlePaymentRequest:
     """The call that settles a payment."""
-    return SettlePaymentRequest(
+    request = SettlePaymentRequest(
         request_id=pending.payment_id,
         payment_request=pending.signed,
         sealed_authorization=sealed,
     )
+    request.DiscardUnknownFields()  # a journal of before may have what a phone sent with it
+    return request

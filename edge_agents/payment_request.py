@@ -15,6 +15,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from kessai.envelope import PAYMENT_REQUEST, PublicKey, read_verified, sign
 from kessai.money import Money
+from kessai.plain_text import clean
+from kessai.request_form import DESCRIPTION_CHARACTERS, ORDER_ID_CHARACTERS
 from kessai.request_id import format_request_id, new_request_id
 from kessai.v1 import payment_pb2
 from kessai.v1.envelope_pb2 import Signed
@@ -139,8 +141,8 @@ class RequestMaker:
             request_id=new_request_id(now_us // 1000, self._random_bytes),
             merchant_id=self._terminal.merchant_id,
             terminal_id=self._terminal.terminal_id,
-            order_id=order_id,
-            items=items,
+            order_id=clean(order_id, ORDER_ID_CHARACTERS, "-"),
+            items=[_readable(item) for item in items],
             total=total.to_proto(),
             submitter=self._submitter,
             ticket_orders=ticket_orders,
@@ -156,3 +158,11 @@ class RequestMaker:
             deferred_us = now_us + self._deferred_s * 1_000_000
             request.deferred_expire_time.FromMicroseconds(deferred_us)
         return PendingPayment(sign(PAYMENT_REQUEST, request, self._terminal.signing_key), request)
+
+
+def _readable(item: LineItem) -> LineItem:
+    # A feed or a price list may say anything; phone and switch take plain text only.
+    line = LineItem()
+    line.CopyFrom(item)
+    line.description = clean(item.description, DESCRIPTION_CHARACTERS, "-")
+    return line

@@ -281,7 +281,8 @@ def _add_travel(main: grpc.aio.Server, parts: Parts) -> None:
 def _add_tickets(main: grpc.aio.Server, parts: Parts) -> None:
     switch_key = parts.keyring.signing_key.public_key()
     uses = TicketUses(
-        parts.tickets, parts.shards, parts.settle, parts.directory, parts.deny_list, switch_key
-    )
+        parts.tickets, parts.shards, parts.settle, parts.directory, parts.deny_list, switch_key,
+        parts.now_us,
+    )  # fmt: skip
     desk = OfferDesk(parts.directory, parts.offers, parts.now_us)
     add_TicketServiceServicer_to_server(TicketServicer(desk, uses), main)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 
 from kessai import account_number, request_id
-from kessai.envelope import signing_input
+from kessai.envelope import BILL, PAYMENT_REQUEST, signing_input
 from kessai.seal import sealing_key_id
 from kessai.v1.envelope_pb2 import (
     SIGNATURE_ALGORITHM_ECDSA_P256_SHA256,
@@ -29,6 +29,7 @@ from kessai.v1.envelope_pb2 import (
 )
 from kessai.v1.money_pb2 import Money
 from tests.vectors import bill, enrolment, purchase, ride
+from tests.vectors.forms import malformed_bills, malformed_requests
 from tests.vectors.hpke import seal_with
 from tests.vectors.keys import (
     EPHEMERAL_KEY,
@@ -50,6 +51,12 @@ FOLDER = Path(__file__).resolve().parents[1] / "protos" / "kessai" / "vectors"
 STAND_IN_TYPE = "envelope-vector"
 
 Vectors = dict[str, Any]
+
+# Documents of which there are also some that break a rule of their fields.
+_MALFORMED: dict[str, Callable[[], Mapping[str, tuple[str, Message]]]] = {
+    PAYMENT_REQUEST: malformed_requests,
+    BILL: malformed_bills,
+}
 
 
 def main() -> None:
@@ -107,12 +114,19 @@ def document_vectors(cases: list[purchase.Case]) -> Vectors:
         _refused(name, first.key, first.type, sign_payload(first.type, bad, first.key), "document")
         for name, bad in (encodings(first.document) | bad_times(first.document)).items()
     ]
-    return {
+    made = {
         "message": first.document.DESCRIPTOR.full_name,
         "keys": _keys(first.key),
         "valid": [_valid(case.name, case.type, case.key, case.document) for case in cases],
         "invalid": invalid,
     }
+    malformed = _MALFORMED.get(first.type)
+    if malformed is not None:
+        made["malformed"] = [
+            _valid(name, first.type, first.key, document) | {"field": field}
+            for name, (field, document) in malformed().items()
+        ]
+    return made
 
 
 def sealed_vectors() -> Vectors:
@@ -169,7 +183,11 @@ def account_number_vectors() -> Vectors:
         }
         for (branch, number), account in zip(pairs, accounts, strict=True)
     ]
-    return {"valid": valid, "invalid": [{"name": n, "text": t} for n, t in wrong.items()]}
+    return {
+        "valid": valid,
+        "invalid": [{"name": n, "text": t} for n, t in wrong.items()],
+        "invalid_on_the_wire": [{"name": "as people read it", "text": valid[3]["pretty"]}],
+    }
 
 
 def request_id_vectors() -> Vectors:

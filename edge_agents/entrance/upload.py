@@ -19,6 +19,7 @@ from kessai.decline import name_of
 from kessai.request_id import format_request_id
 from kessai.ticket import format_ticket_id
 from kessai.v1.decline_pb2 import (
+    DECLINE_REASON_CLOCK_AHEAD,
     DECLINE_REASON_REQUEST_MALFORMED,
     DECLINE_REASON_UNSPECIFIED,
     DeclineReason,
@@ -50,7 +51,8 @@ class Upload:
     async def _tell_switch(self) -> bool:
         while waiting := self._book.waiting(BATCH):
             try:
-                await self._redeem(waiting)
+                if not await self._redeem(waiting):
+                    return False
             except SwitchRefused as refused:
                 if not await self._tell_singly(waiting, refused):
                     return False
@@ -59,11 +61,22 @@ class Upload:
                 return False
         return True
 
-    async def _redeem(self, entries: Sequence[Entry]) -> None:
+    async def _redeem(self, entries: Sequence[Entry]) -> bool:
+        """Tell some; False if this door's clock is so far ahead that they must wait for it."""
         results = await self._line.redeem([_redemption(entry) for entry in entries])
-        for entry, result in zip(entries, results, strict=True):
-            self._note(entry, result.decline_reason)
-        self._events.emit("entries_uploaded", count=len(entries))
+        told = [
+            (entry, result.decline_reason)
+            for entry, result in zip(entries, results, strict=True)
+            if result.decline_reason != DECLINE_REASON_CLOCK_AHEAD
+        ]
+        for entry, reason in told:
+            self._note(entry, reason)
+        if told:
+            self._events.emit("entries_uploaded", count=len(told))
+        late = len(entries) - len(told)
+        if late:
+            self._events.emit("entries_wait", count=late, why="this door's clock is ahead: set it")
+        return not late
 
     async def _tell_singly(self, entries: Sequence[Entry], refused: SwitchRefused) -> bool:
         """Tell each alone, so that one which the switch refuses keeps no other back.
@@ -74,7 +87,7 @@ class Upload:
         for entry in entries:
             try:
                 if len(entries) > 1:
-                    await self._redeem([entry])
+                    left += not await self._redeem([entry])
                     continue
             except SwitchRefused as error:
                 refused = error

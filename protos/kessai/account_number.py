@@ -16,6 +16,7 @@ HOUSE_BRANCH = 0
 
 _NUMBERS_PER_BRANCH = 10**8
 _BRANCHES = 10**4
+_DIGITS = 14
 _WRITTEN = re.compile(r"([0-9]{4})(-?)([0-9]{8})\2([0-9]{2})")
 
 
@@ -60,6 +61,13 @@ def parse_account(text: str) -> int:
     if _check_digits(account) != int(match[4]):
         raise AccountNumberError("the check digits of the account number are wrong")
     return account
+
+
+def parse_digits(text: str) -> int:
+    """Read the fourteen digits as they go over the wire, and nothing else; AccountNumberError."""
+    if not (len(text) == _DIGITS and text.isascii() and text.isdigit()):
+        raise AccountNumberError("an account number has 14 digits here, without hyphens")
+    return parse_account(text)
 
 
 def _check_digits(account: int) -> int:

@@ -35,6 +35,23 @@ def check_text(text: str, longest: int, least: int = 1) -> None:
         raise TextError("is not in Unicode's normal form NFC")
 
 
+def is_plain(text: str, longest: int) -> bool:
+    """Whether a text is plain and has 1 to `longest` characters: `check_text` without a reason."""
+    try:
+        check_text(text, longest)
+    except TextError:
+        return False
+    return True
+
+
+def clean(text: str, longest: int, otherwise: str) -> str:
+    """The text as a document may carry it: shown by `plain`, without blanks at its ends.
+
+    `otherwise` if nothing is left of it.
+    """
+    return plain(text.strip(), longest).strip() or otherwise
+
+
 def plain(text: str, longest: int | None = None) -> str:
     """The text as it may be shown: each space of any kind as a blank, MARK for what has no glyph.
 

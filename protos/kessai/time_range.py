@@ -1,9 +1,10 @@
-"""The range of every time in a message: 1970-01-01T00:00:00Z to 9999-12-31T00:00:00Z.
+"""The range of every time in a message: 1970-01-01 to 9999-12-31T00:00:00Z, in microseconds.
 
 Within it a Timestamp is a whole number of microseconds that fits into 64 bits, and can be shown in
-every time zone. protobuf itself accepts any number on the wire and fails only where a time is used,
-so a message from outside is checked where it comes in. The check walks the message's descriptor: a
-new field cannot be forgotten.
+every time zone. A finer one would be another time to each reader who rounds it another way.
+protobuf itself accepts any number on the wire and fails only where a time is used, so a message
+from outside is checked where it comes in. The check walks the message's descriptor: a new field
+cannot be forgotten.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 EARLIEST_S, LATEST_S = 0, 253_402_214_400
-MAX_NANOS = 999_999_999
+MAX_NANOS = 999_999_000
+NANOS_PER_US = 1_000
 
 _TIMESTAMP = Timestamp.DESCRIPTOR.full_name
 
@@ -30,7 +32,7 @@ class _Field(NamedTuple):
 
 
 def bad_time(message: Message) -> str:
-    """The path of the first Timestamp that is out of range, as "offer.valid_from_time"; or ""."""
+    """The path of the first Timestamp that is none here, as "offer.valid_from_time"; or ""."""
     for name, is_repeated, is_time in _timed_fields(message.DESCRIPTOR):
         if is_repeated:
             values = getattr(message, name)
@@ -49,7 +51,11 @@ def bad_time(message: Message) -> str:
 
 def is_in_range(time: Timestamp) -> bool:
     """Whether a time is one that this house reckons with."""
-    return EARLIEST_S <= time.seconds <= LATEST_S and 0 <= time.nanos <= MAX_NANOS
+    return (
+        EARLIEST_S <= time.seconds <= LATEST_S
+        and 0 <= time.nanos <= MAX_NANOS
+        and time.nanos % NANOS_PER_US == 0
+    )
 
 
 @cache

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import grpc.aio
 
 from kessai.identity_path import AGENT, PHONE, IdentityError, parse_device
+from kessai.money import currency_of
 from kessai.pairing_code import PairingCode, format_pairing_uri
 from kessai.v1 import device_pb2 as pb
 from kessai.v1.device_pb2_grpc import DeviceServiceServicer
@@ -23,6 +24,7 @@ from server.identity.four_eyes import FourEyes
 from server.identity.merchants import Merchants
 from server.identity.pairing import PairingDesk
 from server.identity.wallets import Wallets
+from server.ledger.account import Account
 from server.rpc import fields
 from server.rpc.errors import field_invalid
 from server.rpc.merchant_fields import merchant_message, updated
@@ -47,7 +49,7 @@ class DeviceServicer(DeviceServiceServicer):
         desk: PairingDesk,
         enrollment: Enrollment,
         fleet: Fleet,
-        find_account: Callable[[int, str], Awaitable[object]],
+        find_account: Callable[[int, str], Awaitable[Account]],
         pairing_address: str,
         root_fingerprint: bytes,
         four_eyes: FourEyes,
@@ -78,7 +80,11 @@ class DeviceServicer(DeviceServiceServicer):
             fields.account(request.account_number),
             limit,
         )
-        await self._find_account(merchant.account, f"merchant/{merchant.merchant_id}")
+        owner = f"merchant/{merchant.merchant_id}"
+        account = await self._find_account(merchant.account, owner)
+        if limit is not None and account.ledger != currency_of(limit.currency).number:
+            wrong = "is not the currency of its account"
+            raise field_invalid("unverified_limit.currency_code", wrong)
         async with self._naming(merchant.account):
             await in_act(self._merchants.add, merchant)
         return pb.CreateMerchantResponse()
@@ -119,6 +125,8 @@ class DeviceServicer(DeviceServiceServicer):
         """Make a one-time code: FIELD_INVALID, RESOURCE_UNKNOWN, REQUEST_ID_REUSED."""
         request_id = fields.request_id(request.request_id)
         device, accounts = _device_to_pair(request)
+        for account in accounts:
+            await self._find_account(account, f"wallet/{parse_device(device)[1][0]}")
         caller, method = current_caller(), "DeviceService/CreatePairingCode"
         await in_thread(self._four_eyes.require, caller, method, request)
         async with self._naming(*accounts):

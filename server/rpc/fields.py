@@ -24,7 +24,7 @@ def times(request: Request) -> Request:
     """Give a request back in which every time is in range, at any depth."""
     wrong = bad_time(request)
     if wrong:
-        raise field_invalid(wrong, "is not a time from 1970-01-01 to 9999-12-31")
+        raise field_invalid(wrong, "is no time from 1970-01-01 to 9999-12-31 in microseconds")
     return request
 
 

@@ -16,10 +16,11 @@ from google.protobuf.message import DecodeError
 from kessai.channel import MAX_BATCH_BYTES, MAX_REQUEST_BYTES
 from kessai.v1 import error_pb2
 from kessai.v1.payment_pb2 import SubmitBatchRequest
+from kessai.wire_form import odd_field
 from server.rpc import fields
 from server.rpc.call import Call
 from server.rpc.cutting import Context, Cutter, Stream
-from server.rpc.errors import RpcError, status_of
+from server.rpc.errors import RpcError, field_invalid, status_of
 
 # How long a caller may take to send a request of one message, and to read an answer of a stream.
 RECEIVE_LIMIT_S = 10.0
@@ -110,6 +111,9 @@ class Intake:
             message = parse(request)
         except DecodeError:
             raise _invalid("the request is not the message of this method") from None
+        odd = odd_field(message, request)
+        if odd:
+            raise field_invalid(odd, "is not known here, or comes twice")
         return fields.times(message)
 
 

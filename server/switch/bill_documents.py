@@ -11,11 +11,9 @@ from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from kessai.account_number import AccountNumberError, parse_account
-from kessai.bill import payee_info
-from kessai.currency import BY_CODE
+from kessai.account_number import AccountNumberError, parse_digits
+from kessai.bill import payee_info, wrong_bill_field
 from kessai.envelope import BILL, DocumentMalformed, SignatureInvalid, open_signed
-from kessai.request_form import LIFETIME_LIMIT_US
 from kessai.seal import SealBroken, unseal
 from kessai.v1 import bill_pb2, payment_pb2
 from kessai.v1 import decline_pb2 as d
@@ -31,8 +29,6 @@ from server.switch.documents import (
     declined_over,
     open_authorization,
 )
-
-DESCRIPTION_LIMIT = 60
 
 _VERIFIED = (
     payment_pb2.CUSTOMER_VERIFICATION_DEVICE_PIN,
@@ -91,7 +87,7 @@ def _open_answer(
     if differing:
         raise Declined(d.DECLINE_REASON_AUTHORIZATION_MISMATCH, differing)
     try:
-        payer = parse_account(authorization.account_number)
+        payer = parse_digits(authorization.account_number)
     except AccountNumberError:
         raise Declined(d.DECLINE_REASON_PAYER_ACCOUNT_UNKNOWN) from None
     return AgreedBill(
@@ -127,22 +123,15 @@ def _open_bill(submission: BillSubmission, directory: KeyDirectory) -> tuple[Bil
 
 def _wrong_field(bill: Bill, request_id: bytes, wallet_id: str) -> str:
     """The first field that breaks a rule of `bill.proto`; "" if none does."""
-    lifetime_us = bill.expire_time.ToMicroseconds() - bill.create_time.ToMicroseconds()
-    rungs = (
-        ("request_id", bill.request_id == request_id),
-        ("wallet_id", bill.wallet_id == wallet_id),
-        ("description", 1 <= len(bill.description) <= DESCRIPTION_LIMIT),
-        ("amount.currency_code", bill.amount.currency_code in BY_CODE),
-        ("expire_time", 0 < lifetime_us <= LIFETIME_LIMIT_US),
-        ("submitter", bill.submitter in bill_pb2.BillSubmitter.values()),
-    )
-    return next((field for field, holds in rungs if not holds), "")
+    if bill.request_id != request_id:
+        return "request_id"
+    return "wallet_id" if bill.wallet_id != wallet_id else wrong_bill_field(bill)
 
 
 def _open_payee(bill: Bill, sealing_key: X25519PrivateKey) -> int:
     try:
         opened = unseal(bill.sealed_payee_account, sealing_key, payee_info(bill.request_id))
-        return parse_account(opened.decode("ascii"))
+        return parse_digits(opened.decode("ascii"))
     except (SealBroken, UnicodeDecodeError, AccountNumberError):
         raise Declined(d.DECLINE_REASON_BILL_PAYEE_UNREADABLE) from None
 
@@ -166,6 +155,8 @@ def _difference(bill: Bill, bill_hash: bytes, authorization: PaymentAuthorizatio
         return "terminal_id"
     if authorization.amount != bill.amount:
         return "amount"
+    if authorization.ticket_holder_public_key:
+        return "ticket_holder_public_key"
     if authorization.expire_time.ToMicroseconds() > bill.expire_time.ToMicroseconds():
         return "expire_time"
     return ""

@@ -16,7 +16,7 @@ from typing import Protocol
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from kessai.account_number import AccountNumberError, parse_account
+from kessai.account_number import AccountNumberError, parse_digits
 from kessai.envelope import (
     PAYMENT_AUTHORIZATION,
     PAYMENT_REQUEST,
@@ -149,7 +149,7 @@ def _open_answer(
     if differing:
         raise Declined(d.DECLINE_REASON_AUTHORIZATION_MISMATCH, differing)
     try:
-        payer = parse_account(authorization.account_number)
+        payer = parse_digits(authorization.account_number)
     except AccountNumberError:
         raise Declined(d.DECLINE_REASON_PAYER_ACCOUNT_UNKNOWN) from None
     refusal = _refusal(authorization, submission.merchant, wallet)
@@ -247,6 +247,8 @@ def _difference(
         return "amount"
     if authorization.expire_time.ToMicroseconds() > settle_until_us(request):
         return "expire_time"
+    if authorization.ticket_holder_public_key and not request.ticket_orders:
+        return "ticket_holder_public_key"
     return ""
 
 

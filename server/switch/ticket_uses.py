@@ -8,7 +8,7 @@ keep a copy of; the answer goes out when both are durable, and a repeated call d
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from kessai.currency import BY_CODE
@@ -29,6 +29,7 @@ from kessai.v1.ticket_pb2 import (
 from server.domain.command import ACCEPTED
 from server.domain.directory import DenyKind
 from server.domain.history import operator_input_hash
+from server.domain.payment import CLOCK_TOLERANCE_US
 from server.domain.ticket import RedeemTicket, RefundTicket, RevokeTicket, redemption_id
 from server.identity.deny_list import DenyList
 from server.identity.directory_call import in_thread
@@ -68,8 +69,10 @@ class TicketUses:
         directory: Directory,
         deny_list: DenyList,
         switch_key: PublicKey,
+        now_us: Callable[[], int],
     ) -> None:
         self._sales, self._shards, self._settle = sales, shards, settle
+        self._now_us = now_us
         self._directory, self._deny_list, self._switch_key = directory, deny_list, switch_key
 
     async def redeem(
@@ -161,6 +164,9 @@ class TicketUses:
         ticket = open_ticket(message.ticket, self._switch_key)
         if ticket.offer.merchant_id != requester.merchant_id or not _fits(message, ticket):
             raise TicketRefused(d.DECLINE_REASON_TICKET_INVALID)
+        redeem_us = message.redeem_time.ToMicroseconds()
+        if redeem_us > self._now_us() + CLOCK_TOLERANCE_US:
+            raise TicketRefused(d.DECLINE_REASON_CLOCK_AHEAD)
         content = message.SerializeToString(deterministic=True)
         return RedeemTicket(
             redemption_id(requester.device, request_id),
@@ -172,7 +178,7 @@ class TicketUses:
             _evidence(content, message.ticket, requester),
             ticket=terms_of(ticket),
             persons=message.persons,
-            redeem_us=message.redeem_time.ToMicroseconds(),
+            redeem_us=redeem_us,
         )
 
     async def _deny(self, decline: DeclineReason.ValueType, sold: SoldTicket) -> None:

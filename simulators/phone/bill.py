@@ -20,12 +20,13 @@ from kessai.envelope import (
     read_verified,
 )
 from kessai.identity_path import is_name
+from kessai.plain_text import is_plain
 from kessai.v1 import bill_pb2, decline_pb2, payment_pb2
 from kessai.v1.bill_pb2 import Bill, WalletCertificate
 from kessai.v1.envelope_pb2 import Signed
 from kessai.v1.payment_pb2 import LineItem, MerchantCertificate, PaymentRequest
 from kessai.v1.tap_pb2 import PresentBill
-from simulators.phone.purchase import Purchase, Refused, is_shown, terms_refusal
+from simulators.phone.purchase import Purchase, Refused, terms_refusal
 
 _FORGED = decline_pb2.DECLINE_REASON_BILL_SIGNATURE_INVALID
 _MALFORMED = decline_pb2.DECLINE_REASON_BILL_MALFORMED
@@ -98,7 +99,7 @@ def _makes_sense(bill: Bill, certificate: WalletCertificate) -> bool:
     return (
         is_name(certificate.wallet_id)
         and bill.wallet_id == certificate.wallet_id
-        and is_shown(certificate.display_name, 40)
-        and is_shown(bill.description, 60)
+        and is_plain(certificate.display_name, 40)
+        and is_plain(bill.description, 60)
         and bill.submitter in bill_pb2.BillSubmitter.values()
     )

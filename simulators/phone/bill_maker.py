@@ -15,11 +15,11 @@ from kessai.complaint import Complaint
 from kessai.device_identity import DeviceIdentity
 from kessai.envelope import BILL, sign
 from kessai.money import Money
+from kessai.plain_text import TextError, check_text
 from kessai.request_id import new_request_id
 from kessai.seal import seal
 from kessai.v1.bill_pb2 import Bill, BillSubmitter
 from kessai.v1.envelope_pb2 import Signed
-from simulators.phone.purchase import is_shown
 
 LIFETIME_US = 120_000_000
 MAX_DESCRIPTION = 60
@@ -43,11 +43,13 @@ class BillMaker:
         """Make and sign a bill; Complaint if it asks for nothing, or nobody could read what for."""
         if amount.minor <= 0:
             raise Complaint("A bill asks for more than nothing. Nobody was asked for money.")
-        if not is_shown(description, MAX_DESCRIPTION):
+        try:
+            check_text(description, MAX_DESCRIPTION)
+        except TextError as error:
             raise Complaint(
-                f"Say what the bill is for in 1 to {MAX_DESCRIPTION} characters. "
+                f"Say what the bill is for in 1 to {MAX_DESCRIPTION} characters: this {error}. "
                 "Nobody was asked for money."
-            )
+            ) from None
         now_us = self._now_us()
         request_id = new_request_id(now_us // 1_000, self._random_bytes)
         bill = Bill(

@@ -52,6 +52,7 @@ class BillSession:
             answer = TapResponse.FromString(raw)
         except DecodeError:
             raise LinkLost("what came was no answer") from None
+        answer.DiscardUnknownFields()  # of a newer phone; the switch takes no call with one
         if (answer.session_id, answer.sequence) != (self._session_id, self._sequence):
             raise LinkLost("what came was the answer to something else")
         return answer

@@ -8,7 +8,7 @@ who it is. Each check is one line of a ladder; what does not pass has a reason f
 from __future__ import annotations
 
 import hashlib
-import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -23,21 +23,17 @@ from kessai.envelope import (
     open_signed,
 )
 from kessai.identity_path import is_name
-from kessai.money import Money, MoneyError
-from kessai.request_id import RequestIdError, check_request_id
-from kessai.settlement_terms import are_terms_known
+from kessai.money import Money
+from kessai.plain_text import is_plain
+from kessai.request_form import wrong_field, wrong_terms
 from kessai.v1 import decline_pb2, payment_pb2
 from kessai.v1.decline_pb2 import DeclineReason
 from kessai.v1.envelope_pb2 import Signed
-from kessai.v1.payment_pb2 import LineItem, MerchantCertificate, PaymentRequest, PaymentSubmitter
+from kessai.v1.payment_pb2 import MerchantCertificate, PaymentRequest
 from kessai.v1.tap_pb2 import PresentPayment
 
-MAX_LIFETIME_US = 120_000_000
-MAX_DEFERRED_US = 7 * 24 * 3600 * 1_000_000
 CLOCK_TOLERANCE_US = 5_000_000
-MAX_ITEMS = 200
 
-_GTIN = re.compile(r"([0-9]{14})?")
 _UNSPECIFIED = decline_pb2.DECLINE_REASON_UNSPECIFIED
 _FORGED = decline_pb2.DECLINE_REASON_REQUEST_SIGNATURE_INVALID
 _MALFORMED = decline_pb2.DECLINE_REASON_REQUEST_MALFORMED
@@ -149,7 +145,7 @@ def time_refusal(purchase: Purchase, now_us: int) -> DeclineReason.ValueType:
 
 
 def _certificate_refusal(certificate: MerchantCertificate) -> DeclineReason.ValueType:
-    if not is_shown(certificate.display_name, 40):
+    if not is_plain(certificate.display_name, 40):
         return _MALFORMED
     if not is_name(certificate.merchant_id) or not is_name(certificate.terminal_id):
         return _MALFORMED
@@ -163,63 +159,20 @@ def _request_refusal(
         return decline_pb2.DECLINE_REASON_REQUEST_NOT_FROM_CALLER
     if request.terminal_id != certificate.terminal_id:
         return decline_pb2.DECLINE_REASON_REQUEST_NOT_FROM_CALLER
-    if not is_shown(request.order_id, 40):
-        return _MALFORMED
-    if request.submitter not in PaymentSubmitter.values():
-        return _MALFORMED
-    return terms_refusal(request)
+    return _form_refusal(request, wrong_field)
 
 
 def terms_refusal(request: PaymentRequest) -> DeclineReason.ValueType:
     """Tell what is wrong with id, times, lines or total of a request; UNSPECIFIED if nothing is."""
-    if not _is_request_id(request.request_id):
-        return _MALFORMED
-    if not 0 < _us(request.expire_time) - _us(request.create_time) <= MAX_LIFETIME_US:
-        return _MALFORMED
-    if not are_terms_known(request):
-        return _MALFORMED
-    if request.HasField("deferred_expire_time"):
-        deferred_us = _us(request.deferred_expire_time) - _us(request.create_time)
-        if _us(request.deferred_expire_time) < _us(request.expire_time):
-            return _MALFORMED
-        if deferred_us > MAX_DEFERRED_US:
-            return _MALFORMED
-    return _amount_refusal(request)
+    return _form_refusal(request, wrong_terms)
 
 
-def _amount_refusal(request: PaymentRequest) -> DeclineReason.ValueType:
-    if len(request.items) > MAX_ITEMS or not all(map(_is_item, request.items)):
-        return _MALFORMED
-    try:
-        total = Money.from_proto(request.total)
-    except MoneyError:
-        return _MALFORMED
-    if total.minor <= 0:
+def _form_refusal(
+    request: PaymentRequest, wrong: Callable[[PaymentRequest], str]
+) -> DeclineReason.ValueType:
+    if request.total.amount_minor <= 0:
         return decline_pb2.DECLINE_REASON_AMOUNT_NOT_POSITIVE
-    if sum(item.quantity * item.unit_price_minor for item in request.items) != total.minor:
-        return _MALFORMED
-    return _UNSPECIFIED
-
-
-def _is_item(item: LineItem) -> bool:
-    return (
-        is_shown(item.description, 60)
-        and 1 <= item.quantity <= 9_999
-        and _GTIN.fullmatch(item.gtin) is not None
-    )
-
-
-def is_shown(text: str, longest: int) -> bool:
-    """Tell whether a text can be shown: no control characters, which could repaint the screen."""
-    return 1 <= len(text) <= longest and text.isprintable()
-
-
-def _is_request_id(raw: bytes) -> bool:
-    try:
-        check_request_id(raw)
-    except RequestIdError:
-        return False
-    return True
+    return _MALFORMED if wrong(request) else _UNSPECIFIED
 
 
 def _us(time: Timestamp) -> int:

@@ -95,6 +95,7 @@ class Wallet:
             request = TapRequest.FromString(message)
         except DecodeError:
             return TapResponse(status=tap_pb2.TAP_STATUS_NOT_UNDERSTOOD).SerializeToString()
+        request.DiscardUnknownFields()  # of a newer terminal; the switch takes no call with one
         exchange = (request.session_id, request.sequence)
         fingerprint = hashlib.sha256(message).digest()
         if exchange in self._answers:

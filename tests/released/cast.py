@@ -131,7 +131,7 @@ class Cast:
         self.tickets = TicketUses(
             self.sales, self.shards, self.settle, directory,
             DenyList(directory.denied, clock),
-            self.counter.switch_key.public_key(),
+            self.counter.switch_key.public_key(), clock,
         )  # fmt: skip
         self.offers = TicketOffers(directory.file)
 

@@ -14,6 +14,8 @@ OUT_OF_RANGE = {
     "a second after 9999-12-31T00:00:00Z": (253_402_214_401, 0),
     "nanos -1": (1_767_268_800, -1),
     "nanos 2*10^9": (1_767_268_800, 2_000_000_000),
+    "finer than a microsecond": (1_767_268_800, 1),
+    "finer than a microsecond, at the end of a second": (1_767_268_800, 999_999_999),
 }
 
 

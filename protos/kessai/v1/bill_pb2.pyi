@@ -62,7 +62,7 @@ class Bill(_message.Message):
     wallet_id: _builtins.str
     """The payee's wallet, as in its certificate; 1 to 40 of a-z, 0-9 and "-"."""
     description: _builtins.str
-    """What it is for, as the payer reads it; 1 to 60 characters."""
+    """What it is for, as the payer reads it; 1 to 60 characters of plain text (see Signed.payload)."""
     submitter: Global___BillSubmitter.ValueType
     """Who submits it, and nobody else may."""
     @_builtins.property
@@ -81,7 +81,9 @@ class Bill(_message.Message):
 
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
-        """From when on it can no longer be settled; at most 120 seconds after create_time."""
+        """From when on it can no longer be settled (at this moment no more); after create_time, at most 120
+        seconds.
+        """
 
     def __init__(
         self,

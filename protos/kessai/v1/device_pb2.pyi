@@ -170,7 +170,9 @@ class CreateMerchantRequest(_message.Message):
     """The account that it is paid on, 14 digits, owned by "merchant/<merchant_id>"."""
     @_builtins.property
     def unverified_limit(self) -> _money_pb2.Money:
-        """Up to which amount its customers need not be verified; absent: never."""
+        """Up to which amount its customers need not be verified, that amount included; positive, in the
+        currency of its account. Absent: never.
+        """
 
     def __init__(
         self,

@@ -207,7 +207,8 @@ class DeviceServiceServicer:
         """Makes a one-time code, valid for ten minutes and five tries. With four eyes, one for a phone needs
         a second operator (see OperatorService). For operators.
 
-        Errors: FIELD_INVALID, RESOURCE_UNKNOWN (no such merchant), REQUEST_ID_REUSED, APPROVAL_NEEDED,
+        Errors: FIELD_INVALID, RESOURCE_UNKNOWN (no such merchant; or an account that there is not, or that
+        is not of "wallet/<wallet_id>"), REQUEST_ID_REUSED, APPROVAL_NEEDED,
         CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

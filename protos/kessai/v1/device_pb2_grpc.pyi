@@ -109,7 +109,8 @@ class DeviceServiceStub:
     """Makes a one-time code, valid for ten minutes and five tries. With four eyes, one for a phone needs
     a second operator (see OperatorService). For operators.
 
-    Errors: FIELD_INVALID, RESOURCE_UNKNOWN (no such merchant), REQUEST_ID_REUSED, APPROVAL_NEEDED,
+    Errors: FIELD_INVALID, RESOURCE_UNKNOWN (no such merchant; or an account that there is not, or that
+    is not of "wallet/<wallet_id>"), REQUEST_ID_REUSED, APPROVAL_NEEDED,
     CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
     """
     RenewCertificate: _grpc.UnaryUnaryMultiCallable[_device_pb2.RenewCertificateRequest, _device_pb2.RenewCertificateResponse]
@@ -166,7 +167,8 @@ class DeviceServiceAsyncStub(DeviceServiceStub):
     """Makes a one-time code, valid for ten minutes and five tries. With four eyes, one for a phone needs
     a second operator (see OperatorService). For operators.
 
-    Errors: FIELD_INVALID, RESOURCE_UNKNOWN (no such merchant), REQUEST_ID_REUSED, APPROVAL_NEEDED,
+    Errors: FIELD_INVALID, RESOURCE_UNKNOWN (no such merchant; or an account that there is not, or that
+    is not of "wallet/<wallet_id>"), REQUEST_ID_REUSED, APPROVAL_NEEDED,
     CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
     """
     RenewCertificate: _aio.UnaryUnaryMultiCallable[_device_pb2.RenewCertificateRequest, _device_pb2.RenewCertificateResponse]  # type: ignore[assignment]
@@ -250,7 +252,8 @@ class DeviceServiceServicer(metaclass=_abc_1.ABCMeta):
         """Makes a one-time code, valid for ten minutes and five tries. With four eyes, one for a phone needs
         a second operator (see OperatorService). For operators.
 
-        Errors: FIELD_INVALID, RESOURCE_UNKNOWN (no such merchant), REQUEST_ID_REUSED, APPROVAL_NEEDED,
+        Errors: FIELD_INVALID, RESOURCE_UNKNOWN (no such merchant; or an account that there is not, or that
+        is not of "wallet/<wallet_id>"), REQUEST_ID_REUSED, APPROVAL_NEEDED,
         CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
         """
 

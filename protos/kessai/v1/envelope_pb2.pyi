@@ -76,7 +76,14 @@ class Signed(_message.Message):
     payload: _builtins.bytes
     """The document: deterministic protobuf, at most 56 KiB. Each Timestamp in it, at any depth, is
     from 1970-01-01T00:00:00Z to 9999-12-31T00:00:00Z (seconds 0 to 253402214400), with nanos 0 to
-    999999999; with any other the document is malformed.
+    999999000 in whole thousands, so in microseconds: a finer one is no time here. With any other the
+    document is malformed. Both ends compare times in microseconds; a limit "at most 120 seconds after"
+    includes exactly 120 s, and "from when on it is void" includes that moment.
+
+    Each text in it that a person reads (order_id, description, display_name, event_name, title) is
+    plain: printable characters and U+0020, none of Unicode's categories "other" and "separator" but
+    U+0020, no U+0020 at either end, in the normal form NFC. Lengths count Unicode code points. Code
+    points that Unicode 14 does not assign may be refused.
     """
     signature: _builtins.bytes
     """The signature, 64 bytes."""

@@ -157,14 +157,15 @@ class PaymentRequest(_message.Message):
     SUBMITTER_FIELD_NUMBER: _builtins.int
     request_id: _builtins.bytes
     """UUIDv7 of this purchase, 16 bytes, made and stored by the terminal before the document is sent
-    anywhere. It is the request_id of the settlement and the nonce of this document.
+    anywhere. It is the request_id of the settlement and the nonce of this document. With
+    deferred_expire_time, the milliseconds in it are within 120 seconds of create_time, both included.
     """
     merchant_id: _builtins.str
     """The merchant, as in its certificate; 1 to 40 of a-z, 0-9 and "-"."""
     terminal_id: _builtins.str
     """The terminal, as in its certificate; 1 to 40 of a-z, 0-9 and "-"."""
     order_id: _builtins.str
-    """The merchant's own number of the order; 1 to 40 characters."""
+    """The merchant's own number of the order; 1 to 40 characters of plain text (see Signed.payload)."""
     terms: Global___SettlementTerms.ValueType
     """When the money is to move."""
     hold_seconds: _builtins.int
@@ -198,13 +199,15 @@ class PaymentRequest(_message.Message):
 
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
-        """From when on it can no longer be settled; at most 120 seconds after create_time."""
+        """From when on it can no longer be settled (at this moment no more); after create_time, at most 120
+        seconds.
+        """
 
     @_builtins.property
     def deferred_expire_time(self) -> _timestamp_pb2.Timestamp:
         """Set if the terminal may accept it without asking the switch: until when it can then be settled,
-        instead of expire_time; at most 7 days after create_time. The customer still has to agree by
-        expire_time.
+        instead of expire_time; not before expire_time, and at most 7 days after create_time, both
+        included. The customer still has to agree by expire_time.
         """
 
     @_builtins.property
@@ -253,7 +256,7 @@ class LineItem(_message.Message):
     gtin: _builtins.str
     """GTIN-14 of the goods, 14 digits; empty for goods without a number."""
     description: _builtins.str
-    """What a person reads; 1 to 60 characters."""
+    """What a person reads; 1 to 60 characters of plain text (see Signed.payload)."""
     quantity: _builtins.int
     """How many; 1 to 9,999."""
     unit_price_minor: _builtins.int
@@ -298,12 +301,16 @@ class PaymentAuthorization(_message.Message):
     terminal_id: _builtins.str
     """The terminal that the customer saw; equal to the request's. Empty for a bill."""
     account_number: _builtins.str
-    """Which of the customer's accounts pays: branch, number and check digits, 14 digits."""
+    """Which of the customer's accounts pays: branch, number and check digits, 14 digits without
+    hyphens.
+    """
     customer_verification: Global___CustomerVerification.ValueType
     """How the customer proved to be the phone's owner."""
     ticket_holder_public_key: _builtins.bytes
-    """With a request that orders tickets: the key that they are bound to, the phone's holder key as
-    an uncompressed P-256 point, 65 bytes. Only who has that key is let in with them.
+    """With a request that orders tickets, and only with one: the key that they are bound to, the
+    phone's holder key as an uncompressed P-256 point, 65 bytes. Only who has that key is let in with
+    them. Without orders, or for a bill, any is AUTHORIZATION_MISMATCH; with orders, one that is no
+    such point is TICKET_HOLDER_MISSING.
     """
     @_builtins.property
     def amount(self) -> _money_pb2.Money:

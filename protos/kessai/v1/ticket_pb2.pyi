@@ -412,7 +412,7 @@ class Redemption(_message.Message):
 
     @_builtins.property
     def redeem_time(self) -> _timestamp_pb2.Timestamp:
-        """When it happened, by the terminal's clock."""
+        """When it happened, by the terminal's clock; at most 30 seconds ahead of the switch's."""
 
     def __init__(
         self,
@@ -467,7 +467,8 @@ class RedemptionResult(_message.Message):
     """The redemption's."""
     decline_reason: _decline_pb2.DeclineReason.ValueType
     """Why it was not booked: TICKET_INVALID, TICKET_NOT_IN_TIME, TICKET_USED, TICKET_REFUNDED,
-    TICKET_REVOKED; else UNSPECIFIED.
+    TICKET_REVOKED, CLOCK_AHEAD (redeem_time is in the future; nothing was noted: send it again
+    once the time has come); else UNSPECIFIED.
     """
     def __init__(
         self,

@@ -81,7 +81,12 @@ def test_times_are_timestamps_and_maps_are_none() -> None:
     ("seconds", "nanos", "good"),
     [
         (0, 0, True),
-        (LATEST_S, 999_999_999, True),
+        (LATEST_S, 999_999_000, True),
+        (LATEST_S, 999_999_999, False),
+        (0, 1, False),
+        (0, 999, False),
+        (0, 1_000, True),
+        (0, 123_456_001, False),
         (-1, 0, False),
         (LATEST_S + 1, 0, False),
         (2**62, 0, False),

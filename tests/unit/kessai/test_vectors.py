@@ -15,7 +15,7 @@ from google.protobuf.message import Message
 
 from edge_agents.gate.admission import check_proof
 from kessai import account_number, pairing_code, request_id
-from kessai.bill import payee_info
+from kessai.bill import payee_info, wrong_bill_field
 from kessai.complaint import Complaint
 from kessai.envelope import (
     DocumentMalformed,
@@ -29,6 +29,8 @@ from kessai.envelope import (
 )
 from kessai.holder import Asked, challenge_of, key_proof_input, open_holder_answer
 from kessai.money import Money
+from kessai.plain_text import check_text
+from kessai.request_form import wrong_field
 from kessai.seal import SealBroken, seal, sealing_key_id, unseal
 from kessai.ticket import Entrance, open_certificate_answer, open_ticket_answer
 from kessai.v1 import bill_pb2, fare_pb2, holder_pb2, money_pb2, payment_pb2, ticket_pb2
@@ -39,6 +41,7 @@ from server.identity.certificates import public_key_of_request
 from tests.make_vectors import FOLDER, make_all
 from tests.vectors import ride
 from tests.vectors.bill import PAYEE_ACCOUNT
+from tests.vectors.forms import GOOD_TEXTS
 from tests.vectors.purchase import CREATED_MS
 
 MESSAGES: dict[str, type[Message]] = {
@@ -106,6 +109,28 @@ def test_invalid_documents_are_refused(name: str, case: dict[str, Any]) -> None:
         open_signed(signed, case["expected_type"], public, parser_of(name))
 
 
+FORMS: dict[str, Callable[[Any], str]] = {"payment_request": wrong_field, "bill": wrong_bill_field}
+
+
+@pytest.mark.parametrize(("name", "case"), cases("malformed", *FORMS))
+def test_a_rule_that_is_broken_is_named(name: str, case: dict[str, Any]) -> None:
+    """They are well signed and parse; and the good ones of their file break none."""
+    key = load(name)["keys"][case["key"]]
+    public = load_public_key(bytes.fromhex(key["public_key"]))
+    signed = Signed.FromString(bytes.fromhex(case["signed"]))
+    assert FORMS[name](open_signed(signed, case["type"], public, parser_of(name))) == case["field"]
+
+
+@pytest.mark.parametrize(("name", "case"), cases("valid", *FORMS))
+def test_good_documents_break_no_rule(name: str, case: dict[str, Any]) -> None:
+    assert FORMS[name](parser_of(name)(bytes.fromhex(case["payload"]))) == ""
+
+
+@pytest.mark.parametrize("text", GOOD_TEXTS)
+def test_words_of_all_scripts_are_plain(text: str) -> None:
+    check_text(text, 40)
+
+
 def test_leading_zeros_are_there() -> None:
     """The two P-256 cases that trip up hand-written conversions are what they say."""
     named = {case["name"]: case["signature"] for case in load("envelope")["valid"]}
@@ -168,6 +193,13 @@ def test_account_numbers_are_computed(case: dict[str, Any]) -> None:
 def test_wrong_account_numbers_are_refused(case: dict[str, Any]) -> None:
     with pytest.raises(account_number.AccountNumberError):
         account_number.parse_account(case["text"])
+
+
+@pytest.mark.parametrize("case", load("account_number")["invalid_on_the_wire"])
+def test_on_the_wire_are_digits_alone(case: dict[str, str]) -> None:
+    account_number.parse_account(case["text"])
+    with pytest.raises(account_number.AccountNumberError):
+        account_number.parse_digits(case["text"])
 
 
 @pytest.mark.parametrize("case", load("request_id")["valid"], ids=lambda c: c["text"])

@@ -255,5 +255,6 @@ async def _account(account: int, owner: str) -> Account:
     return open_account(account, 978, kind_of_owner(owner), owner, 1)
 
 
-async def _any_account(account: int, owner: str) -> None:
-    """Find every account: this switch has no ledger."""
+async def _any_account(account: int, owner: str) -> Account:
+    """Find every account, in euros: this switch has no ledger."""
+    return open_account(account, 978, kind_of_owner(owner), owner, 1)

@@ -24,6 +24,7 @@ from edge_agents.uplink import Uplink
 from kessai.decline import name_of
 from kessai.request_id import new_request_id, parse_request_id
 from kessai.v1 import ticket_pb2 as pb
+from kessai.v1.decline_pb2 import DECLINE_REASON_CLOCK_AHEAD, DECLINE_REASON_UNSPECIFIED
 from kessai.v1.envelope_pb2 import Signed
 from kessai.v1.ticket_pb2 import Ticket
 from kessai.v1.ticket_pb2_grpc import TicketServiceServicer, add_TicketServiceServicer_to_server
@@ -34,10 +35,10 @@ Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class Switch(TicketServiceServicer):
-    """A switch that fails a call in which a certain entry is."""
+    """A switch that fails a call in which a certain entry is; one entry is ahead of its clock."""
 
-    def __init__(self, fails: Step, poison: bytes = b"") -> None:
-        self.fails, self.poison = fails, poison
+    def __init__(self, fails: Step, poison: bytes = b"", ahead: bytes = b"") -> None:
+        self.fails, self.poison, self.ahead = fails, poison, ahead
         self.redeemed: set[bytes] = set()
 
     async def RedeemTickets(
@@ -48,8 +49,13 @@ class Switch(TicketServiceServicer):
             await fail_if_planned(self.fails, context)
         self.redeemed |= ids
         return pb.RedeemTicketsResponse(
-            results=[pb.RedemptionResult(request_id=use.request_id) for use in request.redemptions]
+            results=[self._result(use.request_id) for use in request.redemptions]
         )
+
+    def _result(self, request_id: str) -> pb.RedemptionResult:
+        is_ahead = parse_request_id(request_id) == self.ahead
+        reason = DECLINE_REASON_CLOCK_AHEAD if is_ahead else DECLINE_REASON_UNSPECIFIED
+        return pb.RedemptionResult(request_id=request_id, decline_reason=reason)
 
     async def GetTicket(
         self, request: pb.GetTicketRequest, context: Context
@@ -104,6 +110,21 @@ async def test_a_refused_entry_keeps_no_other_back(tmp_path: Path, fails: Step) 
             left = {"FIELD_INVALID": []}.get(str(fails), [ids[1]])
             await _until(lambda: [entry.request_id for entry in book.waiting(9)] == left)
         running.cancel()
+    book.close()
+
+
+async def test_an_entry_that_is_ahead_of_the_switchs_clock_waits(tmp_path: Path) -> None:
+    """The door's clock is wrong: nothing is lost, and the others are told."""
+    book = EntranceBook(tmp_path)
+    ids = let_in(book, 3)
+    switch = Switch("", ahead=ids[1])  # type: ignore[abstract]
+    async with served(switch) as line:
+        upload = Upload(book, line, None, Events(lambda: NOW_US))
+        assert not await upload._tell_switch()
+        assert [entry.request_id for entry in book.waiting(9)] == [ids[1]]
+        switch.ahead = b""
+        assert await upload._tell_switch()
+        assert book.waiting(9) == []
     book.close()
 
 

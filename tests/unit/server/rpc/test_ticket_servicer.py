@@ -245,6 +245,18 @@ async def test_redemptions_are_booked_once(tmp_path: Path) -> None:
         assert reason_of(failed.value) == "REQUEST_ID_REUSED"
 
 
+async def test_a_use_of_tomorrow_waits_until_it_is_that_late(tmp_path: Path) -> None:
+    """A door's clock may be ahead by 30 s; what it says of later is not noted, and comes again."""
+    async with venue(tmp_path) as hall:
+        await hall.enter(offer())
+        (adult,) = (await hall.buy({"adult": 1}, 250)).tickets
+        ahead = use(adult, after_us=HOUR_US // 2)
+        assert await hall.redeem(ahead) == ["CLOCK_AHEAD"]
+        assert await hall.redeem(ahead) == ["CLOCK_AHEAD"]
+        ahead.redeem_time.FromMicroseconds(now_us() + 10_000_000)
+        assert await hall.redeem(ahead) == [""]
+
+
 async def test_what_is_no_ticket_of_the_venue(tmp_path: Path) -> None:
     """Forged, another venue's, or used as what it is not."""
     async with venue(tmp_path) as hall:

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from kessai.account_number import format_account
+from kessai.account_number import format_account, pretty_account
 from kessai.envelope import MAX_PAYLOAD_BYTES
 from kessai.request_form import ITEMS_LIMIT
 from kessai.request_id import parse_request_id
@@ -107,6 +107,15 @@ def malformed(name: str) -> Alterations:
                 request.deferred_expire_time.FromMicroseconds(NOW_US + MINUTE_US - 1)
             case "deferred too long":
                 request.deferred_expire_time.FromMicroseconds(NOW_US + WEEK_US + 1)
+            case "an order id on two lines":
+                request.order_id = "1\nPAID"
+            case "a line that turns the direction":
+                request.items[0].description = "\u202e00.1"
+            case "a deferred one with the id of another year":
+                request.deferred_expire_time.FromMicroseconds(NOW_US + WEEK_US)
+                request.request_id = bytes(6) + request.request_id[6:]
+            case "a time finer than a microsecond":
+                request.expire_time.nanos += 1
             case "no such currency":
                 request.total.currency_code = "XXY"
 
@@ -126,6 +135,10 @@ _ODD_REQUESTS = {
     "lives too long": "expire_time",
     "ends before it begins": "expire_time",
     "no such currency": "total.currency_code",
+    "an order id on two lines": "order_id",
+    "a line that turns the direction": "items[0]",
+    "a deferred one with the id of another year": "request_id",
+    "a time finer than a microsecond": "expire_time",
     "deferred less than it lasts": "deferred_expire_time",
     "deferred too long": "deferred_expire_time",
 }
@@ -189,10 +202,12 @@ CASES: dict[str, dict[str, Alterations]] = {
         "amount": total("authorization", "amount_minor", 299),
         "amount: currency": total("authorization", "currency_code", "JPY"),
         "expire_time": Alterations(authorization=lambda a: a.expire_time.CopyFrom(_END)),
+        "ticket_holder_public_key": put("authorization", ticket_holder_public_key=bytes(65)),
     },
     "WALLET_UNKNOWN": {"a phone that nobody knows": Alterations(phone_key=STRANGER_PHONE)},
     "PAYER_ACCOUNT_UNKNOWN": {
-        "wrong check digits": put("authorization", account_number="00010000004299")
+        "wrong check digits": put("authorization", account_number="00010000004299"),
+        "with hyphens": put("authorization", account_number=pretty_account(ANN)),
     },
 }
 
