@@ -25,7 +25,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_UNSPECIFIED: _ErrorReason.ValueType  # 0
     """Never sent."""
     ERROR_REASON_FIELD_INVALID: _ErrorReason.ValueType  # 1
-    """INVALID_ARGUMENT: a field is missing, malformed or out of range; google.rpc.BadRequest names it."""
+    """INVALID_ARGUMENT: a field is missing, malformed or out of range; google.rpc.BadRequest names it. Also
+    a field that the switch does not know, at any depth ("payment_request.103": by its number), and one
+    that comes twice though it is not repeated. So the switch learns of new fields in calls before its
+    callers send them. The order of fields on the wire is free.
+    """
     ERROR_REASON_REQUEST_ID_REUSED: _ErrorReason.ValueType  # 2
     """ALREADY_EXISTS: this request_id was used before with other content. Nothing was done."""
     ERROR_REASON_REQUEST_ID_STALE: _ErrorReason.ValueType  # 3
@@ -78,7 +82,11 @@ class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
 ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0
 """Never sent."""
 ERROR_REASON_FIELD_INVALID: ErrorReason.ValueType  # 1
-"""INVALID_ARGUMENT: a field is missing, malformed or out of range; google.rpc.BadRequest names it."""
+"""INVALID_ARGUMENT: a field is missing, malformed or out of range; google.rpc.BadRequest names it. Also
+a field that the switch does not know, at any depth ("payment_request.103": by its number), and one
+that comes twice though it is not repeated. So the switch learns of new fields in calls before its
+callers send them. The order of fields on the wire is free.
+"""
 ERROR_REASON_REQUEST_ID_REUSED: ErrorReason.ValueType  # 2
 """ALREADY_EXISTS: this request_id was used before with other content. Nothing was done."""
 ERROR_REASON_REQUEST_ID_STALE: ErrorReason.ValueType  # 3
