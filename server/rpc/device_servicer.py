@@ -24,10 +24,10 @@ from server.identity.four_eyes import FourEyes
 from server.identity.merchants import Merchants
 from server.identity.pairing import PairingDesk
 from server.identity.wallets import Wallets
-from server.ledger.account import Account
 from server.rpc import fields
 from server.rpc.errors import field_invalid
 from server.rpc.merchant_fields import merchant_message, updated
+from server.switch.accounts import Account
 
 USUAL_PAGE, MAX_PAGE = 100, 500
 
@@ -80,14 +80,18 @@ class DeviceServicer(DeviceServiceServicer):
             fields.account(request.account_number),
             limit,
         )
-        owner = f"merchant/{merchant.merchant_id}"
-        account = await self._find_account(merchant.account, owner)
-        if limit is not None and account.ledger != currency_of(limit.currency).number:
-            wrong = "is not the currency of its account"
-            raise field_invalid("unverified_limit.currency_code", wrong)
+        await self._require_account(merchant)
         async with self._naming(merchant.account):
             await in_act(self._merchants.add, merchant)
         return pb.CreateMerchantResponse()
+
+    async def _require_account(self, merchant: Merchant) -> None:
+        """Refuse an account that is not the merchant's, and a limit in another currency than it."""
+        account = await self._find_account(merchant.account, f"merchant/{merchant.merchant_id}")
+        limit = merchant.unverified_limit
+        if limit is not None and account.ledger != currency_of(limit.currency).number:
+            wrong = "is not the currency of its account"
+            raise field_invalid("unverified_limit.currency_code", wrong)
 
     async def ListMerchants(
         self, request: pb.ListMerchantsRequest, context: Context
@@ -104,7 +108,7 @@ class DeviceServicer(DeviceServiceServicer):
         """Change a merchant: FIELD_INVALID, RESOURCE_UNKNOWN, APPROVAL_NEEDED."""
         fields.request_id(request.request_id)
         merchant = updated(self._merchants.find(request.merchant_id), request)
-        await self._find_account(merchant.account, f"merchant/{merchant.merchant_id}")
+        await self._require_account(merchant)
         caller, method = current_caller(), "DeviceService/UpdateMerchant"
         await in_thread(self._four_eyes.require, caller, method, request)
         async with self._naming(merchant.account):

@@ -250,6 +250,8 @@ function check(request, certificate) {
 
 function fits(receipt, request) {
   const [paid, asked] = [receipt.amount, request.total];
+  // The request itself did not verify: then the switch signs no amount, and decided nothing.
+  if (!paid && !receipt.log_position) return receipt.outcome === OUTCOME.DECLINED;
   const whole = paid?.amount_minor === asked.amount_minor && paid.currency_code === asked.currency_code;
   const held = request.terms === TERMS.HOLD;
   if (held && receipt.outcome === OUTCOME.SETTLED) {

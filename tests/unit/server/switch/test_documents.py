@@ -107,19 +107,16 @@ def malformed(name: str) -> Alterations:
                 request.deferred_expire_time.FromMicroseconds(NOW_US + MINUTE_US - 1)
             case "deferred too long":
                 request.deferred_expire_time.FromMicroseconds(NOW_US + WEEK_US + 1)
-            case "an order id on two lines":
-                request.order_id = "1\nPAID"
-            case "a line that turns the direction":
-                request.items[0].description = "\u202e00.1"
-            case "a deferred one with the id of another year":
-                request.deferred_expire_time.FromMicroseconds(NOW_US + WEEK_US)
-                request.request_id = bytes(6) + request.request_id[6:]
-            case "a time finer than a microsecond":
-                request.expire_time.nanos += 1
             case "no such currency":
                 request.total.currency_code = "XXY"
 
     return Alterations(request=alter)
+
+
+def of_another_year(request: payment_pb2.PaymentRequest) -> None:
+    """A payment that may be deferred, with the id of 1970."""
+    request.deferred_expire_time.FromMicroseconds(NOW_US + WEEK_US)
+    request.request_id = bytes(6) + request.request_id[6:]
 
 
 # What is odd -> the rule that the decline names.
@@ -135,15 +132,15 @@ _ODD_REQUESTS = {
     "lives too long": "expire_time",
     "ends before it begins": "expire_time",
     "no such currency": "total.currency_code",
-    "an order id on two lines": "order_id",
-    "a line that turns the direction": "items[0]",
-    "a deferred one with the id of another year": "request_id",
-    "a time finer than a microsecond": "expire_time",
     "deferred less than it lasts": "deferred_expire_time",
     "deferred too long": "deferred_expire_time",
 }
 _RULES = {
     **_ODD_REQUESTS,
+    "an order id on two lines": "order_id",
+    "a line that turns the direction": "items[0]",
+    "a deferred one with the id of another year": "request_id",
+    "a time finer than a microsecond": "expire_time",
     "an unknown field": "encoding",
     "a submitter that nobody knows": "submitter",
     "another id within": "request_id",
@@ -169,6 +166,14 @@ CASES: dict[str, dict[str, Alterations]] = {
         "another id within": put("request", request_id=fresh_id()),
         "a time out of range": Alterations(request=lambda r: setattr(r.create_time, "nanos", -1)),
         "too long": put("request", order_id="x" * MAX_PAYLOAD_BYTES),
+        "an order id on two lines": put("request", order_id="1\nPAID"),
+        "a line that turns the direction": Alterations(
+            request=lambda r: setattr(r.items[0], "description", "\u202e00.1")
+        ),
+        "a deferred one with the id of another year": Alterations(request=of_another_year),
+        "a time finer than a microsecond": Alterations(
+            request=lambda r: setattr(r.expire_time, "nanos", r.expire_time.nanos + 1)
+        ),
         **{name: malformed(name) for name in _ODD_REQUESTS},
     },
     "REQUEST_NOT_FROM_CALLER": {
