@@ -198,10 +198,9 @@ async def test_fares_of_today_are_added_up(tmp_path: Path) -> None:
 
 async def test_a_day_has_more_entries_than_fit_on_ten_pages(tmp_path: Path) -> None:
     """A fare before a thousand others counts, and the cap is reached as it must be."""
-    async with at_counter(tmp_path) as (counter, purchases, shards):
+    async with at_gate(tmp_path) as (counter, shards, fare):
         begin_us = counter.clock()
-        fare = counter.pay(100, fresh_id(begin_us), fare_of(fresh_id(begin_us)))
-        assert counter.read(await settle(purchases, fare)).outcome == SETTLED
+        assert (await fare(100, fresh_id(begin_us))).outcome == SETTLED
         await shards.submit_all([deposit(ANN, 1) for _ in range(1_050)])
         assert await spent(counter, shards, begin_us) == 100
 
