@@ -66,10 +66,12 @@ ROOMS: dict[str, tuple[str, str]] = {
 }
 
 
-# Wants of the machine, not faults of the program: room, rights, descriptors, a sound disk.
+# Wants of the machine, not faults of the program: room, rights, descriptors, a sound disk, a folder
+# where one was named.
 _MACHINE_TROUBLE = {
     errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO,
-    errno.EMFILE, errno.ENFILE, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG,
+    errno.EMFILE, errno.ENFILE, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOENT,
+    errno.EISDIR, errno.EEXIST,
 }  # fmt: skip
 
 

@@ -62,7 +62,7 @@ def show(
     Example: kessai demo --pace 2
     """
     console = Console()
-    scenes = _choose(scene)
+    scenes = _choose(scene, picture)
     folder = _make_folder(keep)
     town = Town(folder, (lambda step: None) if console.is_terminal else _say(console))
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
@@ -82,7 +82,9 @@ def show(
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _choose(name: str) -> tuple[type[Scene], ...]:
+def _choose(name: str, picture: Path | None) -> tuple[type[Scene], ...]:
+    if picture is not None:  # before minutes are spent on what cannot be kept
+        picture.open("ab").close()
     if not name:
         return SCENES
     chosen = tuple(scene for scene in SCENES if scene.name == name)

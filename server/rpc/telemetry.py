@@ -61,7 +61,7 @@ class Telemetry:
         """Serve the call, and tell of it."""
         labels = (call.grpc_type, call.service, call.name)
         self._started.labels(*labels).inc()
-        begin, code = time.perf_counter(), "OK"
+        begin, code, why = time.perf_counter(), "OK", ""
         try:
             yield
         except (asyncio.CancelledError, GeneratorExit):
@@ -69,15 +69,25 @@ class Telemetry:
             raise
         except Exception as error:
             code = code_of(error).name
+            why = str(error) if code == "UNAVAILABLE" else ""
             raise
         finally:
             seconds = time.perf_counter() - begin
             self._handled.labels(*labels, code).inc()
             self._seconds.labels(*labels).observe(seconds)
-            _log_end(call, code, seconds)
+            _log_end(call, code, seconds, why)
 
 
-def _log_end(call: Call, code: str, seconds: float) -> None:
+def _log_end(call: Call, code: str, seconds: float, why: str) -> None:
     level = logging.DEBUG if code in _QUIET else logging.ERROR if code in _OURS else logging.INFO
     milliseconds = round(seconds * 1000, 1)
-    _log.log(level, "call", method=call.method, caller=current_device(), code=code, ms=milliseconds)
+    cause = {"why": why} if why else {}
+    _log.log(
+        level,
+        "call",
+        method=call.method,
+        caller=current_device(),
+        code=code,
+        ms=milliseconds,
+        **cause,
+    )
