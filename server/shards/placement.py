@@ -31,11 +31,6 @@ class SlotMap:
         """Spread all slots evenly over `shards` shards, in ranges."""
         return cls(tuple(slot * shards // SLOT_COUNT for slot in range(SLOT_COUNT)))
 
-    def shard_of(self, account: int) -> int:
-        """Tell which shard keeps an account; an auxiliary's and the house's never move."""
-        shard, slot = shard_or_slot(account)
-        return self.shard_of_slot[slot] if shard is None else shard
-
     def evened(self, shards: int) -> SlotMap:
         """Spread the slots evenly over `shards` shards, and move as few as can be for that."""
         quota = [SLOT_COUNT // shards + (n < SLOT_COUNT % shards) for n in range(shards)]

@@ -25,8 +25,9 @@ from server.shards.schema import open_shard
 from server.shards.sqlite_reader import SqliteReader
 from server.shards.store import StoreUnavailable
 
-# A writer waits five seconds for a lock, and then refuses its payments.
-HOLD_LIMIT_S = 3.0
+# A writer waits five seconds for a lock, and then refuses its payments: so long it takes at most to
+# hold all still, and so long whoever holds them may ask the switch for something.
+_TAKE_LIMIT_S, HOLD_LIMIT_S = 1.5, 3.0
 
 _LOOK_S = 0.001
 _PAGES_AT_ONCE = 2000
@@ -47,7 +48,7 @@ class Snapshot(SqliteReader):
 @contextmanager
 def held_still(places: Sequence[SqliteAddress]) -> Iterator[None]:
     """Let nobody commit in any of these files meanwhile; Complaint if they are too busy."""
-    deadline = time.monotonic() + HOLD_LIMIT_S
+    deadline = time.monotonic() + _TAKE_LIMIT_S
     pause = threading.Event()
 
     def may_wait(tries: int) -> bool:

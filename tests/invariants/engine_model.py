@@ -18,6 +18,7 @@ from server.domain.command import ACCEPTED, Command
 from server.domain.hold import CaptureHold, ExpireHold, PlaceHold, VoidHold
 from server.domain.payment import SettlePayment
 from server.shards.placement import SlotMap
+from tests.placing import shard_of
 
 _SECOND_US = 1_000_000
 
@@ -133,7 +134,7 @@ class Model:
         return ACCEPTED
 
     def _transfer_refused(self, command: Command) -> DeclineReason.ValueType:
-        here = self.slots.shard_of(command.payee) == self.slots.shard_of(command.payer)
+        here = shard_of(self.slots, command.payee) == shard_of(self.slots, command.payer)
         if command.payer == command.payee:
             return d.DECLINE_REASON_PAYER_IS_PAYEE
         if command.amount == 0:
@@ -149,8 +150,8 @@ class Model:
 
     def _move(self, payer: int, payee: int, amount: int) -> None:
         self.balances[payer] -= amount
-        source = self.slots.shard_of(payer)
-        if self.slots.shard_of(payee) == source:
+        source = shard_of(self.slots, payer)
+        if shard_of(self.slots, payee) == source:
             self.balances[payee] += amount
         else:
             self.owed.setdefault(source, deque()).append((payee, amount))

@@ -28,6 +28,7 @@ from server.switch.merge import Merge
 from server.switch.rebalance import Range, Rebalance, SlotsMoving
 from server.switch.settle import Settle
 from server.switch.slot_move import SlotMover
+from tests.placing import shard_of
 from tests.unit.server.domain.commands import deposit, open_account, open_auxiliary
 from tests.unit.server.shards.parts import Stores
 
@@ -142,7 +143,7 @@ def opening() -> list[Command]:
     commands: list[Command] = [open_account(shop, "merchant/shop") for shop in SHOPS]
     for payer in PAYERS:
         commands += [open_account(payer), deposit(payer, CASH)]
-    home = SLOTS.shard_of(BUSY)
+    home = shard_of(SLOTS, BUSY)
     others = [shard for shard in range(SHARDS) if shard != home]
     return commands + [open_auxiliary(shard, BUSY) for shard in (home, *others)]
 

@@ -34,6 +34,7 @@ from server.shards.replay import Replay
 from server.shards.router import Shards
 from server.shards.settlement_log import LogRow, RequestIdReused
 from server.switch.hold_expiry import HoldExpiry
+from tests.placing import shard_of
 from tests.unit.server.domain.commands import (
     EUR,
     JPY,
@@ -222,6 +223,6 @@ TestMoneyIsConserved = MoneyMachine.TestCase
 def test_the_accounts_are_where_they_should_be() -> None:
     """Two on one shard, the others each on another."""
     slots = SlotMap.even(SHARDS)
-    assert [slots.shard_of(account) for account in EUROS] == [0, 1, 2, 3, 0]
+    assert [shard_of(slots, account) for account in EUROS] == [0, 1, 2, 3, 0]
     assert len({*EUROS, YEN, UNKNOWN}) == 7
     assert EUR != JPY

@@ -25,6 +25,7 @@ from tests.invariants.moving import (
     verify_all,
 )
 from tests.invariants.test_moving_slots import Customers, check_the_end
+from tests.placing import shard_of
 from tests.unit.server.domain.commands import pay
 from tests.unit.server.shards.parts import Clock, Stores
 
@@ -48,7 +49,7 @@ def other(stores: Stores, tmp_path: Path) -> Stores:
 async def test_a_slot_that_went_and_came_back_unseen(stores: Stores, other: Stores) -> None:
     """What was paid meanwhile, at a shard of which the other switch knows nothing, stays paid."""
     slot, clock = MOVING[0], Clock()
-    home = SLOTS.shard_of(PAYERS[0])
+    home = shard_of(SLOTS, PAYERS[0])
     payment = pay(PAYERS[0], SHOPS[2], 30)
     async with (
         life(stores, clock, works=False) as one,

@@ -43,6 +43,7 @@ from simulators.phone.ticket_store import TicketStore
 from simulators.phone.vault import Vault
 from simulators.town import free_udp_port
 from tests.pairing import pair_agent, pair_phone
+from tests.placing import shard_of
 from tests.running import CALL_LIMIT_S, SERVE, RunningSwitch, shard_path
 from tests.scenarios.following import Followed, Step
 from tests.scenarios.radios import Radio
@@ -379,4 +380,4 @@ def reason_of(error: grpc.RpcError) -> str:
 
 def _numbers_on(shard: int, shards: int) -> Iterator[int]:
     slots = SlotMap.even(shards)
-    return (n for n in itertools.count(1) if slots.shard_of(make_account(1, n)) == shard)
+    return (n for n in itertools.count(1) if shard_of(slots, make_account(1, n)) == shard)

@@ -12,6 +12,7 @@ from kessai.money import Money
 from kessai.v1 import account_pb2
 from kessai.v1.account_pb2_grpc import AccountServiceStub
 from server.shards.placement import SlotMap
+from tests.placing import shard_of
 from tests.running import CALL_LIMIT_S, RunningSwitch, fresh_id, kessai
 from tests.scenarios.shop import BREAD, SHARDS, Customer, Register, Shop, shards_of
 
@@ -25,7 +26,7 @@ def test_the_place_is_computed(shop: Shop) -> None:
         open_in_branch(shop.switch, branch, number)
         with shards_of(shop.switch.folder) as readers:
             homes = [n for n, reader in enumerate(readers) if reader.account(account) is not None]
-        assert homes == [slot_of(account) * SHARDS // 1024] == [places.shard_of(account)]
+        assert homes == [slot_of(account) * SHARDS // 1024] == [shard_of(places, account)]
         seen.add(homes[0])
     assert len(seen) > 1
 

@@ -12,6 +12,7 @@ import pytest
 
 from kessai.account_number import make_account
 from server.shards.placement import SlotMap
+from tests.placing import shard_of
 from tests.postgres import PostgresServer
 from tests.running import RunningSwitch, kessai
 
@@ -19,7 +20,7 @@ FREE = "127.0.0.1:0"
 SLOTS = SlotMap.even(2)
 # The first account numbers of branch 1 on either shard.
 ON_SERVER, ON_FILE = (
-    next(number for number in range(1, 100) if SLOTS.shard_of(make_account(1, number)) == shard)
+    next(number for number in range(1, 100) if shard_of(SLOTS, make_account(1, number)) == shard)
     for shard in (0, 1)
 )
 

@@ -52,6 +52,7 @@ from server.domain.payment import SettlePayment
 from server.domain.payment_history import expire_us_of, payment_input_hash
 from server.ledger.chart import auxiliary_id
 from server.shards.placement import SlotMap
+from tests.placing import shard_of
 
 EUR, JPY, USD = 978, 392, 840
 PAYMENT = account_pb2.ENTRY_KIND_PAYMENT
@@ -72,7 +73,7 @@ def accounts_on(shard: int, shards: int, first: int = 1) -> Iterator[int]:
     """Name accounts of branch 1 that fall into a shard of so many."""
     slots = SlotMap.even(shards)
     numbers = (make_account(1, number) for number in itertools.count(first))
-    return (account for account in numbers if slots.shard_of(account) == shard)
+    return (account for account in numbers if shard_of(slots, account) == shard)
 
 
 def open_account(

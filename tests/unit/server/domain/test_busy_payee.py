@@ -18,6 +18,7 @@ from server.ledger.chart import (
     shard_of_auxiliary,
 )
 from server.shards.placement import ShardPlace, SlotMap
+from tests.placing import shard_of
 from tests.unit.server.domain.commands import (
     EUR,
     MERGE,
@@ -76,8 +77,8 @@ def test_an_auxiliary_is_found_by_computing(account: int, shard: int) -> None:
 def test_an_auxiliary_stays_and_what_is_merged_lies_with_the_account() -> None:
     """Whatever the map of slots says of its payee."""
     for slots in (SlotMap.even(4), SlotMap((3,) * 1024)):
-        assert [slots.shard_of(auxiliary_id(n, BUSY)) for n in range(4)] == [0, 1, 2, 3]
-        assert slots.shard_of(merged_id(BUSY)) == slots.shard_of(BUSY)
+        assert [shard_of(slots, auxiliary_id(n, BUSY)) for n in range(4)] == [0, 1, 2, 3]
+        assert shard_of(slots, merged_id(BUSY)) == shard_of(slots, BUSY)
 
 
 def test_a_payment_to_a_busy_payee_is_settled_here() -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from server.ledger.chart import AccountKind, auxiliary_id, house_account_id
 from server.shards.placement import SlotMap
+from tests.placing import shard_of
 from tests.unit.server.shards.parts import shards_in
 
 
@@ -11,7 +12,7 @@ def test_the_houses_accounts_are_where_their_numbers_say() -> None:
     """So an operator can read the statement of what is in suspense, wherever it is."""
     slots = SlotMap.even(4)
     for shard in range(4):
-        assert slots.shard_of(house_account_id(AccountKind.SUSPENSE, shard, 978)) == shard
+        assert shard_of(slots, house_account_id(AccountKind.SUSPENSE, shard, 978)) == shard
 
 
 async def test_an_account_of_a_shard_that_is_not_there_is_nobodys(tmp_path: Path) -> None:
