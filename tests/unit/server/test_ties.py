@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +17,8 @@ from server.data_folder import Lock, read_books
 from server.domain.directory import AuditFilter
 from server.examine import examine_stopped
 from server.shards.books_file import write_books
-from server.shards.tie_book import Place
+from server.shards.directory import Directory
+from server.shards.tie_book import Place, TieBook
 from server.shards.ties import Standing, tie_faults
 from tests.unit.server.domain.commands import accounts_on, deposit, open_account
 from tests.unit.server.switch.in_process import now_us, served
@@ -86,6 +88,18 @@ async def test_a_folder_goes_on_once_its_loss_is_accepted(tmp_path: Path) -> Non
         records = running.switch._audit.page(AuditFilter(), 0, 500)
         assert "BackupService/AcceptLoss" in {record.method for record in records}
     assert examine_stopped(folder).faults == []
+
+
+async def test_a_kill_between_two_notes_is_no_fault(tmp_path: Path) -> None:
+    """The directory knows of a tie first; a shard that was not told of it is as good as before."""
+    folder = tmp_path / "data"
+    await life(folder)
+    with closing(Directory(folder / "directory.db", now_us)) as directory:
+        book = TieBook(directory.file)
+        before = book.number()
+        assert book.note(book.places()) == before + 1
+    assert examine_stopped(folder).faults == []
+    await life(folder)
 
 
 def test_what_each_knows_of_the_others() -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,8 +14,11 @@ import pytest
 from kessai.complaint import Complaint
 from server.shards import shard_lock
 from server.shards.address import addresses
+from server.shards.books_file import read_books, write_books
 from server.shards.shard_lock import ShardLock
+from tests.unit.server.domain.commands import accounts_on, open_account
 from tests.unit.server.shards.parts import BOOKS_ID, make_files
+from tests.unit.server.switch.in_process import make_folder, served
 
 HOLDS = """\
 import sys, pathlib
@@ -45,6 +50,21 @@ def test_a_copied_folder_with_an_absolute_address_cannot_write(tmp_path: Path) -
     store.close()
     there.open_store().close()
     assert there.prepare() == ""
+
+
+async def test_a_switch_on_a_copied_folder_does_not_start(tmp_path: Path) -> None:
+    """Its books.json names the first one's file; the first one serves on."""
+    folder, copy = tmp_path / "data", tmp_path / "copy"
+    make_folder(folder, 1)
+    books = read_books(folder)
+    write_books(folder, replace(books, urls=(f"sqlite:///{folder}/shards/0000.db",)))
+    shutil.copytree(folder, copy)
+    async with served(folder) as running:
+        with pytest.raises(Complaint, match="is written by another switch"):
+            async with served(copy):
+                pass
+        account = next(accounts_on(0, 1))
+        assert not (await running.switch._shards.submit(open_account(account))).decline
 
 
 def test_the_lock_ends_with_its_process(tmp_path: Path) -> None:
