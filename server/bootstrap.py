@@ -21,6 +21,7 @@ from server.identity.audit import Audit
 from server.identity.authority import Authority
 from server.identity.callers import Callers
 from server.identity.deny_list import DenyList
+from server.identity.ends import tell_what_ends
 from server.identity.holders import Holders
 from server.identity.keyring import Keyring
 from server.identity.losses import Losses
@@ -45,6 +46,7 @@ from server.shards.directory import Directory
 from server.shards.holder_book import HolderBook
 from server.shards.loss_book import LossBook
 from server.shards.opening import ShardOpener, open_with
+from server.shards.operator_book import OperatorBook
 from server.shards.router import Shards
 from server.shards.settlement_log import LogRow
 from server.shards.ticket_offers import TicketOffers
@@ -123,6 +125,7 @@ class Switch:
         Complaint if a port is in use, or the stores are not of one moment.
         """
         await self._ties.check()
+        tell_what_ends(self._authority, OperatorBook(self._directory.file), self._now_us)
         await self._settle.restore()
         await self._clock.start()
         for background in (

@@ -24,3 +24,14 @@ class OperatorBook:
             now_us,
         )
         return [device for (device,) in rows]
+
+    def last_end_us(self) -> int:
+        """When the last certificate of an operator ends, microseconds since 1970; 0: there is none.
+
+        Those that were revoked do not count.
+        """
+        rows = self._file.rows(
+            "SELECT max(expire_us) FROM certificate WHERE device LIKE ? AND NOT revoked",
+            f"{OPERATOR}/%",
+        )
+        return int(rows[0][0] or 0)

@@ -6,9 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from kessai.complaint import Complaint
 from kessai.device_identity import load_identity
+from server.identity.certificates import DAY_US
+from server.identity.ends import tell_what_ends
+from server.shards.operator_book import OperatorBook
 from tests.unit.server.ports import Switch
 
 
@@ -36,6 +40,25 @@ def test_an_operator_who_is_made_anew_replaces_his_former_self(switch: Switch) -
     new = switch.operators.add("joe", switch.folder / "new", "host:7443")
     assert switch.directory.is_revoked(old.certificate.serial_number)
     assert not switch.directory.is_revoked(new.certificate.serial_number)
+
+
+def test_what_ends_soon_is_told(switch: Switch) -> None:
+    """Each start warns, in good time; a good year says nothing."""
+    book = OperatorBook(switch.directory.file)
+
+    def told(days: int) -> list[str]:
+        later_us = switch.clock() + days * DAY_US
+        with structlog.testing.capture_logs() as logs:
+            tell_what_ends(switch.authority, book, lambda: later_us)
+        return [entry["event"].split(",")[0].split(" ends")[0] for entry in logs]
+
+    assert told(0) == ["the last operator's certificate"]  # there is no operator
+    switch.operators.add("joe", switch.folder / "joe", "host:7443")
+    assert told(0) == told(300) == []
+    assert told(310) == ["the last operator's certificate"]
+    assert told(3300) == ["an issuing certificate", "the last operator's certificate"]
+    switch.directory.revoke("operator/joe", switch.clock())
+    assert told(0) == ["the last operator's certificate"]
 
 
 def test_what_is_refused(switch: Switch) -> None:
