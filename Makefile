@@ -32,12 +32,12 @@ protos: $(READY)  ## Generate the Python code of the protos again.
 bench: $(READY)  ## Run every bench, in some ten minutes, and write docs/benchmarks.md with its plots.
 	@$(BIN)/kessai bench page
 
-soak: $(READY)  ## Ten minutes of passengers at a gate, and every extreme value and flipped bit there is.
+soak: $(READY)  ## Ten minutes of passengers at a gate; every extreme value, flipped bit and mangled byte there is.
 	@$(BIN)/kessai bench gate --minutes 10 --rate 60
 	@KESSAI_EXAMPLES=2000 $(PYTEST) --timeout 3600 $(SOAK)
 
 # Tests that try more with KESSAI_EXAMPLES.
-SOAK := tests/attack $(shell grep -lr KESSAI_EXAMPLES tests/unit tests/invariants --include='test_*.py')
+SOAK := tests/attack tests/fuzz $(shell grep -lr KESSAI_EXAMPLES tests/unit tests/invariants --include='test_*.py')
 
 # Nine scenes, 30 kills in each. A run is had again with the seed that it showed: KESSAI_SEED=...
 CUT := anywhere phones vending gate store_and_forward entrance hub ticket_machine

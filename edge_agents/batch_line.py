@@ -15,6 +15,7 @@ import grpc.aio
 from edge_agents.loops import is_being_cancelled
 from edge_agents.uplink import FINAL, OVERWHELMED, NotTaken, Unknown, is_away
 from kessai.channel import MAX_BATCH_BYTES
+from kessai.enum_name import enum_name
 from kessai.v1.envelope_pb2 import Signed
 from kessai.v1.error_pb2 import ErrorReason
 from kessai.v1.payment_pb2 import (
@@ -88,6 +89,6 @@ async def messages_of(
 def _answer(result: PaymentResult) -> Signed | NotTaken | Unknown:
     if result.HasField("receipt"):
         return result.receipt
-    reason = ErrorReason.Name(result.error.reason).removeprefix("ERROR_REASON_")
+    reason = enum_name(ErrorReason.DESCRIPTOR, result.error.reason, "ERROR_REASON_")
     why = f"{reason}, {result.error.message}"
     return NotTaken(why) if reason in FINAL else Unknown(why, is_away=reason in OVERWHELMED)

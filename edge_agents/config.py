@@ -82,7 +82,7 @@ def _in_environment(model: type[AgentConfig]) -> dict[str, str]:
 def _read_file(model: type[AgentConfig], path: Path) -> dict[str, Any]:
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise Complaint(
             f"The config {path} cannot be read: {error}. `kessai agent config` prints a good one."
         ) from None

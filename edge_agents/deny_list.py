@@ -11,6 +11,7 @@ import sqlite3
 from pathlib import Path
 
 from kessai.complaint import Complaint
+from kessai.kept_file import DAMAGED, require_sound
 from kessai.v1.fleet_pb2 import (
     DENY_KIND_CERTIFICATE,
     DENY_KIND_CREDENTIAL,
@@ -49,9 +50,10 @@ class DenyList:
             self._db = sqlite3.connect(path, isolation_level=None, timeout=5.0)
             self._db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")
             self._db.executescript(_SCHEMA)
+            require_sound(self._db)
             self._entries = set(self._db.execute("SELECT kind, id FROM entry").fetchall())
             state = self._db.execute("SELECT version, as_of_us FROM state").fetchone()
-        except sqlite3.Error as error:
+        except DAMAGED as error:
             raise Complaint(
                 f"The deny list {path} cannot be read ({error}). Delete it: it is fetched again "
                 "from the switch. Until then nothing is accepted without the switch."

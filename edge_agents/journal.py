@@ -24,11 +24,12 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
 from edge_agents.accepted import AcceptedPayments, HolderMark
+from edge_agents.journal_entry import Entry as Entry
+from edge_agents.journal_entry import PaymentState as PaymentState
+from edge_agents.journal_entry import entries
 from edge_agents.journal_file import end_agent, lock_folder, open_file
 from edge_agents.payment_request import PendingPayment
 from kessai.complaint import Complaint
@@ -38,24 +39,6 @@ from kessai.v1.holder_pb2 import HolderAnswer
 
 FILE_NAME = "journal.db"
 
-_COLUMNS = "request, state, sealed, receipt, note, printed, delivered, accept_us"
-
-
-class PaymentState(StrEnum):
-    """How far a payment has come, for good."""
-
-    REQUESTED = "requested"
-    PRESENTED = "presented"
-    AUTHORIZED = "authorized"
-    SETTLED = "settled"
-    DECLINED = "declined"
-    ABANDONED = "abandoned"
-    HELD = "held"
-    APPROVED = "approved"
-    DELIVERED = "delivered"
-    FAILED = "failed"
-    VOIDED = "voided"
-
 
 _S = PaymentState
 _OPEN_HOLDS = (_S.HELD, _S.APPROVED, _S.DELIVERED, _S.FAILED)
@@ -63,25 +46,6 @@ _OPEN_HOLDS = (_S.HELD, _S.APPROVED, _S.DELIVERED, _S.FAILED)
 
 class WrongState(Exception):
     """The payment is not in the state that the change needs; nothing was changed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A payment as the journal keeps it."""
-
-    pending: PendingPayment
-    state: PaymentState
-    sealed: Sealed | None
-    receipt: Signed | None
-    note: str
-    printed: bool
-    delivered: bool
-    accept_us: int | None = None
-
-    @property
-    def is_waited_for(self) -> bool:
-        """Whether a customer may still stand there: neither accepted nor set aside."""
-        return self.accept_us is None and not self.note
 
 
 class Journal:
@@ -237,7 +201,7 @@ class Journal:
         return next(self._select(where), None)
 
     def _select(self, where: str, *values: object) -> Iterator[Entry]:
-        return _select(self._db, where, *values)
+        return entries(self._db, where, *values)
 
     def _turn(
         self, request_id: bytes, to: PaymentState, before: list[PaymentState], **columns: object
@@ -269,27 +233,9 @@ def read_journal(folder: Path, limit: int = 1_000_000) -> list[Entry]:
         raise Complaint(f"There is no journal in {folder}. Start the register there once.")
     db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5.0)
     try:
-        return list(_select(db, "ORDER BY number DESC LIMIT ?", limit))
-    except sqlite3.Error as error:
-        raise Complaint(f"The journal {path} cannot be read ({error}).") from None
+        return list(entries(db, "ORDER BY number DESC LIMIT ?", limit))
     finally:
         db.close()
-
-
-def _select(db: sqlite3.Connection, where: str, *values: object) -> Iterator[Entry]:
-    query = f"SELECT {_COLUMNS} FROM payment {where}"  # noqa: S608
-    for row in db.execute(query, values).fetchall():
-        request, state, sealed, receipt, note, printed, delivered, accept_us = row
-        yield Entry(
-            PendingPayment.from_bytes(request),
-            PaymentState(state),
-            Sealed.FromString(sealed) if sealed is not None else None,
-            Signed.FromString(receipt) if receipt is not None else None,
-            note,
-            bool(printed),
-            bool(delivered),
-            accept_us,
-        )
 
 
 def _raw(receipt: Signed) -> bytes:

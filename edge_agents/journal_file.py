@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from kessai.complaint import Complaint
+from kessai.kept_file import DAMAGED, require_sound
 from kessai.last_words import end_process
 
 _VERSION = 3
@@ -98,7 +99,8 @@ def open_file(path: Path) -> sqlite3.Connection:
             steps = f"{_UPGRADES[version]} PRAGMA user_version = {version + 1};"
             db.executescript(f"BEGIN; {steps} COMMIT;")
             version += 1
-    except sqlite3.Error as error:
+        require_sound(db)
+    except DAMAGED as error:
         raise Complaint(
             f"The journal {path} cannot be opened ({error}). Keep the file: it may hold payments. "
             "Restore it, or pair a new terminal."

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from kessai.device_settings import SettingError, check_setting
 from kessai.durable_file import write_durably
+from kessai.json_file import read_json
 from kessai.v1.fleet_pb2 import DeviceConfig
 
 FILE_NAME = "settings.json"
@@ -24,7 +25,7 @@ class RemoteSettings:
         self._path = folder / FILE_NAME
         self.version, self.values = 0, dict[str, int]()
         try:
-            content = json.loads(self._path.read_bytes())
+            content = read_json(self._path)
             self.values = _known(content["values"])
             self.version = int(content["version"])
         except (OSError, ValueError, KeyError, TypeError, AttributeError):

@@ -8,12 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    load_pem_private_key,
-)
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from edge_agents.payment_request import Terminal
 from kessai.complaint import Complaint
@@ -21,6 +16,7 @@ from kessai.device_identity import DeviceIdentity
 from kessai.durable_file import make_folder, write_durably
 from kessai.envelope import MERCHANT_CERTIFICATE, EnvelopeError, open_signed, raw_public_key
 from kessai.identity_path import AGENT
+from kessai.pem import private_key_of
 from kessai.v1.payment_pb2 import MerchantCertificate
 
 SIGNING_KEY_FILE = "signing.key"
@@ -75,8 +71,8 @@ def open_terminal(folder: Path, identity: DeviceIdentity) -> Terminal:
 
 def _load_signing_key(path: Path) -> Ed25519PrivateKey:
     try:
-        key = load_pem_private_key(path.read_bytes(), None)
-    except (OSError, ValueError, TypeError) as error:
+        key = private_key_of(path.read_bytes())
+    except (OSError, ValueError) as error:
         raise Complaint(f"The signing key {path} cannot be read ({error}). {_PAIR_AGAIN}") from None
     if not isinstance(key, Ed25519PrivateKey):
         raise Complaint(f"The signing key {path} is not an Ed25519 key. {_PAIR_AGAIN}")

@@ -208,7 +208,7 @@ def load_config(folder: Path) -> ServerConfig:
         raise Complaint(
             f"there is no {path}. Make a data folder with: kessai init --data {folder}"
         ) from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise Complaint(f"{path} cannot be read: {error}. Nothing was started.") from None
     return check_config(values, str(path))
 

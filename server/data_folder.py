@@ -24,6 +24,7 @@ from pathlib import Path
 from kessai.complaint import Complaint
 from kessai.durable_file import close_to_others, make_folder, write_durably
 from kessai.identity_path import OPERATOR, IdentityError, format_identity, parse_identity
+from kessai.json_file import read_json
 from server.backup_manifest import MANIFEST
 from server.config import CONFIG_FILE, ServerConfig, write_sample
 from server.identity.authority import Authority
@@ -167,9 +168,9 @@ def withdraw(folder: Path) -> None:
 def read_running(folder: Path) -> Running | None:
     """Tell where a switch listens, if one runs on a data folder."""
     try:
-        running = Running(**json.loads((folder / _RUNNING_FILE).read_text()))
+        running = Running(**read_json(folder / _RUNNING_FILE))
         os.kill(running.pid, 0)
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, OverflowError):
         return None
     return running
 

@@ -16,6 +16,7 @@ from kessai.account_number import parse_account, pretty_account
 from kessai.channel import ask_until_answered, open_blocking_channel
 from kessai.complaint import Complaint
 from kessai.device_identity import DeviceIdentity
+from kessai.enum_name import enum_name
 from kessai.money import Money, format_minor
 from kessai.request_id import format_request_id
 from kessai.v1 import account_pb2 as pb
@@ -144,7 +145,7 @@ class LedgerWatch:
             if entry.sequence <= self._seen[number]:
                 continue
             self._seen[number] = entry.sequence
-            kind = pb.EntryKind.Name(entry.kind).removeprefix("ENTRY_KIND_")
+            kind = enum_name(pb.EntryKind.DESCRIPTOR, entry.kind, "ENTRY_KIND_")
             self._on_movement(
                 Movement(
                     account=self._names[number],

@@ -22,11 +22,13 @@ from pathlib import Path
 from typing import NoReturn
 
 from kessai.complaint import Complaint
+from kessai.kept_file import DAMAGED, complaining, require_sound
 from kessai.last_words import end_process
 from kessai.v1.decline_pb2 import DeclineReason
 from kessai.v1.envelope_pb2 import Signed
 
 FILE_NAME = "entrance.db"
+_KEEP = "Keep the file: it says who went in. Restore it, or pair a new terminal."
 
 _EXIT_IO_ERROR = 74  # sysexits.h: EX_IOERR
 
@@ -104,7 +106,8 @@ class EntranceBook:
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = FULL")
             self._db.executescript(_SCHEMA)
-        except sqlite3.Error as error:
+            require_sound(self._db)
+        except DAMAGED as error:
             raise Complaint(
                 f"The entrance's book in {folder} cannot be used ({error}): another agent may run "
                 "there. Nobody was let in. Stop it, or set `folder` to this entrance's own."
@@ -217,9 +220,10 @@ class EntranceBook:
 
     def _entries(self, where: str, *values: bytes | int | str) -> list[Entry]:
         query = f"SELECT request_id, ticket_id, persons, ticket, enter_us, alone FROM entry {where}"  # noqa: S608
-        with self._lock:
-            rows = self._db.execute(query, values).fetchall()
-        return [
-            Entry(request, ticket_id, persons, Signed.FromString(ticket), enter_us, bool(alone))
-            for request, ticket_id, persons, ticket, enter_us, alone in rows
-        ]
+        with complaining("The entrance's book", _KEEP):
+            with self._lock:
+                rows = self._db.execute(query, values).fetchall()
+            return [
+                Entry(request, ticket_id, persons, Signed.FromString(ticket), enter_us, bool(alone))
+                for request, ticket_id, persons, ticket, enter_us, alone in rows
+            ]

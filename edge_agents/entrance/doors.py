@@ -11,11 +11,11 @@ from collections.abc import Callable
 from functools import lru_cache
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 
 from edge_agents.deny_list import CERTIFICATE, DenyList
 from kessai.device_identity import DeviceIdentity
 from kessai.identity_path import AGENT, parse_device, parse_identity
+from kessai.pem import UNREADABLE
 
 CACHED_CERTIFICATES = 1024
 
@@ -59,7 +59,7 @@ class Doors:
             domain, device = parse_identity(_identity_of(certificate))
             kind, names = parse_device(device)
             certificate.verify_directly_issued_by(self._issuer)
-        except (ValueError, TypeError, InvalidSignature, x509.ExtensionNotFound):
+        except UNREADABLE:
             raise DoorRefused(_STRANGER) from None
         if (domain, kind, names[0]) != (self._domain, AGENT, self._merchant_id):
             raise DoorRefused(_STRANGER)

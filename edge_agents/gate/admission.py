@@ -8,6 +8,7 @@ the phones that come from there. Pure; called by `entry` and `leaving`.
 from __future__ import annotations
 
 from edge_agents.payment_request import Terminal
+from kessai.decline import name_of
 from kessai.envelope import (
     ADMISSION,
     EXIT_NOTE,
@@ -38,7 +39,7 @@ class Refused(Exception):
     """The gate stays shut; `reason` says why."""
 
     def __init__(self, reason: DeclineReason.ValueType) -> None:
-        super().__init__(DeclineReason.Name(reason))
+        super().__init__(name_of(reason))
         self.reason = reason
 
 

@@ -15,9 +15,11 @@ from pathlib import Path
 
 from edge_agents.journal_file import end_agent
 from kessai.complaint import Complaint
+from kessai.kept_file import DAMAGED, complaining, require_sound
 from kessai.v1.envelope_pb2 import Signed
 
 FILE_NAME = "rides.db"
+_KEEP = "Keep the file: it says who left. Restore it, or pair a new terminal."
 
 _SCHEMA = """
     CREATE TABLE IF NOT EXISTS entry (
@@ -76,11 +78,9 @@ class Rides:
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = FULL")
             self._db.executescript(_SCHEMA)
-        except sqlite3.Error as error:
-            raise Complaint(
-                f"The rides {path} cannot be opened ({error}). Keep the file: it says who left. "
-                "Restore it, or pair a new terminal."
-            ) from None
+            require_sound(self._db)
+        except DAMAGED as error:
+            raise Complaint(f"The rides {path} cannot be opened ({error}). {_KEEP}") from None
 
     def close(self) -> None:
         """Close the file."""
@@ -95,8 +95,9 @@ class Rides:
     def newest_entry(self, holder_key: bytes) -> Entry | None:
         """Give the newest admission that a holder got here."""
         query = "SELECT admission, issue_us, pass_us FROM entry WHERE holder_key = ?"
-        row = self._db.execute(f"{query} ORDER BY issue_us DESC", (holder_key,)).fetchone()
-        return None if row is None else Entry(Signed.FromString(row[0]), row[1], row[2] or 0)
+        with complaining("The rides", _KEEP):
+            row = self._db.execute(f"{query} ORDER BY issue_us DESC", (holder_key,)).fetchone()
+            return None if row is None else Entry(Signed.FromString(row[0]), row[1], row[2] or 0)
 
     def mark_entered(self, admission_id: bytes, now_us: int) -> None:
         """Note that somebody passed with an admission."""
@@ -139,10 +140,11 @@ class Rides:
     def _exit(self, where: str, *values: object) -> Exit | None:
         columns = "admission_id, request_id, note, pass_us"
         query = f"SELECT {columns} FROM exit WHERE {where} ORDER BY end_us DESC"  # noqa: S608
-        row = self._db.execute(query, values).fetchone()
-        if row is None:
-            return None
-        note = None if row[2] is None else Signed.FromString(row[2])
+        with complaining("The rides", _KEEP):
+            row = self._db.execute(query, values).fetchone()
+            if row is None:
+                return None
+            note = None if row[2] is None else Signed.FromString(row[2])
         return Exit(row[0], row[1] or b"", note, row[3] or 0)
 
     def _write(self, statement: str, *values: object) -> None:

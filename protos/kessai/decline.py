@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from kessai.enum_name import enum_name
 from kessai.v1 import decline_pb2
 from kessai.v1.decline_pb2 import DeclineReason
 
@@ -275,8 +276,8 @@ _TO_OPERATORS: dict[DeclineReason.ValueType, str] = {
 
 
 def name_of(reason: DeclineReason.ValueType) -> str:
-    """Name a reason as logs and screens show it: "INSUFFICIENT_FUNDS"."""
-    return DeclineReason.Name(reason).removeprefix("DECLINE_REASON_")
+    """The name that logs and screens show: "INSUFFICIENT_FUNDS"; a newer one's number: "999"."""
+    return enum_name(DeclineReason.DESCRIPTOR, reason, "DECLINE_REASON_")
 
 
 def meaning_of(reason: DeclineReason.ValueType) -> Meaning:

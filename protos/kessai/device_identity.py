@@ -22,7 +22,6 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from google.protobuf.message import DecodeError
 
 from kessai.account_number import format_account, parse_account
@@ -35,6 +34,8 @@ from kessai.durable_file import (
     write_durably,
 )
 from kessai.identity_path import PHONE, parse_device, parse_identity
+from kessai.json_file import read_json
+from kessai.pem import UNREADABLE, private_key_of
 from kessai.public_key import load_sealing_key, load_switch_key
 from kessai.v1.device_pb2 import TrustBundle
 from kessai.v1.envelope_pb2 import Signed
@@ -125,8 +126,11 @@ def load_identity(folder: Path) -> DeviceIdentity:
         raise Complaint(f"{folder} holds no paired device: pair it first with a pairing code.")
     try:
         close_to_others(folder)
-        return _read(folder)
-    except (OSError, ValueError, KeyError, TypeError, DecodeError) as error:
+        identity = _read(folder)
+        # What else a device asks of it later, and could not go on without.
+        _ = (identity.switch_key, identity.sealing_key, identity.expire_us)
+        return identity
+    except (OSError, KeyError, DecodeError, *UNREADABLE) as error:
         raise Complaint(
             f"The identity in {folder} is damaged ({error}). No money was moved: "
             "ask the operator for a new pairing code, and pair again."
@@ -160,11 +164,13 @@ def write_identity(folder: Path, identity: DeviceIdentity) -> None:
 
 
 def _read(folder: Path) -> DeviceIdentity:
-    facts = json.loads((folder / DEVICE_FILE).read_bytes())
+    facts = read_json(folder / DEVICE_FILE)
     chain = (folder / CHAIN_FILE).read_bytes()
     merchant, accounts = folder / MERCHANT_FILE, folder / _ACCOUNTS_FILE
-    numbers = json.loads(accounts.read_bytes()) if accounts.exists() else []
+    numbers = read_json(accounts) if accounts.exists() else []
     parse_device(parse_identity(facts["identity"])[1])
+    if not isinstance(facts["server_address"], str):
+        raise ValueError("server_address is no text")
     return DeviceIdentity(
         identity=facts["identity"],
         server_address=facts["server_address"],
@@ -190,7 +196,7 @@ def _key_of(folder: Path, chain: bytes) -> bytes:
 
 
 def _fits(key_pem: bytes, chain: bytes) -> bool:
-    key = load_pem_private_key(key_pem, None)
+    key = private_key_of(key_pem)
     certificate = x509.load_pem_x509_certificate(chain)
     return (
         isinstance(key, ec.EllipticCurvePrivateKey) and key.public_key() == certificate.public_key()

@@ -20,6 +20,7 @@ from google.protobuf.message import DecodeError
 
 from kessai.durable_file import write_durably
 from kessai.envelope import read_verified
+from kessai.json_file import read_json
 from kessai.v1.envelope_pb2 import Signed
 from kessai.v1.ledger_pb2 import LOG_PLACE_STATE_LOST, LOG_PLACE_STATE_PRESENT, LogPlace
 from kessai.v1.payment_pb2 import LogPosition, Receipt
@@ -113,7 +114,7 @@ class LogMarks:
 
     def _read(self) -> None:
         with suppress(OSError, ValueError, KeyError, TypeError, DecodeError):
-            content = json.loads(self._path.read_text())
+            content = read_json(self._path)
             receipts = [Signed.FromString(base64.b64decode(each)) for each in content["receipts"]]
             self._receipts = {_place(receipt).shard: receipt for receipt in receipts}
             self.deny_list_version = int(content["deny_list_version"])

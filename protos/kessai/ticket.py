@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from kessai.decline import name_of
 from kessai.envelope import (
     HOLDER_PROOF,
     TICKET,
@@ -44,7 +45,7 @@ class TicketRefused(Exception):
     """The ticket opens no door; `reason` says why."""
 
     def __init__(self, reason: DeclineReason.ValueType) -> None:
-        super().__init__(DeclineReason.Name(reason))
+        super().__init__(name_of(reason))
         self.reason = reason
 
 

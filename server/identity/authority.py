@@ -18,7 +18,6 @@ from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
     PrivateFormat,
-    load_pem_private_key,
 )
 
 from kessai.complaint import Complaint
@@ -32,6 +31,7 @@ from kessai.identity_path import (
     parse_device,
     terminal_host,
 )
+from kessai.pem import UNREADABLE, private_key_of
 from server.identity.certificates import (
     DAY_US,
     Issuer,
@@ -131,7 +131,7 @@ class Authority:
             root = x509.load_pem_x509_certificate((folder / f"{_ROOT}.crt").read_bytes())
             domain = _domain_of(root)
             devices, phones = (_load_issuer(folder, name) for name in (_DEVICES, _PHONES))
-        except (OSError, ValueError, TypeError, x509.ExtensionNotFound) as error:
+        except (OSError, *UNREADABLE) as error:
             raise Complaint(
                 f"The certificate authority in {folder} cannot be read ({error}): "
                 "restore it from a backup, or make a new data folder with kessai init."
@@ -192,7 +192,7 @@ def _key_or_none(path: Path) -> ec.EllipticCurvePrivateKey | None:
 
 def _load_issuer(folder: Path, name: str) -> Issuer:
     certificate = x509.load_pem_x509_certificate((folder / f"{name}.crt").read_bytes())
-    key = load_pem_private_key((folder / f"{name}.key").read_bytes(), None)
+    key = private_key_of((folder / f"{name}.key").read_bytes())
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise ValueError(f"{name}.key is not a P-256 key")
     if key.public_key() != certificate.public_key():

@@ -13,7 +13,6 @@ from enum import Enum
 from functools import lru_cache
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 
 from kessai.identity_path import (
     AGENT,
@@ -24,6 +23,7 @@ from kessai.identity_path import (
     parse_device,
     parse_identity,
 )
+from kessai.pem import UNREADABLE
 from server.identity.authority import Authority
 from server.identity.refusals import CertificateRefused
 
@@ -109,7 +109,7 @@ class Callers:
             certificate = x509.load_pem_x509_certificate(certificate_pem)
             kind, names = parse_device(self._device_of(certificate))
             certificate.verify_directly_issued_by(self._authority.issuer_of(kind))
-        except (ValueError, TypeError, InvalidSignature, x509.ExtensionNotFound):
+        except UNREADABLE:
             raise CertificateRefused("the certificate names nobody we know") from None
         begin_us = int(certificate.not_valid_before_utc.timestamp()) * 1_000_000
         end_us = int(certificate.not_valid_after_utc.timestamp()) * 1_000_000

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from kessai.complaint import Complaint
 from kessai.durable_file import write_durably
+from kessai.json_file import read_json
 from server.shards.address import ShardAddress, addresses
 from server.shards.placement import SlotMap
 
@@ -51,12 +52,15 @@ def read_books(folder: Path) -> Books:
     """Tell where the accounts of a data folder are; Complaint if that cannot be read."""
     path = folder / _BOOKS_FILE
     try:
-        values = json.loads(path.read_text())
+        values = read_json(path)
         name = values["id"]
         plan = values.get("plan")
+        urls = tuple(values["urls"])
+        if not all(isinstance(text, str) for text in (name, *urls)):
+            raise ValueError("an id or address is no text")
         books = Books(
             name,
-            tuple(values["urls"]),
+            urls,
             SlotMap.from_ranges(values["slots"]),
             SlotMap.from_ranges(plan) if plan else None,
             dict(values.get("added", {})),

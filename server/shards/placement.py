@@ -64,7 +64,7 @@ class SlotMap:
         """Read ranges; ValueError if they do not cover every slot once."""
         shards: list[int] = []
         for first, last, shard in ranges:
-            if first != len(shards) or last < first:
+            if first != len(shards) or not first <= last < SLOT_COUNT:
                 raise ValueError("the slot ranges have gaps or overlap")
             shards += [shard] * (last - first + 1)
         if len(shards) != SLOT_COUNT:

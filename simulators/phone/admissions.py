@@ -6,7 +6,6 @@ returns: a gate opens on it. Used by `travel`, and by `cli` to look back.
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 from kessai.envelope import read_verified
 from kessai.v1.envelope_pb2 import Signed
 from kessai.v1.fare_pb2 import Admission, ExitNote
+from simulators.phone.kept import open_kept, reading
 
 FILE_NAME = "admissions.sqlite3"
 
@@ -43,12 +43,14 @@ class Ride:
     @property
     def admission(self) -> Admission:
         """The admission, as it was when it was verified."""
-        return read_verified(self.signed, Admission)
+        with reading():
+            return read_verified(self.signed, Admission)
 
     @property
     def note(self) -> ExitNote | None:
         """The note that closed it, as it was when it was verified."""
-        return None if self.signed_note is None else read_verified(self.signed_note, ExitNote)
+        with reading():
+            return None if self.signed_note is None else read_verified(self.signed_note, ExitNote)
 
 
 class Admissions:
@@ -56,11 +58,7 @@ class Admissions:
 
     def __init__(self, folder: Path) -> None:
         self._lock = threading.Lock()
-        self._db = sqlite3.connect(
-            folder / FILE_NAME, isolation_level=None, check_same_thread=False, timeout=5
-        )
-        self._db.executescript(_SETTINGS)
-        self._db.execute(_SCHEMA)
+        self._db = open_kept(folder / FILE_NAME, _SETTINGS + _SCHEMA)
 
     def keep(self, admission: Admission, signed: Signed, certificate: Signed) -> None:
         """Keep an admission; again is no change."""
@@ -95,7 +93,7 @@ class Admissions:
     def history(self, limit: int = 50) -> list[Ride]:
         """List the newest rides, newest first."""
         query = f"SELECT {_COLUMNS} FROM ride ORDER BY number DESC LIMIT ?"  # noqa: S608
-        with self._lock:
+        with reading(), self._lock:
             return [_read_row(row) for row in self._db.execute(query, (limit,))]
 
     def close(self) -> None:
@@ -105,9 +103,9 @@ class Admissions:
 
     def _one(self, where: str, *values: object) -> Ride | None:
         query = f"SELECT {_COLUMNS} FROM ride WHERE {where} ORDER BY number DESC"  # noqa: S608
-        with self._lock:
+        with reading(), self._lock:
             row = self._db.execute(query, values).fetchone()
-        return None if row is None else _read_row(row)
+            return None if row is None else _read_row(row)
 
 
 def _read_row(row: tuple[bytes, bytes, bytes | None]) -> Ride:

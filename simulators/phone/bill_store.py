@@ -8,7 +8,6 @@ again in the same bytes (row B5). Used by `bill_collector` and, to look back, by
 from __future__ import annotations
 
 import hashlib
-import sqlite3
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from kessai.v1 import bill_pb2
 from kessai.v1.bill_pb2 import Bill
 from kessai.v1.envelope_pb2 import Sealed, Signed
 from kessai.v1.payment_pb2 import Receipt
+from simulators.phone.kept import open_kept, reading
 
 _FILE = "bills.sqlite3"
 _SETTINGS = "PRAGMA journal_mode = DELETE; PRAGMA synchronous = EXTRA; PRAGMA busy_timeout = 5000;"
@@ -65,7 +65,8 @@ class OwnBill:
     def receipt(self) -> Receipt | None:
         """The receipt as it was when it was verified; None if none came."""
         signed = self.signed_receipt
-        return None if signed is None else read_verified(signed, Receipt)
+        with reading():
+            return None if signed is None else read_verified(signed, Receipt)
 
 
 class BillStore:
@@ -74,11 +75,7 @@ class BillStore:
     def __init__(self, folder: Path) -> None:
         self._marks = LogMarks(folder)
         self._lock = threading.Lock()
-        self._db = sqlite3.connect(
-            folder / _FILE, isolation_level=None, check_same_thread=False, timeout=5
-        )
-        self._db.executescript(_SETTINGS)
-        self._db.execute(_SCHEMA)
+        self._db = open_kept(folder / _FILE, _SETTINGS + _SCHEMA)
 
     def add(self, signed: Signed) -> OwnBill:
         """Keep a new bill."""
@@ -111,10 +108,9 @@ class BillStore:
 
     def history(self, limit: int = 50) -> list[OwnBill]:
         """List the newest bills, newest first."""
-        with self._lock:
+        with reading(), self._lock:
             query = "SELECT bill, sealed, receipt FROM bill ORDER BY rowid DESC LIMIT ?"
-            rows = self._db.execute(query, (limit,)).fetchall()
-        return [_read(*row) for row in rows]
+            return [_read(*row) for row in self._db.execute(query, (limit,)).fetchall()]
 
     def close(self) -> None:
         """Close the file."""
@@ -122,10 +118,9 @@ class BillStore:
             self._db.close()
 
     def _find(self, own: OwnBill) -> OwnBill:
-        with self._lock:
+        with reading(), self._lock:
             query = "SELECT bill, sealed, receipt FROM bill WHERE bill_hash = ?"
-            row = self._db.execute(query, (own.bill_hash,)).fetchone()
-        return _read(*row)
+            return _read(*self._db.execute(query, (own.bill_hash,)).fetchone())
 
     def _write(self, statement: str, *values: bytes) -> None:
         with self._lock:

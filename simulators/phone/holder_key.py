@@ -10,18 +10,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    load_pem_private_key,
-)
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from google.protobuf.message import DecodeError
 
 from kessai.complaint import Complaint
 from kessai.durable_file import write_durably
 from kessai.envelope import PublicKey, raw_public_key, sign_bytes
 from kessai.holder import Asked, Holder, HolderRefused, key_proof_input, open_credential, prove
+from kessai.pem import private_key_of
 from kessai.ticket import Entrance, prove_holder
 from kessai.v1.envelope_pb2 import Signed
 from kessai.v1.holder_pb2 import HolderAnswer
@@ -97,7 +93,7 @@ class HolderKey:
 
 def _read_or_make(path: Path) -> ec.EllipticCurvePrivateKey:
     try:
-        key = load_pem_private_key(path.read_bytes(), None)
+        key = private_key_of(path.read_bytes())
     except FileNotFoundError:
         key = ec.generate_private_key(ec.SECP256R1())
         pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())

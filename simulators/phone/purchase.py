@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from kessai.decline import name_of
 from kessai.envelope import (
     MERCHANT_CERTIFICATE,
     PAYMENT_REQUEST,
@@ -43,7 +44,7 @@ class Refused(Exception):
     """The purchase is not shown to the customer; `reason` says why."""
 
     def __init__(self, reason: DeclineReason.ValueType) -> None:
-        super().__init__(DeclineReason.Name(reason))
+        super().__init__(name_of(reason))
         self.reason = reason
 
 

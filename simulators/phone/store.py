@@ -8,7 +8,6 @@ Used by `wallet` and, to look back, by `cli`.
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from kessai.v1.envelope_pb2 import Signed
 from kessai.v1.payment_pb2 import PaymentRequest, Receipt
 from kessai.v1.tap_pb2 import TapStatus
 from simulators.phone.bill import read_asked
+from simulators.phone.kept import open_kept, reading
 
 _FILE = "purchases.sqlite3"
 # A rollback journal whose folder is synced too: several processes may read, and it is little data.
@@ -60,18 +60,21 @@ class Decision:
 
     def read_request(self) -> PaymentRequest:
         """Read the request, or the bill in its shape, as it was when it was checked."""
-        return read_asked(Signed.FromString(self.payment_request))
+        with reading():
+            return read_asked(Signed.FromString(self.payment_request))
 
     def show_receipt(self) -> Signed | None:
         """Give the receipt of a bill for the phone that made it; a terminal is shown none."""
-        is_bill = Signed.FromString(self.payment_request).type == BILL
-        return Signed.FromString(self.receipt) if is_bill and self.receipt else None
+        with reading():
+            is_bill = Signed.FromString(self.payment_request).type == BILL
+            return Signed.FromString(self.receipt) if is_bill and self.receipt else None
 
     def read_receipt(self) -> Receipt | None:
         """Read the receipt as it was when it was checked; None if none came."""
         if not self.receipt:
             return None
-        return read_verified(Signed.FromString(self.receipt), Receipt)
+        with reading():
+            return read_verified(Signed.FromString(self.receipt), Receipt)
 
 
 class Store:
@@ -80,15 +83,11 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self.marks = LogMarks(folder)
         self._lock = threading.Lock()
-        self._db = sqlite3.connect(
-            folder / _FILE, isolation_level=None, check_same_thread=False, timeout=5
-        )
-        self._db.executescript(_SETTINGS)
-        self._db.executescript(_SCHEMA)
+        self._db = open_kept(folder / _FILE, _SETTINGS + _SCHEMA)
 
     def find(self, request_hash: bytes) -> Decision | None:
         """Find the decision on a request; None if the customer has not decided."""
-        with self._lock:
+        with reading(), self._lock:
             query = f"SELECT {_COLUMNS} FROM purchase WHERE request_hash = ?"  # noqa: S608
             row = self._db.execute(query, (request_hash,)).fetchone()
         return None if row is None else _read_row(row)
@@ -139,7 +138,7 @@ class Store:
 
     def history(self, limit: int = 50) -> list[Decision]:
         """List the newest decisions, newest first."""
-        with self._lock:
+        with reading(), self._lock:
             query = f"SELECT {_COLUMNS} FROM purchase ORDER BY rowid DESC"  # noqa: S608
             rows = self._db.execute(query + " LIMIT ?", (limit,)).fetchall()
         return [_read_row(row) for row in rows]

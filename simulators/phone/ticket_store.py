@@ -6,7 +6,6 @@ returns, also after SIGKILL or a power cut. Used by `ticket_pocket`, and by `cli
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from kessai.envelope import read_verified
 from kessai.v1.decline_pb2 import DeclineReason
 from kessai.v1.envelope_pb2 import Signed
 from kessai.v1.ticket_pb2 import Ticket
+from simulators.phone.kept import open_kept, reading
 
 FILE_NAME = "tickets.sqlite3"
 
@@ -63,11 +63,7 @@ class TicketStore:
 
     def __init__(self, folder: Path) -> None:
         self._lock = threading.Lock()
-        self._db = sqlite3.connect(
-            folder / FILE_NAME, isolation_level=None, check_same_thread=False, timeout=5
-        )
-        self._db.executescript(_SETTINGS)
-        self._db.executescript(_SCHEMA)
+        self._db = open_kept(folder / FILE_NAME, _SETTINGS + _SCHEMA)
 
     def keep(self, tickets: Iterable[tuple[Ticket, Signed]]) -> None:
         """Keep tickets, all or none; one that is kept already stays as it is."""
@@ -85,13 +81,14 @@ class TicketStore:
             "SELECT signed, persons_in, refusal, coalesce(minor, 0)"
             " FROM ticket LEFT JOIN spent USING (ticket_id) ORDER BY ticket_id"
         )
-        with self._lock:
-            rows = self._db.execute(query).fetchall()
-        kept = ((Signed.FromString(signed), *standing) for signed, *standing in rows)
-        return [
-            KeptTicket(signed, read_verified(signed, Ticket), *standing)
-            for signed, *standing in kept
-        ]
+        with reading():
+            with self._lock:
+                rows = self._db.execute(query).fetchall()
+            kept = ((Signed.FromString(signed), *standing) for signed, *standing in rows)
+            return [
+                KeptTicket(signed, read_verified(signed, Ticket), *standing)
+                for signed, *standing in kept
+            ]
 
     def note_entry(self, ticket_id: bytes, persons_in: int) -> None:
         """Note that a door let in: so many are in with it now."""

@@ -33,6 +33,7 @@ from cryptography.hazmat.primitives.serialization import (
 from kessai.complaint import Complaint
 from kessai.durable_file import write_durably
 from kessai.envelope import raw_public_key
+from kessai.json_file import read_json
 from kessai.money import Money, MoneyError
 
 MAX_TRIES = 5
@@ -40,6 +41,7 @@ MIN_PIN_DIGITS, MAX_PIN_DIGITS = 4, 12
 
 # OWASP's least for Argon2id: 19 MiB, two passes, one lane; about 30 ms.
 _MEMORY_KIB, _PASSES, _LANES = 19 * 1024, 2, 1
+_SALT_BYTES, _NONCE_BYTES = 16, 12
 _VAULT_FILE, _TRIES_FILE, _SMALL_FILE = "vault.json", "pin_tries", "small_amounts.json"
 
 
@@ -62,10 +64,12 @@ class Vault:
         """Open the vault that `create` made; Complaint if there is none, or it is damaged."""
         self._tries_path, self._small_path = folder / _TRIES_FILE, folder / _SMALL_FILE
         try:
-            content = json.loads((folder / _VAULT_FILE).read_bytes())
+            content = read_json(folder / _VAULT_FILE)
             self._salt, self._nonce, self._sealed, self._public = (
                 bytes.fromhex(content[name]) for name in ("salt", "nonce", "key", "public")
             )
+            if (len(self._salt), len(self._nonce)) != (_SALT_BYTES, _NONCE_BYTES):
+                raise ValueError("salt or nonce has another length")
         except FileNotFoundError:
             raise Complaint(f"There is no wallet in {folder}: pair the phone first.") from None
         except (ValueError, KeyError, TypeError):
@@ -80,7 +84,7 @@ class Vault:
         _check_pin(pin)
         key = ec.generate_private_key(ec.SECP256R1())
         public = raw_public_key(key.public_key())
-        salt, nonce = random_bytes(16), random_bytes(12)
+        salt, nonce = random_bytes(_SALT_BYTES), random_bytes(_NONCE_BYTES)
         raw = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
         sealed = ChaCha20Poly1305(_stretch(pin, salt)).encrypt(nonce, raw, public)
         content = {"salt": salt, "nonce": nonce, "key": sealed, "public": public}
@@ -126,9 +130,9 @@ class Vault:
     def small_limit(self) -> Money | None:
         """Up to which amount no PIN is needed, where the merchant allows it; None: never."""
         try:
-            return Money.parse(*json.loads(self._small_path.read_bytes())["limit"])
-        except FileNotFoundError:
-            return None
+            return Money.parse(*read_json(self._small_path)["limit"])
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return None  # not set, or damaged: then the PIN is needed
 
     def allow_small(self, pin: str, limit: Money, random_bytes: Callable[[int], bytes]) -> None:
         """Need no PIN up to a limit from now on; raises what `unlock` does, and MoneyError."""
@@ -156,15 +160,13 @@ class Vault:
             return None
         if limit.currency != amount.currency or amount.minor > limit.minor:
             return None
-        content = json.loads(self._small_path.read_bytes())
-        secret, nonce, sealed = (bytes.fromhex(content[k]) for k in ("secret", "nonce", "key"))
         try:
-            raw = ChaCha20Poly1305(secret).decrypt(
-                nonce, sealed, "".join(content["limit"]).encode()
-            )
-        except InvalidTag:
-            return None  # the limit in the file is not the one that the customer set
-        return _load(raw)
+            content = read_json(self._small_path)
+            secret, nonce, sealed = (bytes.fromhex(content[k]) for k in ("secret", "nonce", "key"))
+            words = "".join(content["limit"]).encode()
+            return _load(ChaCha20Poly1305(secret).decrypt(nonce, sealed, words))
+        except (InvalidTag, OSError, ValueError, KeyError, TypeError):
+            return None  # damaged, or the limit in the file is not the one that the customer set
 
     @contextmanager
     def _counted_try(self) -> Iterator[Callable[[], None]]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from kessai.account_number import AccountNumberError, parse_account
@@ -24,6 +23,7 @@ from kessai.envelope import (
 )
 from kessai.identity_path import AGENT, IdentityError, parse_identity
 from kessai.pairing_code import PairingCode
+from kessai.pem import UNREADABLE
 from kessai.public_key import KeyRefused, load_sealing_key, load_switch_key
 from kessai.v1.device_pb2 import EnrollDeviceResponse
 from kessai.v1.envelope_pb2 import Signed
@@ -83,11 +83,12 @@ def check_chain(
         issuer.verify_directly_issued_by(x509.load_pem_x509_certificate(root_pem))
         names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         parse_identity(identity)
+        is_for_key = leaf.public_key() == key.public_key()
     except IdentityError as error:
         raise AnswerRefused(str(error)) from None
-    except (ValueError, TypeError, InvalidSignature, x509.ExtensionNotFound):
+    except UNREADABLE:
         raise AnswerRefused("the certificate is not of its root") from None
-    if leaf.public_key() != key.public_key():
+    if not is_for_key:
         raise AnswerRefused("the certificate is for another key")
     if names.get_values_for_type(x509.UniformResourceIdentifier) != [identity]:
         raise AnswerRefused("the certificate names another device")

@@ -18,6 +18,7 @@ from OpenSSL import SSL
 
 from kessai.complaint import Complaint
 from kessai.pairing_code import PairingCode
+from kessai.pem import UNREADABLE
 
 
 def fetch_root(pairing: PairingCode, timeout_s: float) -> bytes:
@@ -35,6 +36,8 @@ def fetch_root(pairing: PairingCode, timeout_s: float) -> bytes:
             f"The switch at {pairing.server} cannot be reached. Check the address and the network, "
             "and pair again with the same code: it stays good for ten minutes."
         ) from None
+    except UNREADABLE:
+        chain = []  # nothing that this switch would show
     roots = [certificate for certificate in chain if _is_named(certificate, pairing)]
     if not roots:
         raise Complaint(
@@ -57,7 +60,7 @@ def _is_named(certificate: x509.Certificate, pairing: PairingCode) -> bool:
 def _hosts_of(leaf: x509.Certificate) -> set[str]:
     try:
         names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (ValueError, x509.ExtensionNotFound):
+    except UNREADABLE:
         return set()
     addresses = map(str, names.get_values_for_type(x509.IPAddress))
     return {*map(_host, names.get_values_for_type(x509.DNSName)), *addresses}

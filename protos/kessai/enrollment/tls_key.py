@@ -11,16 +11,12 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    load_pem_private_key,
-)
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from kessai.complaint import Complaint
 from kessai.device_identity import DEVICE_FILE, KEY_FILE, NEXT_KEY_FILE
 from kessai.durable_file import write_durably
+from kessai.pem import private_key_of
 
 
 def next_key(folder: Path) -> ec.EllipticCurvePrivateKey:
@@ -32,7 +28,7 @@ def next_key(folder: Path) -> ec.EllipticCurvePrivateKey:
     if not path.exists():
         write_durably(path, key_pem(ec.generate_private_key(ec.SECP256R1())), private=True)
     try:
-        key = load_pem_private_key(path.read_bytes(), None)
+        key = private_key_of(path.read_bytes())
     except ValueError:
         raise Complaint(f"{path} is damaged: delete it, and try again.") from None
     if not isinstance(key, ec.EllipticCurvePrivateKey):

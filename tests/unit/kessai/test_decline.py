@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from kessai.decline import MEANINGS, Meaning, meaning_of, name_of
+from kessai.holder import HolderRefused
+from kessai.ticket import TicketRefused
 from kessai.v1 import decline_pb2
 from kessai.v1.decline_pb2 import DeclineReason
 
@@ -54,6 +56,8 @@ def test_a_forged_document_is_never_blamed_on_the_customer() -> None:
 
 def test_a_reason_of_a_newer_switch_is_a_plain_refusal() -> None:
     newer: DeclineReason.ValueType = 999  # type: ignore[assignment]
+    assert name_of(newer) == "999"
+    assert str(HolderRefused(newer)) == str(TicketRefused(newer)) == "999"
     assert meaning_of(newer) == Meaning(
         "The payment was declined.", "The payment was declined.", False
     )

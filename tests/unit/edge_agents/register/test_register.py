@@ -5,6 +5,8 @@ Real devices' drivers on ptys, a real gRPC server as the switch; the phone is in
 
 from __future__ import annotations
 
+from typing import cast
+
 import grpc
 import pytest
 
@@ -80,6 +82,20 @@ async def test_too_little_money(shop: Shop) -> None:
     assert shop.states() == ["settled", "declined"]
     ids = {entry.pending.payment_id for entry in read_journal(shop.folder)}
     assert len(ids) == 2
+
+
+async def test_a_reason_of_a_newer_switch(shop: Shop) -> None:
+    """Its number is as good as a name: the till goes on."""
+    async with open_till(shop, decline(cast("decline_pb2.DeclineReason.ValueType", 999))):
+        await shop.scan(BREAD, "%PAY")
+        await shop.shows("Hold phone")
+        shop.reader.put(Phone())
+        await shop.shows("NOT PAID")
+        await shop.events.wait_for("receipt_delivered")
+        await shop.scan("%PAY")
+        await shop.events.wait_for("waiting_for_tap", 2)
+        shop.reader.put(Phone())
+        await shop.shows("Paid EUR        3.49")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,230 @@
+"""Serial lines: what scanners, MDB adapters, printers, displays, Modbus boards, OSDP readers say.
+
+The drivers are the real ones, on ptys. After the noise the device works as ever.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge_agents.devices import barrier as barrier_driver
+from edge_agents.devices import osdp_door, printer
+from edge_agents.devices.barrier import Barrier
+from edge_agents.devices.display import Display
+from edge_agents.devices.mdb_adapter import MdbAdapter, VendRequest, read_word
+from edge_agents.devices.modbus_door import ModbusDoor
+from edge_agents.devices.osdp_door import OsdpDoor
+from edge_agents.devices.printer import PaperOut, Printer, Text
+from edge_agents.devices.scanner import Scanner
+from edge_agents.devices.serial_line import DeviceLost
+from edge_agents.devices.text_line import TextDevice
+from edge_agents.register.bar_code import read_gtin
+from simulators.devices.barrier import SimulatedBarrier
+from simulators.devices.display import SimulatedDisplay
+from simulators.devices.osdp_door import SimulatedDoor
+from simulators.devices.printer import SimulatedPrinter
+from simulators.devices.pty_line import PtyLine
+from tests.fuzz.mangling import bytes_like, examples, mangled, noise
+
+LIMIT_S = 20.0
+KEY = bytes(range(16))
+ITEM, REQUEST = b"4006381333931\r", b"c,STATUS,VEND,1.50,7\r\n"
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drivers that do not wait long for what does not come."""
+    monkeypatch.setattr(printer, "_READ_S", 0.05)
+    monkeypatch.setattr(barrier_driver, "ANSWER_S", 0.3)
+
+
+async def heard(device: TextDevice, line: PtyLine, said: bytes, last: str) -> list[str]:
+    """What a driver makes of bytes, up to a line that is good."""
+    device.open()
+    try:
+        line.wait_for_driver(LIMIT_S)
+        await asyncio.to_thread(line.write, said + b"\r" + last.encode() + b"\r")
+        lines = device.lines()
+        found: list[str] = []
+        async with asyncio.timeout(LIMIT_S):
+            while last not in found:
+                found.append(await anext(lines))
+        return found
+    finally:
+        device.close()
+
+
+@examples(0.5)
+@given(said=bytes_like(ITEM, b"%PAY\r\n", b"]C1010950600013435210A1\r"))
+def test_a_scanner(tmp_path: Path, said: bytes) -> None:
+    """What it types is a bar code or none; the next one is read."""
+    line = PtyLine(tmp_path / "scanner", lambda _: None)
+    line.plug()
+    try:
+        typed = asyncio.run(heard(Scanner(str(line.path)), line, said, "96385074"))
+    finally:
+        line.unplug()
+    assert [read_gtin(text) for text in typed][-1] == "00000096385074"
+
+
+@examples(0.5)
+@given(said=bytes_like(REQUEST, b"c,VEND,SUCCESS\r\n", b"c,STATUS,IDLE\r\n"))
+def test_a_vending_machines_adapter(tmp_path: Path, said: bytes) -> None:
+    """Its lines are words or none; the next request is understood."""
+    line, last = PtyLine(tmp_path / "machine", lambda _: None), REQUEST.decode().strip()
+    line.plug()
+    try:
+        words = asyncio.run(heard(MdbAdapter(str(line.path)), line, said, last))
+    finally:
+        line.unplug()
+    assert [read_word(text) for text in words][-1] == VendRequest("1.50", 7)
+
+
+class Mangled:
+    """A device whose next answers are others than it gave."""
+
+    def __init__(self, device: Any) -> None:  # noqa: ANN401  # any simulated device on a line
+        self.answers: deque[bytes] = deque()
+        self._write = device.line.write
+        device.line.write = self.write
+
+    def write(self, data: bytes) -> None:
+        """Say what was drawn; once that is used up, what the device says."""
+        self._write(self.answers.popleft() if self.answers else data)
+
+
+@examples(0.4)
+@given(answers=st.lists(noise | mangled(b"\x12", b"\x00", b"\x72"), min_size=1, max_size=6))
+def test_a_printer(tmp_path: Path, quick: None, answers: list[bytes]) -> None:
+    """Whatever it says of its paper: a slip is printed, or it is told that it is not."""
+    with closing(SimulatedPrinter(tmp_path / "printer")) as simulated:
+        wire, driver = Mangled(simulated), Printer(str(simulated.line.path))
+        driver.open()
+        wire.answers.extend(answers)
+        with suppress(PaperOut, DeviceLost):
+            asyncio.run(driver.print([Text("a receipt")]))
+        wire.answers.clear()
+        driver.close()
+        driver.open()
+        assert asyncio.run(driver.has_paper())
+        asyncio.run(driver.print([Text("the next one")]))
+        driver.close()
+
+
+@examples(0.4)
+@given(said=noise, upper=st.text(max_size=40), lower=st.text(max_size=40))
+def test_a_display(tmp_path: Path, said: bytes, upper: str, lower: str) -> None:
+    """It may say what it likes, and shows what it is told, whoever chose the words."""
+    with closing(SimulatedDisplay(tmp_path / "display")) as simulated:
+        driver = Display(str(simulated.line.path))
+        driver.open()
+        simulated.line.write(said)
+        asyncio.run(driver.show(upper, lower))
+        asyncio.run(driver.show("Total", "EUR 3.49"))
+        simulated.wait_for("3.49")
+        assert simulated.lines == ("Total".ljust(20), "EUR 3.49".ljust(20))
+        driver.close()
+
+
+FRAMES = (bytes.fromhex("0102010000000000"), bytes.fromhex("010402000000ff"), b"\x01\x05\0\0\xff\0")
+
+
+@examples(0.25)
+@given(answers=st.lists(bytes_like(*FRAMES), min_size=1, max_size=3))
+def test_a_barrier(tmp_path: Path, quick: None, answers: list[bytes]) -> None:
+    """A board that answers anything is lost, or understood; it opens when it answers again."""
+    with closing(SimulatedBarrier(tmp_path / "barrier")) as board:
+        wire, driver = Mangled(board), Barrier(str(board.line.path))
+        driver.open()
+        wire.answers.extend(answers)
+
+        async def use() -> None:
+            with suppress(DeviceLost):
+                await driver.read()
+                await driver.shut()
+            wire.answers.clear()
+            driver.close()
+            driver.open()
+            await driver.release()
+            assert (await driver.read()).is_open
+
+        asyncio.run(use())
+        driver.close()
+
+
+@examples(0.15)
+@given(answers=st.lists(bytes_like(*FRAMES), min_size=1, max_size=4))
+def test_a_turnstile(tmp_path: Path, quick: None, answers: list[bytes]) -> None:
+    """A door's Modbus board: it is not ready, or lost; then it is ready."""
+    with closing(SimulatedBarrier(tmp_path / "door")) as board:
+        wire, driver = Mangled(board), ModbusDoor(str(board.line.path))
+
+        async def use() -> None:
+            driver.open()
+            wire.answers.extend(answers)
+            with suppress(DeviceLost):
+                await driver.check()
+                await driver.unlock(0.1, 1)
+            wire.answers.clear()
+            driver.close()
+            driver.open()
+            await driver.check()
+            assert driver.is_ready
+            driver.close()
+
+        asyncio.run(use())
+
+
+@pytest.fixture
+def simulated_door(tmp_path: Path) -> Iterator[SimulatedDoor]:
+    """An OSDP reader on a line."""
+    with closing(SimulatedDoor(tmp_path / "door", KEY)) as simulated:
+        yield simulated
+
+
+# An answer to a poll, in the clear and in the secure channel.
+POLLS = (bytes.fromhex("53810800054060b5"), bytes.fromhex("5301140e000215" + "00" * 12))
+
+
+@examples(0.15)
+@given(said=st.lists(bytes_like(*POLLS), min_size=1, max_size=6))
+def test_a_doors_reader(simulated_door: SimulatedDoor, said: list[bytes]) -> None:
+    """Noise on an OSDP line between good answers; the door opens afterwards."""
+    driver = OsdpDoor(str(simulated_door.line.path), KEY, ready_s=osdp_door.READY_S)
+
+    async def ready() -> None:
+        async with asyncio.timeout(LIMIT_S):
+            while not driver.is_ready:
+                try:
+                    await driver.check()
+                except DeviceLost:  # then the entrance opens it anew
+                    driver.close()
+                    driver.open()
+                await asyncio.sleep(0.02)
+
+    async def use() -> None:
+        driver.open()
+        for data in said:
+            simulated_door.line.write(data)
+            await asyncio.sleep(0.02)
+        await ready()
+        for data in said:
+            simulated_door.line.write(data)
+        driver.close()
+        driver.open()
+        await ready()
+        await driver.unlock(0.1)
+
+    try:
+        asyncio.run(use())
+    finally:
+        driver.close()
