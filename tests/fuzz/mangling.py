@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from kessai.complaint import Complaint
 
-EXAMPLES = int(os.environ.get("KESSAI_EXAMPLES") or 20)
+EXAMPLES = int(os.environ.get("KESSAI_EXAMPLES") or 12)
 
 # Bytes that mean something to one protocol or another.
 _SPECIAL = (b"\0", b"\xff", b"\r\n", b'"', b",", b"[", b"\x90\x00", b"\x61\xff", b"9" * 30, b"\x1b")
