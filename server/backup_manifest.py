@@ -14,6 +14,7 @@ from pathlib import Path
 
 from kessai.complaint import Complaint
 from kessai.durable_file import write_durably
+from kessai.json_file import read_json
 
 MANIFEST = "backup.json"
 FORMAT = 1
@@ -45,17 +46,28 @@ def read_manifest(folder: Path) -> Manifest:
     """Read it; Complaint if the folder is no whole backup."""
     path = folder / MANIFEST
     try:
-        values = json.loads(path.read_text())
+        values = read_json(path)
         if values["format"] != FORMAT:
             raise ValueError(f"its format is {values['format']!r}, this release reads {FORMAT}")
-        return Manifest(**values)
+        return _of_right_kinds(Manifest(**values))
     except FileNotFoundError:
         raise Complaint(
             f"{folder} is no whole backup: it has no {MANIFEST}, which is written last. Nothing "
             "was changed. Name the folder that kessai backup wrote."
         ) from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise Complaint(f"{path} cannot be read ({error}). Nothing was changed.") from None
+
+
+def _of_right_kinds(manifest: Manifest) -> Manifest:
+    numbers = (manifest.moment_us, *manifest.sequences)
+    files = manifest.files
+    texts = (manifest.books_id, *manifest.urls, *files.keys(), *files.values())
+    if not all(isinstance(number, int) for number in numbers):
+        raise ValueError("a moment or place is no number")
+    if not all(isinstance(text, str) for text in texts):
+        raise ValueError("an id, address, name or hash is no text")
+    return manifest
 
 
 def file_faults(folder: Path, manifest: Manifest) -> Iterator[str]:

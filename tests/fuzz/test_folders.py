@@ -1,5 +1,5 @@
 """Files that a switch, an agent or a phone kept in its folder, and finds damaged: identities, keys,
-books.json, settings, marks, offers, a certificate's use under way, the vault."""
+books.json, backup.json, settings, marks, offers, a certificate's use under way, the vault."""
 
 from __future__ import annotations
 
@@ -25,10 +25,17 @@ from kessai.log_marks import LogMarks
 from kessai.money import Money
 from kessai.v1.fleet_pb2 import DeviceConfig
 from kessai.v1.ticket_pb2 import ListTicketOffersResponse, Redemption, TicketOffer
+from server.backup_manifest import (
+    FORMAT,
+    Manifest,
+    file_faults,
+    read_manifest,
+    write_manifest,
+)
 from server.data_folder import Running, announce, read_books, read_running
 from server.identity.authority import Authority
 from server.identity.keyring import Keyring
-from server.shards.address import sqlite_urls
+from server.shards.address import addresses, sqlite_urls
 from server.shards.books_file import Books, write_books
 from server.shards.placement import SlotMap
 from simulators.phone.holder_key import HolderKey
@@ -48,6 +55,12 @@ def identity(folder: Path) -> object:
 
 def books(folder: Path) -> object:
     return read_books(folder).addresses(folder)
+
+
+def manifest(folder: Path) -> object:
+    """What `kessai restore` asks of a backup first."""
+    said = read_manifest(folder)
+    return (list(file_faults(folder, said)), addresses(said.urls, folder, said.books_id))
 
 
 def marks(folder: Path) -> object:
@@ -97,6 +110,7 @@ FILES: dict[str, tuple[str, str, Read]] = {
     "offers": ("agent", "offers.binpb", lambda folder: shelf._read(folder / "offers.binpb")),
     "door key": ("agent", "door.key", door_key),
     "books": ("switch", "books.json", books),
+    "manifest": ("backup", "backup.json", manifest),
     "running": ("switch", "running.json", read_running),
     "sealing key": ("switch", "sealing.key", keyring),
     "authority": ("switch", "devices-ca.crt", authority),
@@ -123,6 +137,9 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
     switch.mkdir()
     write_books(switch, Books("books", tuple(sqlite_urls(2)), SlotMap.even(2)))
     announce(switch, Running(1, "127.0.0.1:1", "127.0.0.1:2", ""))
+    (made / "backup").mkdir()
+    urls = tuple(sqlite_urls(1))
+    write_manifest(made / "backup", Manifest(FORMAT, "books", 1, False, (7,), urls, {"a": "0a"}))
     Keyring.create(switch, bytes)
     Authority.create(switch, made / "root", "pay.example", lambda: time.time_ns() // 1000)
     return made
