@@ -106,15 +106,15 @@ class Authority:
         """
         try:
             root = x509.load_pem_x509_certificate((folder / f"{_ROOT}.crt").read_bytes())
-            key = load_pem_private_key((offline_folder / f"{_ROOT}.key").read_bytes(), None)
-        except (OSError, ValueError, TypeError) as error:
+            key = private_key_of((offline_folder / f"{_ROOT}.key").read_bytes())
+            domain, public_key = _domain_of(root), root.public_key()
+        except (OSError, *UNREADABLE) as error:
             raise Complaint(
                 f"the root cannot be read ({error}); nothing was changed. --offline-root is the "
                 "folder that was moved off this machine after kessai init."
             ) from None
-        if not isinstance(key, ec.EllipticCurvePrivateKey) or key.public_key() != root.public_key():
+        if not isinstance(key, ec.EllipticCurvePrivateKey) or key.public_key() != public_key:
             raise Complaint(f"{offline_folder} holds another root's key; nothing was changed.")
-        domain = _domain_of(root)
         years = Validity.days(now_us(), _ISSUER_DAYS)
         for name in (_DEVICES, _PHONES):
             title = f"{domain} {name.removesuffix('-ca')}"
@@ -184,8 +184,8 @@ def _domain_of(root: x509.Certificate) -> str:
 
 def _key_or_none(path: Path) -> ec.EllipticCurvePrivateKey | None:
     try:
-        key = load_pem_private_key(path.read_bytes(), None)
-    except (OSError, ValueError, TypeError):
+        key = private_key_of(path.read_bytes())
+    except (OSError, ValueError):
         return None
     return key if isinstance(key, ec.EllipticCurvePrivateKey) else None
 
