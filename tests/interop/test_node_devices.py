@@ -142,6 +142,16 @@ def test_over_ble(story: dict[str, Any]) -> None:
     assert story["nonsense"] == "no fragment"
 
 
+def test_texts_are_plain(story: dict[str, Any]) -> None:
+    """No mark that turns the direction, no line break, no blank at an end."""
+    assert story["odd"] == ["REQUEST_REFUSED", "REQUEST_MALFORMED"] * 3
+
+
+def test_a_payer_asks_for_what_his_wallet_paid(story: dict[str, Any]) -> None:
+    assert story["payersTickets"] == 1
+    assert story["heldAndEnded"] == ["HELD", "SETTLED"]
+
+
 def test_a_bill(story: dict[str, Any]) -> None:
     assert story["bill"] == ["SETTLED", "RECEIPT_ACCEPTED"]
 
@@ -151,7 +161,7 @@ def test_the_money_is_where_the_story_says(
 ) -> None:
     """After a renewal, too."""
     assert story["renewed"] == "SETTLED"
-    spent, to_bo = 748 + 2 * 5 + 100 + 300 + 200 + 150 + 320 + PRICE + 10, 625
+    spent, to_bo = 748 + 2 * 5 + 30 + 100 + 300 + 200 + 150 + 320 + PRICE + 10, 625
     assert story["balance"] == [CASH - spent - to_bo] * 2
     assert switch.balance(accounts[0]) == CASH - spent - to_bo
     deadline = time.monotonic() + CALL_LIMIT_S

@@ -262,6 +262,11 @@ export const timeIn = (seconds, now = Date.now()) => {
 export const micros = (time) => BigInt(time?.seconds ?? 0) * 1_000_000n + BigInt(Math.floor((time?.nanos ?? 0) / 1000));
 export const nowMicros = () => BigInt(Date.now()) * 1000n;
 
+// Plain text: printable characters and blanks between them, in NFC.
+const PLAIN = /^(?! )(?:[^\p{C}\p{Z}]| )+(?<! )$/u;
+export const isPlain = (text = "", longest) =>
+  PLAIN.test(text) && [...text].length <= longest && text.normalize("NFC") === text;
+
 export const isAccount = (digits) => /^[0-9]{14}$/.test(digits) && BigInt(digits) % 97n === 1n;
 export function accountOf(branch, number) {
   const head = String(branch).padStart(4, "0") + String(number).padStart(8, "0");

@@ -240,6 +240,9 @@ function check(request, certificate) {
   const sum = (request.items ?? []).reduce((all, item) => all + BigInt(item.quantity) * BigInt(item.unit_price_minor ?? 0), 0n);
   if (request.merchant_id !== certificate.merchant_id || request.terminal_id !== certificate.terminal_id) refuse("another terminal");
   if (!d.isIdText(d.idText(request.request_id ?? NONE))) refuse("no request id");
+  const lines = request.items ?? [];
+  if (lines.length > 200 || !lines.every(isLine)) refuse("a line");
+  if (request.merchant_id && !d.isPlain(request.order_id, 40)) refuse("order_id");
   if (!(expire > create && expire - create <= 2n * MINUTE)) refuse("lifetime");
   if (deferred && (deferred < expire || deferred - create > 7n * 1440n * MINUTE)) refuse("deferred lifetime");
   if (total <= 0n || sum !== total) refuse("total");
@@ -247,6 +250,9 @@ function check(request, certificate) {
   const seconds = request.hold_seconds ?? 0;
   if (request.terms === TERMS.HOLD ? seconds < 1 || seconds > 86400 : seconds !== 0) refuse("hold_seconds");
 }
+
+const isLine = ({ description, quantity, gtin = "" }) =>
+  d.isPlain(description, 60) && quantity >= 1 && quantity <= 9999 && /^([0-9]{14})?$/.test(gtin);
 
 function fits(receipt, request) {
   const [paid, asked] = [receipt.amount, request.total];

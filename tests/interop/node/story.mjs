@@ -128,6 +128,26 @@ const { phone: torn } = connect((message) => phone.answer(message), 23);
 const nonsense = Buffer.from([7, 7]);
 told.nonsense = await errorOf(Promise.resolve().then(() => torn.write(CLIENT_TO_SERVER, nonsense)), "message");
 
+// Texts that a person reads are plain, for phone and switch.
+told.odd = [];
+for (const [field, text] of [["order_id", "17\u202e"], ["items", "Bread\nPaid"], ["items", " Bread"]]) {
+  const items = [{ description: text, quantity: 1, unit_price_minor: "5" }];
+  const odd = till.request("odd", 5, field === "items" ? { items } : { order_id: text });
+  told.odd.push((await till.pay(link, odd)).outcome);
+  told.odd.push((await till.settle(odd, phone.authorize({ ...purchase, ...odd }))).reason);
+}
+
+// The phone's own line tells it, too, what it paid, and what became of a hold.
+const own = await ask(phone.device, "PaymentService", "GetPayment", { request_id: buy.id });
+told.payersTickets = own.tickets.length;
+const locker = till.request("locker-2", 40, HOLD);
+const ends = [];
+told.heldAndEnded = await follow(phone.device, "PaymentService", "FollowPayments", {}, ({ receipt: news }) => {
+  if (!news) till.pay(link, locker).then(() => till.capture(locker, 30));
+  else ends.push(nameOf("PaymentOutcome", phone.open(news, "receipt", "Receipt").outcome));
+  return ends.length === 2 && ends;
+});
+
 // A bill of the other phone's.
 const friend = await Phone.pair(given.friend);
 const bill = await friend.bill("Half a pizza", 625);
