@@ -3,6 +3,7 @@
 import * as d from "./documents.mjs";
 import { ask, enrol } from "./enrol.mjs";
 import { deserialize, numbers, serialize } from "./protos.mjs";
+import { asRequest, check, inDate, late } from "./rules.mjs";
 
 const S = numbers("TapStatus");
 const VERIFIED = numbers("CustomerVerification");
@@ -10,8 +11,6 @@ const OUTCOME = numbers("PaymentOutcome");
 const SUBMITTER = numbers("PaymentSubmitter");
 const TERMS = numbers("SettlementTerms");
 const REMEMBERED = 64;
-const MINUTE = 60_000_000n;
-const TOLERANCE = 5_000_000n;
 const NONE = Buffer.alloc(0);
 
 export class Phone {
@@ -178,9 +177,7 @@ export class Phone {
     const certificate = this.open(by, "wallet-certificate", "WalletCertificate");
     const bill = this.open(signed, "bill", "Bill", certificate.wallet_public_key);
     if (bill.wallet_id !== certificate.wallet_id) throw new d.Refused("rule", "another wallet's bill");
-    const { request_id, amount: total, create_time, expire_time } = bill;
-    const items = [{ description: bill.description, quantity: 1, unit_price_minor: total?.amount_minor }];
-    const request = { request_id, total, create_time, expire_time, items };
+    const request = asRequest(bill);
     check(request, {});
     inDate(certificate);
     return { hash: d.sha256(signed.payload), request, certificate };
@@ -223,37 +220,6 @@ const refusing = (status, work) => {
   }
 };
 
-function inDate(certificate) {
-  const now = d.nowMicros();
-  const isEarly = d.micros(certificate.issue_time) > now + TOLERANCE;
-  if (isEarly || now >= d.micros(certificate.expire_time)) throw new d.Refused("late", "the certificate is out of date");
-}
-
-// The rules of a payment (docs/protocols/documents.md) that a phone looks at before its customer does.
-function check(request, certificate) {
-  const refuse = (why) => {
-    throw new d.Refused("rule", why);
-  };
-  const [create, expire] = [d.micros(request.create_time), d.micros(request.expire_time)];
-  const deferred = request.deferred_expire_time && d.micros(request.deferred_expire_time);
-  const total = BigInt(request.total?.amount_minor ?? 0);
-  const sum = (request.items ?? []).reduce((all, item) => all + BigInt(item.quantity) * BigInt(item.unit_price_minor ?? 0), 0n);
-  if (request.merchant_id !== certificate.merchant_id || request.terminal_id !== certificate.terminal_id) refuse("another terminal");
-  if (!d.isIdText(d.idText(request.request_id ?? NONE))) refuse("no request id");
-  const lines = request.items ?? [];
-  if (lines.length > 200 || !lines.every(isLine)) refuse("a line");
-  if (request.merchant_id && !d.isPlain(request.order_id, 40)) refuse("order_id");
-  if (!(expire > create && expire - create <= 2n * MINUTE)) refuse("lifetime");
-  if (deferred && (deferred < expire || deferred - create > 7n * 1440n * MINUTE)) refuse("deferred lifetime");
-  if (total <= 0n || sum !== total) refuse("total");
-  if ((request.terms ?? 0) > TERMS.HOLD || (request.submitter ?? 0) > SUBMITTER.PHONE) refuse("terms");
-  const seconds = request.hold_seconds ?? 0;
-  if (request.terms === TERMS.HOLD ? seconds < 1 || seconds > 86400 : seconds !== 0) refuse("hold_seconds");
-}
-
-const isLine = ({ description, quantity, gtin = "" }) =>
-  d.isPlain(description, 60) && quantity >= 1 && quantity <= 9999 && /^([0-9]{14})?$/.test(gtin);
-
 function fits(receipt, request) {
   const [paid, asked] = [receipt.amount, request.total];
   // The request itself did not verify: then the switch signs no amount, and decided nothing.
@@ -266,11 +232,6 @@ function fits(receipt, request) {
   }
   return whole && (held || receipt.outcome === OUTCOME.SETTLED || receipt.outcome === OUTCOME.DECLINED);
 }
-
-const late = (request) => {
-  const now = d.nowMicros();
-  return d.micros(request.expire_time) + TOLERANCE <= now || d.micros(request.create_time) > now + TOLERANCE;
-};
 
 // Shows it to the customer once, in time; what he said stays.
 const consider = (phone, signed, open) =>

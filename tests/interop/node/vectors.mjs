@@ -6,6 +6,7 @@ import { join } from "node:path";
 import * as d from "./documents.mjs";
 import { parsePairing, parseCode } from "./enrol.mjs";
 import { deserialize } from "./protos.mjs";
+import { asRequest, check } from "./rules.mjs";
 
 const folder = process.argv[2];
 const hex = (text) => Buffer.from(text, "hex");
@@ -35,6 +36,8 @@ function documents(file) {
     same("input", Buffer.concat([d.prefix(one.type), hex(one.payload)]).toString("hex"), one.signing_input);
     const again = d.sign(one.type, file.message, document, privateOf(key));
     d.open(again, one.type, file.message, hex(key.public_key));
+    if (one.type === "payment-request") check(document, document);
+    if (one.type === "bill") check(asRequest(document), {});
     if (key.algorithm === "ED25519") same("signed", d.serializeOnce("kessai.v1.Signed", again).toString("hex"), one.signed);
   }
   for (const one of file.invalid) {
@@ -43,7 +46,16 @@ function documents(file) {
       d.open(signed, one.expected_type, file.message, hex(file.keys[one.key].public_key));
     });
   }
-  return file.valid.length + file.invalid.length;
+  for (const one of file.malformed ?? []) malformed(file, one);
+  return file.valid.length + file.invalid.length + (file.malformed?.length ?? 0);
+}
+
+// Well signed and well encoded, and against a rule.
+function malformed(file, one) {
+  const signed = deserialize("kessai.v1.Signed", hex(one.signed));
+  const document = d.open(signed, one.type, file.message, hex(file.keys[one.key].public_key));
+  const by = { merchant_id: document.merchant_id, terminal_id: document.terminal_id };
+  refuses(one.name, "rule", () => check(one.type === "bill" ? asRequest(document) : document, by));
 }
 
 function sealed(file) {

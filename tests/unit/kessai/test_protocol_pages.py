@@ -21,6 +21,7 @@ from kessai import (
     seal,
     settlement_terms,
     ticket,
+    time_range,
 )
 from kessai.identity_path import terminal_host
 from kessai.v1.tap_pb2 import TapStatus
@@ -93,6 +94,14 @@ SAID = {
         "`expire_time` - `create_time`": [f"{request_form.LIFETIME_LIMIT_US // S} s"],
         "`deferred_expire_time`, if there is one": [
             f"{request_form.DEFERRED_LIMIT_US // S // DAY_S} days"
+        ],
+        "time": [f"{time_range.LATEST_S}", f"0 to {time_range.MAX_NANOS} in whole thousands"],
+        "milliseconds in `request_id`, with `deferred_expire_time`": [
+            f"within {request_form.ID_LIMIT_MS // 1000} s"
+        ],
+        "`order_id`; `description` of each line": [
+            f"1 to {request_form.ORDER_ID_CHARACTERS}",
+            f"1 to {request_form.DESCRIPTION_CHARACTERS} characters",
         ],
         "`hold_seconds`": [f"1 to {settlement_terms.MAX_HOLD_S}"],
         "`create_time`": [f"{payment.CLOCK_TOLERANCE_US // S} s after"],
