@@ -28,6 +28,7 @@ ROOMS: dict[str, tuple[str, str]] = {
         "server.commands.accounts:account",
         "Open accounts, take cash in and out, read statements.",
     ),
+    "payment": ("server.commands.payments:payment", "Look payments up by id, order or receipt."),
     "merchant": (
         "server.commands.merchants:merchant",
         "Enter, list, edit and close merchants.",

@@ -8,19 +8,16 @@ Source: mission row B1, design section 3.
 from __future__ import annotations
 
 import base64
-import binascii
-
-from google.protobuf.message import DecodeError
 
 from edge_agents.payment_request import PendingPayment
 from kessai.envelope import RECEIPT, EnvelopeError, PublicKey, open_signed
+from kessai.receipt_text import MAX_QR_CHARACTERS as MAX_QR_CHARACTERS
+from kessai.receipt_text import QR_PREFIX as QR_PREFIX
+from kessai.receipt_text import read_receipt_text
 from kessai.settlement_terms import fits_terms, is_outcome
 from kessai.v1 import payment_pb2
 from kessai.v1.envelope_pb2 import Signed
 from kessai.v1.payment_pb2 import Receipt
-
-QR_PREFIX = "kessai:receipt:"
-MAX_QR_CHARACTERS = 4_000
 
 
 class ReceiptRefused(Exception):
@@ -68,12 +65,7 @@ def encode_qr(signed: Signed) -> str:
 
 def decode_qr(text: str) -> Signed:
     """Read the text of a receipt's QR code; ReceiptRefused if it is none."""
-    text = text.strip()
-    if not text.startswith(QR_PREFIX) or len(text) > MAX_QR_CHARACTERS or not text.isascii():
-        raise ReceiptRefused(f'the text of a receipt begins with "{QR_PREFIX}"')
-    body = text.removeprefix(QR_PREFIX)
     try:
-        raw = base64.b64decode(body + "=" * (-len(body) % 4), altchars=b"-_", validate=True)
-        return Signed.FromString(raw)
-    except (binascii.Error, DecodeError):
-        raise ReceiptRefused("the text was damaged, or cut off") from None
+        return read_receipt_text(text)
+    except ValueError as error:
+        raise ReceiptRefused(str(error)) from None

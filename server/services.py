@@ -97,6 +97,7 @@ from server.switch.more_shards import MoreShards
 from server.switch.offer_desk import OfferDesk
 from server.switch.offline_losses import OfflineLosses
 from server.switch.outcomes import Outcomes
+from server.switch.payment_search import PaymentSearch
 from server.switch.rebalance import Rebalance
 from server.switch.register_purchase import RegisterPurchase
 from server.switch.settle import Settle
@@ -187,7 +188,9 @@ def add_services(
     add_ClockServiceServicer_to_server(ClockServicer(parts.clock), main)
     switch_key = parts.keyring.signing_key.public_key()
     places = LogPlaces(parts.shards, switch_key, parts.alarms, parts.restores)
-    add_LedgerServiceServicer_to_server(LedgerServicer(places), main)
+    add_LedgerServiceServicer_to_server(
+        LedgerServicer(places, PaymentSearch(parts.shards, parts.outcomes)), main
+    )
     add_AuditServiceServicer_to_server(AuditServicer(parts.audit), main)
     backups = BackupServicer(parts.copy_directory, lambda: len(parts.shards))
     add_BackupServiceServicer_to_server(backups, main)

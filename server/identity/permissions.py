@@ -18,6 +18,7 @@ PERMISSIONS: dict[str, frozenset[CallerKind]] = {
     "/kessai.v1.PaymentService/CapturePayment": frozenset({AGENT}),
     "/kessai.v1.PaymentService/VoidPayment": frozenset({AGENT}),
     "/kessai.v1.LedgerService/GetLogHash": frozenset({AGENT, PHONE}),
+    "/kessai.v1.LedgerService/ListPayments": frozenset({OPERATOR}),
     "/kessai.v1.FareService/ConfirmTravel": frozenset({AGENT}),
     "/kessai.v1.FareService/SetMinimumBalance": frozenset({OPERATOR}),
     "/kessai.v1.PaymentService/SubmitBatch": frozenset({AGENT}),

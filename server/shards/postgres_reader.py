@@ -124,6 +124,14 @@ class PostgresReader:
         sql = "SELECT * FROM log WHERE sequence > %s ORDER BY sequence LIMIT %s"
         return [LogRow(*row) for row in self._select(sql, sequence, limit)]
 
+    def rows_holding(self, needle: bytes, after: int, last: int) -> list[LogRow]:
+        """Rows whose body holds some bytes, after a sequence up to another, newest first."""
+        sql = (
+            "SELECT * FROM log WHERE sequence > %s AND sequence <= %s "
+            "AND position(%s in body) > 0 ORDER BY sequence DESC"
+        )
+        return [LogRow(*row) for row in self._select(sql, after, last, needle)]
+
     def recent_request_ids(self, since_us: int) -> list[bytes]:
         """List the request ids made and booked since a time, microseconds since 1970."""
         # Booking times never go back, so the newest row before that time is found from the end.

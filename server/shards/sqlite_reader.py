@@ -113,6 +113,14 @@ class SqliteReader:
         sql = "SELECT * FROM log WHERE sequence > ? ORDER BY sequence LIMIT ?"
         return [LogRow(*row) for row in self._rows(sql, sequence, limit)]
 
+    def rows_holding(self, needle: bytes, after: int, last: int) -> list[LogRow]:
+        """Rows whose body holds some bytes, after a sequence up to another, newest first."""
+        sql = (
+            "SELECT * FROM log WHERE sequence > ? AND sequence <= ? "
+            "AND instr(body, ?) > 0 ORDER BY sequence DESC"
+        )
+        return [LogRow(*row) for row in self._rows(sql, after, last, needle)]
+
     def recent_request_ids(self, since_us: int) -> list[bytes]:
         """List the request ids made and booked since a time, microseconds since 1970."""
         ids = []

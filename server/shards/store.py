@@ -188,37 +188,29 @@ class Reader(Protocol):
 
     def account(self, account_id: int) -> Account | None:
         """Give an account, or None."""
-        ...
 
     def accounts(self, ids: Sequence[int]) -> list[Account]:
         """Give accounts, all as they are at one moment; those that do not exist are left out."""
-        ...
 
     def accounts_after(self, account_id: int, owner: str, limit: int) -> list[Account]:
         """List people's accounts with ids above one, by id; "": of all owners."""
-        ...
 
     def holding(self, first: int, last: int, limit: int) -> list[Account]:
         """List the accounts that hold money, among those with ids from `first` to `last`."""
-        ...
 
     def statement(
         self, account_id: int, before: int, limit: int
     ) -> tuple[Account | None, list[BookedEntry]]:
         """Give an account and its newest entries below sequence `before` (0: all), in one read."""
-        ...
 
     def row(self, request_id: bytes) -> LogRow | None:
         """Find the log row of a request id."""
-        ...
 
     def document(self, document_id: bytes) -> Document | None:
         """Give a document, or None."""
-        ...
 
     def last_sequence(self) -> int:
         """Tell the sequence of the newest log row, or 0."""
-        ...
 
     def last_book_us(self) -> int:
         """The booking time of the newest log row, microseconds since 1970, or 0."""
@@ -226,6 +218,10 @@ class Reader(Protocol):
 
     def rows_after(self, sequence: int, limit: int) -> list[LogRow]:
         """List the log rows after a sequence in order, at most so many."""
+        ...
+
+    def rows_holding(self, needle: bytes, after: int, last: int) -> list[LogRow]:
+        """Rows whose body holds some bytes, after a sequence up to another, newest first."""
         ...
 
     def recent_request_ids(self, since_us: int) -> list[bytes]:

@@ -33,6 +33,7 @@ MAY_CALL: dict[str, set[str]] = {
     "FareService/ConfirmTravel": {A},
     "FareService/SetMinimumBalance": {O},
     "LedgerService/GetLogHash": {A, P},
+    "LedgerService/ListPayments": {O},
     "BillService/SettleBill": {P},
     "BillService/GetWalletCertificate": {P},
     "AccountService/OpenAccount": {O},

@@ -26,21 +26,27 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from kessai.v1 import envelope_pb2 as kessai_dot_v1_dot_envelope__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16kessai/v1/ledger.proto\x12\tkessai.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18kessai/v1/envelope.proto\"8\n\x11GetLogHashRequest\x12#\n\x08receipts\x18\x01 \x03(\x0b\x32\x11.kessai.v1.Signed\"9\n\x12GetLogHashResponse\x12#\n\x06places\x18\x01 \x03(\x0b\x32\x13.kessai.v1.LogPlace\"\x90\x01\n\x08LogPlace\x12\'\n\x05state\x18\x01 \x01(\x0e\x32\x18.kessai.v1.LogPlaceState\x12\x12\n\nchain_hash\x18\x02 \x01(\x0c\x12\x30\n\x0crestore_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rkept_sequence\x18\x04 \x01(\x03*\x83\x01\n\rLogPlaceState\x12\x1f\n\x1bLOG_PLACE_STATE_UNSPECIFIED\x10\x00\x12\x1b\n\x17LOG_PLACE_STATE_PRESENT\x10\x01\x12\x1a\n\x16LOG_PLACE_STATE_ABSENT\x10\x02\x12\x18\n\x14LOG_PLACE_STATE_LOST\x10\x03\x32Z\n\rLedgerService\x12I\n\nGetLogHash\x12\x1c.kessai.v1.GetLogHashRequest\x1a\x1d.kessai.v1.GetLogHashResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16kessai/v1/ledger.proto\x12\tkessai.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18kessai/v1/envelope.proto\"P\n\x13ListPaymentsRequest\x12\x12\n\npayment_id\x18\x01 \x01(\t\x12\x13\n\x0bmerchant_id\x18\x02 \x01(\t\x12\x10\n\x08order_id\x18\x03 \x01(\t\"A\n\x14ListPaymentsResponse\x12)\n\x08payments\x18\x01 \x03(\x0b\x32\x17.kessai.v1.FoundPayment\"\xb1\x01\n\x0c\x46oundPayment\x12\x12\n\npayment_id\x18\x01 \x01(\t\x12\x10\n\x08\x61sked_by\x18\x02 \x01(\t\x12\x17\n\x0fpayer_wallet_id\x18\x03 \x01(\t\x12\x10\n\x08order_id\x18\x04 \x01(\t\x12\x15\n\rpayer_account\x18\x05 \x01(\t\x12\x15\n\rpayee_account\x18\x06 \x01(\t\x12\"\n\x07receipt\x18\x07 \x01(\x0b\x32\x11.kessai.v1.Signed\"8\n\x11GetLogHashRequest\x12#\n\x08receipts\x18\x01 \x03(\x0b\x32\x11.kessai.v1.Signed\"9\n\x12GetLogHashResponse\x12#\n\x06places\x18\x01 \x03(\x0b\x32\x13.kessai.v1.LogPlace\"\x90\x01\n\x08LogPlace\x12\'\n\x05state\x18\x01 \x01(\x0e\x32\x18.kessai.v1.LogPlaceState\x12\x12\n\nchain_hash\x18\x02 \x01(\x0c\x12\x30\n\x0crestore_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rkept_sequence\x18\x04 \x01(\x03*\x83\x01\n\rLogPlaceState\x12\x1f\n\x1bLOG_PLACE_STATE_UNSPECIFIED\x10\x00\x12\x1b\n\x17LOG_PLACE_STATE_PRESENT\x10\x01\x12\x1a\n\x16LOG_PLACE_STATE_ABSENT\x10\x02\x12\x18\n\x14LOG_PLACE_STATE_LOST\x10\x03\x32\xab\x01\n\rLedgerService\x12I\n\nGetLogHash\x12\x1c.kessai.v1.GetLogHashRequest\x1a\x1d.kessai.v1.GetLogHashResponse\x12O\n\x0cListPayments\x12\x1e.kessai.v1.ListPaymentsRequest\x1a\x1f.kessai.v1.ListPaymentsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'kessai.v1.ledger_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_LOGPLACESTATE']._serialized_start=361
-  _globals['_LOGPLACESTATE']._serialized_end=492
-  _globals['_GETLOGHASHREQUEST']._serialized_start=96
-  _globals['_GETLOGHASHREQUEST']._serialized_end=152
-  _globals['_GETLOGHASHRESPONSE']._serialized_start=154
-  _globals['_GETLOGHASHRESPONSE']._serialized_end=211
-  _globals['_LOGPLACE']._serialized_start=214
-  _globals['_LOGPLACE']._serialized_end=358
-  _globals['_LEDGERSERVICE']._serialized_start=494
-  _globals['_LEDGERSERVICE']._serialized_end=584
+  _globals['_LOGPLACESTATE']._serialized_start=690
+  _globals['_LOGPLACESTATE']._serialized_end=821
+  _globals['_LISTPAYMENTSREQUEST']._serialized_start=96
+  _globals['_LISTPAYMENTSREQUEST']._serialized_end=176
+  _globals['_LISTPAYMENTSRESPONSE']._serialized_start=178
+  _globals['_LISTPAYMENTSRESPONSE']._serialized_end=243
+  _globals['_FOUNDPAYMENT']._serialized_start=246
+  _globals['_FOUNDPAYMENT']._serialized_end=423
+  _globals['_GETLOGHASHREQUEST']._serialized_start=425
+  _globals['_GETLOGHASHREQUEST']._serialized_end=481
+  _globals['_GETLOGHASHRESPONSE']._serialized_start=483
+  _globals['_GETLOGHASHRESPONSE']._serialized_end=540
+  _globals['_LOGPLACE']._serialized_start=543
+  _globals['_LOGPLACE']._serialized_end=687
+  _globals['_LEDGERSERVICE']._serialized_start=824
+  _globals['_LEDGERSERVICE']._serialized_end=995
 # @@protoc_insertion_point(module_scope)

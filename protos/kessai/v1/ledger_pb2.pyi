@@ -56,6 +56,108 @@ the shard is its new one.
 Global___LogPlaceState: _TypeAlias = LogPlaceState  # noqa: Y015
 
 @_typing.final
+class ListPaymentsRequest(_message.Message):
+    """Request of ListPayments: either a payment, or a merchant and an order."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAYMENT_ID_FIELD_NUMBER: _builtins.int
+    MERCHANT_ID_FIELD_NUMBER: _builtins.int
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    payment_id: _builtins.str
+    """The payment's id: UUID as text, 36 characters; or empty."""
+    merchant_id: _builtins.str
+    """The merchant; 1 to 40 of a-z, 0-9 and "-"; or empty."""
+    order_id: _builtins.str
+    """The merchant's own number of the order; 1 to 40 characters; or empty."""
+    def __init__(
+        self,
+        *,
+        payment_id: _builtins.str = ...,
+        merchant_id: _builtins.str = ...,
+        order_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["merchant_id", b"merchant_id", "order_id", b"order_id", "payment_id", b"payment_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPaymentsRequest: _TypeAlias = ListPaymentsRequest  # noqa: Y015
+
+@_typing.final
+class ListPaymentsResponse(_message.Message):
+    """Response of ListPayments."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAYMENTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def payments(self) -> _containers.RepeatedCompositeFieldContainer[Global___FoundPayment]:
+        """What was found, newest first; at most 100."""
+
+    def __init__(
+        self,
+        *,
+        payments: _abc.Iterable[Global___FoundPayment] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["payments", b"payments"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPaymentsResponse: _TypeAlias = ListPaymentsResponse  # noqa: Y015
+
+@_typing.final
+class FoundPayment(_message.Message):
+    """A payment as the log has it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAYMENT_ID_FIELD_NUMBER: _builtins.int
+    ASKED_BY_FIELD_NUMBER: _builtins.int
+    PAYER_WALLET_ID_FIELD_NUMBER: _builtins.int
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    PAYER_ACCOUNT_FIELD_NUMBER: _builtins.int
+    PAYEE_ACCOUNT_FIELD_NUMBER: _builtins.int
+    RECEIPT_FIELD_NUMBER: _builtins.int
+    payment_id: _builtins.str
+    """Its id: UUID as text."""
+    asked_by: _builtins.str
+    """Who asked for it: "agent/<merchant>/<terminal>", or "wallet/<id>" of a bill."""
+    payer_wallet_id: _builtins.str
+    """The wallet that agreed to it."""
+    order_id: _builtins.str
+    """The merchant's own number of the order; empty for a bill."""
+    payer_account: _builtins.str
+    """The account that pays, 14 digits."""
+    payee_account: _builtins.str
+    """The account that is paid, 14 digits."""
+    @_builtins.property
+    def receipt(self) -> _envelope_pb2.Signed:
+        """Its receipt as it stands now ("receipt"): outcome, amount, time, and the place in the log."""
+
+    def __init__(
+        self,
+        *,
+        payment_id: _builtins.str = ...,
+        asked_by: _builtins.str = ...,
+        payer_wallet_id: _builtins.str = ...,
+        order_id: _builtins.str = ...,
+        payer_account: _builtins.str = ...,
+        payee_account: _builtins.str = ...,
+        receipt: _envelope_pb2.Signed | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["receipt", b"receipt"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asked_by", b"asked_by", "order_id", b"order_id", "payee_account", b"payee_account", "payer_account", b"payer_account", "payer_wallet_id", b"payer_wallet_id", "payment_id", b"payment_id", "receipt", b"receipt"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FoundPayment: _TypeAlias = FoundPayment  # noqa: Y015
+
+@_typing.final
 class GetLogHashRequest(_message.Message):
     """Request of GetLogHash."""
 

@@ -40,6 +40,11 @@ class LedgerServiceStub:
                 request_serializer=kessai_dot_v1_dot_ledger__pb2.GetLogHashRequest.SerializeToString,
                 response_deserializer=kessai_dot_v1_dot_ledger__pb2.GetLogHashResponse.FromString,
                 _registered_method=True)
+        self.ListPayments = channel.unary_unary(
+                '/kessai.v1.LedgerService/ListPayments',
+                request_serializer=kessai_dot_v1_dot_ledger__pb2.ListPaymentsRequest.SerializeToString,
+                response_deserializer=kessai_dot_v1_dot_ledger__pb2.ListPaymentsResponse.FromString,
+                _registered_method=True)
 
 
 class LedgerServiceServicer:
@@ -60,6 +65,16 @@ class LedgerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListPayments(self, request, context):
+        """Looks payments up: one by its id, or all of a merchant's order, also those that were declined. An
+        order is sought in all logs, newest first, which takes seconds where they are long. For operators.
+
+        Errors: FIELD_INVALID, CALLER_NOT_PERMITTED, STORE_UNAVAILABLE, OVERLOADED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_LedgerServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -67,6 +82,11 @@ def add_LedgerServiceServicer_to_server(servicer, server):
                     servicer.GetLogHash,
                     request_deserializer=kessai_dot_v1_dot_ledger__pb2.GetLogHashRequest.FromString,
                     response_serializer=kessai_dot_v1_dot_ledger__pb2.GetLogHashResponse.SerializeToString,
+            ),
+            'ListPayments': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPayments,
+                    request_deserializer=kessai_dot_v1_dot_ledger__pb2.ListPaymentsRequest.FromString,
+                    response_serializer=kessai_dot_v1_dot_ledger__pb2.ListPaymentsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -97,6 +117,33 @@ class LedgerService:
             '/kessai.v1.LedgerService/GetLogHash',
             kessai_dot_v1_dot_ledger__pb2.GetLogHashRequest.SerializeToString,
             kessai_dot_v1_dot_ledger__pb2.GetLogHashResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPayments(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kessai.v1.LedgerService/ListPayments',
+            kessai_dot_v1_dot_ledger__pb2.ListPaymentsRequest.SerializeToString,
+            kessai_dot_v1_dot_ledger__pb2.ListPaymentsResponse.FromString,
             options,
             channel_credentials,
             insecure,

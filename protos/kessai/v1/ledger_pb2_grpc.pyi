@@ -43,6 +43,12 @@ class LedgerServiceStub:
     Errors: FIELD_INVALID (not 1 to 16 receipts with a log position that this switch signed),
     CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
     """
+    ListPayments: _grpc.UnaryUnaryMultiCallable[_ledger_pb2.ListPaymentsRequest, _ledger_pb2.ListPaymentsResponse]
+    """Looks payments up: one by its id, or all of a merchant's order, also those that were declined. An
+    order is sought in all logs, newest first, which takes seconds where they are long. For operators.
+
+    Errors: FIELD_INVALID, CALLER_NOT_PERMITTED, STORE_UNAVAILABLE, OVERLOADED.
+    """
 
 @_typing.type_check_only
 class LedgerServiceAsyncStub(LedgerServiceStub):
@@ -58,6 +64,12 @@ class LedgerServiceAsyncStub(LedgerServiceStub):
 
     Errors: FIELD_INVALID (not 1 to 16 receipts with a log position that this switch signed),
     CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
+    """
+    ListPayments: _aio.UnaryUnaryMultiCallable[_ledger_pb2.ListPaymentsRequest, _ledger_pb2.ListPaymentsResponse]  # type: ignore[assignment]
+    """Looks payments up: one by its id, or all of a merchant's order, also those that were declined. An
+    order is sought in all logs, newest first, which takes seconds where they are long. For operators.
+
+    Errors: FIELD_INVALID, CALLER_NOT_PERMITTED, STORE_UNAVAILABLE, OVERLOADED.
     """
 
 class LedgerServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -77,6 +89,18 @@ class LedgerServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Errors: FIELD_INVALID (not 1 to 16 receipts with a log position that this switch signed),
         CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
+        """
+
+    @_abc_1.abstractmethod
+    def ListPayments(
+        self,
+        request: _ledger_pb2.ListPaymentsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ledger_pb2.ListPaymentsResponse, _abc.Awaitable[_ledger_pb2.ListPaymentsResponse]]:
+        """Looks payments up: one by its id, or all of a merchant's order, also those that were declined. An
+        order is sought in all logs, newest first, which takes seconds where they are long. For operators.
+
+        Errors: FIELD_INVALID, CALLER_NOT_PERMITTED, STORE_UNAVAILABLE, OVERLOADED.
         """
 
 def add_LedgerServiceServicer_to_server(servicer: LedgerServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

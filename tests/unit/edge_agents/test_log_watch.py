@@ -15,7 +15,12 @@ from edge_agents.log_watch import LogWatch
 from edge_agents.uplink import Uplink
 from kessai.log_marks import LogMarks
 from kessai.v1.envelope_pb2 import Signed
-from kessai.v1.ledger_pb2 import GetLogHashRequest, GetLogHashResponse
+from kessai.v1.ledger_pb2 import (
+    GetLogHashRequest,
+    GetLogHashResponse,
+    ListPaymentsRequest,
+    ListPaymentsResponse,
+)
 from kessai.v1.ledger_pb2_grpc import LedgerServiceServicer, add_LedgerServiceServicer_to_server
 from kessai.v1.payment_pb2 import LogPosition, Receipt
 from tests.unit.edge_agents.parties import NOW_US
@@ -38,6 +43,14 @@ class SilentLedger(LedgerServiceServicer):
         self.asked.set()
         await asyncio.get_running_loop().create_future()
         return GetLogHashResponse()
+
+    async def ListPayments(
+        self,
+        request: ListPaymentsRequest,
+        context: grpc.aio.ServicerContext[ListPaymentsRequest, ListPaymentsResponse],
+    ) -> ListPaymentsResponse:
+        """Nobody asks this."""
+        return ListPaymentsResponse()
 
 
 async def test_a_line_that_is_exchanged_meanwhile_is_no_answer(tmp_path: Path) -> None:

@@ -310,7 +310,8 @@ MAY_CALL = {
         AccountService/ListAccounts AccountService/FreezeAccount AccountService/UnfreezeAccount
         AccountService/CloseAccount
         DeviceService/ListMerchants DeviceService/UpdateMerchant DeviceService/CloseMerchant
-        TicketService/WithdrawTicketOffer
+        TicketService/WithdrawTicketOffer LedgerService/ListPayments
+        DeviceService/RenewCertificate
         DeviceService/CreateMerchant DeviceService/CreatePairingCode DeviceService/RevokeDevice
         DeviceService/ListDevices
         FleetService/GetDeviceState FleetService/ConfigureDevice
