@@ -168,16 +168,6 @@ def prepare_shard(path: Path, shard: int, books_id: str) -> str:
 
     A file of an earlier version gets checksums. Complaint if it does not belong here or is damaged.
     """
-    if not path.exists():  # it is named as missing, and no lock is made where there is no file
-        open_shard(path, shard, books_id, read_only=True)
-    lock = ShardLock(path)
-    try:
-        return _prepare(path, shard, books_id)
-    finally:
-        lock.release()
-
-
-def _prepare(path: Path, shard: int, books_id: str) -> str:
     wal_bytes = size_of_wal(path)
     db = open_shard(path, shard, books_id, read_only=False)
     try:
@@ -187,11 +177,19 @@ def _prepare(path: Path, shard: int, books_id: str) -> str:
         if is_checked(db, path):
             check_at_start(db, path)
         else:
-            tell(f"{path} gets a checksum for every page, once; this may take a while.")
-            add_checksums(db, path)
+            _rewrite(db, path)
         return missing_wal(path) if is_marked_open(db, "meta") and not wal_bytes else ""
     finally:
         db.close()
+
+
+def _rewrite(db: apsw.Connection, path: Path) -> None:
+    lock = ShardLock(path)
+    try:
+        tell(f"{path} gets a checksum for every page, once; this may take a while.")
+        add_checksums(db, path)
+    finally:
+        lock.release()
 
 
 def copy_warning(path: Path, shard: int, books_id: str) -> str:
