@@ -14,6 +14,7 @@ import structlog
 
 from kessai.complaint import Complaint
 from server.shards.jobs import Tied
+from server.shards.lane import LaneClosed, LaneFull
 from server.shards.router import Shards
 from server.shards.store import StoreUnavailable
 from server.shards.tie_book import Place, TieBook
@@ -81,7 +82,7 @@ class Ties:
         # The directory first: a shard never knows of a tie that the directory does not.
         tie = await asyncio.to_thread(self._book.note, heads)
         for number in heads:
-            with suppress(StoreUnavailable):
+            with suppress(StoreUnavailable, LaneFull, LaneClosed):
                 await self._shards.shard(number).submit(Tied(tie))
         self._noted = heads
 
