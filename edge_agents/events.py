@@ -14,6 +14,7 @@ JSON object on stdout: {"event": NAME, "time": microseconds since 1970, ...}. Th
     accepted not_accepted                    without the switch, or why not
     lost_after_acceptance                    accepted, and then the switch refused: a loss
     in_touch out_of_touch configured deny_list_grew      the line to the fleet's operator
+    deny_list_anew                                       its clock was ahead: all is sent again
     refused_by_switch                        this terminal was revoked: decides nothing alone
     switch_restored                          what its operator accepted as lost: told once
     switch_went_back switch_whole_again      its log or deny list is older than what was seen

@@ -62,6 +62,7 @@ class FleetLine:
         while True:
             self._heard = self._knows_all = False
             self._in_touch.clear()
+            self._begin_list_anew()
             try:
                 await run_until_one_ends(self._listen(), self._watch_state(), self._watch_log())
             except grpc.aio.AioRpcError as error:
@@ -74,6 +75,13 @@ class FleetLine:
             pause_s = FIRST_PAUSE_S if self._heard else min(LONGEST_PAUSE_S, pause_s * 2)
             self._heard = False
             await asyncio.sleep(pause_s)
+
+    def _begin_list_anew(self) -> bool:
+        """Have the list sent from its beginning if this machine's clock was ahead; True if so."""
+        was_ahead = self._deny_list.begin_anew(self._now_us())
+        if was_ahead:
+            self._events.emit("deny_list_anew", why="this machine's clock was ahead, and went back")
+        return was_ahead
 
     def _tell_out_of_touch(self, why: str) -> None:
         if self._heard or not self._told:
@@ -89,6 +97,8 @@ class FleetLine:
                 if not isinstance(update, AttachResponse):
                     return  # the switch stops
                 self._heard = True
+                if self._begin_list_anew():
+                    return  # the next report asks for all of it
                 self._take(update)
         except asyncio.CancelledError:
             if is_being_cancelled():

@@ -118,7 +118,7 @@ class OfflineDecision:
             return d.DECLINE_REASON_OFFLINE_NOT_ALLOWED
         if now_us >= self._certificate.expire_time.ToMicroseconds():
             return d.DECLINE_REASON_OFFLINE_NOT_ALLOWED
-        if now_us - self._deny_list.as_of_us > rules.deny_list_age_s * 1_000_000:
+        if self._deny_list.is_stale(rules.deny_list_age_s * 1_000_000, now_us):
             return d.DECLINE_REASON_OFFLINE_NOT_ALLOWED
         if now_us - holder.issue_us > rules.credential_age_s * 1_000_000:
             return d.DECLINE_REASON_CREDENTIAL_EXPIRED

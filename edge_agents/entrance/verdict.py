@@ -46,8 +46,8 @@ class Doorkeeper:
         """Whether nobody may be let in: too much may have been revoked since, or this door was."""
         if self.deny_list.is_refused:
             return True
-        oldest_us = self.now_us() - self.deny_list_hours * _HOUR_US
-        return bool(self.deny_list_hours) and self.deny_list.as_of_us < oldest_us
+        age_us = self.deny_list_hours * _HOUR_US
+        return bool(self.deny_list_hours) and self.deny_list.is_stale(age_us, self.now_us())
 
 
 def judge_state(state: TicketState, ticket: Ticket, persons: int) -> DeclineReason.ValueType:

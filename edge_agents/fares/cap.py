@@ -5,7 +5,7 @@ Pure; called by the gate when it works out what a ride costs.
 
 from __future__ import annotations
 
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from kessai.money import Money
@@ -28,10 +28,15 @@ def capped(fare: Money, spent_minor: int, cap: Money | None) -> Money:
 def day_start_us(at_us: int, zone: ZoneInfo, start: time) -> int:
     """Tell when the service day of a moment began, microseconds since 1970.
 
-    `start` is the local time at which service days change, such as 03:00, when nothing runs.
+    `start` is the local time at which service days change, such as 03:00, when nothing runs. Of an
+    hour that comes twice it is the first; in one that is left out, as long after its beginning as
+    `start` says: with the clocks going from two to three, 02:30 is 03:30.
     """
-    moment = datetime.fromtimestamp(at_us // _MICROSECONDS, zone)
-    begin = datetime.combine(moment.date(), start, zone)
-    if begin > moment:
-        begin = datetime.combine(moment.date() - timedelta(days=1), start, zone)
-    return int(begin.timestamp()) * _MICROSECONDS
+    day = datetime.fromtimestamp(at_us // _MICROSECONDS, zone).date()
+    begin_us = _begin_us(day, zone, start)
+    # Compared as moments: as times of the wall, an hour that comes twice is before itself.
+    return begin_us if begin_us <= at_us else _begin_us(day - timedelta(days=1), zone, start)
+
+
+def _begin_us(day: date, zone: ZoneInfo, start: time) -> int:
+    return int(datetime.combine(day, start, zone).timestamp()) * _MICROSECONDS

@@ -45,8 +45,9 @@ class Member:
             self.radio, self.journal, self.denied, self.settings, lambda: NOW_US
         )
         events = Events(lambda: NOW_US, self.told)
+        self.now_us = NOW_US
         self.line = FleetLine(
-            uplink, self.state, self.denied, self.settings, events, lambda: NOW_US
+            uplink, self.state, self.denied, self.settings, events, lambda: self.now_us
         )
 
     def events(self) -> list[str]:
@@ -96,6 +97,29 @@ async def test_an_agent_is_in_touch(tmp_path: Path) -> None:
             assert member.events() == ["in_touch", "deny_list_grew", "configured"]
             await stop(task)
             await until(lambda: not switch.fleet.state(TILL).attached)
+
+
+async def test_a_list_that_a_wrong_clock_emptied_is_sent_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The clock goes a year ahead and comes back while the agent is in touch."""
+    monkeypatch.setattr(fleet_line, "FIRST_PAUSE_S", 0.02)
+    lost, year_us = b"c" * 16, 365 * 24 * 3600 * 10**6
+    async with serving(tmp_path / "switch") as switch:
+        enter(switch)
+        switch.deny_list.deny(DenyKind.CREDENTIAL, lost, switch.clock() + year_us // 2)
+        async with open_channel(switch.identity(TILL)) as channel:
+            member = Member(_folder(tmp_path), Uplink(channel, os.urandom))
+            member.now_us = switch.clock()
+            task = asyncio.create_task(member.line.run())
+            await until(lambda: member.denied.is_denied(CREDENTIAL, lost))
+            member.now_us += year_us
+            await until(lambda: not member.denied.is_denied(CREDENTIAL, lost))
+            member.now_us -= year_us
+            await until(lambda: member.denied.is_denied(CREDENTIAL, lost))
+            await until(lambda: not member.denied.is_stale(10**6, member.now_us))
+            assert "deny_list_anew" in member.events()
+            await stop(task)
 
 
 async def test_a_revoked_agent_knows_it_for_good(tmp_path: Path) -> None:

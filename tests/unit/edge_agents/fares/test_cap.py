@@ -66,3 +66,38 @@ def test_the_service_day(at: str, begin: str) -> None:
 def test_a_service_day_holds_its_moment(at_us: int) -> None:
     begin = day_start_us(at_us, BERLIN, time(3))
     assert begin <= at_us < begin + 25 * 3600 * 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("at", "begin"),
+    [
+        # 25 October: from 03:00 summer time back to 02:00; 02:30 comes twice.
+        ("2026-10-25T02:29+02:00", "2026-10-24T02:30+02:00"),
+        ("2026-10-25T02:30+02:00", "2026-10-25T02:30+02:00"),
+        ("2026-10-25T02:15+01:00", "2026-10-25T02:30+02:00"),
+        ("2026-10-25T02:30+01:00", "2026-10-25T02:30+02:00"),
+        ("2026-10-26T02:29+01:00", "2026-10-25T02:30+02:00"),
+        ("2026-10-26T02:30+01:00", "2026-10-26T02:30+01:00"),
+        # 29 March: from 02:00 to 03:00 summer time; there is no 02:30.
+        ("2026-03-29T01:59+01:00", "2026-03-28T02:30+01:00"),
+        ("2026-03-29T03:00+02:00", "2026-03-28T02:30+01:00"),
+        ("2026-03-29T03:29+02:00", "2026-03-28T02:30+01:00"),
+        ("2026-03-29T03:30+02:00", "2026-03-29T03:30+02:00"),
+        ("2026-03-30T02:29+02:00", "2026-03-29T03:30+02:00"),
+        ("2026-03-30T02:30+02:00", "2026-03-30T02:30+02:00"),
+    ],
+)
+def test_a_service_day_that_begins_while_the_clocks_change(at: str, begin: str) -> None:
+    """It begins once, and never after a moment that it holds."""
+    at_us = int(datetime.fromisoformat(at).timestamp()) * 1_000_000
+    expected_us = int(datetime.fromisoformat(begin).timestamp()) * 1_000_000
+    assert day_start_us(at_us, BERLIN, time(2, 30)) == expected_us
+
+
+@given(st.datetimes(datetime(2026, 3, 27), datetime(2026, 10, 28)), st.times())
+def test_service_days_follow_each_other(at: datetime, start: time) -> None:
+    """Whatever the hour: a day holds its moment, and later moments are of no earlier day."""
+    at_us = int(at.timestamp()) * 1_000_000
+    begin_us = day_start_us(at_us, BERLIN, start)
+    assert begin_us <= at_us < begin_us + 26 * 3_600_000_000
+    assert day_start_us(at_us + 1_800_000_000, BERLIN, start) >= begin_us
