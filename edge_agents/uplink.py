@@ -23,6 +23,7 @@ from edge_agents.loops import is_being_cancelled
 from kessai.channel import RETRY_FIRST_S, is_line_lost, open_channel
 from kessai.complaint import Complaint
 from kessai.enrollment import DeviceIdentity, renew_if_due
+from kessai.line_trouble import trouble_in
 from kessai.v1.envelope_pb2 import Signed
 from kessai.v1.fare_pb2 import ConfirmTravelRequest, ConfirmTravelResponse
 from kessai.v1.fare_pb2_grpc import FareServiceStub
@@ -276,4 +277,5 @@ def _judge(error: grpc.aio.AioRpcError) -> NotTaken | Unknown | None:
 
 def describe(error: grpc.aio.AioRpcError) -> str:
     """Say for people what a failed call failed with."""
-    return f"{reason_of(error) or error.code().name}, {error.details()}"
+    trouble = trouble_in(error.details())
+    return trouble or f"{reason_of(error) or error.code().name}, {error.details()}"

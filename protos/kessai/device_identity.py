@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from cryptography import x509
@@ -108,12 +109,21 @@ class DeviceIdentity:
         return now_us >= self.begin_us + (self.expire_us - self.begin_us) * 2 // 3
 
     def require_in_date(self, now_us: int) -> None:
-        """Complaint if the certificate has ended: the switch would not even answer."""
+        """Complaint if the certificate has ended, or has not begun: the switch would hang up."""
+        if now_us < self.begin_us:
+            raise Complaint(
+                f"The certificate of {self.device} begins on {_moment(self.begin_us)}, and this "
+                f"machine's clock shows {_moment(now_us)}. No money was moved: put the clock right."
+            )
         if now_us >= self.expire_us:
             raise Complaint(
                 f"The certificate of {self.device} has expired. No money was moved: "
                 "ask the operator for a new pairing code, and pair again."
             )
+
+
+def _moment(us: int) -> str:
+    return datetime.fromtimestamp(us / 1e6, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def load_identity(folder: Path) -> DeviceIdentity:

@@ -21,6 +21,7 @@ import grpc.aio
 from kessai.channel import RETRY_FIRST_S, open_channel
 from kessai.complaint import Complaint, Interrupted
 from kessai.device_identity import DeviceIdentity, load_identity
+from kessai.line_trouble import ask_why, trouble_in
 from kessai.request_id import RequestIdError, format_request_id, new_request_id, parse_request_id
 from server import data_folder
 from server.commands.operator_renewal import keep_in_date, require_in_date
@@ -122,12 +123,13 @@ class _Line:
         except TimeoutError:
             if self.has_sent:
                 raise _LineLost from None
-            raise Complaint(_nobody(self.address)) from None
+            why = await ask_why(channel)
+            raise Complaint(why or _nobody(self.address)) from None
 
     def explain(self, error: grpc.aio.AioRpcError) -> str:
         """What an error means, in a sentence."""
         if _is_lost(error):
-            return _nobody(self.address)
+            return trouble_in(error.details()) or _nobody(self.address)
         if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
             return f"the switch at {self.address} did not answer in {DEADLINE_S:g} s."
         return _sentence(error.details() or error.code().name)

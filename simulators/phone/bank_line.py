@@ -6,8 +6,8 @@ The certificate is renewed on the way when it is time. Called by `cli`.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import grpc
@@ -18,6 +18,7 @@ from kessai.channel import CALL_TIMEOUT_S, is_line_lost, open_channel
 from kessai.complaint import Complaint
 from kessai.device_identity import DeviceIdentity, load_identity
 from kessai.enrollment import renew_if_due
+from kessai.line_trouble import ask_why
 from kessai.log_marks import LogMarks, first_difference
 from kessai.request_id import format_request_id
 from kessai.v1.account_pb2 import (
@@ -43,7 +44,8 @@ class BankLine:
     """An open line, as the owner of a wallet."""
 
     def __init__(self, identity: DeviceIdentity, channel: grpc.aio.Channel) -> None:
-        self._identity, self._stub = identity, AccountServiceStub(channel)
+        self._identity, self._channel = identity, channel
+        self._stub = AccountServiceStub(channel)
         self._holders = HolderServiceStub(channel)
         self._payments = PaymentServiceStub(channel)
 
@@ -55,7 +57,7 @@ class BankLine:
             holder_key_proof=key.prove_possession(request_id),
             account_number=account_number,
         )
-        with _complaints():
+        async with _complaints(self._channel):
             answer = await self._holders.IssueCredential(
                 request, timeout=CALL_TIMEOUT_S, wait_for_ready=True
             )
@@ -67,7 +69,7 @@ class BankLine:
         Complaint if the bank does not answer.
         """
         ask = GetPaymentRequest(request_id=format_request_id(request_id))
-        with _complaints():
+        async with _complaints(self._channel):
             try:
                 answer = await self._payments.GetPayment(
                     ask, timeout=CALL_TIMEOUT_S, wait_for_ready=True
@@ -81,7 +83,7 @@ class BankLine:
     async def accounts(self) -> list[Account]:
         """Tell the wallet's accounts with their balances; Complaint if the bank does not."""
         numbers = [format_account(account) for account in self._identity.accounts]
-        with _complaints():
+        async with _complaints(self._channel):
             answers = [
                 await self._stub.GetAccount(
                     GetAccountRequest(account_number=number),
@@ -97,7 +99,7 @@ class BankLine:
         request = ListEntriesRequest(
             account_number=account_number, page_size=min(limit, MAX_ENTRIES)
         )
-        with _complaints():
+        async with _complaints(self._channel):
             return await self._stub.ListEntries(
                 request, timeout=CALL_TIMEOUT_S, wait_for_ready=True
             )
@@ -147,13 +149,14 @@ async def _renew(
         return None  # the present certificate is still good: another time
 
 
-@contextmanager
-def _complaints() -> Iterator[None]:
+@asynccontextmanager
+async def _complaints(channel: grpc.aio.Channel) -> AsyncIterator[None]:
     try:
         yield
     except grpc.aio.AioRpcError as error:
         if is_line_lost(error):
-            raise Complaint("The bank does not answer. No money was moved: try later.") from None
+            why = await ask_why(channel) or "The bank does not answer."
+            raise Complaint(f"{why} No money was moved: try later.") from None
         if error.code() == grpc.StatusCode.NOT_FOUND:
             raise Complaint("You have no such account. No money was moved.") from None
         raise Complaint(f"The bank refuses: {error.details()}. No money was moved.") from None

@@ -75,6 +75,7 @@ def bill(
     Example: kessai phone bill "12.50 EUR" --for Lunch --folder ann --field udp:127.0.0.1:54321
     """
     identity = load_identity(folder)
+    identity.require_in_date(_now_us())
     number = choose_account(identity, account)
     try:
         key = Vault(folder).unlock(read_secret("PIN", pin_file, "--pin-file", pin))

@@ -21,6 +21,7 @@ from kessai.channel import (
     open_blocking_channel,
 )
 from kessai.device_identity import DeviceIdentity
+from kessai.line_trouble import trouble_in
 from kessai.v1.bill_pb2 import GetWalletCertificateRequest, SettleBillRequest
 from kessai.v1.bill_pb2_grpc import BillServiceStub
 from kessai.v1.envelope_pb2 import Signed
@@ -88,7 +89,8 @@ class OwnLine:
                 GetWalletCertificateRequest(), timeout=CALL_TIMEOUT_S
             )
         except grpc.RpcError as error:
-            return NotTaken(cast(grpc.Call, error).details() or "no answer")
+            details = cast(grpc.Call, error).details()
+            return NotTaken(trouble_in(details) or details or "no answer")
         return answer.wallet_certificate
 
     def find(self, payment_id: str) -> Signed | None:

@@ -1,0 +1,48 @@
+"""Why a line cannot be opened though a switch is there: a certificate that is out of date.
+
+gRPC says UNAVAILABLE of it, as of a switch that is off, and tells the rest in words. Whoever would
+say that no switch answers asks here first.
+"""
+
+from __future__ import annotations
+
+import grpc.aio
+
+# What BoringSSL says of the switch's certificate, by this machine's clock.
+_SAID = {
+    "certificate has expired": "has ended",
+    "certificate is not yet valid": "is not valid yet",
+}
+_VERIFY_FAILED = "CERTIFICATE_VERIFY_FAILED"
+# What is left of the switch's refusal of our certificate: it hangs up while the line is made.
+_NO_CONNECTION, _HUNG_UP = "failed to connect", "Socket closed"
+_HEALTH, _HEALTH_S = "/grpc.health.v1.Health/Check", 3.0
+
+
+def trouble_in(details: str | None) -> str:
+    """What the details of a failed call say of certificates, as a sentence; "" if nothing."""
+    text = details or ""
+    if _VERIFY_FAILED in text:
+        for said, meaning in _SAID.items():
+            if said in text:
+                return (
+                    f"The switch answers, but its certificate {meaning} by this machine's clock: "
+                    "compare the clocks of both machines."
+                )
+        return "Somebody answers there whose certificate is not that switch's."
+    if _NO_CONNECTION in text and _HUNG_UP in text:
+        return (
+            "Somebody answers there, and hangs up at once: the switch may have too many lines, or "
+            "hold our certificate for out of date. Compare the clocks of both machines."
+        )
+    return ""
+
+
+async def ask_why(channel: grpc.aio.Channel) -> str:
+    """Why a line does not open: what `trouble_in` says of one more try; "" if nobody answers."""
+    call = channel.unary_unary(_HEALTH, request_serializer=bytes, response_deserializer=bytes)
+    try:
+        await call(b"", timeout=_HEALTH_S)
+    except grpc.aio.AioRpcError as error:
+        return trouble_in(error.details())
+    return ""
