@@ -15,6 +15,7 @@ import grpc.aio
 from google.protobuf.message import Message
 
 from kessai.device_identity import DeviceIdentity
+from kessai.line_trouble import trouble_in
 
 # A deadline for every call, and how a caller that must know the outcome asks again. A line that has
 # lost its switch waits up to RETRY_LONGEST_S before it looks for it again, so whoever may outlive a
@@ -77,6 +78,8 @@ PAIRING_OPTIONS = (
     ("grpc.max_receive_message_length", MAX_REQUEST_BYTES),
 )
 
+_HEALTH = "/grpc.health.v1.Health/Check"
+
 # How gRPC says UNKNOWN of a line that broke, or brought nonsense, while an answer was coming.
 _BROKE = "Stream removed"
 
@@ -97,6 +100,16 @@ def open_blocking_channel(identity: DeviceIdentity) -> grpc.Channel:
     return grpc.secure_channel(
         identity.server_address, _credentials(identity), list(CHANNEL_OPTIONS)
     )
+
+
+async def ask_why(channel: grpc.aio.Channel) -> str:
+    """Why a line does not open: what `trouble_in` says of one more try; "" if nobody answers."""
+    call = channel.unary_unary(_HEALTH, request_serializer=bytes, response_deserializer=bytes)
+    try:
+        await call(b"", timeout=CALL_TIMEOUT_S)
+    except grpc.aio.AioRpcError as error:
+        return trouble_in(error.details())
+    return ""
 
 
 def is_line_lost(error: grpc.RpcError) -> bool:

@@ -6,8 +6,6 @@ say that no switch answers asks here first.
 
 from __future__ import annotations
 
-import grpc.aio
-
 # What BoringSSL says of the switch's certificate, by this machine's clock.
 _SAID = {
     "certificate has expired": "has ended",
@@ -16,7 +14,6 @@ _SAID = {
 _VERIFY_FAILED = "CERTIFICATE_VERIFY_FAILED"
 # What is left of the switch's refusal of our certificate: it hangs up while the line is made.
 _NO_CONNECTION, _HUNG_UP = "failed to connect", "Socket closed"
-_HEALTH, _HEALTH_S = "/grpc.health.v1.Health/Check", 3.0
 
 
 def trouble_in(details: str | None) -> str:
@@ -35,14 +32,4 @@ def trouble_in(details: str | None) -> str:
             "Somebody answers there, and hangs up at once: the switch may have too many lines, or "
             "hold our certificate for out of date. Compare the clocks of both machines."
         )
-    return ""
-
-
-async def ask_why(channel: grpc.aio.Channel) -> str:
-    """Why a line does not open: what `trouble_in` says of one more try; "" if nobody answers."""
-    call = channel.unary_unary(_HEALTH, request_serializer=bytes, response_deserializer=bytes)
-    try:
-        await call(b"", timeout=_HEALTH_S)
-    except grpc.aio.AioRpcError as error:
-        return trouble_in(error.details())
     return ""

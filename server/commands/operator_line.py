@@ -18,10 +18,10 @@ from typing import TypeVar
 import grpc
 import grpc.aio
 
-from kessai.channel import RETRY_FIRST_S, open_channel
+from kessai.channel import RETRY_FIRST_S, ask_why, open_channel
 from kessai.complaint import Complaint, Interrupted
 from kessai.device_identity import DeviceIdentity, load_identity
-from kessai.line_trouble import ask_why, trouble_in
+from kessai.line_trouble import trouble_in
 from kessai.request_id import RequestIdError, format_request_id, new_request_id, parse_request_id
 from server import data_folder
 from server.commands.operator_renewal import keep_in_date, require_in_date

@@ -14,11 +14,10 @@ import grpc
 import grpc.aio
 
 from kessai.account_number import format_account
-from kessai.channel import CALL_TIMEOUT_S, is_line_lost, open_channel
+from kessai.channel import CALL_TIMEOUT_S, ask_why, is_line_lost, open_channel
 from kessai.complaint import Complaint
 from kessai.device_identity import DeviceIdentity, load_identity
 from kessai.enrollment import renew_if_due
-from kessai.line_trouble import ask_why
 from kessai.log_marks import LogMarks, first_difference
 from kessai.request_id import format_request_id
 from kessai.v1.account_pb2 import (

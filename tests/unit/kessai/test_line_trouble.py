@@ -11,11 +11,11 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from edge_agents.uplink import describe
-from kessai.channel import open_channel
+from kessai.channel import ask_why, open_channel
 from kessai.complaint import Complaint
 from kessai.device_identity import DeviceIdentity, write_identity
 from kessai.enrollment.tls_key import key_pem
-from kessai.line_trouble import ask_why, trouble_in
+from kessai.line_trouble import trouble_in
 from kessai.v1.account_pb2 import GetTrialBalanceRequest
 from kessai.v1.account_pb2_grpc import AccountServiceStub
 from server.commands import operator_line
