@@ -14,7 +14,7 @@ from rich.text import Text
 
 from kessai.audit_chain import faults_of
 from kessai.complaint import Complaint
-from kessai.console import Console, Table, styled
+from kessai.console import Console, styled
 from kessai.v1 import audit_pb2 as pb
 from kessai.v1.audit_pb2_grpc import AuditServiceStub
 from server import data_folder
@@ -64,20 +64,15 @@ def list_records(
         for record in records:
             print(json.dumps(_plain(record)))  # noqa: T201
         return
-    table = Table("#", "when", "who", "what", "object", "outcome", "request", box=None)
     ended = {record.begun_sequence for record in records}
     for record in records:
         if record.sequence not in ended:
-            table.add_row(
-                str(record.sequence),
-                moment(record.record_time),
-                record.operator,
-                record.method,
-                record.object,
-                _outcome(record),
-                record.request_id,
-            )
-    _out.print(table)
+            when = moment(record.record_time)
+            head = styled("[bold]{}[/]  {}  {}  ", record.sequence, when, record.operator)
+            _out.print(head + _outcome(record))
+            request = f"request {record.request_id}" if record.request_id else ""
+            what = (record.method, record.object, request)
+            _out.print(styled("    {}  {}  [dim]{}[/]", *what))
 
 
 @audit.command("verify")

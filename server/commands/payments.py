@@ -9,7 +9,7 @@ from rich.text import Text
 
 from kessai.account_number import parse_account, pretty_account
 from kessai.complaint import Complaint
-from kessai.console import Console, Table
+from kessai.console import Console, styled
 from kessai.decline import name_of
 from kessai.envelope import EnvelopeError, read_unverified, read_verified
 from kessai.json_lines import as_json as as_dict
@@ -68,21 +68,18 @@ def show_payment(
         return
     if not answer.payments:
         raise Complaint("there is no such payment in the books: nothing was moved under it")
-    table = Table("payment", "when", "outcome", "amount", "from", "to", "order", "by", box=None)
-    table.columns[3].justify = "right"
     for one in answer.payments:
-        receipt = _receipt(one)
-        table.add_row(
-            one.payment_id,
-            moment(receipt.settle_time),
-            _outcome(receipt),
-            str(Money.from_proto(receipt.amount)),
-            _account(one.payer_account),
-            _account(one.payee_account),
-            one.order_id,
-            one.asked_by,
-        )
-    _out.print(table)
+        _show(one)
+
+
+def _show(one: pb.FoundPayment) -> None:
+    receipt = _receipt(one)
+    _out.print(styled("[bold]{}[/]  {}  ", one.payment_id, _amount(receipt)) + _outcome(receipt))
+    accounts = (_account(one.payer_account), _account(one.payee_account))
+    _out.print(styled("    {} UTC, from {} to {}", moment(receipt.settle_time), *accounts))
+    order = f", order {one.order_id}" if one.order_id else ""
+    who = (one.asked_by, one.payer_wallet_id, order)
+    _out.print(styled("    asked by {}, agreed by wallet/{}{}", *who))
 
 
 def _id_of(which: str) -> str:
@@ -98,6 +95,10 @@ def _id_of(which: str) -> str:
 
 def _receipt(one: pb.FoundPayment) -> Receipt:
     return read_verified(one.receipt, Receipt)
+
+
+def _amount(receipt: Receipt) -> Money:
+    return Money.from_proto(receipt.amount)
 
 
 def _outcome(receipt: Receipt) -> Text:
