@@ -62,10 +62,10 @@ class Ties:
         self._wanted.set()
 
     async def close(self) -> None:
-        """Note the last places, once nothing more is booked."""
+        """Note the last places, once nothing more is booked; the next start makes good."""
         await self._background.close()
         if self._holds:
-            with suppress(StoreUnavailable):
+            with suppress(StoreUnavailable, LaneFull, LaneClosed):
                 await self.note()
 
     async def note(self) -> None:

@@ -8,6 +8,7 @@ import stat
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -45,7 +46,8 @@ def place() -> Iterator[Path]:
 def open_to_all(folder: Path) -> None:
     """Give everything in a folder the rights that it had before they were closed."""
     for path in (folder, *folder.rglob("*")):
-        path.chmod(0o755 if path.is_dir() else 0o644)
+        with suppress(FileNotFoundError):  # a writer tidies up when its switch is gone
+            path.chmod(0o755 if path.is_dir() else 0o644)
 
 
 def what_nobody_can(folder: Path) -> list[str]:
@@ -104,7 +106,7 @@ def test_a_shard_outside_the_data_folder_is_closed_too(place: Path) -> None:
     switch = RunningSwitch.start(folder)
     try:
         files = list(place.glob("0000.db*"))
-        assert len(files) == 3
+        assert {path.suffix for path in files} == {".db", ".db-wal", ".db-shm", ".lock"}
         assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}
     finally:
         switch.stop()

@@ -313,7 +313,7 @@ MAY_CALL = {
         TicketService/WithdrawTicketOffer LedgerService/ListPayments
         DeviceService/RenewCertificate
         DeviceService/CreateMerchant DeviceService/CreatePairingCode DeviceService/RevokeDevice
-        DeviceService/ListDevices
+        DeviceService/ListDevices DeviceService/RenewCertificate
         FleetService/GetDeviceState FleetService/ConfigureDevice
         HolderService/SetRiderCategory HolderService/ListOfflineLosses
         HolderService/ForgiveOfflineLosses
