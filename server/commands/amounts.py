@@ -20,7 +20,9 @@ Amount = Annotated[
 ]
 
 
-def amount_of(text: str, currency: Callable[[], str] | None = None) -> Money:
+def amount_of(
+    text: str, currency: Callable[[], str] | None = None, may_be_zero: bool = False
+) -> Money:
     """Read an amount of more than zero; Complaint.
 
     `currency` is asked where the text names none.
@@ -30,7 +32,7 @@ def amount_of(text: str, currency: Callable[[], str] | None = None) -> Money:
         amount = Money.read(text, "" if named or currency is None else currency())
     except MoneyError as error:
         raise Complaint(f"{error}. Nothing was done.") from None
-    if amount.minor <= 0:
+    if amount.minor < 0 or (amount.minor == 0 and not may_be_zero):
         raise Complaint(f'"{text}": an amount is more than zero, without a sign. Nothing was done.')
     return amount
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -175,7 +176,8 @@ def set_minimum_balance(
 
     Example: kessai merchant minimum-balance metro "1.00 EUR"
     """
-    least = amount_of(minimum, lambda: _currency_of(merchant_id, data, identity))
+    currency = partial(_currency_of, merchant_id, data, identity)
+    least = amount_of(minimum, currency, may_be_zero=True)
     request = SetMinimumBalanceRequest(
         request_id=request_id_of(request_id),
         merchant_id=merchant_id,

@@ -63,6 +63,7 @@ def test_a_merchant_is_edited(switch: RunningSwitch, desk: Desk, accounts: tuple
     assert "unverified_limit" not in json.loads(desk.does("merchant", "list", "--json"))
     desk.does("merchant", "edit", "hall", "--category", "4111")
     desk.does("merchant", "minimum-balance", "hall", "1.00")
+    desk.does("merchant", "minimum-balance", "hall", "0.00 EUR")
     other = switch.open_account("merchant/other", 9)
     assert "not yours" in desk.is_refused("merchant", "edit", "hall", "--account", other)
     assert "no merchant" in desk.is_refused("merchant", "edit", "none", "--name", "None")
