@@ -40,7 +40,7 @@ def main(name: str) -> None:
         (FOLDER / f"{name}.json").write_text(json.dumps(contents(folder, end_us), indent=1) + "\n")
         with tarfile.open(FOLDER / f"{name}.tar.xz", "w:xz") as archive:
             for path in sorted(folder.rglob("*")):
-                if path.is_file() and not path.name.endswith(("-wal", "-shm")):
+                if path.is_file() and not path.name.endswith(("-wal", "-shm", ".lock")):
                     archive.add(path, path.relative_to(folder), filter=_anonymous)
 
 

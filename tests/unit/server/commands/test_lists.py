@@ -64,7 +64,7 @@ AMOUNTS = {
     ("account", "withdraw", NUMBER, "-5.00 EUR"): "without a sign",
     ("account", "withdraw", NUMBER, "--", "-5.00 EUR"): "without a sign",
     ("account", "deposit", NUMBER, "5.00 EURO"): '"EURO" is not a currency',
-    ("merchant", "minimum-balance", "shop", "1.00"): "names no currency",
+    ("merchant", "minimum-balance", "shop", "1.00"): "no merchant whose trade is transport",
     ("account", "deposit", "0001-00009999-25", "5.00 EUR"): "There is no such account.",
 }
 
