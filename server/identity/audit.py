@@ -24,6 +24,7 @@ from server.identity.directory_call import in_thread
 from server.shards.audit_book import AuditBook
 from server.shards.directory_file import DirectoryFile
 from server.shards.lru import LruCache
+from server.shards.standing import while_good
 
 MACHINE = "machine"
 REFUSALS_AN_HOUR = 100
@@ -40,7 +41,8 @@ Result = TypeVar("Result")
 class Act:
     """An act of an operator: `method` is such as "AccountService/WithdrawCash".
 
-    `begun` is the sequence of the record that began it, `recorded` whether its outcome is written.
+    `begun` is the sequence of the record that began it, `recorded` whether its outcome is written,
+    `serial` that of the operator's certificate (0: of the machine, which has none).
     """
 
     operator: str
@@ -49,6 +51,7 @@ class Act:
     object: str = ""
     begun: int = 0
     recorded: bool = False
+    serial: int = 0
 
 
 _current: ContextVar[tuple[Audit, Act] | None] = ContextVar("kessai_act", default=None)
@@ -99,8 +102,12 @@ class Audit:
         _current.set((self, act))
 
     def do(self, act: Act, work: Callable[[], Result]) -> Result:
-        """Do work on the directory in one commit with the record of it."""
-        with self._file.transaction():
+        """Do work on the directory in one commit with the record of it; CertificateRevoked.
+
+        So an operator whose call passed the guard before he was revoked makes no other one, and no
+        pairing code, afterwards.
+        """
+        with while_good(self._file, act.serial):
             result = work()
             self.accept(act)
         return result

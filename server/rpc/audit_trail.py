@@ -62,6 +62,7 @@ class AuditTrail:
                 _short(call.method),
                 _id_of(request),
                 object_of(call.method, request),
+                serial=caller.serial,
             )
             self._audit.hold(act)
             if call.method not in IN_DIRECTORY:

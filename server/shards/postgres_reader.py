@@ -162,6 +162,14 @@ class PostgresReader:
         )
         return [read_hold(row) for row in self._select(sql, now_us, limit)]
 
+    def awaits(self, payee: int) -> bool:
+        """Whether a pending hold pays an account, on this shard or another."""
+        sql = (
+            "SELECT 1 FROM hold WHERE state = 1 AND (far_account = %s OR credit_account_id = %s) "
+            "LIMIT 1"
+        )
+        return bool(self._select(sql, payee, payee))
+
     def totals(self) -> list[Total]:
         """Add up the accounts by kind and currency."""
         sql = (

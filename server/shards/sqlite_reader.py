@@ -151,6 +151,14 @@ class SqliteReader:
         )
         return [read_hold(row) for row in self._rows(sql, now_us, limit)]
 
+    def awaits(self, payee: int) -> bool:
+        """Whether a pending hold pays an account, on this shard or another."""
+        sql = (
+            "SELECT 1 FROM hold WHERE state = 1 AND (far_account = ? OR credit_account_id = ?) "
+            "LIMIT 1"
+        )
+        return any(self._rows(sql, payee, payee))
+
     def totals(self) -> list[Total]:
         """Add up the accounts by kind and currency."""
         # In two halves, because SQLite's sum() of integers fails beyond 63 bits.

@@ -241,7 +241,9 @@ class Reader(Protocol):
 
     def due_holds(self, now_us: int, limit: int) -> list[Hold]:
         """List pending holds whose time is over."""
-        ...
+
+    def awaits(self, payee: int) -> bool:
+        """Whether a pending hold pays an account, on this shard or another."""
 
     def totals(self) -> list[Total]:
         """Add up the accounts by kind and currency."""

@@ -123,13 +123,23 @@ class Standings:
         names = await in_thread(self._names.of, account_id)
         if names:
             raise InUse(f"{', '.join(names)} names this account; nothing was done")
+        shards = range(len(self._shards))
         with refusing_store_trouble():
+            held = [
+                await self._shards.shard(shard).read(lambda reader: reader.awaits(account_id))
+                for shard in shards
+            ]
             owed = [
                 row
-                for shard in range(len(self._shards))
+                for shard in shards
                 for row in await self._shards.outbox(shard, _ALL_OWED)
                 if row.payee == account_id
             ]
+        if any(held):
+            raise InUse(
+                "payments to this account are on hold; nothing was done: try again once they are "
+                "captured, voided, or over"
+            )
         if owed:
             raise InUse("money is on its way to this account; nothing was done: try again soon")
         if (await self._busy.holding(account_id, None)).auxiliary:

@@ -118,6 +118,8 @@ class Bills:
             account = await self._shards.account(payee)
         if account is None or account.owner != f"wallet/{wallet_id}":
             return d.DECLINE_REASON_PAYEE_ACCOUNT_NOT_OWN
+        if account.is_closed:  # the payer's shard may be another, which does not know that
+            return d.DECLINE_REASON_ACCOUNT_CLOSED
         return ACCEPTED if account.ledger == ledger else d.DECLINE_REASON_CURRENCY_MISMATCH
 
     def _verify(self, group: list[BillSubmission]) -> list[AgreedBill | Exception]:

@@ -51,6 +51,7 @@ def test_what_is_written_is_read(store: Store, stores: Stores) -> None:
     assert {hold.id: hold for hold in reader.all_holds()} == batch.holds
     assert list(reader.all_documents()) == documents
     assert reader.outbox(10) == batch.outbox
+    assert [reader.awaits(account) for account in (BOB, ANN, 77)] == [True, False, True]
     assert reader.due_holds(NOW_US - 1, 10) == []
     assert reader.due_holds(NOW_US, 10) == [batch.holds[2**128 - 1]]
     assert reader.last_sequence() == 2

@@ -39,6 +39,7 @@ from tests.unit.server.domain.commands import (
     JPY,
     MINUTE_US,
     NOW_US,
+    close,
     deposit,
     fresh_id,
     open_account,
@@ -377,3 +378,12 @@ async def test_too_little_money_and_too_late(tmp_path: Path) -> None:
         both.counter.clock.us += MINUTE_US
         assert await both.reason(late) == "EXPIRED"
         assert await both.balances() == (1000, 0)
+
+
+async def test_a_bill_on_a_closed_account_costs_nobody_anything(tmp_path: Path) -> None:
+    """Its phone may be good, and the payer's shard is another: what arrived would be nobody's."""
+    async with friends(tmp_path) as both:
+        await both.shards.submit(close(BOB))
+        assert await both.reason(both.agree()) == "ACCOUNT_CLOSED"
+        assert await both.balances() == (1000, 0)
+    assert verify_shards(tmp_path, SHARDS).faults == []
