@@ -108,7 +108,9 @@ class Operators:
         return format_identity(self._authority.domain, f"{OPERATOR}/{name}")
 
     def _enroll(self, issued: IssuedCertificate) -> None:
-        self._directory.enroll(DeviceEntry(issued, b"", b"", "", self._now_us()))
+        # Not under the id of a pairing code that was withdrawn: nobody could revoke that operator.
+        if not self._directory.enroll(DeviceEntry(issued, b"", b"", "", self._now_us())):
+            raise RequestIdReused
 
     def _issue(
         self, device: str, key: ec.EllipticCurvePublicKey, request_id: bytes = b""

@@ -7,11 +7,14 @@ from pathlib import Path
 
 import pytest
 import structlog
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from kessai.complaint import Complaint
 from kessai.device_identity import load_identity
+from kessai.enrollment.tls_key import signing_request
 from server.identity.certificates import DAY_US
 from server.identity.ends import tell_what_ends
+from server.identity.refusals import RequestIdReused
 from server.shards.operator_book import OperatorBook
 from tests.unit.server.ports import Switch
 
@@ -40,6 +43,16 @@ def test_an_operator_who_is_made_anew_replaces_his_former_self(switch: Switch) -
     new = switch.operators.add("joe", switch.folder / "new", "host:7443")
     assert switch.directory.is_revoked(old.certificate.serial_number)
     assert not switch.directory.is_revoked(new.certificate.serial_number)
+
+
+def test_no_operator_is_made_whom_nobody_can_revoke(switch: Switch) -> None:
+    """Under the id of a pairing code that was withdrawn nothing is entered: nothing is issued."""
+    request_id = switch.request_id()
+    switch.desk.hand_out(request_id, "phone/ann/pixel", ())
+    switch.directory.revoke("phone/ann/pixel", switch.clock())
+    csr = signing_request(ec.generate_private_key(ec.SECP256R1()))
+    with pytest.raises(RequestIdReused):
+        switch.operators.certify(request_id, "ghost", csr)
 
 
 def test_what_ends_soon_is_told(switch: Switch) -> None:
