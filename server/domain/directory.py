@@ -216,5 +216,8 @@ class RevocationList(Protocol):
     def is_revoked(self, serial: int) -> bool:
         """Tell whether the certificate of this serial number was revoked."""
 
+    def is_stray(self, device: str, serial: int, begin_us: int) -> bool:
+        """Tell whether a restore lost a certificate, and its device is not good any more."""
+
     def on_revoke(self, listener: Callable[[int], None]) -> None:
         """Have every serial number told as it is revoked; from any thread."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from functools import lru_cache
 
@@ -43,12 +43,14 @@ class CallerKind(Enum):
 class Caller:
     """Who calls. `path` holds the names after the kind.
 
-    (merchant, terminal) of an AGENT, (wallet, phone) of a PHONE, (name,) of an OPERATOR.
+    (merchant, terminal) of an AGENT, (wallet, phone) of a PHONE, (name,) of an OPERATOR. `serial`
+    and `begin_us`, microseconds since 1970, are of his certificate.
     """
 
     kind: CallerKind
     path: tuple[str, ...]
     serial: int
+    begin_us: int = field(default=0, compare=False)
 
     @property
     def device(self) -> str:
@@ -113,7 +115,8 @@ class Callers:
             raise CertificateRefused("the certificate names nobody we know") from None
         begin_us = int(certificate.not_valid_before_utc.timestamp()) * 1_000_000
         end_us = int(certificate.not_valid_after_utc.timestamp()) * 1_000_000
-        return Caller(CallerKind(kind), names, certificate.serial_number), begin_us, end_us
+        caller = Caller(CallerKind(kind), names, certificate.serial_number, begin_us)
+        return caller, begin_us, end_us
 
     def _device_of(self, certificate: x509.Certificate) -> str:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)

@@ -27,6 +27,10 @@ _CERTIFICATE = "x509_pem_cert"
 _CUT_AFTER_END_S = 0.1
 
 _REVOKED = "this certificate was revoked; ask the operator"
+_STRAY = (
+    "this certificate was issued after the backup that these books were restored from, and its "
+    "device is revoked or unknown here; ask the operator"
+)
 _ENDED = "this certificate has ended; renew it, or have the device paired again"
 _STOPS = status_pb2.Status(
     code=grpc.StatusCode.UNAVAILABLE.value[0], message="the switch stops; call again"
@@ -72,6 +76,8 @@ class Guard:
     def _require_good(self, caller: Caller) -> None:
         if self._revocations.is_revoked(caller.serial):
             raise CertificateRefused(_REVOKED)
+        if self._revocations.is_stray(caller.device, caller.serial, caller.begin_us):
+            raise CertificateRefused(_STRAY)
 
     def _remember(self, context: Context, serial: int, seconds_left: float) -> None:
         task = asyncio.current_task()

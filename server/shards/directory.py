@@ -56,6 +56,8 @@ class Directory:
             "SELECT serial FROM certificate WHERE revoked AND expire_us > ?", now_us()
         )
         self._revoked = {int.from_bytes(serial, "big") for (serial,) in rows}
+        rows = self._file.rows("SELECT coalesce(max(restore_us), 0) FROM restore")
+        self._restore_us, self._known = int(rows[0][0]), set[int]()
 
     @property
     def file(self) -> DirectoryFile:
@@ -102,6 +104,23 @@ class Directory:
     def is_revoked(self, serial: int) -> bool:
         """Tell whether the certificate of this serial number was revoked; from memory."""
         return serial in self._revoked
+
+    def is_stray(self, device: str, serial: int, begin_us: int) -> bool:
+        """Tell whether a restore lost a certificate, and its device is not good any more.
+
+        What was issued after a backup cannot be revoked by its number once that is restored. So it
+        is as good as its device is here: entered, not revoked, and not paired anew since.
+        """
+        if begin_us >= self._restore_us or serial in self._known:
+            return False
+        rows = self._file.rows(
+            "SELECT 1 FROM certificate WHERE serial = ?", serial.to_bytes(SERIAL_BYTES, "big")
+        )
+        if rows:
+            self._known.add(serial)
+            return False
+        entered = "SELECT 1 FROM device WHERE device = ? AND revoke_us IS NULL AND enroll_us <= ?"
+        return not self._file.rows(entered, device, begin_us)
 
     def on_revoke(self, listener: Callable[[int], None]) -> None:
         """Have every serial number told as it is revoked; from the revoking thread."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 import structlog
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from kessai.complaint import Complaint
@@ -15,7 +17,10 @@ from kessai.enrollment.tls_key import signing_request
 from server.identity.certificates import DAY_US
 from server.identity.ends import tell_what_ends
 from server.identity.refusals import RequestIdReused
+from server.shards.directory import Directory
+from server.shards.directory_file import DirectoryFile
 from server.shards.operator_book import OperatorBook
+from server.shards.tie_book import Restore, TieBook
 from tests.unit.server.ports import Switch
 
 
@@ -84,3 +89,31 @@ def test_what_is_refused(switch: Switch) -> None:
         switch.operators.add("ann", switch.folder / "joe", "host:7443")
     assert load_identity(switch.folder / "joe") == first
     assert not switch.directory.is_revoked(first.certificate.serial_number)
+
+
+def test_a_certificate_that_a_restore_lost_is_as_good_as_its_device(switch: Switch) -> None:
+    """Made after the backup: the books do not know its number, and cannot revoke it."""
+    joe = switch.operators.add("joe", switch.folder / "joe", "host:7443").certificate
+    switch.clock.ahead_us += DAY_US
+    copy = switch.folder / "copy.db"
+    switch.directory.file.copy_to(copy)
+    caller = switch.caller("operator/joe", joe.serial_number)
+    later = signing_request(ec.generate_private_key(ec.SECP256R1()))
+    chain = switch.enrollment.renew(caller, switch.request_id(), later).chain
+    lost = {"operator/joe": x509.load_pem_x509_certificate(chain)}
+    lost["operator/mallory"] = switch.operators.add(
+        "mallory", switch.folder / "mallory", "host:7443"
+    ).certificate
+    switch.clock.ahead_us += DAY_US
+    TieBook(DirectoryFile(copy)).accept_loss(Restore(switch.clock(), {0: 0}))
+    with closing(Directory(copy, switch.clock)) as restored:
+
+        def is_stray(device: str, certificate: x509.Certificate) -> bool:
+            begin_us = int(certificate.not_valid_before_utc.timestamp()) * 1_000_000
+            return restored.is_stray(device, certificate.serial_number, begin_us)
+
+        assert [is_stray(*one) for one in lost.items()] == [False, True]
+        restored.revoke("operator/joe", switch.clock())
+        assert [is_stray(*one) for one in lost.items()] == [True, True]
+        assert not is_stray("operator/joe", joe)  # by its number it is revoked
+        assert restored.is_revoked(joe.serial_number)

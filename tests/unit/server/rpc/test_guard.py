@@ -76,6 +76,15 @@ async def test_a_known_device_gets_in(tmp_path: Path, device: str) -> None:
         assert await health_of(switch.identity(device)) == grpc.StatusCode.OK
 
 
+async def test_a_certificate_that_a_restore_lost_is_refused(tmp_path: Path) -> None:
+    """Nobody could revoke it: these books know neither it nor its operator."""
+    async with serving(tmp_path) as switch:
+        lost = switch.identity(OPERATOR)
+        assert await health_of(lost) == grpc.StatusCode.OK
+        switch.directory._restore_us = switch.clock()
+        assert await health_of(lost) == grpc.StatusCode.UNAUTHENTICATED
+
+
 async def test_no_certificate_no_line(tmp_path: Path) -> None:
     """The main port asks for a certificate in the handshake."""
     async with serving(tmp_path) as switch:
