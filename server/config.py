@@ -220,7 +220,9 @@ def check_config(values: Mapping[str, object], where: str) -> ServerConfig:
     except ValidationError as error:
         problem = error.errors()[0]
         key = ".".join(str(part) for part in problem["loc"]) or "the file"
-        reason = problem["msg"].removeprefix("Value error, ")
+        is_unknown = problem["type"] == "extra_forbidden"
+        reason = "there is no such key" if is_unknown else problem["msg"]
+        reason = reason.removeprefix("Value error, ")
         raise Complaint(f"{where}: {key}: {reason}. Nothing was started.") from None
     except SettingsError as error:
         raise Complaint(

@@ -212,7 +212,7 @@ def _create_identities(
 
 def _refuse_what_cannot_be(folder: Path, domain: str, shards: int) -> None:
     if not 1 <= shards <= MAX_SHARDS:
-        raise Complaint(f"a switch has 1 to {MAX_SHARDS} shards, not {shards}")
+        raise Complaint(f"a switch has 1 to {MAX_SHARDS} shards; nothing was made.")
     try:
         parse_identity(format_identity(domain, f"{OPERATOR}/{OPERATOR_NAME}"))
     except IdentityError:

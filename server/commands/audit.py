@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -27,6 +28,7 @@ from server.shards.directory_file import DirectoryToRead
 
 PAGE = 500
 FAULTS_SHOWN = 20
+_HEAD = re.compile("[0-9]+:[0-9a-f]{8,64}")
 
 audit = typer.Typer(
     pretty_exceptions_enable=False,
@@ -79,8 +81,13 @@ def list_records(
 def verify_records(head: Head = "", data: Data = None, identity: Identity = None) -> None:
     """Compute the chain again; exits with 1 if a record was changed, removed or put in.
 
-    Example: kessai audit verify --head 812:5b0e
+    Example: kessai audit verify --head 812:5b0e27c4
     """
+    if head and not _HEAD.fullmatch(head):
+        raise Complaint(
+            f'--head "{head[:40]}" is no place of the log: it is SEQUENCE:HASH, as kessai audit '
+            "verify printed it, with eight digits of the hash or more. Nothing was looked at."
+        )
     records = fetch(data, identity, AuditFilter())
     require_whole(records, head)
     last = records[-1] if records else pb.AuditRecord(hash=bytes(32))
@@ -121,13 +128,14 @@ def fetch(data: Path | None, identity: Path | None, wanted: AuditFilter) -> list
 def require_whole(records: list[pb.AuditRecord], head: str = "") -> None:
     """Complaint unless the chain holds, and the place that was noted is as it was."""
     faults = list(faults_of(records))
-    if head and head not in {f"{one.sequence}:{one.hash.hex()}" for one in records}:
-        faults.append(f"{head[:20]}... is not in it: what was noted before was removed or changed")
+    if head and not any(f"{one.sequence}:{one.hash.hex()}".startswith(head) for one in records):
+        faults.append(f"{head[:20]} is not in it: what was noted before was removed or changed")
     for fault in faults[:FAULTS_SHOWN]:
         _out.print(styled("[red]fault:[/] {}", fault))
     if faults:
+        count = "1 fault" if len(faults) == 1 else f"{len(faults):,} faults"
         raise Complaint(
-            f"the audit log does NOT verify: {len(faults)} faults in {len(records):,} records. No "
+            f"the audit log does NOT verify: {count} in {len(records):,} records. No "
             "money follows from it. Keep the data folder as it is, and compare it with a backup."
         )
 

@@ -245,7 +245,7 @@ def _enters(answer: Answer, argument: str) -> bool:
 
 def _customer(answer: Answer, pin: str, think: float, console: Console) -> Customer:
     if answer is Answer.APPROVE:
-        approving = Approving(pin)
+        approving = GivingUp([pin])  # once: a script that has the wrong PIN locks no phone
         return Thinking(think, approving) if think else approving
     customers: dict[Answer, Customer] = {
         Answer.AGREE: GivingUp(()),
