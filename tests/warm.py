@@ -77,6 +77,8 @@ class WarmProcess(subprocess.Popen[Any]):
 
     def _execute_child(self, *given: object) -> None:
         names = inspect.signature(subprocess.Popen._execute_child).bind(self, *given).arguments  # type: ignore[attr-defined]
+        beyond = ("preexec_fn", "pass_fds", "start_new_session", "shell")
+        assert not any(names[name] for name in beyond), "start it cold: it wants more than this has"
         with _nest_lock:
             if not _nest:
                 _nest.append(_Nest())

@@ -30,8 +30,8 @@ OPERATOR_FACTOR = 10
 # How long the refusal of one who does not heed refusals is held back: less than our own callers'
 # deadline, and long enough that a line's hundred calls come back 25 times a second at most.
 LATE_S = 4.0
-# How many calls a request counts as that gRPC ended unread, for it had more bytes than the port
-# takes: they were received all the same.
+# How many calls a request counts as that gRPC ended unread, at most those of a second: it had more
+# bytes than the port takes, which were received all the same, or its line was lost.
 UNREAD_CALLS = 50
 
 _TELL_EVERY_S = 60.0
@@ -96,7 +96,7 @@ class Limits:
             if allowance.calls.left(self._now_s()) >= 0:
                 request = await receive()
                 if request is None:
-                    allowance.calls.owe(UNREAD_CALLS)
+                    allowance.calls.owe(min(UNREAD_CALLS, int(self._rates.calls)))
                 return request
         return await self._refuse(caller, allowance, "unread")
 
