@@ -66,7 +66,7 @@ async def table(folder: Path) -> AsyncIterator[Table]:
 
 
 async def test_a_bill_is_settled_and_its_maker_is_told(tmp_path: Path) -> None:
-    """By the answer, by the stream, and by request id; and nobody else is."""
+    """By the answer, by the stream, and by request id; so is who pays, and nobody else."""
     async with table(tmp_path) as here, here.at.switch.line(BOBS_PHONE) as line:
         payments: PaymentServiceAsyncStub = PaymentServiceStub(line)
         answers = aiter(payments.FollowPayments(FollowPaymentsRequest(), timeout=LIMIT_S))
@@ -79,8 +79,12 @@ async def test_a_bill_is_settled_and_its_maker_is_told(tmp_path: Path) -> None:
         asking = GetPaymentRequest(request_id=message.request_id)
         assert (await payments.GetPayment(asking, timeout=LIMIT_S)).receipt == receipt
         async with here.at.switch.line(PHONE) as anns:
-            other: PaymentServiceAsyncStub = PaymentServiceStub(anns)
-            assert await refusal_of(other.GetPayment(asking)) == "RESOURCE_UNKNOWN"
+            payer: PaymentServiceAsyncStub = PaymentServiceStub(anns)
+            assert (await payer.GetPayment(asking, timeout=LIMIT_S)).receipt == receipt
+        for stranger in ("phone/eve/pixel", "agent/shop/till-1"):
+            async with here.at.switch.line(stranger) as line_of_another:
+                other: PaymentServiceAsyncStub = PaymentServiceStub(line_of_another)
+                assert await refusal_of(other.GetPayment(asking)) == "RESOURCE_UNKNOWN"
 
 
 async def test_statements_do_not_tell_people_each_others_numbers(tmp_path: Path) -> None:

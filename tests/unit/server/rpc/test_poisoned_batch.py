@@ -66,8 +66,8 @@ async def test_a_fault_of_the_switch_ends_one_payment(
         key_id = key_id_of(key.public_key())
         raw = raw_public_key(key.public_key())
         at.counter.directory.enroll(DeviceEntry(entered, key_id, raw, "1.0", 1))
-        damage = "UPDATE signing_key SET public_key = ? WHERE key_id = ?"
-        at.counter.directory.file.rows(damage, b"damaged", key_id)
+        damage = "UPDATE signing_key SET device = ? WHERE key_id = ?"
+        at.counter.directory.file.rows(damage, "phone/eve", key_id)
         good, bad = [at.pay(10) for _ in range(3)], at.pay(10, Alterations(phone_key=key))
         told = receipts_of(await submit(at, [good[0], bad, *good[1:]]))
         assert {at.counter.read(told[p.request_id]).outcome for p in good} == {SETTLED}
