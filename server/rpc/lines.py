@@ -48,6 +48,14 @@ class _Line(NamedTuple):
     address: str
 
 
+class _Socket(NamedTuple):
+    """A descriptor at a look; `came` is the look at which it was first seen, and it."""
+
+    inode: int
+    line: _Line | None
+    came: tuple[int, int]
+
+
 def raise_descriptor_limit(shards: int) -> PortLimits:
     """Raise the process's descriptor limit as far as it goes; what of it each port may take."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -64,7 +72,8 @@ class Lines:
 
     def __init__(self) -> None:
         self._limits: dict[int, int] = {}
-        self._known: dict[int, tuple[int, _Line | None]] = {}
+        self._known: dict[int, _Socket] = {}
+        self._looks = 0
         self._told: dict[str, float] = {}
         self._came, self._ended = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._watch, name="lines", daemon=True)
@@ -101,21 +110,25 @@ class Lines:
 
     def _shed(self) -> bool:
         """Hang up on what is too many; whether there was something."""
-        lines: defaultdict[_Line, list[int]] = defaultdict(list)
-        known: dict[int, tuple[int, _Line | None]] = {}
+        known: dict[int, _Socket] = {}
+        self._looks += 1
         for descriptor in map(int, os.listdir(_DESCRIPTORS)):
             with suppress(OSError):  # it was closed meanwhile
-                number = os.fstat(descriptor).st_ino
+                inode = os.fstat(descriptor).st_ino
                 before = self._known.get(descriptor)
-                line = before[1] if before and before[0] == number else self._read(descriptor)
-                known[descriptor] = number, line
-                if line is not None:
-                    lines[line].append(number)
+                if before is None or before.inode != inode:
+                    # Of those that came between two looks the lower descriptor is the older.
+                    before = _Socket(inode, self._read(descriptor), (self._looks, descriptor))
+                known[descriptor] = before
         self._known = known
-        excess = {line: sorted(own)[self._limits[line.port] :] for line, own in lines.items()}
-        for line, numbers in excess.items():
-            if numbers:
-                self._hang_up(line, set(numbers))
+        lines: defaultdict[_Line, list[_Socket]] = defaultdict(list)
+        for one in sorted(known.values(), key=lambda one: one.came):
+            if one.line is not None:
+                lines[one.line].append(one)
+        excess = {line: own[self._limits[line.port] :] for line, own in lines.items()}
+        for line, newest in excess.items():
+            if newest:
+                self._hang_up(line, {one.inode for one in newest})
         return any(excess.values())
 
     def _read(self, descriptor: int) -> _Line | None:
@@ -127,14 +140,14 @@ class Lines:
                 return None
             return _Line(port, network_of_host(line.getpeername()[0].partition("%")[0]))
 
-    def _hang_up(self, line: _Line, numbers: set[int]) -> None:
-        for descriptor, (number, _) in self._known.items():
-            if number in numbers:
+    def _hang_up(self, line: _Line, inodes: set[int]) -> None:
+        for descriptor, one in self._known.items():
+            if one.inode in inodes:
                 with suppress(OSError), _opened(descriptor) as excess:
-                    if os.fstat(excess.fileno()).st_ino == number:
+                    if os.fstat(excess.fileno()).st_ino == one.inode:
                         excess.shutdown(socket.SHUT_RDWR)
         self._tell(
-            line.address, "too many lines from one address", port=line.port, ended=len(numbers)
+            line.address, "too many lines from one address", port=line.port, ended=len(inodes)
         )
 
     def _tell(self, about: str, what: str, **more: object) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import signal
+import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import apsw
@@ -162,15 +165,24 @@ def test_a_terminal_writes_nothing_on_the_operator_s_screen(
     pair_agent(tmp_path, switch.pair_terminal("evil", "till-1"))
     evil = "[/] [red]1.0[/red]\x1b[2J\nagent/evil/till-9 in touch \u202e"
     report = DeviceReport(software_version=evil, state=evil)
+    said = f"[/] [red]1.0[/red]{MARK}[2J agent/evil/till-9 in touch {MARK}"
+    gone = threading.Event()
+
+    def reports() -> Iterator[AttachRequest]:
+        yield AttachRequest(report=report)
+        gone.wait(CALL_LIMIT_S)
+
     with switch.channel(load_identity(tmp_path)) as channel:
-        said = iter([AttachRequest(report=report)])
-        answers = FleetServiceStub(channel).Attach(said, timeout=CALL_LIMIT_S)
+        answers = FleetServiceStub(channel).Attach(reports(), timeout=2 * CALL_LIMIT_S)
         assert next(iter(answers)).HasField("deny_list")
-    shown = f"[/] [red]1.0[/red]{MARK}[2J agent/evil/till-9 in touch {MARK}"
+        deadline = time.monotonic() + CALL_LIMIT_S  # it is entered beside the first answer
+        while said not in run("device", "list", *data)[1]:
+            assert time.monotonic() < deadline
+        gone.set()
     for words in (("device", "list"), ("device", "show", "agent/evil/till-1")):
         code, out, err = run(*words, *data)
         assert (code, err) == (0, "")
-        assert shown in out
+        assert said in out
         assert "\x1b" not in out
 
 

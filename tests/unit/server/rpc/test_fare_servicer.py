@@ -156,7 +156,9 @@ async def test_a_holder_with_money_may_travel(station: Station) -> None:
             d.DECLINE_REASON_CREDENTIAL_INVALID,
         ),
         (
-            lambda request: setattr(request, "nonce", request.nonce[:-1] + b"?"),
+            lambda request: setattr(
+                request, "nonce", request.nonce[:-1] + bytes([request.nonce[-1] ^ 1])
+            ),
             d.DECLINE_REASON_HOLDER_NOT_PROVEN,
         ),
     ],
