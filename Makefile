@@ -9,13 +9,18 @@ PROTOS := $(wildcard protos/kessai/v1/*.proto)
 # Tests start hundreds of processes, each of which would compile the whole house again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: soak demo test check protos bench crash crash-store clean
+.PHONY: soak demo test test-rest test-all check protos bench crash crash-store clean
 
 demo: $(READY)  ## A phone pays at a register, from the radio to the ledger; ends by itself.
 	@$(BIN)/kessai demo
 
-test: $(READY)  ## Every test that this machine can run, in less than eight minutes.
-	@$(PYTEST)
+test: $(READY)  ## The tests: one radio a row, few kills.
+	@$(PYTEST) -m "not full"
+
+test-rest: $(READY)  ## What make test leaves out: the other radio, the benches, whole towns.
+	@$(PYTEST) -m full
+
+test-all: test test-rest  ## Every test that this machine can run.
 
 check: $(READY)  ## Style, types, walls between the rooms, protos and generated code.
 	@$(BIN)/ruff format --check -q .

@@ -30,9 +30,12 @@ def radios(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Radio
         radio.close()
 
 
-@pytest.fixture(scope="module", params=KINDS)
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(kind, marks=pytest.mark.full if kind == "ble" else ()) for kind in KINDS],
+)
 def radio(request: pytest.FixtureRequest, radios: dict[str, Radio]) -> Radio:
-    """Give NFC and BLE in turn: a scenario that takes it is played on both.
+    """Give NFC and BLE in turn: a scenario that takes it is played on both, in make test on NFC.
 
     `radio.reader()` is the moniker of a new reader, and of the field of the phones held to it.
     """

@@ -9,6 +9,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
+
 from simulators.town_ledger import Operator
 from tests.running import KESSAI, RunningSwitch
 
@@ -32,6 +34,7 @@ def test_the_operator_s_line_outlives_a_killed_switch(tmp_path: Path) -> None:
         switch.kill()
 
 
+@pytest.mark.full
 def test_a_demo_that_fails_says_why_and_cleans_up(tmp_path: Path) -> None:
     folder = tmp_path / "town"
     demo = subprocess.Popen(
@@ -46,6 +49,7 @@ def test_a_demo_that_fails_says_why_and_cleans_up(tmp_path: Path) -> None:
     assert _processes_at(folder) == {}
 
 
+@pytest.mark.full
 def test_a_demo_that_is_ended_cleans_up(tmp_path: Path) -> None:
     folder = tmp_path / "town"
     demo = subprocess.Popen(

@@ -40,6 +40,8 @@ from simulators.load.switch_process import SwitchProcess
 from simulators.load.tap import run_tap
 from simulators.load.wire import run_wire
 
+pytestmark = pytest.mark.full
+
 SMALL = Population(accounts=40, wallets=3, merchants=2)
 
 
