@@ -64,7 +64,7 @@ class Killer:
         asked = self.machine.pay()
         phone = self.machine.tap(self.payer, *APPROVE)
         if window[0] != "waiting_for_tap":
-            self.machine.steps.next(window[0])
+            self.machine.steps.next(window[0], "settled")  # a quick phone leaves one out
         time.sleep(self.dice.uniform(0, window[1]))  # the kill comes at a random moment
         self._kill(victim, phone)
         entry = self._conclude(str(asked["payment_id"]))
