@@ -85,7 +85,8 @@ class Depositor:
     async def idle(self, timeout_s: float) -> None:
         """Wait until nothing is owed; TimeoutError if that takes too long."""
         async with asyncio.timeout(timeout_s):
-            await asyncio.gather(*(empty.wait() for empty in self._empty))
+            while not all(empty.is_set() for empty in self._empty):
+                await asyncio.gather(*(empty.wait() for empty in self._empty))
 
     async def close(self) -> None:
         """Stop; what is still owed stays in the outboxes."""
