@@ -28,7 +28,7 @@ check: $(READY)  ## Style, types, walls between the rooms, protos and generated 
 	@$(BIN)/mypy
 	@$(BIN)/buf lint protos
 	@$(BIN)/python -m tests.generate --check
-	@$(BIN)/python -m pytest -q tests/house
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile tests/house
 	@echo "check: clean"
 
 protos: $(READY)  ## Generate the Python code of the protos again.

@@ -59,7 +59,7 @@ def print_script(shell: Annotated[Shell, typer.Argument(help="Which shell.")]) -
 
 
 def candidates(rooms: Mapping[str, tuple[str, str]], words: list[str]) -> list[str]:
-    """What may stand in the place of the last word, after the words before it."""
+    """Words that may stand in the place of the last one, after those before it."""
     *before, begun = words or [""]
     if not before:
         return [name for name in rooms if name.startswith(begun)]

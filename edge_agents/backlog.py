@@ -108,7 +108,7 @@ class Backlog:
         self._aside_until[request_id] = asyncio.get_running_loop().time() + ASIDE_S
 
     async def _end_if_over(self, entry: Entry, answer: Answer, budget_s: float) -> Answer:
-        """Give up what the switch never had and takes no more; else the answer as it came."""
+        """The answer as it came; what the switch never had and takes no more is given up."""
         is_over = entry.pending.last_us + LATE_US <= self._now_us()
         if not isinstance(answer, Unknown) or answer.is_away or not is_over:
             return answer

@@ -15,7 +15,7 @@ _GOES_ON = "a text goes on in the next line: close its quotation mark"
 
 
 class CsvError(Exception):
-    """What is wrong with a line, for people; `line` is its number, from 1."""
+    """A line that cannot be; the message is for people, `line` its number, from 1."""
 
     def __init__(self, line: int, why: str) -> None:
         super().__init__(why)

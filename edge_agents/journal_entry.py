@@ -1,7 +1,4 @@
-"""A payment as the journal keeps it, and how its row is read.
-
-Used by `journal`, which names both again.
-"""
+"""A payment as the journal keeps it, and how its row is read."""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ class TicketLine:
         return list(answer.tickets)
 
     async def redeem(self, uses: Sequence[Redemption]) -> list[RedemptionResult]:
-        """Tell what was let in; the results in the same order. CallFailed: ask again the same."""
+        """Results of entries that were let in, in their order. CallFailed: ask again the same."""
         try:
             request = RedeemTicketsRequest(redemptions=uses)
             answer = await self._stub().RedeemTickets(request, timeout=CALL_S, wait_for_ready=True)

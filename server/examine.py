@@ -1,7 +1,4 @@
-"""Examining a whole data folder or backup: books, directory, audit log, and what ties them.
-
-Called by `kessai ledger verify`, `kessai backup` and `kessai restore`.
-"""
+"""Examining a whole data folder or backup: books, directory, audit log, and what ties them."""
 
 from __future__ import annotations
 

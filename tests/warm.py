@@ -36,6 +36,8 @@ _ROOMS = ("kessai", "server", "edge_agents", "simulators", "cli")
 _COLD = "simulators.load"
 _MAIN = "from tests.warm import main; main({})"
 _LONGEST = 1 << 20
+# Loading the house takes some seconds, on a busy machine many.
+_LIMIT_S = 60.0
 _PR_SET_CHILD_SUBREAPER = 36
 _ROOT = Path(__file__).parents[1]
 
@@ -50,6 +52,7 @@ class _Nest:
                 [sys.executable, "-c", _MAIN.format(far.fileno())],
                 pass_fds=[far.fileno()], stdin=subprocess.DEVNULL, cwd=_ROOT,
             )  # fmt: skip
+        self._line.settimeout(_LIMIT_S)
         self._lock = threading.Lock()
         self._libc = ctypes.CDLL(None)
 

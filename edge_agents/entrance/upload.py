@@ -62,7 +62,7 @@ class Upload:
         return True
 
     async def _redeem(self, entries: Sequence[Entry]) -> bool:
-        """Tell some; False if this door's clock is so far ahead that they must wait for it."""
+        """Entries told to the switch; False if they must wait for a clock that is ahead."""
         results = await self._line.redeem([_redemption(entry) for entry in entries])
         told = [
             (entry, result.decline_reason)
@@ -79,7 +79,7 @@ class Upload:
         return not late
 
     async def _tell_singly(self, entries: Sequence[Entry], refused: SwitchRefused) -> bool:
-        """Tell each alone, so that one which the switch refuses keeps no other back.
+        """Entries told one by one, so that one which the switch refuses keeps no other back.
 
         False if some are left.
         """

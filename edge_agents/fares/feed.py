@@ -22,8 +22,8 @@ MAX_TABLE_BYTES = 512 * 1024 * 1024
 Row = dict[str, str]
 
 _WHOLE = re.compile(r"([0-9]{1,9})(\.0*)?", re.ASCII)
-# What zipfile lets through for a file that is damaged, encrypted, or packed in a way that is not
-# known here; the last ones are not documented.
+# Exceptions that zipfile lets through for a file that is damaged, encrypted, or packed in a way
+# that is not known here; the last ones are not documented.
 _UNREADABLE = (
     *(OSError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, RuntimeError, EOFError),
     *(ValueError, struct.error, LookupError, OverflowError),
@@ -31,7 +31,7 @@ _UNREADABLE = (
 
 
 class FeedError(Exception):
-    """What a feed says cannot be; the message is for people and names the table."""
+    """A feed that cannot be; the message is for people and names the table."""
 
 
 class Feed:

@@ -41,7 +41,7 @@ class PriceList:
 
 
 class _LineError(Exception):
-    """What is wrong with a line, for people."""
+    """A line that cannot be; the message is for people."""
 
 
 def load_price_list(path: Path, currency: str | None = None) -> PriceList:

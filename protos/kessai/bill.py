@@ -1,7 +1,4 @@
-"""What both ends of a bill compute alike (mission row B5): its form, and how the account is sealed.
-
-Used by the payee's phone, which seals it, by the payer's, and by the switch, which opens it.
-"""
+"""A bill's form, and the seal of the account in it: the same for both phones and the switch."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """An operator's certificate lasts a year: renewed by itself when he runs a command late in it.
 
-Used by `operator_line.py`. Where it cannot be renewed he is warned before the end.
+Where it cannot be renewed he is warned before the end.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The fare of a ride (row B4): a payment of which a ride has one at most, over all shards.
+"""The fare of a ride: a payment of which a ride has one at most, over all shards.
 
 The ride is named by its carrier and its admission, so nobody else's payment can stand for it. Only
 the holder who entered pays, from the account of his credential (`server/switch/fares.py`), so the

@@ -8,7 +8,7 @@ Built by `server/switch/register_purchase.py` once all signatures were verified,
     payee on another shard        payer              in transit     and an outbox row; then there:
                                   in transit         payee          (`arrival.py`)
 
-A fare (row B4, `fare.py`) moves the same way, as an entry of its own kind; beside it the ride is
+A fare (`fare.py`) moves the same way, as an entry of its own kind; beside it the ride is
 kept as a document of the payer's shard, so that no second fare is ever paid for one ride.
 """
 

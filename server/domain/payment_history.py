@@ -1,6 +1,6 @@
 """Payments and bills out of the settlement log, and what of their documents a row must agree with.
 
-Used by `history.py`, which reads all other kinds, and by the use cases that make these.
+All other kinds of rows are read in `history.py`.
 """
 
 from __future__ import annotations

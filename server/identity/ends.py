@@ -1,7 +1,4 @@
-"""What ends soon, told at every start: issuing certificates, and the last operator who can call.
-
-Used by `server/bootstrap.py`.
-"""
+"""Ends that come soon, told at every start: of issuing certificates, and of the last operator."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """What one device may ask of the switch: a rate of calls, a rate of work, and how much at once.
 
 Rates are token buckets: what was not used is saved up, so that a till that comes back with a queue
-is quick at first. Times are seconds of a clock that never goes back. Used by `limits.py`.
+is quick at first. Times are seconds of a clock that never goes back.
 """
 
 from __future__ import annotations

@@ -29,6 +29,7 @@ _RESERVED, _RESERVED_A_SHARD = 256, 8
 # Between two looks, seconds; and where there is no excess so many times as long as the last took.
 _PAUSE_S, _REST = 0.1, 20
 _QUIET_S = 60.0
+_JOIN_LIMIT_S = 5.0
 _DESCRIPTORS = Path("/proc/self/fd")
 
 _INTERNET = (socket.AF_INET, socket.AF_INET6)
@@ -93,7 +94,7 @@ class Lines:
         self._ended.set()
         self._came.set()
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(_JOIN_LIMIT_S)
 
     def _watch(self) -> None:
         while self._came.wait() and not self._ended.is_set():

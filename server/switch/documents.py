@@ -3,7 +3,7 @@
 Two-sided: the terminal's request and the phone's authorisation must name the same merchant,
 terminal, amount and currency, and the authorisation must be for exactly that request. One flat
 ladder; the first rung that does not hold is the decline reason. Runs on a thread of its own, before
-a command enters a shard's queue. Used by `register_purchase.py`.
+a command enters a shard's queue.
 """
 
 from __future__ import annotations

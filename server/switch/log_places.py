@@ -1,7 +1,6 @@
 """What stands in the log where receipts say that they stand, and whether it is still the same.
 
-Only who holds a receipt of this switch learns a hash, and only that of its place. Called by the
-ledger servicer.
+Only who holds a receipt of this switch learns a hash, and only that of its place.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 A payment belongs to who asked for it: a terminal ("agent/<merchant>/<terminal>"), or a wallet that
 made a bill ("wallet/<id>"). It is told to him and to the wallet that agreed to it, and to nobody
-else. Used by the use cases that settle, by `followers.py` and by `server/rpc/payment_servicer.py`.
+else.
 """
 
 from __future__ import annotations

@@ -65,7 +65,7 @@ class Ties:
         """Note the last places, once nothing more is booked; the next start makes good."""
         await self._background.close()
         if self._holds:
-            with suppress(StoreUnavailable, LaneFull, LaneClosed):
+            with suppress(StoreUnavailable):
                 await self.note()
 
     async def note(self) -> None:

@@ -2,7 +2,7 @@
 
 Seven of eight terminals pay at moments of a Poisson process, their share each. The eighth attacks
 in one way after another from a process of its own, and is quiet between. In the end the switch is
-stopped and its books are verified. Called by `cli.py`.
+stopped and its books are verified.
 """
 
 from __future__ import annotations

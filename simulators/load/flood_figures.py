@@ -1,4 +1,4 @@
-"""The figures of the flood bench, for people and as JSON. Used by `flood.py` and `cli.py`."""
+"""The figures of the flood bench, for people and as JSON."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The stream bench: signed settlements in batches over streams, against unary calls of one server.
 
 Both take turns in short slices on the same lines; the figures are medians. In the end the switch is
-stopped and its books are verified. Called by `cli.py`.
+stopped and its books are verified.
 """
 
 from __future__ import annotations
