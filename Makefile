@@ -25,10 +25,11 @@ test-all: test test-rest  ## Every test that this machine can run.
 check: $(READY)  ## Style, types, walls between the rooms, protos and generated code.
 	@$(BIN)/ruff format --check -q .
 	@$(BIN)/ruff check -q .
-	@$(BIN)/mypy
 	@$(BIN)/buf lint protos
 	@$(BIN)/python -m tests.generate --check
-	@$(BIN)/python -m pytest -q -n 2 --dist loadfile tests/house
+	@$(BIN)/mypy & types=$$!; rules=0; \
+		$(BIN)/python -m pytest -q tests/house || rules=$$?; \
+		wait $$types && exit $$rules
 	@echo "check: clean"
 
 protos: $(READY)  ## Generate the Python code of the protos again.
