@@ -176,8 +176,8 @@ def test_a_terminal_writes_nothing_on_the_operator_s_screen(
         answers = FleetServiceStub(channel).Attach(reports(), timeout=2 * CALL_LIMIT_S)
         assert next(iter(answers)).HasField("deny_list")
         deadline = time.monotonic() + CALL_LIMIT_S  # it is entered beside the first answer
-        while said not in run("device", "list", *data)[1]:
-            assert time.monotonic() < deadline
+        while said not in (shown := run("device", "list", *data))[1]:
+            assert time.monotonic() < deadline, shown
         gone.set()
     for words in (("device", "list"), ("device", "show", "agent/evil/till-1")):
         code, out, err = run(*words, *data)
