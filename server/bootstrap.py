@@ -159,6 +159,7 @@ class Switch:
             steps.callback(self._purchases.close)
             for background in (
                 self._ties, self._depositor, self._merge, self._holds, self._rebalance, self._clock,
+                self._followers,
             ):  # fmt: skip
                 steps.push_async_callback(background.close)
             for server in self._servers:

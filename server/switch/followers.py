@@ -13,7 +13,10 @@ import asyncio
 import struct
 from collections import defaultdict
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from functools import partial
 from typing import NamedTuple
+
+import structlog
 
 from kessai.v1.envelope_pb2 import Signed
 from server.domain.command import ACCEPTED, CommandKind
@@ -21,6 +24,7 @@ from server.identity.refusals import FieldRefused
 from server.shards.lru import LruCache
 from server.shards.router import Shards
 from server.shards.settlement_log import LogRow
+from server.switch.background import Background
 from server.switch.outcomes import HOLD_ENDS, PAYMENTS, Asked, Found, Outcomes, asked_in
 from server.switch.refused import Overloaded, refusing_store_trouble
 from server.switch.turns import Turns
@@ -36,8 +40,12 @@ HOLDS_REMEMBERED = 10_000
 
 _VERSION = b"\x01"
 
-# Who asked is None if it must be looked up: the end of a hold of which nobody here knows.
+# Who asked is None if it could not be looked up: then each stream looks itself.
 Written = tuple[int, LogRow, Asked | None]
+# The rows of a commit that are told, and the sequence of its last row.
+Committed = tuple[Sequence[LogRow], int]
+
+log = structlog.get_logger("followers")
 
 
 class Told(NamedTuple):
@@ -68,6 +76,8 @@ class Followers:
         self._shards, self._outcomes, self._now_us = shards, outcomes, now_us
         self._followers: defaultdict[str, set[Follower]] = defaultdict(set)
         self._seen: dict[int, int] = {}
+        self._committed: dict[int, asyncio.Queue[Committed]] = {}
+        self._background = Background(log)
         self._holds = LruCache[bytes, Asked](HOLDS_REMEMBERED)
         self._turns = Turns(CATCHING_UP_AT_ONCE)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -77,6 +87,10 @@ class Followers:
         if self._followers and self._loop is not None and not self._loop.is_closed():
             told = [row for row in rows if _is_told(row)]
             self._loop.call_soon_threadsafe(self._tell, shard, told, rows[-1].sequence)
+
+    async def close(self) -> None:
+        """Tell nothing more; who resumes is told it by the log."""
+        await self._background.close()
 
     async def follow(self, owner: str, resume_token: bytes) -> AsyncGenerator[Told]:
         """Tell the outcomes of an owner's payments from a token on, or from now on; for ever.
@@ -169,15 +183,29 @@ class Followers:
         return await kept.read(lambda reader: reader.rows_after(sequence, limit))
 
     def _tell(self, shard: int, rows: Sequence[LogRow], last: int) -> None:
+        if shard not in self._committed:
+            committed = self._committed[shard] = asyncio.Queue()
+            self._background.keep(
+                "payments are not told", partial(self._hand_out, shard, committed), shard=shard
+            )
+        self._committed[shard].put_nowait((rows, last))
+
+    async def _hand_out(self, shard: int, committed: asyncio.Queue[Committed]) -> None:
+        """Hand a commit's rows, in order, to the streams that they concern."""
+        rows, last = await committed.get()
         for row in rows:
-            asked = self._known(row)
-            # Whose hold it was that ended the log knows, and looking there takes a while. So it is
-            # offered to all, and each looks in its turn: the first one's answer is remembered.
-            parties = asked.parties if asked is not None else tuple(self._followers)
-            for party in parties:
+            for party, asked in await self._concerned(row):
                 for follower in self._followers.get(party, ()):
                     follower.put((shard, row, asked))
         self._seen[shard] = last
+
+    async def _concerned(self, row: LogRow) -> list[tuple[str, Asked | None]]:
+        try:
+            asked = await self._asked(row)
+        except Exception:
+            # A stream that must look itself, and cannot, ends: who resumes is told it.
+            return [(party, None) for party in self._followers]
+        return [(party, asked) for party in asked.parties] if asked is not None else []
 
     def _known(self, row: LogRow) -> Asked | None:
         if row.kind in HOLD_ENDS:

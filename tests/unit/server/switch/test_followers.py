@@ -16,12 +16,13 @@ from kessai.money import Money
 from kessai.request_id import parse_request_id
 from kessai.v1 import payment_pb2
 from kessai.v1.payment_pb2 import SETTLEMENT_TERMS_HOLD, PaymentRequest, Receipt
+from server.domain.command import CommandKind
 from server.identity.refusals import FieldRefused
 from server.shards.router import Shards
 from server.shards.settlement_log import LogRow
 from server.shards.store import StoreUnavailable
 from server.switch import followers as module
-from server.switch.followers import Followers, Told, read_token, write_token
+from server.switch.followers import Follower, Followers, Told, read_token, write_token
 from server.switch.held_payments import HeldPayments
 from server.switch.hold_expiry import HoldExpiry
 from server.switch.outcomes import Outcomes, terminal, wallet
@@ -102,6 +103,7 @@ async def place(folder: Path) -> AsyncIterator[Place]:
     try:
         yield Place(counter, shards, purchases, listening[0])
     finally:
+        await listening[0].close()
         purchases.close()
         shards.close()
         counter.directory.close()
@@ -301,6 +303,47 @@ async def test_an_end_whose_hold_cannot_be_looked_up_ends_the_stream(
                 await stop_after(stream)
         again = await following(at, TILL_1, token)
         assert outcome_in(at.read(await stop_after(again))) == (held, (VOIDED, 300))
+
+
+async def test_the_end_of_a_hold_is_handed_to_its_parties_alone(tmp_path: Path) -> None:
+    """Also one of which this run has not seen the beginning: it is looked up once, for all."""
+    async with place(tmp_path) as at:
+        held = await at.hold()  # while nobody followed
+        till = await following(at, TILL_1)
+        strangers = [Follower() for _ in range(50)]
+        for number, stranger in enumerate(strangers):
+            at.followers._followers[wallet(f"stranger-{number}")].add(stranger)
+        holds = HeldPayments(Settle(at.shards, at.counter.clock), at.followers._outcomes)
+        await holds.void(fresh_id(at.counter.clock()), held, TILL_1)
+        assert outcome_in(at.read(await stop_after(till))) == (held, (VOIDED, 300))
+        assert not any(stranger.waiting.qsize() for stranger in strangers)
+
+
+async def test_a_shard_that_is_slow_to_look_delays_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows of one shard wait for what stands before them; those of another are told meanwhile."""
+    async with place(tmp_path) as at:
+        found = await at.shards.find(await at.pay())
+        assert found is not None
+        shard, row = found
+        stream = await following(at, TILL_1)
+        looked = asyncio.Event()
+
+        async def look(row: LogRow) -> None:
+            looked.set()
+            await asyncio.Event().wait()
+
+        monkeypatch.setattr(at.followers._outcomes, "asked", look)
+        end = row._replace(kind=CommandKind.VOID_HOLD, body=bytes(16), sequence=row.sequence + 1)
+        at.followers._tell(1 - shard, [end], end.sequence)
+        await asyncio.wait_for(looked.wait(), LIMIT_S)
+        later = row._replace(sequence=row.sequence + 1)
+        monkeypatch.undo()
+        at.followers._tell(shard, [later], later.sequence)
+        told = at.read(await stop_after(stream))
+        assert told.log_position.sequence == later.sequence
+        assert 1 - shard not in at.followers._seen  # so no token goes beyond what was not told
 
 
 @pytest.mark.parametrize(
