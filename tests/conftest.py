@@ -14,6 +14,14 @@ from hypothesis import settings
 settings.register_profile("kessai", deadline=None, print_blob=True)
 settings.load_profile("kessai")
 
+# Commands print as on a plain terminal, and call the test's own switch, whoever runs the tests.
+# Taken away before the first module of the house is imported, for some are read only then.
+for _name in (
+    "COLUMNS", "LINES", "TERMINAL_WIDTH", "FORCE_COLOR", "NO_COLOR", "PY_COLORS", "GITHUB_ACTIONS",
+    "TTY_COMPATIBLE", "TTY_INTERACTIVE", "KESSAI_DATA", "KESSAI_IDENTITY",
+):  # fmt: skip
+    os.environ.pop(_name, None)
+
 Report = pytest.TestReport
 _SEED = pytest.StashKey[int]()
 

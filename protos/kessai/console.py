@@ -26,6 +26,8 @@ class Console(rich.console.Console):
     def __init__(self, *, highlight: bool = False, **options: Any) -> None:  # noqa: ANN401
         """`options` are rich's own."""
         super().__init__(highlight=highlight, markup=False, emoji=False, **options)
+        # rich would keep the COLUMNS of this moment, which for a module's console is its import.
+        self._width, self._height = options.get("width"), options.get("height")
 
     def render(
         self,

@@ -44,3 +44,17 @@ def test_values_take_the_style_of_their_place() -> None:
     text = styled("[bold]{}[/] is {}", "[/]\\", "x[y]")
     assert text.plain == "[/]\\ is x[y]"
     assert text.spans[0].end == len("[/]\\")
+
+
+def test_a_console_is_as_wide_as_the_terminal_is_when_it_prints(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A module's console is made when the module is imported, in tests long before."""
+    monkeypatch.setenv("COLUMNS", "20")
+    monkeypatch.setenv("LINES", "5")
+    console = Console(file=io.StringIO())
+    assert (console.width, console.height) == (20, 5)
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.delenv("LINES")
+    assert (console.width, console.height) == (200, 25)
+    assert Console(file=io.StringIO(), width=60).width == 60
