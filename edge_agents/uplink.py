@@ -224,13 +224,15 @@ class Uplink:
         """Repeat an attempt with growing pauses while that can help; the budget is kept."""
         loop = asyncio.get_running_loop()
         deadline, pause_s = loop.time() + budget_s, self._first_pause_s
-        away = True
+        away, has_said = True, False
         while True:
             try:
                 return await attempt(max(0.05, min(self._attempt_s, deadline - loop.time())))
             except grpc.aio.AioRpcError as error:
                 refusal, away = _judge(error), away and is_away(error)
-                silent = away and error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+                has_said = has_said or reason_of(error) in OVERWHELMED
+                late = error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+                silent = away and late and not has_said
             if refusal is not None:
                 return refusal
             pause_s = min(LONGEST_PAUSE_S, pause_s * (1.5 + self._random_bytes(1)[0] / 256))

@@ -207,6 +207,15 @@ async def test_a_switch_that_hangs_over_one_payment_is_there() -> None:
     assert "not for this payment" in answer.why
 
 
+async def test_a_switch_that_said_that_it_cannot_work_is_away_however_late_it_is_then() -> None:
+    switch = Switch("STORE_UNAVAILABLE", *["hang"] * 5)
+    async with serve(switch) as channel:
+        uplink = Uplink(channel, bytes, attempt_s=0.3, first_pause_s=0.02)
+        answer = await uplink.settle(make_request(make_pending()), 1.0)
+    assert isinstance(answer, Unknown)
+    assert (answer.is_away, answer.is_silent) == (True, False)
+
+
 async def test_a_switch_that_hangs_over_all_is_away() -> None:
     switch = Switch(*["hang"] * 5)
     switch.find_plan = ["hang"]
