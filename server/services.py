@@ -27,6 +27,7 @@ from kessai.v1 import (
     operator_pb2,
     payment_pb2,
     shard_pb2,
+    suspense_pb2,
     ticket_pb2,
 )
 from kessai.v1.account_pb2_grpc import add_AccountServiceServicer_to_server
@@ -45,6 +46,7 @@ from kessai.v1.ledger_pb2_grpc import add_LedgerServiceServicer_to_server
 from kessai.v1.operator_pb2_grpc import add_OperatorServiceServicer_to_server
 from kessai.v1.payment_pb2_grpc import add_PaymentServiceServicer_to_server
 from kessai.v1.shard_pb2_grpc import add_ShardServiceServicer_to_server
+from kessai.v1.suspense_pb2_grpc import add_SuspenseServiceServicer_to_server
 from kessai.v1.ticket_pb2_grpc import add_TicketServiceServicer_to_server
 from server.config import ServerConfig
 from server.identity.audit import Audit
@@ -77,6 +79,7 @@ from server.rpc.ledger_servicer import LedgerServicer
 from server.rpc.operator_servicer import OperatorServicer
 from server.rpc.payment_servicer import PaymentServicer
 from server.rpc.shard_servicer import ShardServicer
+from server.rpc.suspense_servicer import SuspenseServicer
 from server.rpc.ticket_servicer import TicketServicer
 from server.shards.account_names import AccountNames
 from server.shards.directory import Directory
@@ -103,6 +106,7 @@ from server.switch.register_purchase import RegisterPurchase
 from server.switch.settle import Settle
 from server.switch.shard_status import ShardState
 from server.switch.submit_batch import SubmitBatch
+from server.switch.suspense import Suspense
 from server.switch.ticket_sales import TicketSales
 from server.switch.ticket_uses import TicketUses
 from server.switch.travel import Travel
@@ -112,6 +116,7 @@ MAIN_SERVICES = tuple(
     for module, name in (
         (payment_pb2, "PaymentService"),
         (account_pb2, "AccountService"),
+        (suspense_pb2, "SuspenseService"),
         (bill_pb2, "BillService"),
         (device_pb2, "DeviceService"),
         (fleet_pb2, "FleetService"),
@@ -236,6 +241,8 @@ def _add_accounts(
     )
     servicer = AccountServicer(accounts, busy_payees, parts.merge, four_eyes, cash_limit, standings)
     add_AccountServiceServicer_to_server(servicer, main)
+    suspense = SuspenseServicer(Suspense(parts.shards, parts.settle), four_eyes)
+    add_SuspenseServiceServicer_to_server(suspense, main)
 
 
 def _add_devices(

@@ -143,6 +143,9 @@ MEANINGS: dict[DeclineReason.ValueType, Meaning] = {
     decline_pb2.DECLINE_REASON_HOLD_NOT_PENDING: Meaning(
         "The reservation is over.", "The hold was captured, voided or timed out.", False
     ),
+    decline_pb2.DECLINE_REASON_ALREADY_RELEASED: Meaning(
+        "This was paid out before.", "The entry was released before.", False
+    ),
     decline_pb2.DECLINE_REASON_EXPIRED: Meaning(
         "That took too long. No money was moved.", "The request expired. Start again.", True
     ),

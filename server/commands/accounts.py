@@ -15,7 +15,7 @@ from kessai.json_lines import print_json
 from kessai.money import Money
 from kessai.v1 import account_pb2 as pb
 from kessai.v1.account_pb2_grpc import AccountServiceStub
-from server.commands import cash, standing
+from server.commands import cash, standing, suspense
 from server.commands.amounts import account_of
 from server.commands.operator_line import DEADLINE_S, call, change, request_id_of
 from server.commands.options import AccountNumber, AsJson, Data, Identity, Limit, RequestId
@@ -36,6 +36,8 @@ account.command("list")(standing.list_accounts)
 account.command("freeze")(standing.freeze_account)
 account.command("unfreeze")(standing.unfreeze_account)
 account.command("close")(standing.close_account)
+account.command("suspense")(suspense.list_suspense)
+account.command("release")(suspense.release_suspense)
 
 
 @account.command("open")

@@ -6,8 +6,8 @@ Built by `server/switch/depositor.py` from an outbox row, and from the log.
     the payee can take it             in transit    payee
     it was merged (`busy_payee.py`)   in transit    merged
                                       merged        payee
-    the payee cannot (account gone,   in transit    suspense      an operator finds its owner
-    closed, other currency, full)
+    the payee cannot (account gone,   in transit    suspense      an operator releases it
+    closed, other currency, full)                                 (`suspense.py`)
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ class DocumentKind(IntEnum):
 
     TICKET = 1
     ADMISSION = 2
+    RELEASE = 3
 
 
 class Document(NamedTuple):

@@ -21,6 +21,7 @@ from kessai.v1.account_pb2 import (
     WithdrawCashRequest,
 )
 from kessai.v1.money_pb2 import Money
+from kessai.v1.suspense_pb2 import ReleaseSuspenseRequest
 from server.domain.account_opening import OpenAccount, attempt_of, id_of_attempt, number_for
 from server.domain.account_standing import (
     CloseAccount,
@@ -31,6 +32,7 @@ from server.domain.account_standing import (
 from server.domain.busy_payee import OpenAuxiliary, opening_id
 from server.domain.cash import DepositCash, WithdrawCash
 from server.domain.command import Command, CommandKind
+from server.domain.suspense import ReleaseSuspense, release
 from server.ledger.chart import main_account, shard_of_auxiliary
 
 Parts: TypeAlias = tuple[bytes, bytes, int, int, int, int, bytes]
@@ -118,6 +120,16 @@ def _read_standing(
     return make(*parts)
 
 
+def _read_release(*parts: *Parts) -> ReleaseSuspense:
+    evidence = OperatorEvidence.FromString(parts[-1])
+    check(operator_input_hash(evidence.request), parts[1])
+    request = ReleaseSuspenseRequest.FromString(evidence.request)
+    _, ledger = money_of(request.amount)
+    command = release(request, evidence.operator, parts[2], ledger, evidence.refusal)
+    check(command, ReleaseSuspense(*parts, command.arrival, command.refusal))
+    return command
+
+
 OPERATOR_READERS: dict[CommandKind, Callable[..., Command]] = {
     CommandKind.OPEN_ACCOUNT: _read_opening,
     CommandKind.DEPOSIT_CASH: _read_deposit,
@@ -132,4 +144,5 @@ OPERATOR_READERS: dict[CommandKind, Callable[..., Command]] = {
     CommandKind.CLOSE_ACCOUNT: partial(
         _read_standing, CloseAccount, CloseAccountRequest.FromString
     ),
+    CommandKind.RELEASE_SUSPENSE: _read_release,
 }

@@ -27,6 +27,7 @@ ACTS: dict[str, Object] = {
     "/kessai.v1.AccountService/FreezeAccount": lambda request: request.account_number,
     "/kessai.v1.AccountService/UnfreezeAccount": lambda request: request.account_number,
     "/kessai.v1.AccountService/CloseAccount": lambda request: request.account_number,
+    "/kessai.v1.SuspenseService/ReleaseSuspense": lambda request: request.account_number,
     "/kessai.v1.DeviceService/CreateMerchant": lambda request: request.merchant_id,
     "/kessai.v1.DeviceService/UpdateMerchant": lambda request: request.merchant_id,
     "/kessai.v1.DeviceService/CloseMerchant": lambda request: request.merchant_id,

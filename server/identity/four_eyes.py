@@ -33,7 +33,11 @@ LIFETIME_US = 3_600_000_000
 MAX_WAITING = 100
 
 _ALWAYS = ("OperatorService/AddOperator", "AccountService/UnfreezeAccount")
-_CASH = ("AccountService/WithdrawCash", "AccountService/DepositCash")
+_CASH = (
+    "AccountService/WithdrawCash",
+    "AccountService/DepositCash",
+    "SuspenseService/ReleaseSuspense",
+)
 
 
 @dataclass(frozen=True, slots=True)

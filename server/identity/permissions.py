@@ -36,6 +36,8 @@ PERMISSIONS: dict[str, frozenset[CallerKind]] = {
     "/kessai.v1.AccountService/UnfreezeAccount": frozenset({OPERATOR}),
     "/kessai.v1.AccountService/CloseAccount": frozenset({OPERATOR}),
     "/kessai.v1.AccountService/GetTrialBalance": frozenset({OPERATOR}),
+    "/kessai.v1.SuspenseService/ListSuspense": frozenset({OPERATOR}),
+    "/kessai.v1.SuspenseService/ReleaseSuspense": frozenset({OPERATOR}),
     "/kessai.v1.DeviceService/CreateMerchant": frozenset({OPERATOR}),
     "/kessai.v1.DeviceService/ListMerchants": frozenset({OPERATOR}),
     "/kessai.v1.DeviceService/UpdateMerchant": frozenset({OPERATOR}),

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 
 from kessai.v1.shard_pb2 import SlotMove
 from server.domain.arrival import arrival_id
-from server.domain.command import ACCEPTED, CommandKind
+from server.domain.command import ACCEPTED, Command, CommandKind
 from server.domain.document import Document
 from server.domain.slot_move import MoveIn, MoveOut
+from server.domain.suspense import ReleaseSuspense
 from server.ledger.books import Books
-from server.shards.carry_out import FAULT, NEVER_DECLINED, carry_out
+from server.ledger.chart import AccountKind, house_account_id
+from server.shards.carry_out import FAULT, NEVER_DECLINED, Outcome, carry_out
 from server.shards.entry_digest import Digests, add_entry
 from server.shards.placement import ShardPlace
 from server.shards.relocate import moved_by
@@ -53,6 +55,7 @@ class Replay:
         self.digests: dict[int, Digests] = {}
         self.owed: list[OutboxRow] = []
         self.arrived: list[LogRow] = []
+        self.suspended: dict[bytes, int] = {}
         self.left: dict[bytes, Left] = {}
         self.came: dict[bytes, Came] = {}
         self.failed = 0
@@ -97,10 +100,22 @@ class Replay:
         self.owed += outcome.debts
         if row.kind == CommandKind.ARRIVE and outcome.row.decline == ACCEPTED:
             self.arrived.append(row)
+        yield from self._suspend(command, outcome)
         if isinstance(command, MoveOut):
             yield from self._leave(command, row)
         if isinstance(command, MoveIn):
             self._come(command, row)
+
+    def _suspend(self, command: Command, outcome: Outcome) -> Iterator[str]:
+        """Note what came into suspense; what is released must be that, once."""
+        suspense = house_account_id(AccountKind.SUSPENSE, self.place.shard, command.ledger)
+        if command.kind == CommandKind.ARRIVE:
+            if any(entry.account == suspense for entry in outcome.entries):
+                self.suspended[command.request_id] = command.amount
+        elif isinstance(command, ReleaseSuspense) and outcome.row.decline == ACCEPTED:
+            came = (suspense, self.suspended.pop(command.arrival, None))
+            if came != (command.payer, command.amount):
+                yield "releases what did not come into suspense"
 
     def _pass_over(self, row: LogRow, before: Tail) -> Iterator[str]:
         """Take a row at which the switch failed as it is: it is chained, and nothing moved.

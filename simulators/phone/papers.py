@@ -21,6 +21,7 @@ _KINDS = {
     account_pb2.ENTRY_KIND_CASH_DEPOSIT: "Cash paid in",
     account_pb2.ENTRY_KIND_CASH_WITHDRAWAL: "Cash paid out",
     account_pb2.ENTRY_KIND_CAPTURE: "Hold captured",
+    account_pb2.ENTRY_KIND_RELEASE: "Released by the bank",
     account_pb2.ENTRY_KIND_BILL: "Bill",
     account_pb2.ENTRY_KIND_FARE: "Fare",
 }

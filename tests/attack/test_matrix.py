@@ -48,6 +48,8 @@ MAY_CALL: dict[str, set[str]] = {
     "AccountService/FreezeAccount": {O},
     "AccountService/UnfreezeAccount": {O},
     "AccountService/CloseAccount": {O},
+    "SuspenseService/ListSuspense": {O},
+    "SuspenseService/ReleaseSuspense": {O},
     "DeviceService/CreateMerchant": {O},
     "DeviceService/ListMerchants": {O},
     "DeviceService/UpdateMerchant": {O},

@@ -128,6 +128,9 @@ EXTREME: dict[CommandKind, st.SearchStrategy[Command]] = {
     CommandKind.FREEZE_ACCOUNT: st.builds(made.freeze, payees),
     CommandKind.UNFREEZE_ACCOUNT: st.builds(made.unfreeze, payees),
     CommandKind.CLOSE_ACCOUNT: st.builds(made.close, payees),
+    CommandKind.RELEASE_SUSPENSE: st.builds(
+        made.release_to, payees, amounts, st.just(fresh_id()), st.just(0), ledgers
+    ),
     CommandKind.REDEEM_TICKET: st.builds(
         redeem, tickets, payees, st.sampled_from([0, 1, -1, 2**31 - 1, -(2**31)]), amounts,
         st.sampled_from([NOW_US, 0, 2**53]),

@@ -24,7 +24,7 @@ from kessai.v1.ticket_pb2 import (
     TicketOffer,
 )
 from server.domain.busy_payee import merge
-from server.domain.command import Command
+from server.domain.command import ACCEPTED, Command
 from server.ledger.chart import auxiliary_id
 from server.switch.outcomes import terminal
 from tests.released.cast import (
@@ -55,6 +55,7 @@ from tests.unit.server.domain.commands import (
     open_account,
     pay,
     place_hold,
+    release_to,
     unfreeze,
     withdraw,
 )
@@ -73,9 +74,9 @@ OWNERS = {
 def scenes() -> list[Callable[[Cast], Awaitable[None]]]:
     """The scenes, in order."""
     return [
-        accounts_and_cash, frozen_and_closed, amounts_at_limits, purchases, declined_purchases,
-        deferred_payments, fares, holds, busy_payee, bills, tickets, slots_that_move,
-        after_the_moves, a_clock_that_ran_ahead, what_is_left_open,
+        accounts_and_cash, frozen_and_closed, amounts_at_limits, purchases, released,
+        declined_purchases, deferred_payments, fares, holds, busy_payee, bills, tickets,
+        slots_that_move, after_the_moves, a_clock_that_ran_ahead, what_is_left_open,
     ]  # fmt: skip
 
 
@@ -151,6 +152,25 @@ async def purchases(cast: Cast) -> None:
     assert not lost.decline
     for shard in range(3):
         await cast.deliver(shard)
+
+
+async def released(cast: Cast) -> None:
+    """What reached no account, paid out once: on the shard where it lies, and on another."""
+    for beneficiary in (ANN, DORA):
+        lost = await cast.shards.submit(pay(ANN, MISSING, 40, request_id=cast.new_id()))
+        for shard in range(3):
+            await cast.deliver(shard)
+        home = cast.shards.home_of(MISSING).place.shard
+        for account, decline in (
+            (YEN, d.DECLINE_REASON_CURRENCY_MISMATCH),
+            (beneficiary, 0),
+            (ANN, d.DECLINE_REASON_ALREADY_RELEASED),
+        ):
+            refusal = d.DECLINE_REASON_CURRENCY_MISMATCH if account == YEN else ACCEPTED
+            command = release_to(
+                account, 40, lost.request_id, home, request_id=cast.new_id(), refusal=refusal
+            )
+            assert (await cast.shards.submit(command)).decline == decline
 
 
 async def declined_purchases(cast: Cast) -> None:

@@ -68,6 +68,8 @@ class _EntryKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EntryKind.V
     """A hold that was captured."""
     ENTRY_KIND_MERGE: _EntryKind.ValueType  # 5
     """What an auxiliary of a distributed account held; the counterparty is the account itself."""
+    ENTRY_KIND_RELEASE: _EntryKind.ValueType  # 6
+    """What lay in suspense, paid out by an operator; the counterparty is the house's account."""
     ENTRY_KIND_REFUND: _EntryKind.ValueType  # 10
     """A payment or a part of it that went back to who had paid."""
     ENTRY_KIND_FARE: _EntryKind.ValueType  # 20
@@ -92,6 +94,8 @@ ENTRY_KIND_CAPTURE: EntryKind.ValueType  # 4
 """A hold that was captured."""
 ENTRY_KIND_MERGE: EntryKind.ValueType  # 5
 """What an auxiliary of a distributed account held; the counterparty is the account itself."""
+ENTRY_KIND_RELEASE: EntryKind.ValueType  # 6
+"""What lay in suspense, paid out by an operator; the counterparty is the house's account."""
 ENTRY_KIND_REFUND: EntryKind.ValueType  # 10
 """A payment or a part of it that went back to who had paid."""
 ENTRY_KIND_FARE: EntryKind.ValueType  # 20
@@ -930,24 +934,29 @@ class OperatorEvidence(_message.Message):
     OPERATOR_FIELD_NUMBER: _builtins.int
     REQUEST_FIELD_NUMBER: _builtins.int
     OWNER_FIELD_NUMBER: _builtins.int
+    REFUSAL_FIELD_NUMBER: _builtins.int
     operator: _builtins.str
     """The operator, by the certificate of the line; 1 to 40 characters."""
     request: _builtins.bytes
     """The request, serialised: OpenAccountRequest, DepositCashRequest, WithdrawCashRequest,
-    DistributeAccountRequest, FreezeAccountRequest, UnfreezeAccountRequest or CloseAccountRequest.
+    DistributeAccountRequest, FreezeAccountRequest, UnfreezeAccountRequest, CloseAccountRequest or
+    ReleaseSuspenseRequest.
     """
     owner: _builtins.str
     """For DistributeAccountRequest: the owner of the account, as OpenAccountRequest has it."""
+    refusal: _decline_pb2.DeclineReason.ValueType
+    """For ReleaseSuspenseRequest: a decline that was known before it reached the shard."""
     def __init__(
         self,
         *,
         operator: _builtins.str = ...,
         request: _builtins.bytes = ...,
         owner: _builtins.str = ...,
+        refusal: _decline_pb2.DeclineReason.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["operator", b"operator", "owner", b"owner", "request", b"request"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["operator", b"operator", "owner", b"owner", "refusal", b"refusal", "request", b"request"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

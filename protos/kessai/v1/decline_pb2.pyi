@@ -92,6 +92,8 @@ class _DeclineReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Decline
     """The payer's available balance is less than the amount."""
     DECLINE_REASON_HOLD_NOT_PENDING: _DeclineReason.ValueType  # 44
     """The hold does not exist, or was already captured, voided or timed out."""
+    DECLINE_REASON_ALREADY_RELEASED: _DeclineReason.ValueType  # 45
+    """The entry in suspense was paid out before."""
     DECLINE_REASON_EXPIRED: _DeclineReason.ValueType  # 60
     """The payment request or the authorisation had expired when it was worked."""
     DECLINE_REASON_CLOCK_AHEAD: _DeclineReason.ValueType  # 61
@@ -228,6 +230,8 @@ DECLINE_REASON_INSUFFICIENT_FUNDS: DeclineReason.ValueType  # 43
 """The payer's available balance is less than the amount."""
 DECLINE_REASON_HOLD_NOT_PENDING: DeclineReason.ValueType  # 44
 """The hold does not exist, or was already captured, voided or timed out."""
+DECLINE_REASON_ALREADY_RELEASED: DeclineReason.ValueType  # 45
+"""The entry in suspense was paid out before."""
 DECLINE_REASON_EXPIRED: DeclineReason.ValueType  # 60
 """The payment request or the authorisation had expired when it was worked."""
 DECLINE_REASON_CLOCK_AHEAD: DeclineReason.ValueType  # 61

@@ -34,6 +34,7 @@ from kessai.v1.payment_pb2 import (
     PaymentRequest,
     SettlementTerms,
 )
+from kessai.v1.suspense_pb2 import ReleaseSuspenseRequest
 from server.domain.account_opening import OpenAccount
 from server.domain.account_standing import (
     CloseAccount,
@@ -50,7 +51,8 @@ from server.domain.hold import CaptureHold, ExpireHold, PlaceHold, VoidHold
 from server.domain.operator_history import Parts
 from server.domain.payment import SettlePayment
 from server.domain.payment_history import expire_us_of, payment_input_hash
-from server.ledger.chart import auxiliary_id
+from server.domain.suspense import ReleaseSuspense, release
+from server.ledger.chart import AccountKind, auxiliary_id, house_account_id
 from server.shards.placement import SlotMap
 from tests.placing import shard_of
 
@@ -145,6 +147,26 @@ def withdraw(account: int, amount: int, ledger: int = EUR, request_id: bytes = b
     ).SerializeToString(deterministic=True)
     content = operator_input_hash(request)
     return WithdrawCash(request_id, content, account, 0, amount, ledger, _body(request))
+
+
+def release_to(
+    account: int,
+    amount: int,
+    entry: bytes,
+    shard: int = 0,
+    ledger: int = EUR,
+    request_id: bytes = b"",
+    refusal: DeclineReason.ValueType = ACCEPTED,
+) -> ReleaseSuspense:
+    """Pay out what came into a shard's suspense under the id `entry`."""
+    message = ReleaseSuspenseRequest(
+        request_id=format_request_id(request_id or fresh_id()),
+        entry_request_id=format_request_id(entry),
+        account_number=format_account(account),
+        amount=_money(amount, ledger),
+    )
+    suspense = house_account_id(AccountKind.SUSPENSE, shard, ledger)
+    return release(message, "joe", suspense, ledger, refusal)
 
 
 def pay(

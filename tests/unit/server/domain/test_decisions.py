@@ -50,6 +50,7 @@ from tests.unit.server.domain.commands import (
     open_auxiliary,
     pay,
     place_hold,
+    release_to,
     unfreeze,
     void,
     withdraw,
@@ -109,6 +110,7 @@ def full_books() -> Books:
     for command in (HELD_ICE, freeze(ICE), close(GONE)):
         assert perform(command, books) == ACCEPTED
     books.accounts[LATE_HERE] = auxiliary(LATE_HERE)
+    books.accounts[SUSPENSE].credits_posted = 70
     return books
 
 
@@ -279,6 +281,27 @@ CASES: dict[str, tuple[Command, DeclineReason.ValueType]] = {
     "pay a closed one": (pay(ANN, GONE, 5), d.DECLINE_REASON_ACCOUNT_CLOSED),
     "deposit to a closed one": (deposit(GONE, 5), d.DECLINE_REASON_ACCOUNT_CLOSED),
     "arrive, closed": (arrival(1, 7, fresh_id(), FAR, GONE, 5, EUR, PAYMENT), ACCEPTED),
+    "release": (release_to(SHOP, 70, fresh_id()), ACCEPTED),
+    "release far away": (release_to(FAR, 70, fresh_id()), ACCEPTED),
+    "release to a busy one": (release_to(BUSY, 70, fresh_id()), ACCEPTED),
+    "release to a frozen one": (release_to(ICE, 70, fresh_id()), ACCEPTED),
+    "release more": (release_to(SHOP, 71, fresh_id()), d.DECLINE_REASON_INSUFFICIENT_FUNDS),
+    "release nothing": (release_to(SHOP, 0, fresh_id()), d.DECLINE_REASON_AMOUNT_NOT_POSITIVE),
+    "release to nobody": (
+        release_to(UNKNOWN, 70, fresh_id()),
+        d.DECLINE_REASON_PAYEE_ACCOUNT_UNKNOWN,
+    ),
+    "release to the house": (
+        release_to(WORLD, 70, fresh_id()),
+        d.DECLINE_REASON_PAYEE_ACCOUNT_UNKNOWN,
+    ),
+    "release to a closed one": (release_to(GONE, 70, fresh_id()), d.DECLINE_REASON_ACCOUNT_CLOSED),
+    "release other money": (release_to(YEN, 70, fresh_id()), d.DECLINE_REASON_CURRENCY_MISMATCH),
+    "release, full": (release_to(FULL, 70, fresh_id()), d.DECLINE_REASON_AMOUNT_TOO_LARGE),
+    "release, refused before": (
+        release_to(FAR, 70, fresh_id(), refusal=d.DECLINE_REASON_ACCOUNT_CLOSED),
+        d.DECLINE_REASON_ACCOUNT_CLOSED,
+    ),
     "void": (void(HELD), ACCEPTED),
     "void far away": (void(HELD_FAR), ACCEPTED),
     "expire": (expire(OVERDUE), ACCEPTED),

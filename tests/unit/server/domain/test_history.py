@@ -25,6 +25,7 @@ from tests.unit.server.domain.commands import (
     open_auxiliary,
     pay,
     place_hold,
+    release_to,
     void,
     withdraw,
 )
@@ -46,6 +47,7 @@ COMMANDS: list[Command] = [
     open_auxiliary(2, SHOP, request_id=_DISTRIBUTED, own_id=opening_id(_DISTRIBUTED, 2)),
     merge(fresh_id(), auxiliary_id(1, SHOP), 5, EUR),
     pay(ANN, SHOP, 5, ride=bytes(16)),
+    release_to(SHOP, 5, fresh_id()),
 ]
 DOCUMENTED = [*COMMANDS[:6], *COMMANDS[9:]]
 _MONEY = ("amount", "ledger")
@@ -62,6 +64,7 @@ SAID = [
     *((10, field) for field in ("request_id", "input_hash", "payee", "body")),
     *((11, field) for field in ("input_hash", "payer", "payee", *_MONEY)),
     *((12, field) for field in ("request_id", "input_hash", "payer", *_MONEY, "body")),
+    *((13, field) for field in ("request_id", "input_hash", "payee", *_MONEY, "body")),
 ]
 FIELDS = ("request_id", "input_hash", "payer", "payee", "amount", "ledger", "body")
 

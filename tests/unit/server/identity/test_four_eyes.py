@@ -14,6 +14,7 @@ from kessai.request_id import format_request_id
 from kessai.v1.account_pb2 import DepositCashRequest, UnfreezeAccountRequest, WithdrawCashRequest
 from kessai.v1.device_pb2 import CreatePairingCodeRequest, UpdateMerchantRequest
 from kessai.v1.operator_pb2 import AddOperatorRequest
+from kessai.v1.suspense_pb2 import ReleaseSuspenseRequest
 from server.identity.callers import Caller
 from server.identity.four_eyes import LIFETIME_US, MAX_WAITING, FourEyes, Rules
 from server.identity.refusals import (
@@ -134,7 +135,10 @@ def test_what_needs_a_second_operator(switch: Switch) -> None:
     terminal.terminal.merchant_id = "shop"
     needing: list[tuple[str, Any]] = [(PAIR, pairing(switch))]
     free: list[tuple[str, Any]] = [(PAIR, terminal)]
-    for method, kind in ((WITHDRAW, WithdrawCashRequest), (DEPOSIT, DepositCashRequest)):
+    for method, kind in (
+        (WITHDRAW, WithdrawCashRequest), (DEPOSIT, DepositCashRequest),
+        ("SuspenseService/ReleaseSuspense", ReleaseSuspenseRequest),
+    ):  # fmt: skip
         for minor, lot in ((999, free), (1000, needing), (2**63 - 1, needing)):
             lot.append((method, cash(switch, kind, minor)))
     added = AddOperatorRequest(request_id=format_request_id(switch.request_id()), name="x")
