@@ -22,14 +22,15 @@ JSON object on stdout: {"event": NAME, "time": microseconds since 1970, ...}. Th
     receipt_printed receipt_waits            on paper
     ticket_chosen ticket_removed offer_unknown count_refused choice_gone no_offers
     offers_changed offers_stale offers_taken tickets_wait      a ticket machine
-    door_ready door_held_open door_shut door_not_opened
+    door_ready door_not_ready door_fault door_fault_over  a door; `why` names the fault
+    door_held_open door_shut door_not_opened
     no_ticket turned_away admitted passed given_back entry_uncertain      at an entrance
     hub_away hub_not_told decided_alone entry_counted_twice               its hub
     entries_uploaded entries_wait entry_waits entry_refused               told to the switch
     not_confirmed                            an error was answered: door or gate stays shut
     admitted left passed nobody_passed       a gate; `reason` where it refuses
     trusted refused tailgating forced        let in without the switch; or not
-    barrier_failed
+    barrier_failed counter_restarted         its board forgot who passed
     vend_requested vend_refused held approved delivered failed voided not_captured
                                              a vending machine: see edge_agents/vending
     device_lost device_back certificate_renewed certificate_not_renewed
@@ -65,6 +66,8 @@ _WARNINGS = {
     "tailgating",
     "forced",
     "barrier_failed",
+    "counter_restarted",
+    "door_fault",
     "not_captured",
     "offers_stale",
     "tickets_wait",

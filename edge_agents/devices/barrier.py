@@ -8,6 +8,8 @@ that a gate's board is configured to; it fits any relay board with inputs and a 
     discrete input 1    1: it is jammed
     input register 0    persons who passed since power-on, modulo 65,536
 
+A count that goes up by more than can pass between two looks is a board that began again at 0
+(`passed_between`): how many passed meanwhile is not known.
 Used by the gate's turnstile, and by `modbus_door`. A board that is silent, unplugged or talks
 garbage is DeviceLost.
 """
@@ -29,6 +31,8 @@ from edge_agents.devices.serial_line import DeviceLost, open_line
 # A board answers within milliseconds; one that takes so long is gone, or this machine is that busy.
 ANSWER_S = 1.0
 COUNTER_SPAN = 65_536
+# Between two looks lie half a second at most, or some seconds on a machine that is very busy.
+MOST_PASSED = 20
 
 _COIL_RELEASE = 0
 _INPUT_OPEN, _INPUTS = 0, 2
@@ -47,6 +51,19 @@ class BarrierState:
     is_open: bool
     is_jammed: bool
     passages: int
+
+
+class CounterRestarted(DeviceLost):
+    """The board was switched off and on: it forgot who passed, and stands shut."""
+
+    def __init__(self, device: str, before: int, now: int) -> None:
+        super().__init__(device, f"its board restarted: {before} had passed, now it says {now}")
+
+
+def passed_between(before: int, now: int) -> int | None:
+    """How many persons passed between two counts; None if the board restarted between them."""
+    persons = (now - before) % COUNTER_SPAN
+    return persons if persons <= MOST_PASSED else None
 
 
 class Barrier:

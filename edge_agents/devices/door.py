@@ -39,6 +39,11 @@ class Door(Protocol):
         ...
 
     @property
+    def faults(self) -> list[str]:
+        """What it reports as wrong, in words; empty if nothing is."""
+        ...
+
+    @property
     def openings(self) -> int:
         """How often somebody opened it to go in."""
         ...

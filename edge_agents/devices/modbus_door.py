@@ -9,7 +9,12 @@ from __future__ import annotations
 
 import asyncio
 
-from edge_agents.devices.barrier import COUNTER_SPAN, Barrier, BarrierState
+from edge_agents.devices.barrier import (
+    Barrier,
+    BarrierState,
+    CounterRestarted,
+    passed_between,
+)
 from edge_agents.devices.door import NotUnlocked, Sign
 from edge_agents.devices.serial_line import DeviceLost
 
@@ -30,7 +35,7 @@ class ModbusDoor:
         self._ready_by = 0.0
         self._lets_in = False
         self._is_opened = False
-        self._passages = self._persons = 0
+        self._passages = self._passed = self._persons = 0
         self.openings = 0
         self._until = 0.0
 
@@ -43,6 +48,12 @@ class ModbusDoor:
     def stands_open(self) -> bool:
         """Tell whether it stands open."""
         return self._state is not None and self._state.is_open
+
+    @property
+    def faults(self) -> list[str]:
+        """What the board reports as wrong."""
+        is_jammed = self._state is not None and self._state.is_jammed
+        return ["the turnstile is jammed"] if is_jammed else []
 
     def open(self) -> None:
         """Open the line; Complaint if the device is missing."""
@@ -78,7 +89,7 @@ class ModbusDoor:
         self._lets_in = True
         try:
             self._passages, self._persons = await self._count(), persons
-            self._is_opened = False
+            self._is_opened, self._passed = False, 0
             await self._board.release()
         except DeviceLost:
             self._lets_in = False
@@ -91,7 +102,7 @@ class ModbusDoor:
     async def wait_for_opening(self, openings: int, timeout_s: float) -> bool:
         """Wait until the first one goes in; False: nobody did in time, and it is shut again.
 
-        DeviceLost if the board does not answer meanwhile.
+        DeviceLost if the board does not answer meanwhile, or restarted: nobody knows then.
         """
         deadline = min(self._until, asyncio.get_running_loop().time() + timeout_s)
         state = await self._look()
@@ -105,10 +116,11 @@ class ModbusDoor:
     async def wait_until_shut(self, timeout_s: float) -> bool:
         """Wait until all went in, or their time is over, and it shut; False: it does not shut.
 
-        DeviceLost if the board does not answer meanwhile.
+        DeviceLost as above.
         """
-        loop, state = asyncio.get_running_loop(), await self._look()
-        while self._passed(state) < self._persons and loop.time() < self._until:
+        loop = asyncio.get_running_loop()
+        state = await self._look()
+        while self._passed < self._persons and loop.time() < self._until:
             await asyncio.sleep(LOOK_S)
             state = await self._look()
         deadline = loop.time() + timeout_s
@@ -129,10 +141,11 @@ class ModbusDoor:
     async def _look(self) -> BarrierState:
         try:
             state = await self._board.read()
+            self._count_passed(state)
         except DeviceLost:
             self._lets_in = False
             raise
-        if self._passed(state) and not self._is_opened:
+        if self._passed and not self._is_opened:
             self._is_opened = True
             self.openings += 1
         return state
@@ -143,5 +156,9 @@ class ModbusDoor:
         except DeviceLost as lost:
             raise NotUnlocked(self.name, lost.why) from None
 
-    def _passed(self, state: BarrierState) -> int:
-        return (state.passages - self._passages) % COUNTER_SPAN
+    def _count_passed(self, state: BarrierState) -> None:
+        before, self._passages = self._passages, state.passages
+        persons = passed_between(before, state.passages)
+        if persons is None:
+            raise CounterRestarted(self.name, before, state.passages)
+        self._passed += persons

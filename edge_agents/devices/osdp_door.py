@@ -8,6 +8,8 @@ that nothing else touches it from. What the driver expects of the reader:
     input 0     the door contact: 1 while the door stands open (reported when it changes)
     LED 0       green or red; buzzer; text of one line
 
+All its status reports are looked at (`osdp_reports`).
+
 A reader that is unplugged, silent, or talks garbage is DeviceLost. libosdp waits long before it
 tries again, so the driver makes a new control panel then. Used by `entrance`.
 """
@@ -28,6 +30,7 @@ import osdp_sys
 import serial
 
 from edge_agents.devices.door import NotUnlocked, Sign
+from edge_agents.devices.osdp_reports import CONTACT_FAULT, OsdpReports
 from edge_agents.devices.serial_line import DeviceLost, open_line
 
 KEY_BYTES = 16
@@ -101,16 +104,27 @@ class OsdpDoor:
         self._answers: asyncio.Queue[tuple[int, bool]] = asyncio.Queue()
         self._ready_s, self._ready_by = ready_s, 0.0
         self._was_ready = False
-        self.stands_open = False
-        # How often the contact has said that it was opened; an opening is not missed so, however
-        # short it was.
-        self.openings = 0
+        self._reports = OsdpReports()
 
     @property
     def is_ready(self) -> bool:
-        """Tell whether the reader answers over its secure channel."""
-        has_line = self._line is not None and self._line.failure is None
-        return has_line and self._is_secure
+        """Whether the reader answers over its secure channel, and its contact can be believed."""
+        return self._answers_now and self._reports.has_contact
+
+    @property
+    def stands_open(self) -> bool:
+        """Whether it stands open, as the contact reported last."""
+        return self._reports.stands_open
+
+    @property
+    def openings(self) -> int:
+        """How often the contact reported that it was opened."""
+        return self._reports.openings
+
+    @property
+    def faults(self) -> list[str]:
+        """What its reader reports as wrong: tamper, power, a broken contact."""
+        return self._reports.faults
 
     def open(self) -> None:
         """Open the line and call the reader; Complaint if the device is missing."""
@@ -124,7 +138,8 @@ class OsdpDoor:
         panel.set_command_completion_callback(self._on_completion)
         self._loop = asyncio.get_running_loop()
         self._ready_by = self._loop.time() + self._ready_s
-        self._was_ready = self.stands_open = self._is_secure = False
+        self._was_ready = self._is_secure = False
+        self._reports.restart()
         self._stop, self._commands = threading.Event(), queue.SimpleQueue()
         self._thread = threading.Thread(
             target=self._talk, args=(panel, self._stop, self._commands), name="osdp", daemon=True
@@ -147,7 +162,7 @@ class OsdpDoor:
             raise DeviceLost(self.name, "it is not open")
         if self._line.failure is not None:
             raise DeviceLost(self.name, self._line.failure)
-        if self.is_ready:
+        if self._answers_now:
             self._was_ready = True
         elif self._was_ready or asyncio.get_running_loop().time() > self._ready_by:
             raise DeviceLost(self.name, "its reader is silent")
@@ -155,10 +170,13 @@ class OsdpDoor:
     async def unlock(self, seconds: float, persons: int = 1) -> None:
         """Unlock for some seconds, for whoever goes in: the contact does not count persons.
 
-        NotUnlocked if the reader had gone; DeviceLost if nobody knows whether it did.
+        NotUnlocked if the reader had gone, or nobody could see whether somebody goes in;
+        DeviceLost if nobody knows whether it did.
         """
-        if not self.is_ready:
+        if not self._answers_now:
             raise NotUnlocked(self.name, "its reader is silent")
+        if not self._reports.has_contact:
+            raise NotUnlocked(self.name, CONTACT_FAULT)
         tenths = math.ceil(seconds * 10)
         command = {"output_no": 0, "control_code": _OUTPUT_ON_FOR_A_WHILE, "timer_count": tenths}
         await self._do(osdp.Command.Output, command)
@@ -188,14 +206,14 @@ class OsdpDoor:
     async def wait_for_opening(self, openings: int, timeout_s: float) -> bool:
         """Wait until there are more openings than so many, counted before; False: not in time.
 
-        DeviceLost if the reader goes meanwhile.
+        DeviceLost if the reader goes meanwhile, or its contact fails.
         """
         return await self._wait_until(lambda: self.openings > openings, timeout_s)
 
     async def wait_until_shut(self, timeout_s: float) -> bool:
         """Wait until the contact says that the door is shut; False: not in time.
 
-        DeviceLost if the reader goes meanwhile.
+        DeviceLost if the reader goes meanwhile, or its contact fails.
         """
         return await self._wait_until(lambda: not self.stands_open, timeout_s)
 
@@ -203,6 +221,8 @@ class OsdpDoor:
         deadline = asyncio.get_running_loop().time() + timeout_s
         while not holds():
             await self.check()
+            if not self._reports.has_contact:
+                raise DeviceLost(self.name, CONTACT_FAULT)
             left = deadline - asyncio.get_running_loop().time()
             if left <= 0:
                 return False
@@ -212,8 +232,12 @@ class OsdpDoor:
                     await self._changed.wait()
         return True
 
+    @property
+    def _answers_now(self) -> bool:
+        return self._line is not None and self._line.failure is None and self._is_secure
+
     async def _do(self, kind: int, command: dict[str, Any]) -> None:
-        if not self.is_ready:
+        if not self._answers_now:
             raise DeviceLost(self.name, "its reader is silent")
         while not self._answers.empty():
             self._answers.get_nowait()
@@ -247,16 +271,15 @@ class OsdpDoor:
         self._tell(lambda: self._answers.put_nowait(answer))
 
     def _on_event(self, reader: int, event: dict[str, Any]) -> int:
-        if event["event"] == osdp.Event.Status and event.get("report"):
-            stands_open = bool(event["report"][0])
-            self._tell(lambda: self._note_contact(stands_open))
+        if event["event"] == osdp.Event.Status:
+            kind, report = int(event["type"]), bytes(event.get("report") or b"")
+            self._tell(lambda: self._note_report(kind, report))
         return 0
 
     def _tell(self, what: Callable[[], None]) -> None:
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(what)
 
-    def _note_contact(self, stands_open: bool) -> None:
-        self.openings += stands_open and not self.stands_open
-        self.stands_open = stands_open
+    def _note_report(self, kind: int, report: bytes) -> None:
+        self._reports.take(kind, report)
         self._changed.set()

@@ -27,6 +27,7 @@ class DoorWatch:
         self._door, self._events, self._patience_s = door, events, patience_s
         self._works = asyncio.Event()
         self._works_by = asyncio.get_running_loop().time() + patience_s
+        self._told: list[str] = []
         self.in_use = asyncio.Lock()
 
     async def run(self) -> None:
@@ -35,6 +36,7 @@ class DoorWatch:
             try:
                 await self._door.check()
                 self._note(self._door.is_ready)
+                self._tell_faults(self._door.faults)
             except DeviceLost as lost:
                 await self._bring_back(lost)
             await asyncio.sleep(CHECK_S)
@@ -64,6 +66,15 @@ class DoorWatch:
             self._events.emit("door_not_ready")
             self._works.clear()
             self._works_by = asyncio.get_running_loop().time() + self._patience_s
+
+    def _tell_faults(self, faults: list[str]) -> None:
+        for fault in faults:
+            if fault not in self._told:
+                self._events.emit("door_fault", device=self._door.name, why=fault)
+        for fault in self._told:
+            if fault not in faults:
+                self._events.emit("door_fault_over", device=self._door.name, why=fault)
+        self._told = faults
 
     async def _bring_back(self, lost: DeviceLost) -> None:
         self._note(False)

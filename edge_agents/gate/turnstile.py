@@ -10,7 +10,12 @@ import asyncio
 import contextlib
 
 from edge_agents.device_care import REOPEN_EVERY_S
-from edge_agents.devices.barrier import COUNTER_SPAN, Barrier, BarrierState
+from edge_agents.devices.barrier import (
+    Barrier,
+    BarrierState,
+    CounterRestarted,
+    passed_between,
+)
 from edge_agents.devices.serial_line import DeviceLost
 from edge_agents.events import Events
 from kessai.complaint import Complaint
@@ -55,7 +60,7 @@ class Turnstile:
     async def wait_for_person(self) -> int:
         """Wait until somebody passed, then shut; how many passed. 0: nobody did in time.
 
-        DeviceLost if the barrier does not answer meanwhile.
+        DeviceLost if the barrier does not answer meanwhile, or restarted: nobody knows then.
         """
         loop, passed = asyncio.get_running_loop(), 0
         deadline = loop.time() + self._open_s
@@ -112,11 +117,17 @@ class Turnstile:
         elif self._is_jammed and not state.is_jammed:
             self._events.emit("device_back", device=self._barrier.name)
         self._is_jammed = state.is_jammed
-        forced = self._count(state)
-        if forced:
-            self._events.emit("forced", persons=forced)
+        with contextlib.suppress(CounterRestarted):  # it is told; nobody was let through
+            if forced := self._count(state):
+                self._events.emit("forced", persons=forced)
 
     def _count(self, state: BarrierState) -> int:
-        """Tell how many passed since the last look; the board counts in a circle."""
+        """How many passed since the last look; CounterRestarted, told, if nobody knows."""
         before, self._passages = self._passages, state.passages
-        return 0 if before is None else (state.passages - before) % COUNTER_SPAN
+        if before is None:
+            return 0
+        persons = passed_between(before, state.passages)
+        if persons is None:
+            self._events.emit("counter_restarted", before=before, now=state.passages)
+            raise CounterRestarted(self._barrier.name, before, state.passages)
+        return persons

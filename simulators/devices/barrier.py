@@ -99,6 +99,13 @@ class SimulatedBarrier:
             self._changed.notify_all()
         self._on_change()
 
+    def restart(self, passages: int = 0) -> None:
+        """Switch the board off and on: it stands shut and counts from 0, or from so many."""
+        with self._changed:
+            self._is_open, self._passages = False, passages
+            self._changed.notify_all()
+        self._on_change()
+
     def draw(self) -> Panel:
         """Draw what a person sees who stands before it."""
         if self.fault is BarrierFault.JAM:

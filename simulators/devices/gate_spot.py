@@ -19,6 +19,7 @@ _HELP = {
     "walk": "go through, if it is open",
     "crowd": "two at once",
     "climb": "over the barrier, though it is shut",
+    "restart": "switch its board off and on",
     ", ".join(BarrierFault): "what is wrong with it",
     "unplug, plug": "the barrier's line",
     "quit": "",
@@ -41,6 +42,9 @@ class GateSpot:
         if word == "climb":
             self.barrier.climb_over()
             return "Over."
+        if word == "restart":
+            self.barrier.restart()
+            return "Its board counts from 0."
         if word in ("plug", "unplug"):
             (self.barrier.line.plug if word == "plug" else self.barrier.line.unplug)()
             return f"The barrier is {word}ged."

@@ -1,8 +1,9 @@
 """A door with an OSDP reader, on a pty: what a person sees of it, and what can go wrong with it.
 
 libosdp's peripheral device answers on the line, so the agent's driver runs against the protocol
-itself. Used by `kessai simulate entrance` and the tests. Faults: `unplug`, `jam` (the lock clicks,
-the door does not move), `hold_open`, `go_silent`, `talk_garbage`.
+itself. It reports what changes: the contact, the lock's own relay, tamper and power; contact and
+device also when it is connected anew. Faults: `unplug`, `jam` (the lock clicks, the door does not
+move), `hold_open`, `cut_contact`, `tamper`, `cut_power`, `go_silent`, `talk_garbage`.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ ADDRESS = 1
 # A person pushes the door as soon as the lock clicks, and it falls shut behind her.
 PUSH_S, WALK_S = 0.15, 0.4
 _REFRESH_S = 0.01
+_SHUT, _OPEN, _BROKEN = 0, 1, 2
+_Type = osdp.StatusReportType
 _LIMIT_S = 20.0
 
 
@@ -86,8 +89,9 @@ class SimulatedDoor:
         self._changed = threading.Condition()
         self._view = DoorView()
         self._jammed = self._held_open = False
-        # What the door contact has to tell, in order: no opening is lost, however short.
-        self._reports: deque[bool] = deque()
+        self._is_cut = self._is_tampered = self._on_battery = False
+        # What is to be reported, in order: no opening is lost, however short.
+        self._reports: deque[tuple[int, bytes]] = deque()
         self._relock: threading.Timer | None = None
         self._stop = threading.Event()
         self._wire = _Wire()
@@ -119,6 +123,25 @@ class SimulatedDoor:
         self._held_open = is_held
         if not is_held and self.view.stands_open:
             self._move(False)
+
+    def cut_contact(self, is_cut: bool = True) -> None:
+        """Break the supervised line of the door contact, or mend it."""
+        self._is_cut = is_cut
+        self._report_contact()
+
+    def tamper(self, is_tampered: bool = True) -> None:
+        """Open the reader's housing, or close it."""
+        self._is_tampered = is_tampered
+        self._report_device()
+
+    def cut_power(self, on_battery: bool = True) -> None:
+        """Take its mains power, so that it runs on its battery; or give it back."""
+        self._on_battery = on_battery
+        self._report_device()
+
+    def report(self, kind: int, report: bytes) -> None:
+        """Report what a test wants reported."""
+        self._reports.append((kind, report))
 
     def go_silent(self, is_silent: bool = True) -> None:
         """Answer nothing any more, or again."""
@@ -181,13 +204,26 @@ class SimulatedDoor:
         return osdp.PeripheralDevice(info, capabilities, quiet, command_handler=self._obey)
 
     def _run(self) -> None:
+        was_connected = False
         while not self._stop.is_set():
             self._device.ctx.refresh()
-            if self._reports and self._device.ctx.is_sc_active():
-                report = bytes([self._reports.popleft()])
-                status = {"type": osdp.StatusReportType.Input, "report": report}
+            is_connected = bool(self._device.ctx.is_sc_active())
+            if is_connected and not was_connected:
+                self._report_contact()
+                self._report_device()
+            was_connected = is_connected
+            if self._reports and is_connected:
+                kind, report = self._reports.popleft()
+                status = {"type": kind, "report": report}
                 self._device.ctx.submit_event({"event": osdp.Event.Status, **status})
             self._stop.wait(_REFRESH_S)
+
+    def _report_contact(self) -> None:
+        state = _BROKEN if self._is_cut else _OPEN if self.view.stands_open else _SHUT
+        self.report(_Type.Input, bytes([state]))
+
+    def _report_device(self) -> None:
+        self.report(_Type.Local, bytes([self._is_tampered, self._on_battery]))
 
     def _obey(self, command: dict[str, Any]) -> tuple[int, None]:
         kind = command["command"]
@@ -204,13 +240,18 @@ class SimulatedDoor:
 
     def _unlock(self, seconds: float) -> None:
         self._see(is_unlocked=True, unlocked_times=self.view.unlocked_times + 1)
+        self.report(_Type.Output, b"\x01")
         if self._relock is not None:
             self._relock.cancel()
-        self._relock = threading.Timer(seconds, lambda: self._see(is_unlocked=False))
+        self._relock = threading.Timer(seconds, self._lock)
         self._relock.daemon = True
         self._relock.start()
         if not self._jammed:
             threading.Thread(target=self._walk, name="person", daemon=True).start()
+
+    def _lock(self) -> None:
+        self._see(is_unlocked=False)
+        self.report(_Type.Output, b"\x00")
 
     def _walk(self) -> None:
         time.sleep(PUSH_S)
@@ -222,7 +263,7 @@ class SimulatedDoor:
 
     def _move(self, stands_open: bool) -> None:
         self._see(stands_open=stands_open)
-        self._reports.append(stands_open)
+        self._report_contact()
 
     def _see(self, **changes: bool | int | str) -> None:
         with self._changed:

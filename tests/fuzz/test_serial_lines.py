@@ -23,6 +23,7 @@ from edge_agents.devices.display import Display
 from edge_agents.devices.mdb_adapter import MdbAdapter, VendRequest, read_word
 from edge_agents.devices.modbus_door import ModbusDoor
 from edge_agents.devices.osdp_door import OsdpDoor
+from edge_agents.devices.osdp_reports import OsdpReports
 from edge_agents.devices.printer import PaperOut, Printer, Text
 from edge_agents.devices.scanner import Scanner
 from edge_agents.devices.serial_line import DeviceLost
@@ -162,14 +163,18 @@ def test_a_barrier(tmp_path: Path, quick: None, answers: list[bytes]) -> None:
 
 
 @examples(0.15)
-@given(answers=st.lists(bytes_like(*FRAMES), min_size=1, max_size=4))
-def test_a_turnstile(tmp_path: Path, quick: None, answers: list[bytes]) -> None:
+@given(
+    answers=st.lists(bytes_like(*FRAMES), min_size=1, max_size=4),
+    passages=st.integers(0, 65_535),
+)
+def test_a_turnstile(tmp_path: Path, quick: None, answers: list[bytes], passages: int) -> None:
     """A door's Modbus board: it is not ready, or lost; then it is ready."""
     with closing(SimulatedBarrier(tmp_path / "door")) as board:
         wire, driver = Mangled(board), ModbusDoor(str(board.line.path))
 
         async def use() -> None:
             driver.open()
+            board.restart(passages)
             wire.answers.extend(answers)
             with suppress(DeviceLost):
                 await driver.check()
@@ -189,6 +194,19 @@ def simulated_door(tmp_path: Path) -> Iterator[SimulatedDoor]:
     """An OSDP reader on a line."""
     with closing(SimulatedDoor(tmp_path / "door", KEY)) as simulated:
         yield simulated
+
+
+@examples()
+@given(st.lists(st.tuples(st.integers(-1, 300), st.binary(max_size=40)), max_size=20))
+def test_a_doors_reports(reports: list[tuple[int, bytes]]) -> None:
+    """Whatever a reader reports: the contact's next word counts."""
+    door = OsdpReports()
+    for kind, report in reports:
+        door.take(kind, report)
+    door.take(0, b"\x00")
+    before = door.openings
+    door.take(0, b"\x01")
+    assert (door.stands_open, door.openings, door.has_contact) == (True, before + 1, True)
 
 
 # An answer to a poll, in the clear and in the secure channel.

@@ -18,7 +18,6 @@ import pytest
 from kessai.ticket import format_ticket_id
 from kessai.v1.envelope_pb2 import Signed
 from kessai.v1.ticket_pb2 import Ticket
-from simulators.devices.barrier import BarrierFault
 from simulators.phone.ticket_store import TicketStore
 from simulators.town import free_udp_port
 from tests.running import kessai
@@ -186,20 +185,6 @@ def test_a_group_goes_in_as_it_comes(shop: Shop, venue: Venue, lone_door: Entran
     assert lone_door.turn_away(hal) == "TICKET_USED"
 
 
-def test_a_jammed_door_gives_the_entry_back(
-    shop: Shop, venue: Venue, lone_door: EntranceAgent
-) -> None:
-    """Nobody got in, so the ticket is as it was."""
-    ivy = shop.customer("ivy", 100_00)
-    venue.sell(ivy)
-    lone_door.door.jam()
-    lone_door.tap(ivy)
-    lone_door.steps.next("door_not_opened")
-    lone_door.steps.next("given_back")
-    lone_door.door.jam(False)
-    lone_door.let_in(ivy)
-
-
 def test_a_door_that_does_not_answer(shop: Shop, venue: Venue, lone_door: EntranceAgent) -> None:
     """Unplugged, silent, or nothing but noise: nobody is let in, and the ticket is not used.
 
@@ -272,35 +257,6 @@ def test_a_turnstile_counts_who_goes_in(
     phone.end()
     venue.wait_until_told(ticket, 3)
     assert turnstile.turn_away(kay) == "TICKET_USED"
-
-
-def test_a_turnstile_that_fails(shop: Shop, venue: Venue, turnstile: TurnstileAgent) -> None:
-    """Jammed, silent, noise, unplugged: nobody is let in. Nobody walks: the entry is given back."""
-    leo = shop.customer("leo", 100_00)
-    venue.sell(leo)
-    board = turnstile.turnstile
-    board.set_fault(BarrierFault.JAM)
-    turnstile.steps.next("door_not_ready")
-    assert turnstile.turn_away(leo) == "ENTRANCE_OUT_OF_SERVICE"
-    board.set_fault(BarrierFault.SILENT)
-    turnstile.steps.next("device_lost")
-    board.set_fault(BarrierFault.GARBAGE)
-    assert turnstile.turn_away(leo) == "ENTRANCE_OUT_OF_SERVICE"
-    board.line.unplug()
-    board.line.plug()
-    board.set_fault(BarrierFault.NONE)
-    turnstile.steps.next("door_ready")
-    turnstile.tap(leo)
-    turnstile.steps.next("door_not_opened")
-    turnstile.steps.next("given_back")
-    board.wait_until_shut()
-    turnstile.send_phones_away()
-    board.set_fault(BarrierFault.SLOW)
-    turnstile.tap(leo)
-    board.wait_until_open()
-    assert board.walk_through()
-    turnstile.steps.next("passed")
-    board.set_fault(BarrierFault.NONE)
 
 
 def test_the_line_to_the_switch_is_down(shop: Shop, venue: Venue, lone_door: EntranceAgent) -> None:

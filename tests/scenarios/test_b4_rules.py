@@ -165,6 +165,10 @@ def test_tailgating_and_climbing_are_told(railway: Railway, harbour: Gate) -> No
     harbour.barrier.wait_until_shut()
     harbour.barrier.climb_over()
     assert harbour.steps.next("forced")["persons"] == 1
+    harbour.barrier.restart()
+    assert harbour.steps.next("counter_restarted")["now"] == 0
+    harbour.barrier.climb_over()
+    assert harbour.steps.next("forced")["persons"] == 1
 
 
 def test_who_paid_and_did_not_walk(railway: Railway, harbour: Gate, airport: Gate) -> None:

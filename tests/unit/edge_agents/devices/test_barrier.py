@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from pymodbus.pdu import ModbusPDU
 
-from edge_agents.devices.barrier import Barrier
+from edge_agents.devices.barrier import MOST_PASSED, Barrier, passed_between
 from edge_agents.devices.serial_line import DeviceLost
 from kessai.complaint import Complaint
 from simulators.devices.barrier import BarrierFault, SimulatedBarrier, crc16
@@ -36,6 +36,25 @@ def test_the_checksum_is_that_of_the_specification() -> None:
     """The example of Modbus over serial line, and a frame that every board is shipped with."""
     assert crc16(b"\x02\x07") == b"\x41\x12"
     assert crc16(bytes.fromhex("010300000001")) == bytes.fromhex("840a")
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "persons"),
+    [
+        (0, 0, 0),
+        (100, 101, 1),
+        (65_535, 1, 2),
+        (65_535, 0, 1),
+        (100, 0, None),
+        (100, 99, None),
+        (3, 1, None),
+        (0, MOST_PASSED, MOST_PASSED),
+        (0, MOST_PASSED + 1, None),
+    ],
+)
+def test_a_jump_that_cannot_be_is_a_restart(before: int, now: int, persons: int | None) -> None:
+    """The count goes in a circle of 65,536; a board that begins again at 0 is no crowd."""
+    assert passed_between(before, now) == persons
 
 
 async def test_one_person(board: SimulatedBarrier, barrier: Barrier) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from edge_agents.devices.barrier import CounterRestarted
 from edge_agents.devices.door import NotUnlocked
 from edge_agents.devices.modbus_door import ModbusDoor
 from edge_agents.devices.serial_line import DeviceLost
@@ -45,6 +46,33 @@ async def test_two_go_in_and_it_shuts(board: SimulatedBarrier, door: ModbusDoor)
     assert board.walk_through()
     assert await shut
     assert (board.is_open, door.stands_open) == (False, False)
+
+
+async def test_the_board_restarts_while_it_lets_in(
+    board: SimulatedBarrier, door: ModbusDoor
+) -> None:
+    """Nobody knows whether somebody went in; the next one is let in as ever."""
+    board.restart(100)
+    await door.unlock(LIMIT_S, 2)
+    board.restart()
+    with pytest.raises(CounterRestarted, match="100 had passed, now it says 0"):
+        await door.wait_for_opening(0, LIMIT_S)
+    await door.check()
+    assert (door.openings, door.is_ready, board.is_open) == (0, True, False)
+    await door.unlock(LIMIT_S, 1)
+    board.walk_through()
+    assert await door.wait_for_opening(0, LIMIT_S)
+    assert await door.wait_until_shut(LIMIT_S)
+
+
+async def test_the_count_goes_in_a_circle(board: SimulatedBarrier, door: ModbusDoor) -> None:
+    """From 65,535 by 1 and 1 to 1: two went in, and it shuts."""
+    board.restart(65_535)
+    await door.unlock(LIMIT_S, 2)
+    board.walk_through(2)
+    assert await door.wait_for_opening(0, LIMIT_S)
+    assert await door.wait_until_shut(LIMIT_S)
+    assert not board.is_open
 
 
 async def test_the_second_does_not_come(board: SimulatedBarrier, door: ModbusDoor) -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from osdp import StatusReportType
 
 from edge_agents.devices.door import NotUnlocked, Sign
 from edge_agents.devices.osdp_door import OsdpDoor
+from edge_agents.devices.osdp_reports import CONTACT_FAULT, POWER, READER_AWAY, TAMPER
 from edge_agents.devices.serial_line import DeviceLost
 from kessai.complaint import Complaint
 from simulators.devices.osdp_door import SimulatedDoor
@@ -39,6 +41,14 @@ async def ready(door: OsdpDoor) -> None:
         while not door.is_ready:
             await door.check()
             await asyncio.sleep(0.02)
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Wait until something holds of a door."""
+    deadline = time.monotonic() + LIMIT_S
+    while not holds():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.02)
 
 
 async def lost(door: OsdpDoor) -> str:
@@ -84,6 +94,58 @@ async def test_a_jammed_door_does_not_open(door: OsdpDoor, simulated: SimulatedD
     await door.unlock(0.5)
     assert not await door.wait_for_opening(0, 0.8)
     assert simulated.view.unlocked_times == 1
+    door.close()
+
+
+async def test_the_locks_own_relay_is_no_opening(door: OsdpDoor, simulated: SimulatedDoor) -> None:
+    """It reports that it is on, and off; nobody went through."""
+    await ready(door)
+    simulated.jam()
+    await door.unlock(0.3)
+    assert not await door.wait_for_opening(0, 1.0)
+    assert (door.openings, door.stands_open, door.faults) == (0, False, [])
+    door.close()
+
+
+async def test_a_contact_that_reports_a_fault(door: OsdpDoor, simulated: SimulatedDoor) -> None:
+    """It is no opening: nobody knows, and nobody else is let in, until it is mended."""
+    await ready(door)
+    simulated.jam()
+    await door.unlock(0.3)
+    simulated.cut_contact()
+    with pytest.raises(DeviceLost, match="contact"):
+        await door.wait_for_opening(0, LIMIT_S)
+    assert (door.openings, door.is_ready, door.faults) == (0, False, [CONTACT_FAULT])
+    await door.check()
+    with pytest.raises(NotUnlocked, match="contact"):
+        await door.unlock(0.3)
+    door.close()
+    door.open()
+    await until(lambda: door._is_secure)
+    assert not door.is_ready
+    simulated.cut_contact(False)
+    await until(lambda: door.is_ready)
+    simulated.jam(False)
+    await door.unlock(1.0)
+    assert await door.wait_for_opening(0, LIMIT_S)
+    door.close()
+
+
+async def test_tamper_and_power_are_told_as_faults(
+    door: OsdpDoor, simulated: SimulatedDoor
+) -> None:
+    """The door opens all the same, and neither is an opening."""
+    await ready(door)
+    simulated.tamper()
+    simulated.cut_power()
+    await until(lambda: door.faults == [TAMPER, POWER])
+    simulated.tamper(False)
+    await until(lambda: door.faults == [POWER])
+    simulated.report(StatusReportType.Remote, b"\x01")
+    await until(lambda: door.faults == [POWER, READER_AWAY])
+    assert (door.openings, door.is_ready) == (0, True)
+    await door.unlock(1.0)
+    assert await door.wait_for_opening(0, LIMIT_S)
     door.close()
 
 

@@ -33,7 +33,8 @@ def test_the_line_and_the_key_are_there(spot: EntranceSpot, tmp_path: Path) -> N
 def test_what_is_not_on_the_menu(spot: EntranceSpot) -> None:
     assert spot.obey("") == ""
     assert spot.obey("kick") == (
-        'There is no "kick": jam, free, hold, let go, silent, speak, garbage, sense, unplug, plug.'
+        'There is no "kick": jam, free, hold, let go, cut, mend, tamper, seal, battery, mains, '
+        "silent, speak, garbage, sense, unplug, plug."
     )
 
 
