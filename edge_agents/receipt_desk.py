@@ -1,8 +1,8 @@
 """The receipt desk: brings every settled payment's receipt onto paper, sooner or later.
 
-Without paper, or with the printer unplugged, the payment stands and its receipt waits in the
-journal; it is printed when paper is back, also after a restart. A crash between printing and noting
-it prints the receipt twice rather than never.
+Without paper, with an open cover or the printer unplugged, the payment stands and its receipt waits
+in the journal; it is printed when the printer is ready again, also after a restart. A crash between
+printing and noting it prints the receipt twice rather than never.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 
 from edge_agents.device_care import wait_until_back
-from edge_agents.devices.printer import PaperOut, Printer
+from edge_agents.devices.printer import NotPrinted, Printer
 from edge_agents.devices.serial_line import DeviceLost
 from edge_agents.display_board import DisplayBoard
 from edge_agents.events import Events
@@ -23,8 +23,8 @@ from kessai.v1.payment_pb2 import Receipt
 
 RETRY_S = 2.0
 
-_NO_PAPER = ("Receipt follows:", "printer has no paper")
-_NO_PRINTER = ("Receipt follows:", "printer unplugged")
+_FOLLOWS = "Receipt follows:"
+_NO_PRINTER = (_FOLLOWS, "printer unplugged")
 
 
 class ReceiptDesk:
@@ -77,9 +77,9 @@ class ReceiptDesk:
                 await self._print(self._copy, copy=True)
                 self._events.emit("receipt_printed", self._copy.pending, copy=True)
                 self._copy = None
-        except PaperOut:
-            self._tell_waiting()
-            self._board.set_notice(self._printer.name, _NO_PAPER)
+        except NotPrinted as why:
+            self._tell_waiting(str(why))
+            self._board.set_notice(self._printer.name, (_FOLLOWS, f"printer {why.trouble}"))
             return False
         except DeviceLost as lost:
             self._board.set_notice(self._printer.name, _NO_PRINTER)
@@ -96,9 +96,9 @@ class ReceiptDesk:
         paper = lay_out_receipt(self._shop, entry.pending, receipt, encode_qr(entry.receipt), copy)
         await self._printer.print(paper)
 
-    def _tell_waiting(self) -> None:
-        """Tell once for each receipt that it waits for paper."""
+    def _tell_waiting(self, why: str) -> None:
+        """Tell once for each receipt that it waits, and for what."""
         for entry in self._journal.unprinted():
             if entry.pending.request_id not in self._told:
                 self._told.add(entry.pending.request_id)
-                self._events.emit("receipt_waits", entry.pending, why="the printer has no paper")
+                self._events.emit("receipt_waits", entry.pending, why=why)

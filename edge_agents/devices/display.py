@@ -10,11 +10,12 @@ import asyncio
 
 import serial
 
+from edge_agents.devices.glyphs import glyphs
 from edge_agents.devices.serial_line import DeviceLost, open_line
-from kessai.plain_text import plain
 
 COLUMNS = 20
 
+_CODE_PAGE = "cp858"
 _RESET = b"\x1b@\x1bt\x13\x0c"
 _MOVE = b"\x1f$"
 
@@ -53,5 +54,5 @@ class Display:
 
 
 def _at(row: int, text: str) -> bytes:
-    cell = plain(text)[:COLUMNS].ljust(COLUMNS).encode("cp858", "replace")
-    return _MOVE + bytes((1, row)) + cell
+    cell = glyphs(text, _CODE_PAGE)[:COLUMNS].ljust(COLUMNS)
+    return _MOVE + bytes((1, row)) + cell.encode(_CODE_PAGE)

@@ -22,6 +22,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from edge_agents.devices.glyphs import glyphs
 from edge_agents.devices.text_line import TextDevice
 
 ENABLE = "C,1"
@@ -77,7 +78,7 @@ def approve(price: str) -> str:
 
 def display(text: str) -> str:
     """Write what the machine's display is to show; what its line cannot carry becomes "?"."""
-    shown = text[:MAX_DISPLAY].encode("ascii", "replace").decode().replace(",", ";")
+    shown = glyphs(text, "ascii")[:MAX_DISPLAY].replace(",", ";")
     return f"C,DISPLAY,{shown}"
 
 

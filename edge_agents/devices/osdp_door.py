@@ -30,6 +30,7 @@ import osdp_sys
 import serial
 
 from edge_agents.devices.door import NotUnlocked, Sign
+from edge_agents.devices.glyphs import glyphs
 from edge_agents.devices.osdp_reports import CONTACT_FAULT, OsdpReports
 from edge_agents.devices.serial_line import DeviceLost, open_line
 
@@ -197,7 +198,7 @@ class OsdpDoor:
         text = {
             "reader": 0, "control_code": _TEXT_FOR_A_WHILE, "temp_time": math.ceil(seconds),
             "offset_row": 1, "offset_col": 1,
-            "data": sign.text[:_TEXT_COLUMNS].encode("ascii", "replace").decode(),
+            "data": glyphs(sign.text, "ascii")[:_TEXT_COLUMNS],
         }  # fmt: skip
         await self._do(osdp.Command.LED, led)
         await self._do(osdp.Command.Buzzer, buzzer)

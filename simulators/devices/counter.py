@@ -30,6 +30,7 @@ _HELP = {
     "pay, cancel": "the cashier's keys",
     "remove, reprint": "",
     "paper": "take the paper out, or put it in",
+    "cover, cutter": "the printer's: open or shut; jam or free",
     "unplug display": "and scanner, printer",
     "plug display": "",
     "quit": "",
@@ -45,6 +46,7 @@ class Counter:
         self.scanner = SimulatedScanner(folder / "scanner", _DRIVER_TIMEOUT_S)
         self.display = SimulatedDisplay(folder / "display", on_change)
         self.printer = SimulatedPrinter(folder / "printer", on_change)
+        self._is_open = self._is_jammed = False
         self._lines = {
             "scanner": self.scanner.line,
             "display": self.display.line,
@@ -58,6 +60,8 @@ class Counter:
             return ""
         if word == "paper":
             return self._change_paper()
+        if word in ("cover", "cutter"):
+            return self._handle_printer(word)
         if word in ("plug", "unplug"):
             return self._plug(word, rest.strip())
         code = KEYS.get(word.lower(), typed.strip())
@@ -102,6 +106,15 @@ class Counter:
             return "The printer has no paper."
         self.printer.put_paper()
         return "The printer has paper."
+
+    def _handle_printer(self, part: str) -> str:
+        if part == "cover":
+            self._is_open = not self._is_open
+            self.printer.open_cover(self._is_open)
+            return f"The printer is {'open' if self._is_open else 'shut'}."
+        self._is_jammed = not self._is_jammed
+        self.printer.jam_cutter(self._is_jammed)
+        return f"The printer's cutter is {'jammed' if self._is_jammed else 'free'}."
 
     def _plug(self, word: str, device: str) -> str:
         line = self._lines.get(device)

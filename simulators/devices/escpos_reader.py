@@ -19,6 +19,7 @@ _FIXED = {
     b"\x1ba": 1,
     b"\x1b!": 1,
     b"\x1b-": 1,
+    b"\x1b=": 1,
     b"\x1bM": 1,
     b"\x1bG": 1,
     b"\x1bd": 1,
@@ -27,12 +28,15 @@ _FIXED = {
     b"\x1b3": 1,
     b"\x1d!": 1,
     b"\x1dr": 1,
+    b"\x1da": 1,
     b"\x1dB": 1,
     b"\x1f$": 2,
     b"\x10\x04": 1,
     b"\x10\x05": 1,
 }
-_CLEAR_BUFFER = b"\x10\x14\x08"
+# Real-time commands, by their first bytes, and how long they are.
+CLEAR_BUFFER = b"\x10\x14"
+_REALTIME = {CLEAR_BUFFER + b"\x08": 10, b"\x10\x04": 3, b"\x10\x05": 3}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +57,6 @@ class EscPosReader:
         """Take bytes."""
         self._buffer += data
 
-    def clear(self) -> None:
-        """Forget what was not read yet."""
-        self._buffer.clear()
-
     def next(self) -> Command | int | None:
         """Give the next command, or the next byte of text; None if more bytes are needed."""
         buffer = self._buffer
@@ -72,14 +72,23 @@ class EscPosReader:
         return Command(raw[:2], raw[2:])
 
     def take_realtime(self) -> list[Command]:
-        """Take the real-time commands (DLE ...) out of the buffer, before their turn."""
+        """Take the real-time commands (DLE ...) out of the buffer, in order, before their turn.
+
+        "Clear buffer" takes all with it that came before it.
+        """
         found = []
-        for name, length in ((_CLEAR_BUFFER, 10), (b"\x10\x04", 3)):
-            while (start := self._buffer.find(name)) >= 0 and start + length <= len(self._buffer):
-                raw = bytes(self._buffer[start : start + length])
-                del self._buffer[start : start + length]
-                found.append(Command(raw[:2], raw[2:]))
+        while (first := self._first_realtime()) is not None:
+            start, length = first
+            raw = bytes(self._buffer[start : start + length])
+            clears = raw[:2] == CLEAR_BUFFER
+            del self._buffer[0 if clears else start : start + length]
+            found.append(Command(raw[:2], raw[2:]))
         return found
+
+    def _first_realtime(self) -> tuple[int, int] | None:
+        places = ((self._buffer.find(name), length) for name, length in _REALTIME.items())
+        whole = [(at, length) for at, length in places if 0 <= at <= len(self._buffer) - length]
+        return min(whole, default=None)
 
     def _command_length(self) -> int | None:
         buffer = self._buffer

@@ -1,7 +1,9 @@
-"""A receipt printer: puts ESC/POS on a paper roll, and can run out of paper.
+"""A receipt printer: puts ESC/POS on a paper roll, and can run out of paper, be opened, or jam.
 
-Real-time commands (DLE EOT) are answered at once; everything else in its turn, and only while there
-is paper, as Epson's TM series does. What arrives without paper waits in the buffer.
+Real-time commands (DLE EOT, ENQ, DC4) are obeyed at once; everything else in its turn, and only
+while it is on line, as Epson's TM series does. What arrives meanwhile waits in the buffer, and is
+printed afterwards. Each change of its state is told unasked (Automatic Status Back), until `GS a 0`
+and again after `ESC @`.
 """
 
 from __future__ import annotations
@@ -10,13 +12,19 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from simulators.devices.escpos_reader import CODE_PAGES, Command, EscPosReader
+from simulators.devices.escpos_reader import CLEAR_BUFFER, CODE_PAGES, Command, EscPosReader
 from simulators.devices.paper_roll import COLUMNS, PaperRoll, Printed, PrintedLine, PrintedQr
 from simulators.devices.pty_line import PtyLine
 
 _LINE_FEED = 0x0A
 _BOLD, _TALL, _WIDE = 0x08, 0x10, 0x20
 _STATUS, _NO_PAPER = 0x12, 0x60
+_COVER_OPEN, _PAPER_STOP, _ERROR, _CUTTER = 0x04, 0x20, 0x40, 0x08
+_DRAWER, _OFFLINE = 0x04, 0x08
+_CLEARED = b"\x37\x25\x00"
+_RECOVER = b"\x10\x05"
+# What is told unasked when it changes, by the bits of GS a: drawer, on line or not, fault, paper.
+_ALL_UNASKED = 0x0F
 
 
 class SimulatedPrinter:
@@ -27,15 +35,39 @@ class SimulatedPrinter:
         self._reader = EscPosReader()
         self._changed = threading.Condition()
         self._lines_left: int | None = None
+        self._cover_open = self._drawer_open = self._is_jammed = self._has_fault = False
+        # What is done to it at each line of text.
+        self.on_text: Callable[[], None] = lambda: None
         self.roll = PaperRoll()
         self._reset()
+        self._told = self._state()
         self.line = PtyLine(path, self._take)
         self.line.plug()
 
     @property
     def has_paper(self) -> bool:
-        """Tell whether it can print."""
+        """Whether paper is in it."""
         return self._lines_left is None or self._lines_left > 0
+
+    @property
+    def is_online(self) -> bool:
+        """Whether it prints what comes."""
+        return self.has_paper and not self._cover_open and not self._has_fault
+
+    def open_cover(self, is_open: bool = True) -> None:
+        """Open its cover, or shut it: then what waits in the buffer is printed."""
+        self._cover_open = is_open
+        self._take(b"")
+
+    def jam_cutter(self, is_jammed: bool = True) -> None:
+        """Let the cutter get stuck, or free it; only DLE ENQ ends the fault then."""
+        self._is_jammed, self._has_fault = is_jammed, is_jammed or self._has_fault
+        self._take(b"")
+
+    def open_drawer(self, is_open: bool = True) -> None:
+        """Pull the cash drawer out, or push it in."""
+        self._drawer_open = is_open
+        self._take(b"")
 
     def put_paper(self) -> None:
         """Put a new roll in; what waits in the buffer is printed."""
@@ -66,28 +98,54 @@ class SimulatedPrinter:
         self._bold = self._large = self._centred = False
         self._code_page = CODE_PAGES[0]
         self._qr_content = b""
+        self._unasked = _ALL_UNASKED
 
     def _take(self, data: bytes) -> None:
         with self._changed:
             self._reader.feed(data)
             for command in self._reader.take_realtime():
                 self._answer(command)
-            while self.has_paper and (item := self._reader.next()) is not None:
+            self._tell_unasked()
+            while self.is_online and (item := self._reader.next()) is not None:
                 if isinstance(item, Command):
                     self._obey(item)
                 else:
                     self._put(item)
+                self._tell_unasked()
             self._changed.notify_all()
         self._on_change()
 
     def _answer(self, command: Command) -> None:
-        if command.name == b"\x10\x14":
-            self._reader.clear()
+        if command.name == CLEAR_BUFFER:
             self._reset()
+            self.line.write(_CLEARED)
+        elif command.name == _RECOVER:
+            self._has_fault = self._is_jammed
         else:
-            asks_paper = command.arguments[0] == 4
-            no_paper = asks_paper and not self.has_paper
-            self.line.write(bytes([_STATUS | (_NO_PAPER if no_paper else 0)]))
+            self.line.write(bytes([_STATUS | self._status(command.arguments[0])]))
+
+    def _status(self, question: int) -> int:
+        """The answer's bits to DLE EOT: 1 printer, 2 off-line cause, 3 fault, 4 paper."""
+        if question == 1:
+            return 0 if self.is_online else _OFFLINE
+        if question == 2:
+            stops = 0 if self.has_paper else _PAPER_STOP
+            return self._cover_open * _COVER_OPEN | stops | self._has_fault * _ERROR
+        if question == 3:
+            return self._has_fault * _CUTTER
+        return 0 if self.has_paper else _NO_PAPER
+
+    def _state(self) -> bytes:
+        """The four bytes of Automatic Status Back."""
+        first = 0x10 | self._drawer_open * _DRAWER | self._cover_open << 5
+        first |= 0 if self.is_online else _OFFLINE
+        return bytes([first, self._has_fault * _CUTTER, 0 if self.has_paper else 0x0F, 0x0F])
+
+    def _tell_unasked(self) -> None:
+        state = self._state()
+        if state != self._told and self._unasked:
+            self.line.write(state)
+        self._told = state
 
     def _obey(self, command: Command) -> None:
         first = command.arguments[0] if command.arguments else 0
@@ -102,6 +160,8 @@ class SimulatedPrinter:
                 self._centred = first in (1, 49)
             case b"\x1b!":
                 self._bold, self._large = bool(first & _BOLD), bool(first & (_TALL | _WIDE))
+            case b"\x1da":
+                self._unasked = first
             case b"\x1dr":
                 self.line.write(b"\x00")
             case b"\x1dV":
@@ -128,6 +188,7 @@ class SimulatedPrinter:
             self._print(PrintedLine(part, self._bold, self._large, self._centred))
 
     def _print(self, item: Printed) -> None:
+        self.on_text()
         self.roll.hanging.append(item)
         if self._lines_left is not None:
             self._lines_left = max(0, self._lines_left - 1)

@@ -20,11 +20,13 @@ from edge_agents.devices import barrier as barrier_driver
 from edge_agents.devices import osdp_door, printer
 from edge_agents.devices.barrier import Barrier
 from edge_agents.devices.display import Display
+from edge_agents.devices.glyphs import glyphs
 from edge_agents.devices.mdb_adapter import MdbAdapter, VendRequest, read_word
 from edge_agents.devices.modbus_door import ModbusDoor
 from edge_agents.devices.osdp_door import OsdpDoor
 from edge_agents.devices.osdp_reports import OsdpReports
-from edge_agents.devices.printer import PaperOut, Printer, Text
+from edge_agents.devices.printer import NotPrinted, Printer, Text
+from edge_agents.devices.printer_status import StatusReader
 from edge_agents.devices.scanner import Scanner
 from edge_agents.devices.serial_line import DeviceLost
 from edge_agents.devices.text_line import TextDevice
@@ -103,20 +105,50 @@ class Mangled:
         self._write(self.answers.popleft() if self.answers else data)
 
 
+# In order, off line, out of paper, open; paper end and drawer unasked; cleared; printed.
+STATUS = (
+    b"\x12",
+    b"\x1a",
+    b"\x72",
+    b"\x16",
+    b"\x18\0\x0f\x0f",
+    b"\x14\0\0\x0f",
+    b"\x37\x25\0",
+    b"\0",
+)
+
+
+@examples(4)
+@given(said=bytes_like(*STATUS))
+def test_a_printers_status(said: bytes) -> None:
+    """Whatever came before: four unasked bytes are no answer, one of DLE EOT is."""
+    status = StatusReader()
+    for byte in said:
+        status.take(byte)
+    status.take(0)  # the end of whatever block
+    for byte in b"\x18\0\x0f\x0f":
+        if byte == 0x18:
+            status.is_done = False
+        status.take(byte)
+    assert not status.is_done
+    status.take(0x16)
+    assert status.answer == 0x16
+
+
 @examples(0.4)
-@given(answers=st.lists(noise | mangled(b"\x12", b"\x00", b"\x72"), min_size=1, max_size=6))
+@given(answers=st.lists(noise | mangled(*STATUS), min_size=1, max_size=6))
 def test_a_printer(tmp_path: Path, quick: None, answers: list[bytes]) -> None:
     """Whatever it says of its paper: a slip is printed, or it is told that it is not."""
     with closing(SimulatedPrinter(tmp_path / "printer")) as simulated:
         wire, driver = Mangled(simulated), Printer(str(simulated.line.path))
         driver.open()
         wire.answers.extend(answers)
-        with suppress(PaperOut, DeviceLost):
+        with suppress(NotPrinted, DeviceLost):
             asyncio.run(driver.print([Text("a receipt")]))
         wire.answers.clear()
         driver.close()
         driver.open()
-        assert asyncio.run(driver.has_paper())
+        assert asyncio.run(driver.trouble()) is None
         asyncio.run(driver.print([Text("the next one")]))
         driver.close()
 
@@ -130,6 +162,7 @@ def test_a_display(tmp_path: Path, said: bytes, upper: str, lower: str) -> None:
         driver.open()
         simulated.line.write(said)
         asyncio.run(driver.show(upper, lower))
+        assert glyphs(upper, "ascii").isascii()
         asyncio.run(driver.show("Total", "EUR 3.49"))
         simulated.wait_for("3.49")
         assert simulated.lines == ("Total".ljust(20), "EUR 3.49".ljust(20))

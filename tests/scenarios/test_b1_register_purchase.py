@@ -213,17 +213,21 @@ def test_agreed_while_away_from_the_reader(shop: Shop, radio: Radio, alice: Cust
 
 
 @OVER_NFC
-def test_the_printer_has_no_paper(shop: Shop, register: Register, alice: Customer) -> None:
-    """The payment stands, the display says that the receipt follows, and it does."""
-    register.printer.take_paper()
+@pytest.mark.parametrize("trouble", ["has no paper", "is open"])
+def test_the_printer_cannot_print(
+    shop: Shop, register: Register, alice: Customer, trouble: str
+) -> None:
+    """The payment stands, the display says that the receipt follows, and it does, once."""
+    printer = register.printer
+    printer.take_paper() if trouble == "has no paper" else printer.open_cover()
     slips = len(register.printer.roll.slips)
     asked = register.ring_up(MILK)
     phone = register.tap(alice, *APPROVE)
     phone.next("paid")
     assert register.steps.next("receipt_waits")["payment_id"] == asked["payment_id"]
-    register.display.wait_for("Receipt follows:")
+    register.display.wait_for(f"Receipt follows: printer {trouble}")
     assert len(register.printer.roll.slips) == slips
-    register.printer.put_paper()
+    printer.put_paper() if trouble == "has no paper" else printer.open_cover(False)
     assert register.steps.next("receipt_printed")["payment_id"] == asked["payment_id"]
     printed = register.printer.wait_for_slips(slips + 1)[slips:]
     assert [asked["payment_id"] in text_of(slip) for slip in printed] == [True]

@@ -121,6 +121,19 @@ async def test_a_receipt_waits_for_paper(shop: Shop) -> None:
     assert read_journal(shop.folder)[0].printed
 
 
+async def test_a_receipt_waits_while_the_printer_is_open(shop: Shop) -> None:
+    """The display says so, and shutting the cover brings one receipt, not two."""
+    shop.printer.open_cover()
+    async with open_till(shop):
+        await pay(shop)
+        await shop.events.wait_for("receipt_waits")
+        await shop.shows("printer is open")
+        await shop.scan("%REPRINT")
+        shop.printer.open_cover(False)
+        await shop.events.wait_for("receipt_printed")
+    assert len(shop.printer.roll.slips) == 1
+
+
 async def test_a_receipt_waits_over_a_restart(shop: Shop) -> None:
     shop.printer.take_paper(after_lines=3)
     async with open_till(shop):
