@@ -207,7 +207,9 @@ class Switch:
         self._settle, self._depositor = Settle(shards, booking_us), Depositor(shards)
         self._holds = HoldExpiry(shards, booking_us)
         random_bytes, every_s = self._random_bytes, self._config.merge_every_s
-        self._merge = Merge(shards, self._depositor, self._now_us, random_bytes, every_s)
+        self._merge = Merge(
+            shards, self._settle, self._depositor, self._now_us, random_bytes, every_s
+        )
         mover = SlotMover(shards, lambda: new_request_id(self._now_us() // 1000, random_bytes))
         self._rebalance = Rebalance(self._folder, shards, mover)
         self._clock = SwitchClock(self._watch, shards)

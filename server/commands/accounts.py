@@ -118,22 +118,28 @@ def distribute_account(
 
 
 @account.command("merge")
-def merge_account(number: AccountNumber, data: Data = None, identity: Identity = None) -> None:
+def merge_account(
+    number: AccountNumber,
+    request_id: RequestId = "",
+    data: Data = None,
+    identity: Identity = None,
+) -> None:
     """Merge at once what the auxiliaries of a distributed account hold.
-
-    It moves what is there, so it has no request id: run again, it moves what came since.
 
     Example: kessai account merge 0001-00000007-28
     """
-    request = pb.MergeAccountRequest(account_number=account_of(number))
+    request = pb.MergeAccountRequest(
+        request_id=request_id_of(request_id), account_number=account_of(number)
+    )
     response = change(
         data,
         identity,
-        "",
+        request.request_id,
         lambda ch: AccountServiceStub(ch).MergeAccount(request, timeout=DEADLINE_S),
     )
     _out.print(styled("[green]{} merged[/]", Money.from_proto(response.merged)))
     _show(response.account)
+    show_request(request.request_id)
 
 
 @account.command("statement")

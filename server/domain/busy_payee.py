@@ -37,6 +37,7 @@ from server.ledger.chart import (
 from server.ledger.transfer import Transfer
 
 _CONTENT = struct.Struct(">QqH")
+_MERGING = b"kessai/merge/v1\0"
 
 
 @dataclass(slots=True)
@@ -126,6 +127,19 @@ def merge(request_id: bytes, auxiliary: int, amount: int, ledger: int) -> MergeA
     content = hashlib.sha256(_CONTENT.pack(auxiliary, amount, ledger)).digest()
     payee = main_account(auxiliary)
     return MergeAuxiliary(request_id, content, auxiliary, payee, amount, ledger, b"")
+
+
+def merging_id(request_id: bytes, shard: int) -> bytes:
+    """Give the id under which an operator's merge takes what a shard's auxiliary holds.
+
+    The request's own on the first shard; on others a UUIDv7 of its time, the same each time, since
+    what is merged arrives under an id that is made of a UUIDv7.
+    """
+    if shard == 0:
+        return request_id
+    digest = bytearray(hashlib.sha256(_MERGING + request_id + shard.to_bytes(2, "big")).digest())
+    digest[6], digest[8] = digest[6] & 0x0F | 0x70, digest[8] & 0x3F | 0x80
+    return request_id[:6] + bytes(digest[6:16])
 
 
 def opening_id(request_id: bytes, shard: int) -> bytes:

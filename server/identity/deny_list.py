@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from kessai.holder import CREDENTIAL_LIFETIME_US
 from server.domain.directory import DenyEntry, DenyKind
 from server.shards.deny_book import EVERYBODY, DenyBook
 
@@ -37,9 +38,10 @@ class DenyList:
         """Deny a phone's credentials that expire at a time or before."""
         self._book.add_credentials(device, self._now_us(), until_us)
 
-    def deny_credentials_of_account(self, account: int) -> None:
-        """Deny the credentials that were issued for an account."""
-        self._book.add_credentials_of_account(account, self._now_us())
+    def deny_credentials_of_account(self, account: int, issued_until_us: int) -> None:
+        """Deny the credentials that were issued for an account until a time."""
+        until_us = issued_until_us + CREDENTIAL_LIFETIME_US
+        self._book.add_credentials_of_account(account, self._now_us(), until_us)
 
     def is_denied(self, kind: DenyKind, entry_id: bytes) -> bool:
         """Whether something was denied, to whomever."""

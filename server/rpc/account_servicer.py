@@ -134,7 +134,7 @@ class AccountServicer(AccountServiceServicer):
         """Give a busy payee's account an auxiliary on every shard."""
         request_id = fields.request_id(request.request_id)
         account_id = fields.account(request.account_number)
-        count = await self._busy.distribute(request, request_id, account_id, _operator())
+        count = await self._standings.distribute(request, request_id, _operator())
         return pb.DistributeAccountResponse(
             account=await self._holding(account_id), auxiliary_count=count
         )
@@ -143,9 +143,10 @@ class AccountServicer(AccountServiceServicer):
         self, request: pb.MergeAccountRequest, context: Context
     ) -> pb.MergeAccountResponse:
         """Merge at once what the auxiliaries of an account hold."""
+        request_id = fields.request_id(request.request_id)
         account_id = fields.account(request.account_number)
-        await self._accounts.find(account_id, None)
-        merged = await self._merge.merge_account(account_id)
+        found = await self._accounts.find(account_id, None)
+        merged = await self._merge.merge_account(account_id, found.ledger, request_id)
         account = await self._holding(account_id)
         currency = account.balance.currency_code
         return pb.MergeAccountResponse(

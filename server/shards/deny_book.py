@@ -56,15 +56,16 @@ class DenyBook:
             until_us,
         )
 
-    def add_credentials_of_account(self, account: int, now_us: int) -> None:
-        """Deny the credentials for an account that expire after now, to everybody."""
+    def add_credentials_of_account(self, account: int, now_us: int, until_us: int) -> None:
+        """Deny the credentials for an account that expire after now, until a time, to everybody."""
         self._insert(
             "SELECT ?, credential_id, expire_us, ? FROM holder_credential"
-            " WHERE account = ? AND expire_us > ?",
+            " WHERE account = ? AND expire_us > ? AND expire_us <= ?",
             int(DenyKind.CREDENTIAL),
             EVERYBODY,
             account,
             now_us,
+            until_us,
         )
 
     def version(self) -> int:

@@ -13,9 +13,10 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from operator import attrgetter
 
-from kessai.account_number import format_account
+from kessai.account_number import format_account, parse_account
 from kessai.v1.account_pb2 import (
     CloseAccountRequest,
+    DistributeAccountRequest,
     FreezeAccountRequest,
     UnfreezeAccountRequest,
 )
@@ -74,21 +75,24 @@ class Standings:
         busy: BusyPayees,
         names: AccountNames,
         turn: NamingTurn,
-        take_back: Callable[[int], None],
+        take_back: Callable[[int, int], None],
     ) -> None:
-        """`take_back` denies the credentials that were issued for an account."""
+        """`take_back` denies the credentials that were issued for an account until a time."""
         self._shards, self._settle, self._busy = shards, settle, busy
         self._names, self._turn, self._take_back = names, turn, take_back
 
     async def freeze(
         self, message: FreezeAccountRequest, request_id: bytes, operator: str
     ) -> DeclineReason.ValueType:
-        """Freeze an account, then take its credentials back; raises what `Settle` raises."""
+        """Freeze an account, then take its credentials back; raises what `Settle` raises.
+
+        Asked again, those that were issued since stay good: the account may be open again.
+        """
         command = change_standing(FreezeAccount, message, request_id, operator)
-        decline = (await self._settle(command))[1].decline
-        if decline == ACCEPTED:
-            await in_thread(self._take_back, command.payee)
-        return decline
+        _, row = await self._settle(command)
+        if row.decline == ACCEPTED:
+            await in_thread(self._take_back, command.payee, row.time.decide_us)
+        return row.decline
 
     async def unfreeze(
         self, message: UnfreezeAccountRequest, request_id: bytes, operator: str
@@ -105,6 +109,23 @@ class Standings:
         async with self._turn.closing():
             await self._require_unnamed(command.payee)
             return (await self._settle(command))[1].decline
+
+    async def distribute(
+        self, message: DistributeAccountRequest, request_id: bytes, operator: str
+    ) -> int:
+        """Distribute an account; on how many shards.
+
+        Unknown if it is closed, but for a request that was done before; and what `BusyPayees`
+        raises.
+        """
+        account_id = parse_account(message.account_number)
+        async with self._turn.closing():
+            account = (await self._busy.holding(account_id, None)).account
+            with refusing_store_trouble():
+                is_new = await self._shards.find(request_id) is None
+            if account.is_closed and is_new:
+                raise Unknown(f"account {format_account(account_id)} is closed; nothing was done")
+            return await self._busy.distribute(message, request_id, account_id, operator)
 
     async def page(self, after: int, size: int, owner: str) -> list[Account]:
         """List accounts of people by number, after a number; "": of all owners. Unavailable."""

@@ -16,7 +16,9 @@ import structlog
 from kessai.request_id import new_request_id
 from kessai.v1 import account_pb2
 from server.domain import busy_payee
-from server.domain.command import ACCEPTED
+from server.domain.busy_payee import merging_id
+from server.domain.command import ACCEPTED, CommandKind
+from server.identity.refusals import RequestIdReused
 from server.ledger.account import Account
 from server.ledger.chart import auxiliary_id
 from server.shards.clock_watch import ClockJumped
@@ -26,6 +28,7 @@ from server.shards.store import OutboxRow
 from server.switch.background import Background, Waiting
 from server.switch.depositor import Depositor
 from server.switch.refused import refusing_store_trouble
+from server.switch.settle import Settle
 
 _AT_ONCE = 512
 
@@ -38,12 +41,13 @@ class Merge:
     def __init__(
         self,
         shards: Shards,
+        settle: Settle,
         depositor: Depositor,
         now_us: Callable[[], int],
         random_bytes: Callable[[int], bytes],
         every_s: float,
     ) -> None:
-        self._shards = shards
+        self._shards, self._settle = shards, settle
         self._depositor = depositor
         self._now_us = now_us
         self._random_bytes = random_bytes
@@ -83,17 +87,16 @@ class Merge:
             raise Waiting(f"{len(troubles)} of them: {why}")
         return count
 
-    async def merge_account(self, account_id: int) -> int:
+    async def merge_account(self, account_id: int, ledger: int, request_id: bytes) -> int:
         """Merge the auxiliaries of one payee and wait until it arrived; how much it was.
 
-        What another merge took a moment before is not counted. Raises Unavailable, Overloaded.
+        A request that was done before merges nothing more, and gives the same answer. What another
+        merge took a moment before is not counted. Raises what `Settle` raises.
         """
         with refusing_store_trouble():
-            return sum(
-                await asyncio.gather(
-                    *(self._bring(shard, account_id) for shard in range(len(self._shards)))
-                )
-            )
+            shards = range(len(self._shards))
+            merged = (self._bring(n, account_id, ledger, request_id) for n in shards)
+            return sum(await asyncio.gather(*merged))
 
     async def _merge_by_itself(self, shard: int) -> None:
         await asyncio.sleep(self._every_s)
@@ -104,11 +107,17 @@ class Merge:
             lambda reader: reader.holding(first, last, _AT_ONCE)
         )
 
-    async def _bring(self, shard: int, account_id: int) -> int:
-        auxiliary = await self._shards.account(auxiliary_id(shard, account_id))
-        if auxiliary is None or auxiliary.balance == 0:
-            return 0
-        row = await self._merge(auxiliary)
+    async def _bring(self, shard: int, account_id: int, ledger: int, request_id: bytes) -> int:
+        own_id, auxiliary_number = merging_id(request_id, shard), auxiliary_id(shard, account_id)
+        row = await self._shards.shard(shard).read(lambda reader: reader.row(own_id))
+        if row is None:
+            auxiliary = await self._shards.account(auxiliary_number)
+            # Nothing to merge is declined and logged: the answer to this request for ever.
+            amount = 0 if auxiliary is None else auxiliary.balance
+            command = busy_payee.merge(own_id, auxiliary_number, amount, ledger)
+            _, row = await self._settle(command)
+        elif (row.kind, row.payer) != (CommandKind.MERGE_AUXILIARY, auxiliary_number):
+            raise RequestIdReused
         if row.decline != ACCEPTED:
             return 0
         await self._depositor.bring(

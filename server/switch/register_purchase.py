@@ -7,6 +7,7 @@ verify both documents -> payee's terms -> settle -> signed receipt. Called by
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -84,7 +85,7 @@ class RegisterPurchase:
         self._outcomes = Outcomes(shards, receipts)
         self._directory = directory
         self._sealing_key = sealing_key
-        self._payees, self._tickets = Payees(shards), tickets
+        self._payees, self._tickets = Payees(shards, time.monotonic), tickets
         self._turns = Turns(VERIFIED_AT_ONCE)
         self._verifying = Lane[Submission, Purchase]("documents", self._verify, group_limit=32)
 

@@ -55,8 +55,8 @@ async def _measure(
     tell: Callable[[str], None],
 ) -> tuple[AccountStore, HotFigures]:
     async with AccountStore.open(data, population) as store:
-        every_s = ServerConfig().merge_every_s
-        merge = Merge(store.shards, store.depositor, main.now_us, os.urandom, every_s)
+        every_s, settle = ServerConfig().merge_every_s, Settle(store.shards, main.now_us)
+        merge = Merge(store.shards, settle, store.depositor, main.now_us, os.urandom, every_s)
         await _distribute(store)
         merge.start()
         tell("warming up")

@@ -122,10 +122,10 @@ async def life(
         shards.add(shard, moved)
     depositor = Depositor(shards)
     depositors.append(depositor)
-    merge = Merge(shards, depositor, now_us, os.urandom, every_s=0.02)
+    settle = Settle(shards, now_us)
+    merge = Merge(shards, settle, depositor, now_us, os.urandom, every_s=0.02)
     mover = SlotMover(shards, lambda: new_request_id(now_us() // 1000, os.urandom))
     rebalance = Rebalance(stores.folder, shards, mover)
-    settle = Settle(shards, now_us)
     now = Life(shards, settle, depositor, merge, rebalance, BusyPayees(shards, settle))
     if works:
         await now.start()

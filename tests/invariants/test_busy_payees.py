@@ -35,8 +35,10 @@ from server.switch.merge import Merge
 from server.switch.refused import Unavailable
 from server.switch.settle import Settle
 from tests.unit.server.domain.commands import (
+    EUR,
     accounts_on,
     deposit,
+    fresh_id,
     open_account,
     open_auxiliary,
     pay,
@@ -152,11 +154,12 @@ async def life(stores: Stores, fate: Fate) -> AsyncIterator[Life]:
     )
     depositor = Depositor(shards)
     wakers.append(depositor.wake)
-    merge = Merge(shards, depositor, clock, os.urandom, every_s=0.02)
+    settle = Settle(shards, clock)
+    merge = Merge(shards, settle, depositor, clock, os.urandom, every_s=0.02)
     depositor.start()
     merge.start()
     try:
-        yield Life(shards, depositor, merge, BusyPayees(shards, Settle(shards, clock)))
+        yield Life(shards, depositor, merge, BusyPayees(shards, settle))
     finally:
         await merge.close()
         await depositor.close()
@@ -198,7 +201,9 @@ class Payers:
         paying = asyncio.gather(*(self.submit(now, payment) for payment in payments))
         looking = {payee: await now.total(payee) for payee in BUSY}
         with suppress(Unavailable):
-            await asyncio.gather(*(now.merge.merge_account(payee) for payee in merged))
+            await asyncio.gather(
+                *(now.merge.merge_account(payee, EUR, fresh_id()) for payee in merged)
+            )
         await paying
         for payee, seen in looking.items():
             most = before[payee] + sum(p.amount for p in possible if p.payee == payee)
@@ -231,7 +236,7 @@ async def test_a_total_is_the_sum_of_payments_always(stores: Stores, random_seed
             await payers.ask_again(last)
             assert {p: await last.total(p) for p in BUSY} == {p: payers.paid[p] for p in BUSY}
             for payee in BUSY:
-                await last.merge.merge_account(payee)
+                await last.merge.merge_account(payee, EUR, fresh_id())
             await last.depositor.idle(LIMIT_S)
     assert crashes > LIVES // 2
     check_the_end(stores, payers.paid)

@@ -6,6 +6,7 @@ before as it was answered first. KESSAI_KILLS says how many kills, KESSAI_SEED r
 
 from __future__ import annotations
 
+import os
 import pickle
 import subprocess
 import sys
@@ -15,11 +16,13 @@ from random import Random
 
 import pytest
 
+from kessai.request_id import new_request_id
 from server.domain.command import Command
 from tests.invariants.kill_cases import kills
 from tests.invariants.kill_table import WHOLE, KillTable
 from tests.invariants.moving import BUSY, CASH, PAYERS, SHARDS, SHOPS, life, verify_all
 from tests.invariants.moving_process import Past
+from tests.unit.server.domain.commands import EUR, NOW_US
 from tests.unit.server.shards.parts import Clock, Stores
 
 KILLS = kills(6)
@@ -100,7 +103,7 @@ async def test_books_and_answers_outlive_every_kill(
             answer = shard, row.chain_hash
             assert killer.past.answers.get(request_id, answer) == answer
         await last.moved()
-        await last.merge.merge_account(BUSY)
+        await last.merge.merge_account(BUSY, EUR, new_request_id(NOW_US // 1000, os.urandom))
         await last.depositor.idle(LIMIT_S)
         left = [await last.total(account) for account in (*PAYERS, *SHOPS)]
     assert sum(left) == CASH * len(PAYERS)

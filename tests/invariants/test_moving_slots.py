@@ -35,7 +35,7 @@ from tests.invariants.moving import (
     verify_all,
 )
 from tests.invariants.test_busy_payees import Fate
-from tests.unit.server.domain.commands import capture, deposit, pay, place_hold, void
+from tests.unit.server.domain.commands import EUR, capture, deposit, fresh_id, pay, place_hold, void
 from tests.unit.server.shards.parts import Clock, Stores, open_reader
 
 LIVES, STEPS, LIMIT_S = 5, 30, 150.0
@@ -128,7 +128,7 @@ async def test_money_and_answers_stay_right_while_slots_move(
         async with life(stores, clock) as last:
             await customers.ask_again(last)
             await last.moved()
-            await last.merge.merge_account(BUSY)
+            await last.merge.merge_account(BUSY, EUR, fresh_id())
             await last.depositor.idle(LIMIT_S)
             found = {account: await last.total(account) for account in (*PAYERS, *SHOPS)}
             for command, shard, row in list(customers.answers.values()):

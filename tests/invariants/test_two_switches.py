@@ -28,7 +28,7 @@ from tests.invariants.moving import (
 )
 from tests.invariants.test_moving_slots import Customers, check_the_end
 from tests.placing import shard_of
-from tests.unit.server.domain.commands import pay
+from tests.unit.server.domain.commands import EUR, fresh_id, pay
 from tests.unit.server.shards.parts import Clock, Stores
 
 STEPS, LIMIT_S, SETTLE_LIMIT_S = 40, 100.0, 15.0
@@ -89,7 +89,7 @@ async def test_two_switches_move_the_same_slots(
             await asyncio.gather(customers.step(one), customers.step(two))
             await customers.ask_again(two)
         await asyncio.gather(one.moved(), two.moved())
-        await one.merge.merge_account(BUSY)
+        await one.merge.merge_account(BUSY, EUR, fresh_id())
         await asyncio.gather(one.depositor.idle(LIMIT_S), two.depositor.idle(LIMIT_S))
         for command, shard, row in list(customers.answers.values()):
             for now in (one, two):

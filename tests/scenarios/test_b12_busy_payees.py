@@ -57,7 +57,7 @@ def distribute(switch: RunningSwitch, account_number: str) -> int:
 
 def merge(switch: RunningSwitch, account_number: str) -> int:
     """Merge what the auxiliaries of an account hold; how much it was."""
-    request = account_pb2.MergeAccountRequest(account_number=account_number)
+    request = account_pb2.MergeAccountRequest(request_id=fresh_id(), account_number=account_number)
     with switch.channel() as channel:
         answer = AccountServiceStub(channel).MergeAccount(request, timeout=CALL_LIMIT_S)
     return answer.merged.amount_minor

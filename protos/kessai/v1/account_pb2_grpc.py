@@ -166,7 +166,8 @@ class AccountServiceServicer:
         """Distributes the account of a payee whom many pay at once (row B12): it gets an auxiliary account
         on every shard, and from then on a payment to it is settled wholly in its payer's shard. What
         auxiliaries hold is merged into the account every few seconds. An account that is distributed
-        already stays so; after shards were added, the call opens what is missing. For operators.
+        already stays so; after shards were added, the call opens what is missing. A closed one is unknown.
+        For operators.
 
         Errors: FIELD_INVALID, REQUEST_ID_REUSED, REQUEST_ID_STALE, CALLER_NOT_PERMITTED,
         RESOURCE_UNKNOWN, STORE_UNAVAILABLE, OVERLOADED.
@@ -177,10 +178,10 @@ class AccountServiceServicer:
 
     def MergeAccount(self, request, context):
         """Merges at once what the auxiliaries of a distributed account hold, and answers when it has
-        arrived. It moves what is there, so it needs no request_id: again, it moves what came since. For
-        operators.
+        arrived. For operators.
 
-        Errors: FIELD_INVALID, CALLER_NOT_PERMITTED, RESOURCE_UNKNOWN, STORE_UNAVAILABLE, OVERLOADED.
+        Errors: FIELD_INVALID, REQUEST_ID_REUSED, REQUEST_ID_STALE, CALLER_NOT_PERMITTED,
+        RESOURCE_UNKNOWN, STORE_UNAVAILABLE, OVERLOADED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

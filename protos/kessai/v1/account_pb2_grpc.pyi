@@ -74,17 +74,18 @@ class AccountServiceStub:
     """Distributes the account of a payee whom many pay at once (row B12): it gets an auxiliary account
     on every shard, and from then on a payment to it is settled wholly in its payer's shard. What
     auxiliaries hold is merged into the account every few seconds. An account that is distributed
-    already stays so; after shards were added, the call opens what is missing. For operators.
+    already stays so; after shards were added, the call opens what is missing. A closed one is unknown.
+    For operators.
 
     Errors: FIELD_INVALID, REQUEST_ID_REUSED, REQUEST_ID_STALE, CALLER_NOT_PERMITTED,
     RESOURCE_UNKNOWN, STORE_UNAVAILABLE, OVERLOADED.
     """
     MergeAccount: _grpc.UnaryUnaryMultiCallable[_account_pb2.MergeAccountRequest, _account_pb2.MergeAccountResponse]
     """Merges at once what the auxiliaries of a distributed account hold, and answers when it has
-    arrived. It moves what is there, so it needs no request_id: again, it moves what came since. For
-    operators.
+    arrived. For operators.
 
-    Errors: FIELD_INVALID, CALLER_NOT_PERMITTED, RESOURCE_UNKNOWN, STORE_UNAVAILABLE, OVERLOADED.
+    Errors: FIELD_INVALID, REQUEST_ID_REUSED, REQUEST_ID_STALE, CALLER_NOT_PERMITTED,
+    RESOURCE_UNKNOWN, STORE_UNAVAILABLE, OVERLOADED.
     """
     FreezeAccount: _grpc.UnaryUnaryMultiCallable[_account_pb2.FreezeAccountRequest, _account_pb2.FreezeAccountResponse]
     """Freezes an account: nothing goes out of it (ACCOUNT_FROZEN), money still comes in, and what was
@@ -160,17 +161,18 @@ class AccountServiceAsyncStub(AccountServiceStub):
     """Distributes the account of a payee whom many pay at once (row B12): it gets an auxiliary account
     on every shard, and from then on a payment to it is settled wholly in its payer's shard. What
     auxiliaries hold is merged into the account every few seconds. An account that is distributed
-    already stays so; after shards were added, the call opens what is missing. For operators.
+    already stays so; after shards were added, the call opens what is missing. A closed one is unknown.
+    For operators.
 
     Errors: FIELD_INVALID, REQUEST_ID_REUSED, REQUEST_ID_STALE, CALLER_NOT_PERMITTED,
     RESOURCE_UNKNOWN, STORE_UNAVAILABLE, OVERLOADED.
     """
     MergeAccount: _aio.UnaryUnaryMultiCallable[_account_pb2.MergeAccountRequest, _account_pb2.MergeAccountResponse]  # type: ignore[assignment]
     """Merges at once what the auxiliaries of a distributed account hold, and answers when it has
-    arrived. It moves what is there, so it needs no request_id: again, it moves what came since. For
-    operators.
+    arrived. For operators.
 
-    Errors: FIELD_INVALID, CALLER_NOT_PERMITTED, RESOURCE_UNKNOWN, STORE_UNAVAILABLE, OVERLOADED.
+    Errors: FIELD_INVALID, REQUEST_ID_REUSED, REQUEST_ID_STALE, CALLER_NOT_PERMITTED,
+    RESOURCE_UNKNOWN, STORE_UNAVAILABLE, OVERLOADED.
     """
     FreezeAccount: _aio.UnaryUnaryMultiCallable[_account_pb2.FreezeAccountRequest, _account_pb2.FreezeAccountResponse]  # type: ignore[assignment]
     """Freezes an account: nothing goes out of it (ACCOUNT_FROZEN), money still comes in, and what was
@@ -285,7 +287,8 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         """Distributes the account of a payee whom many pay at once (row B12): it gets an auxiliary account
         on every shard, and from then on a payment to it is settled wholly in its payer's shard. What
         auxiliaries hold is merged into the account every few seconds. An account that is distributed
-        already stays so; after shards were added, the call opens what is missing. For operators.
+        already stays so; after shards were added, the call opens what is missing. A closed one is unknown.
+        For operators.
 
         Errors: FIELD_INVALID, REQUEST_ID_REUSED, REQUEST_ID_STALE, CALLER_NOT_PERMITTED,
         RESOURCE_UNKNOWN, STORE_UNAVAILABLE, OVERLOADED.
@@ -298,10 +301,10 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_account_pb2.MergeAccountResponse, _abc.Awaitable[_account_pb2.MergeAccountResponse]]:
         """Merges at once what the auxiliaries of a distributed account hold, and answers when it has
-        arrived. It moves what is there, so it needs no request_id: again, it moves what came since. For
-        operators.
+        arrived. For operators.
 
-        Errors: FIELD_INVALID, CALLER_NOT_PERMITTED, RESOURCE_UNKNOWN, STORE_UNAVAILABLE, OVERLOADED.
+        Errors: FIELD_INVALID, REQUEST_ID_REUSED, REQUEST_ID_STALE, CALLER_NOT_PERMITTED,
+        RESOURCE_UNKNOWN, STORE_UNAVAILABLE, OVERLOADED.
         """
 
     @_abc_1.abstractmethod

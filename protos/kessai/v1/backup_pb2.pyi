@@ -24,7 +24,9 @@ class CopyDirectoryRequest(_message.Message):
 
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
-    """UUIDv7 made by the caller, as text, 36 characters."""
+    """UUIDv7 made by the caller, as text, 36 characters: the audit record names it. The call changes
+    nothing but that file, so there is no first answer to give again: each call copies anew.
+    """
     def __init__(
         self,
         *,

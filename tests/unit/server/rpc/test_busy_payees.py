@@ -54,6 +54,11 @@ def distribution(account: int, request_id: str = "") -> pb.DistributeAccountRequ
     )
 
 
+def merging(account: int) -> pb.MergeAccountRequest:
+    """Ask for an account to be merged."""
+    return pb.MergeAccountRequest(request_id=fresh_text(), account_number=format_account(account))
+
+
 def euros(minor: int) -> Money:
     """An amount."""
     return Money(amount_minor=minor, currency_code="EUR")
@@ -77,7 +82,7 @@ async def test_distributing_over_the_wire(tmp_path: Path) -> None:
             ask = pb.GetAccountRequest(account_number=format_account(account))
             seen = (await stub.GetAccount(ask, timeout=LIMIT_S)).account
             assert (seen.balance, seen.auxiliary, seen.total) == (euros(0),) * 3
-        merge = pb.MergeAccountRequest(account_number=format_account(PLAIN))
+        merge = merging(PLAIN)
         merged = await stub.MergeAccount(merge, timeout=LIMIT_S)
         assert (merged.merged, merged.account.total) == (euros(0), euros(0))
         assert (await stub.GetTrialBalance(pb.GetTrialBalanceRequest(), timeout=LIMIT_S)).balanced
@@ -101,7 +106,7 @@ async def test_what_is_refused(tmp_path: Path) -> None:
             assert await refusal_of(stub.DistributeAccount(request, timeout=LIMIT_S)) == expected
         call = stub.DistributeAccount(distribution(house), timeout=LIMIT_S)
         assert await refusal_of(call) == "RESOURCE_UNKNOWN"
-        merge = pb.MergeAccountRequest(account_number=format_account(nobody))
+        merge = merging(nobody)
         assert await refusal_of(stub.MergeAccount(merge, timeout=LIMIT_S)) == "RESOURCE_UNKNOWN"
 
 
@@ -112,9 +117,9 @@ async def test_only_operators_distribute_and_merge(tmp_path: Path) -> None:
                 stub = AccountServiceStub(line)
                 call = stub.DistributeAccount(distribution(MALL), timeout=LIMIT_S)
                 assert await refusal_of(call) == "CALLER_NOT_PERMITTED"
-                merge = pb.MergeAccountRequest(account_number=format_account(MALL))
-                merging = stub.MergeAccount(merge, timeout=LIMIT_S)
-                assert await refusal_of(merging) == "CALLER_NOT_PERMITTED"
+                merge = merging(MALL)
+                call_merge = stub.MergeAccount(merge, timeout=LIMIT_S)
+                assert await refusal_of(call_merge) == "CALLER_NOT_PERMITTED"
 
 
 async def test_an_auxiliary_is_listed_for_its_owner_alone(tmp_path: Path) -> None:

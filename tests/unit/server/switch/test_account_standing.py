@@ -19,7 +19,7 @@ from server.switch.busy_payees import BusyPayees
 from server.switch.settle import Settle
 from tests.unit.server.domain.commands import fresh_id, open_account
 from tests.unit.server.shards.parts import verify_shards
-from tests.unit.server.switch.counter import SHOP, nothing
+from tests.unit.server.switch.counter import SHOP
 from tests.unit.server.switch.test_held_payments import SHARDS, Desk, at_desk
 
 OTHER = SHOP + 2
@@ -35,7 +35,7 @@ async def closed(desk: Desk, account: int) -> DeclineReason.ValueType:
         BusyPayees(shards, settle),
         AccountNames(names, counter.clock),
         NamingTurn(shards),
-        nothing,
+        lambda account, until_us: None,
     )
     request_id = fresh_id(counter.clock())
     message = CloseAccountRequest(

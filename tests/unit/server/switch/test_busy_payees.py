@@ -25,6 +25,7 @@ from server.switch.refused import RequestIdStale
 from server.switch.settle import Settle
 from tests.unit.server.domain.commands import (
     EUR,
+    MINUTE_US,
     NOW_US,
     accounts_on,
     deposit,
@@ -89,7 +90,8 @@ async def parts(stores: Stores, every_s: float = 3600) -> AsyncIterator[Parts]:
     shards = open_shards(stores, SHARDS, clock, on_owed)
     depositor = Depositor(shards)
     wakers.append(depositor.wake)
-    merge = Merge(shards, depositor, clock, os.urandom, every_s)
+    settle = Settle(shards, clock)
+    merge = Merge(shards, settle, depositor, clock, os.urandom, every_s)
     if await shards.account(MALL) is None:
         await shards.submit(open_account(MALL, "merchant/mall"))
         await shards.submit(open_account(OTHER, "merchant/other"))
@@ -98,7 +100,6 @@ async def parts(stores: Stores, every_s: float = 3600) -> AsyncIterator[Parts]:
             await shards.submit(deposit(payer, 1000))
     try:
         async with asyncio.timeout(LIMIT_S):
-            settle = Settle(shards, clock)
             await settle.restore()
             yield Parts(clock, shards, BusyPayees(shards, settle), depositor, merge)
     finally:
@@ -205,7 +206,7 @@ async def test_a_merge_on_demand_answers_when_it_has_arrived(stores: Stores) -> 
     async with parts(stores) as p:
         await p.distribute(fresh_id())
         await p.pay_all(10)
-        assert await p.merge.merge_account(MALL) == 30
+        assert await p.merge.merge_account(MALL, EUR, fresh_id()) == 30
         assert await p.figures() == (40, 0, 40)
         assert [len(await p.shards.outbox(n, 10)) for n in range(SHARDS)] == [1, 1, 0, 1]
         p.depositor.start()
@@ -218,16 +219,39 @@ async def test_nothing_to_merge_is_not_logged(stores: Stores) -> None:
         await p.distribute(fresh_id())
         rows = verify_shards(stores, SHARDS).rows
         assert [await p.merge.merge_shard(n) for n in range(SHARDS)] == [0] * SHARDS
-        assert await p.merge.merge_account(MALL) == 0
-        assert await p.merge.merge_account(OTHER) == 0
         assert verify_shards(stores, SHARDS).rows == rows
+
+
+async def test_a_merge_that_is_asked_for_again_moves_nothing_more(stores: Stores) -> None:
+    """Nor does one that found nothing; the answer is the first one, also for an old request."""
+    async with parts(stores) as p:
+        await p.distribute(fresh_id())
+        nothing, something = fresh_id(), fresh_id()
+        assert await p.merge.merge_account(MALL, EUR, nothing) == 0
+        await p.pay_all(10)
+        assert await p.merge.merge_account(MALL, EUR, something) == 30
+        await p.pay_all(5)
+        for _ in range(2):
+            assert await p.merge.merge_account(MALL, EUR, nothing) == 0
+            assert await p.merge.merge_account(MALL, EUR, something) == 30
+            p.clock.us += 10 * MINUTE_US
+        assert await p.figures() == (45, 15, 60)
+        with pytest.raises(RequestIdReused):
+            await p.merge.merge_account(OTHER, EUR, something)
+        with pytest.raises(RequestIdStale):
+            await p.merge.merge_account(MALL, EUR, fresh_id())
+        p.depositor.start()
+        await p.depositor.idle(LIMIT_S)
+        assert await p.figures() == (45, 15, 60)
 
 
 async def test_two_merges_at_once_move_it_once(stores: Stores) -> None:
     async with parts(stores) as p:
         await p.distribute(fresh_id())
         await p.pay_all(10)
-        merged = await asyncio.gather(*(p.merge.merge_account(MALL) for _ in range(5)))
+        merged = await asyncio.gather(
+            *(p.merge.merge_account(MALL, EUR, fresh_id()) for _ in range(5))
+        )
         assert sum(merged) == 30
         assert await p.figures() == (40, 0, 40)
 

@@ -152,7 +152,7 @@ async def test_a_busy_payee_moves_with_what_was_merged(now: Life) -> None:
     assert await now.total(BUSY) == 30
     await move(now, SLOT, 3)
     assert await now.total(BUSY) == 30
-    assert await now.merge.merge_account(BUSY) == 30
+    assert await now.merge.merge_account(BUSY, EUR, fresh_id()) == 30
     await now.settle(pay(BEN, BUSY, 5))
     assert (await now.total(BUSY), *(await balances(now, BUSY))) == (35, 30)
 
