@@ -1,17 +1,22 @@
-"""A carrier's tariff: what a ride from one station to another costs a rider, from a GTFS feed.
+"""A carrier's tariff: what a ride costs a rider, by itself or after others, from a GTFS feed.
 
-Read once at start by the gate, and by `kessai fares`. Fares v2 if the feed has leg rules, else
-Fares v1. Amounts are whole minor units from the first character on.
+Read once at start by the gate. Fares v2 if the feed has leg rules, else Fares v1. Amounts are whole
+minor units from the first character on.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from edge_agents.fares.feed import Feed, FeedError
+from edge_agents.fares.journey import Costs, Journey, JourneyCosts
 from edge_agents.fares.leg_fares import LegFares
 from edge_agents.fares.network import Network, Station
+from edge_agents.fares.products import Products
+from edge_agents.fares.ride import Offer, Ride
+from edge_agents.fares.time_zone import read_zone
+from edge_agents.fares.transfers import TransferRules
 from edge_agents.fares.zone_fares import ZoneFares
 from kessai.complaint import Complaint
 from kessai.money import Money, MoneyError
@@ -25,35 +30,61 @@ class Tariff:
     """Stations and fares, all in one currency; `zone` is the carrier's time zone."""
 
     def __init__(
-        self, network: Network, fares: ZoneFares | LegFares, currency: str, zone: ZoneInfo
+        self,
+        network: Network,
+        fares: ZoneFares | LegFares,
+        prices: ZoneFares | Products,
+        transfers: TransferRules,
+        zone: ZoneInfo,
     ) -> None:
-        self._network, self._fares = network, fares
-        self.currency, self.zone = currency, zone
+        """`prices` has every amount. FeedError for amounts that cannot be."""
+        self._network, self._fares, self._transfers = network, fares, transfers
+        self._prices, self.zone = prices, zone
+        self.currency = _currency(prices.amounts)
 
     @property
     def stations(self) -> dict[str, Station]:
         """The stations by their stop_id."""
         return self._network.stations
 
-    def fare(self, origin: str, destination: str, rider_category: str = "") -> Money:
-        """Tell what a ride costs, zero or more; NoSuchTrip if the tables do not have it."""
-        if origin not in self.stations or destination not in self.stations:
-            raise NoSuchTrip(f"no fare from {origin} to {destination}: no such station")
-        offers = self._fares.offers(origin, destination, rider_category)
-        if not offers:
-            raise NoSuchTrip(f"no fare from {origin} to {destination}")
-        return min(offers, key=lambda offer: offer.minor)
+    @property
+    def has_transfers(self) -> bool:
+        """Whether a ride may cost less after another one."""
+        return bool(self._transfers)
+
+    def fare(self, ride: Ride, rider_category: str = "") -> Money:
+        """What a ride costs by itself, zero or more; NoSuchTrip if the tables do not have it."""
+        return Money(self.price(ride, rider_category, Journey()).due_minor, self.currency)
+
+    def price(self, ride: Ride, rider_category: str, before: Journey) -> Costs:
+        """What a ride costs after a journey; NoSuchTrip if the tables do not have the ride."""
+
+        def offers(each: Ride) -> list[Offer]:
+            return self._offers(each, rider_category)
+
+        def cheapest(product: str) -> int | None:
+            prices = self._prices.prices(product, rider_category)
+            return min((price.minor for price in prices), default=None)
+
+        costs = JourneyCosts(self._transfers, offers, cheapest).add(before, ride)
+        if costs is None:
+            raise NoSuchTrip(f"no fare from {ride.origin} to {ride.destination}")
+        return costs
 
     def has_fare_at(self, station: str) -> bool:
-        """Whether any ride from or to a station has a fare, for any rider."""
-        categories = self._fares.rider_categories | {""}
+        """Whether any ride from or to a station has a fare, for any rider, at any time."""
         return any(
-            self._fares.offers(station, other, category)
-            or self._fares.offers(other, station, category)
+            self._offers(Ride(station, other), category)
+            or self._offers(Ride(other, station), category)
             for other in self.stations
             if other != station
-            for category in categories
+            for category in self._prices.rider_categories | {""}
         )
+
+    def _offers(self, ride: Ride, rider_category: str) -> list[Offer]:
+        if ride.origin not in self.stations or ride.destination not in self.stations:
+            return []
+        return self._fares.offers(ride, rider_category)
 
 
 def load_tariff(path: Path, media: frozenset[str] = frozenset()) -> Tariff:
@@ -61,39 +92,45 @@ def load_tariff(path: Path, media: frozenset[str] = frozenset()) -> Tariff:
 
     `media`: the fare_media_ids that the gate sells; empty: all.
     """
-    feed = Feed(path)
+    return read_tariff(Feed(path), media)
+
+
+def read_tariff(feed: Feed, media: frozenset[str]) -> Tariff:
+    """Read the tables of a feed; see `load_tariff`."""
     try:
-        network = Network(feed)
-        fares: ZoneFares | LegFares
-        if feed.rows("fare_leg_rules"):
-            fares = LegFares(feed, network, Money.parse, media)
-        else:
-            fares = ZoneFares(feed, network, Money.parse)
-        return Tariff(network, fares, _currency(fares, path), _zone(feed))
+        network, zone = Network(feed), _zone(feed)
+        if not feed.rows("fare_leg_rules"):
+            fares = ZoneFares(feed, network)
+            return Tariff(network, fares, fares, TransferRules(()), zone)
+        products, transfers = Products(feed, media), TransferRules(feed.rows("fare_transfer_rules"))
+        legs = LegFares(feed, network, products, zone)
+        _require_names(legs, products, transfers)
+        return Tariff(network, legs, products, transfers, zone)
     except FeedError as error:
-        raise Complaint(f"The feed {path} is wrong: {error}.") from None
+        raise Complaint(f"The feed {feed.path} is wrong: {error}.") from None
     except KeyError as error:
-        raise Complaint(f"The feed {path} lacks the column {error} in one of its tables.") from None
+        raise Complaint(f"The feed {feed.path} lacks the column {error} in a table.") from None
     except MoneyError as error:
-        raise Complaint(f"The feed {path} has a price that is none: {error}.") from None
+        raise Complaint(f"The feed {feed.path} has a price that is none: {error}.") from None
 
 
-def _currency(fares: ZoneFares | LegFares, path: Path) -> str:
-    currencies = {amount.currency for amount in fares.amounts}
-    negative = any(amount.minor < 0 for amount in fares.amounts)
-    if len(currencies) != 1 or negative:
-        raise Complaint(
-            f"The feed {path} needs prices of zero or more in one currency, and not in "
-            f"{', '.join(sorted(currencies)) or 'none'}."
-        )
+def _require_names(legs: LegFares, products: Products, transfers: TransferRules) -> None:
+    for name in transfers.products - products.names:
+        raise FeedError(f'fare_transfer_rules.txt has a product "{name}", fare_products.txt not')
+    for name in transfers.groups - legs.groups:
+        raise FeedError(f'fare_transfer_rules.txt has a group "{name}", fare_leg_rules.txt not')
+    for name in legs.products:
+        if any(price.minor < 0 for price in products.amounts_of(name)):
+            raise FeedError(f'the product "{name}" costs less than zero, and is no transfer')
+
+
+def _currency(amounts: list[Money]) -> str:
+    currencies = {amount.currency for amount in amounts}
+    if len(currencies) != 1:
+        names = ", ".join(sorted(currencies)) or "none"
+        raise FeedError(f"it needs prices in one currency, and not in {names}")
     return currencies.pop()
 
 
 def _zone(feed: Feed) -> ZoneInfo:
-    name = feed.require("agency")[0].get("agency_timezone", "")
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise Complaint(
-            f'The feed {feed.path} names no time zone that is known: "{name}".'
-        ) from None
+    return read_zone(feed.require("agency")[0].get("agency_timezone", ""))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import time
 
 from edge_agents.fares.cap import capped, day_start_us
+from edge_agents.fares.ride import Ride
 from edge_agents.fares.tariff import NoSuchTrip, Tariff, load_tariff
 from edge_agents.gate.admission import Refused
 from edge_agents.gate.config import GateConfig
@@ -56,7 +57,10 @@ class Rules:
         if admission.station_id == self.station:
             return self._same_station(now_us - admission.entry_time.ToMicroseconds())
         try:
-            full = self.tariff.fare(admission.station_id, self.station, admission.rider_category)
+            ride = Ride(
+                admission.station_id, self.station, admission.entry_time.ToMicroseconds(), now_us
+            )
+            full = self.tariff.fare(ride, admission.rider_category)
         except NoSuchTrip:
             raise Refused(d.DECLINE_REASON_NO_SUCH_TRIP) from None
         return capped(full, admission.spent_today_minor, self.cap)

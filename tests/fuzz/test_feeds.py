@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_agents.config import load_config
+from edge_agents.fares.ride import Ride
 from edge_agents.fares.tariff import NoSuchTrip
 from edge_agents.gate.config import SAMPLE_FEED, GateConfig
 from edge_agents.gate.rules import read_rules
@@ -32,7 +33,7 @@ def serves(feed: Path, station: str) -> None:
     for origin in rules.tariff.stations:
         for rider in ("", "adult", "giraffe"):
             try:
-                assert rules.tariff.fare(origin, station, rider).minor >= 0
+                assert rules.tariff.fare(Ride(origin, station), rider).minor >= 0
             except NoSuchTrip:
                 continue
 

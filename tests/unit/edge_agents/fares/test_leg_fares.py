@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from edge_agents.fares.ride import Ride
 from edge_agents.fares.tariff import NoSuchTrip, load_tariff
 from kessai.complaint import Complaint
 from tests.unit.edge_agents.fares.feeds import write_feed
@@ -28,7 +29,7 @@ def feed(folder: Path, rules: str, products: str, header: str = RULES) -> Path:
 
 def price(folder: Path, origin: str, destination: str, rider: str = "", media: str = "") -> int:
     tariff = load_tariff(folder, frozenset(media.split()))
-    return tariff.fare(origin, destination, rider).minor
+    return tariff.fare(Ride(origin, destination), rider).minor
 
 
 def test_areas_and_the_other_way_is_another_rule(tmp_path: Path) -> None:
@@ -80,9 +81,3 @@ def test_media_are_those_that_are_sold(tmp_path: Path) -> None:
     assert price(tables, "a", "d") == 150
     with pytest.raises(Complaint, match="one currency, and not in none"):
         price(tables, "a", "d", media="card")
-
-
-def test_prices_by_time_of_day_are_not_guessed(tmp_path: Path) -> None:
-    header = "fare_product_id,from_area_id,to_area_id,from_timeframe_group_id\n"
-    with pytest.raises(Complaint, match="time of day"):
-        load_tariff(feed(tmp_path, "p,in,out,peak\n", "p,,,1.00,EUR\n", header))

@@ -12,6 +12,7 @@ import zipfile
 
 import pytest
 
+from edge_agents.fares.ride import Ride
 from edge_agents.fares.tariff import NoSuchTrip, Tariff, load_tariff
 from kessai.money import Money
 from tests.house.tree import ROOT
@@ -37,7 +38,7 @@ def minor(decimal: str) -> int:
 
 def fare_of(tariff: Tariff, origin: str, destination: str, rider: str = "") -> Money | None:
     try:
-        return tariff.fare(origin, destination, rider)
+        return tariff.fare(Ride(origin, destination), rider)
     except NoSuchTrip:
         return None
 

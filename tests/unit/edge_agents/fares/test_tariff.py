@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from edge_agents.fares.ride import Ride
 from edge_agents.fares.tariff import NoSuchTrip, load_tariff
 from edge_agents.gate.config import SAMPLE_FEED
 from kessai.complaint import Complaint
@@ -32,7 +33,7 @@ RULES = LEGS["fare_leg_rules"]
         ({"fare_attributes": "fare_id,price\nf,1\n"}, "currency_type"),
         ({"fare_attributes": ATTRIBUTES + "f,1.005,EUR\n"}, "1.005"),
         ({"fare_attributes": ATTRIBUTES + "f,free,EUR\n"}, "free"),
-        ({"fare_attributes": ATTRIBUTES + "f,-1,EUR\n"}, "zero or more"),
+        ({"fare_attributes": ATTRIBUTES + "f,-1,EUR\n"}, "less than zero"),
         ({"fare_attributes": ATTRIBUTES + "f,1,EUR\ng,1,USD\n"}, "EUR, USD"),
         ({"fare_attributes": ATTRIBUTES + "f,1,XYZ\n"}, "XYZ"),
         (
@@ -76,7 +77,7 @@ def test_whole_numbers_may_have_a_point(tmp_path: Path) -> None:
     legs = LEGS | {"fare_leg_rules": RULES + "in,out,p,1.0\n"}
     stop_times = STOP_TIMES.replace(",1\n", ",1.0\n").replace(",4\n", ",4.\n")
     tariff = load_tariff(write_feed(tmp_path, stop_times=stop_times, **legs))
-    assert tariff.fare("a", "d") == Money(200, "EUR")
+    assert tariff.fare(Ride("a", "d")) == Money(200, "EUR")
 
 
 def flip(raw: bytes) -> bytes:
@@ -132,14 +133,14 @@ def test_a_folder_and_a_zip_file_are_read_alike(tmp_path: Path) -> None:
     in_folder, in_zip = load_tariff(SAMPLE_FEED), load_tariff(packed)
     for origin in in_folder.stations:
         assert in_folder.stations[origin] == in_zip.stations[origin]
-    assert in_zip.fare("harbour", "airport") == Money(320, "EUR")
+    assert in_zip.fare(Ride("harbour", "airport")) == Money(320, "EUR")
 
 
 def test_the_harbour_line() -> None:
     tariff = load_tariff(SAMPLE_FEED)
     assert (tariff.currency, tariff.zone.key) == ("EUR", "Europe/Berlin")
-    assert tariff.fare("harbour", "central", "adult") == Money(180, "EUR")
-    assert tariff.fare("central", "harbour", "child") == Money(90, "EUR")
-    assert tariff.fare("harbour", "airport", "senior") == Money(320, "EUR")
+    assert tariff.fare(Ride("harbour", "central"), "adult") == Money(180, "EUR")
+    assert tariff.fare(Ride("central", "harbour"), "child") == Money(90, "EUR")
+    assert tariff.fare(Ride("harbour", "airport"), "senior") == Money(320, "EUR")
     with pytest.raises(NoSuchTrip):
-        tariff.fare("airport", "airport")
+        tariff.fare(Ride("airport", "airport"))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from edge_agents.fares.ride import Ride
 from edge_agents.fares.tariff import NoSuchTrip, load_tariff
 from kessai.money import Money
 from tests.unit.edge_agents.fares.feeds import write_feed
@@ -15,7 +16,7 @@ RULES = "fare_id,route_id,origin_id,destination_id,contains_id\n"
 
 
 def price(folder: Path, origin: str, destination: str) -> int:
-    return load_tariff(folder).fare(origin, destination).minor
+    return load_tariff(folder).fare(Ride(origin, destination)).minor
 
 
 def test_zones_of_origin_and_destination(tmp_path: Path) -> None:
@@ -70,6 +71,6 @@ def test_a_fare_without_rules_is_for_every_ride_and_the_cheapest_counts(tmp_path
 
 def test_digits_are_those_of_the_currency(tmp_path: Path) -> None:
     yen = write_feed(tmp_path / "yen", fare_attributes=ATTRIBUTES + "any,230,JPY\n")
-    assert load_tariff(yen).fare("a", "b") == Money(230, "JPY")
+    assert load_tariff(yen).fare(Ride("a", "b")) == Money(230, "JPY")
     dinar = write_feed(tmp_path / "dinar", fare_attributes=ATTRIBUTES + "any,0.5,KWD\n")
-    assert load_tariff(dinar).fare("a", "b") == Money(500, "KWD")
+    assert load_tariff(dinar).fare(Ride("a", "b")) == Money(500, "KWD")

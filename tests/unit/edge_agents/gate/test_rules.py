@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_agents.config import load_config
+from edge_agents.fares.ride import Ride
 from edge_agents.fares.tariff import NoSuchTrip, load_tariff
 from edge_agents.gate.admission import Refused
 from edge_agents.gate.config import SAMPLE_FEED, GateConfig
@@ -89,13 +90,13 @@ def test_fares_of_the_sample_line(
     """Symmetric, no dearer for who has a reduction, and never over the cap."""
     tariff = load_tariff(SAMPLE_FEED)
     try:
-        full = tariff.fare(origin, destination, rider)
+        full = tariff.fare(Ride(origin, destination), rider)
     except NoSuchTrip:
         with pytest.raises(NoSuchTrip):
-            tariff.fare(destination, origin, rider)
+            tariff.fare(Ride(destination, origin), rider)
         return
-    assert full == tariff.fare(destination, origin, rider)
-    assert full.minor <= tariff.fare(origin, destination, "adult").minor
+    assert full == tariff.fare(Ride(destination, origin), rider)
+    assert full.minor <= tariff.fare(Ride(origin, destination), "adult").minor
     if origin == destination:
         return
     made = rules(station=destination, daily_cap=Money(cap, "EUR").decimal())
