@@ -66,5 +66,9 @@ class AgentState:
         report.lost_payments = lost
         for currency, minor in totals.items():
             report.lost_total.CopyFrom(Money(minor, currency).to_proto())
+        unpaid, totals = self._journal.unpaid_since(self._now_us() - LOST_FOR_US)
+        report.unpaid_payments = unpaid
+        for currency, minor in totals.items():
+            report.unpaid_total.CopyFrom(Money(minor, currency).to_proto())
         report.report_time.FromMicroseconds(self._now_us())
         return report

@@ -31,7 +31,7 @@ JSON object on stdout: {"event": NAME, "time": microseconds since 1970, ...}. Th
     admitted left passed nobody_passed       a gate; `reason` where it refuses
     trusted refused tailgating forced        let in without the switch; or not
     barrier_failed counter_restarted         its board forgot who passed
-    vend_requested vend_refused held approved delivered failed voided not_captured
+    vend_requested vend_refused held approved delivered failed voided not_captured given_out_unpaid
                                              a vending machine: see edge_agents/vending
     device_lost device_back certificate_renewed certificate_not_renewed
 
@@ -69,6 +69,7 @@ _WARNINGS = {
     "counter_restarted",
     "door_fault",
     "not_captured",
+    "given_out_unpaid",
     "offers_stale",
     "tickets_wait",
 }

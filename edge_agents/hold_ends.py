@@ -71,12 +71,15 @@ class HoldEnds:
             return False
         if is_held(receipt):  # its time is over, and the switch has not let it go yet
             return False
+        is_unpaid = entry.state is PaymentState.DELIVERED and not is_settled(receipt)
+        if is_unpaid:
+            self._journal.note_unpaid(self._now_us(), pending)
         self._journal.end_hold(pending.request_id, answer, is_settled(receipt))
         outcome = PaymentOutcome.Name(receipt.outcome).removeprefix("PAYMENT_OUTCOME_")
         if is_settled(receipt):
             self._events.emit("settled", pending)
         else:
-            event = "not_captured" if entry.state is PaymentState.DELIVERED else "voided"
+            event = "not_captured" if is_unpaid else "voided"
             self._events.emit(event, pending, outcome=outcome)
         return True
 

@@ -166,6 +166,25 @@ class Journal:
         """Note that the phone has the receipt."""
         self._write("UPDATE payment SET delivered = 1 WHERE request_id = ?", request_id)
 
+    def note_unpaid(self, give_out_us: int, pending: PendingPayment | None) -> None:
+        """Note goods that were given out and are not paid, once for each payment.
+
+        None: nobody knows by which, nor at which price.
+        """
+        self._write(
+            "INSERT INTO unpaid (give_out_us, request_id, currency, amount_minor)"
+            " VALUES (?, ?, ?, ?)"
+            " ON CONFLICT (request_id) DO UPDATE SET give_out_us = unpaid.give_out_us",
+            give_out_us,
+            *_known(pending),
+        )
+
+    def unpaid_since(self, since_us: int) -> tuple[int, dict[str, int]]:
+        """Count what was given out unpaid since a moment, with the sum of each currency."""
+        query = "SELECT currency, count(*), sum(amount_minor) FROM unpaid WHERE give_out_us >= ?"
+        rows = self._db.execute(query + " GROUP BY currency", (since_us,)).fetchall()
+        return sum(row[1] for row in rows), {row[0]: row[2] for row in rows if row[0]}
+
     def unanswered(self) -> tuple[int, dict[str, int]]:
         """Count what the switch has not answered, with the sum of each currency, minor units."""
         query = "SELECT currency, count(*), sum(amount_minor) FROM payment "
@@ -236,6 +255,12 @@ def read_journal(folder: Path, limit: int = 1_000_000) -> list[Entry]:
         return list(entries(db, "ORDER BY number DESC LIMIT ?", limit))
     finally:
         db.close()
+
+
+def _known(pending: PendingPayment | None) -> tuple[bytes | None, str | None, int | None]:
+    if pending is None:
+        return None, None, None
+    return pending.request_id, pending.total.currency, pending.total.minor
 
 
 def _raw(receipt: Signed) -> bytes:

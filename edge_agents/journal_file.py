@@ -15,9 +15,18 @@ from kessai.complaint import Complaint
 from kessai.kept_file import DAMAGED, require_sound
 from kessai.last_words import end_process
 
-_VERSION = 3
+_VERSION = 4
 _EXIT_IO_ERROR = 74  # sysexits.h: EX_IOERR
-_SCHEMA = """
+# Goods that were given out and not paid, once each where the payment is known.
+_UNPAID = """
+    CREATE TABLE unpaid (
+        request_id BLOB UNIQUE,
+        give_out_us INTEGER NOT NULL,
+        currency TEXT,
+        amount_minor INTEGER
+    ) STRICT;
+"""
+_SCHEMA = f"""
     CREATE TABLE payment (
         number INTEGER PRIMARY KEY AUTOINCREMENT,
         request_id BLOB NOT NULL UNIQUE CHECK (length(request_id) = 16),
@@ -44,9 +53,10 @@ _SCHEMA = """
         WHERE receipt IS NOT NULL AND delivered = 0;
     CREATE INDEX payment_admission ON payment (admission_id) WHERE admission_id IS NOT NULL;
     CREATE INDEX payment_accepted ON payment (accept_us) WHERE accept_us IS NOT NULL;
+    {_UNPAID}
 """
 
-# Columns that journals of earlier versions lack; one newer than all is not opened.
+# Columns and tables that journals of earlier versions lack; one newer than all is not opened.
 _UPGRADES = {
     2: """
     ALTER TABLE payment ADD COLUMN wallet_handle BLOB;
@@ -55,7 +65,8 @@ _UPGRADES = {
     ALTER TABLE payment ADD COLUMN admission_id BLOB;
     CREATE INDEX payment_admission ON payment (admission_id) WHERE admission_id IS NOT NULL;
     CREATE INDEX payment_accepted ON payment (accept_us) WHERE accept_us IS NOT NULL;
-    """
+    """,
+    3: _UNPAID,
 }
 
 

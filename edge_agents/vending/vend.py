@@ -25,12 +25,16 @@ class VendState(Enum):
 
 @dataclass
 class Vend:
-    """A vend: what the machine asked for, and whether it still waits for the answer."""
+    """A vend: what the machine asked for, and whether it still waits for the answer.
+
+    `is_left`: the machine is ready for another one and has not told how this one ended.
+    """
 
     asked: VendRequest
     pending: PendingPayment
     state: VendState = VendState.WAITING_FOR_TAP
     is_wanted: bool = True
+    is_left: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,8 @@
     requested by the machine -> waiting for a tap -> settling -> dispensing -> delivered | failed
 
 The seller of the tap desk. Money is held before the item falls and captured after; what the machine
-does not say that it gave out is given back. All of it runs on one event loop and no method waits.
+does not say that it gave out is given back. If it says so later all the same, that is told and
+counted: nobody pays for it. All of it runs on one event loop and no method waits.
 Put together by `machine`.
 """
 
@@ -35,6 +36,8 @@ class Vending:
         self._untold: list[PendingPayment] = []
         self._timer: asyncio.TimerHandle | None = None
         self._may_be_asking = False
+        # The latest decision, and whether the item was given out: a late word is about it.
+        self._decided: tuple[PendingPayment | None, bool] = (None, False)
 
     def start(self) -> None:
         """Take up what was under way when the agent last stopped."""
@@ -130,12 +133,28 @@ class Vending:
         elif self._untold:
             self._decide_untold(delivered, why)
         else:
+            self._note_unpaid(delivered)
             self._end_vend(why)
 
     def _on_status(self, status: Status) -> None:
-        """A machine that is idle, or was reset, waits for nothing and has told all."""
-        if status.name in _GONE:
-            self._end_vend(f"the machine is {status.name.lower()} and told nothing")
+        """A machine that is ready, or was reset, waits for nothing; its word may still come."""
+        if status.name not in _GONE or self._untold:
+            return  # what is untold has its time already
+        why, vend = f"the machine is {status.name.lower()} and told nothing", self._vend
+        if vend is None or vend.state is not VendState.DISPENSING:
+            self._end_vend(why)
+        elif not vend.is_left:
+            vend.is_left = True
+            self._start_timer(self._parts.ask_s, lambda: self._end_vend(why))
+
+    def _note_unpaid(self, delivered: bool) -> None:
+        """Count what was given out and is not paid; a sale that is told twice is none."""
+        about, is_told_twice = self._decided
+        if self._vend is not None:
+            about, is_told_twice = self._vend.pending, False
+        if delivered and not is_told_twice:
+            self._journal.note_unpaid(self._parts.now_us(), about)
+            self._events.emit("given_out_unpaid", about)
 
     def _end_vend(self, why: str) -> None:
         """End the vend at hand, because the machine does not go on with it."""
@@ -246,6 +265,7 @@ class Vending:
 
     def _decide(self, pending: PendingPayment, delivered: bool, why: str) -> None:
         self._journal.decide(pending.request_id, delivered, why)
+        self._decided = pending, delivered
         self._events.emit("delivered" if delivered else "failed", pending, why=why)
         self._parts.ends.wake()
 

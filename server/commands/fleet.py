@@ -20,6 +20,7 @@ from kessai.json_lines import print_json
 from kessai.money import Money
 from kessai.v1 import fleet_pb2 as pb
 from kessai.v1.fleet_pb2_grpc import FleetServiceStub
+from kessai.v1.money_pb2 import Money as Amount
 from server.commands.operator_line import DEADLINE_S, call, change, request_id_of
 from server.commands.options import AsJson, Data, Identity, RequestId
 from server.commands.outcome import show_request
@@ -114,19 +115,28 @@ def queue(state: pb.DeviceState) -> str:
     report = state.report
     if not report.waiting_payments:
         return ""
-    total = (
-        f", {Money.from_proto(report.waiting_total)}" if report.HasField("waiting_total") else ""
-    )
+    total = _amount(report.waiting_total) if report.HasField("waiting_total") else ""
     return f"{report.waiting_payments}{total}"
 
 
 def lost(state: pb.DeviceState) -> Text:
-    """Say in short what a device accepted off line and was never paid, in 30 days; for the list."""
+    """What a device handed over and was never paid, in 30 days; for the list.
+
+    Payments that it accepted off line, and items that a machine gave out unpaid.
+    """
     report = state.report
-    if not report.lost_payments:
-        return Text("")
-    total = f", {Money.from_proto(report.lost_total)}" if report.HasField("lost_total") else ""
-    return Text(f"{report.lost_payments}{total}", style="red")
+    losses = []
+    if report.lost_payments:
+        total = _amount(report.lost_total) if report.HasField("lost_total") else ""
+        losses.append(f"{report.lost_payments}{total}")
+    if report.unpaid_payments:
+        total = _amount(report.unpaid_total) if report.HasField("unpaid_total") else ""
+        losses.append(f"{report.unpaid_payments} given out unpaid{total}")
+    return Text("; ".join(losses), style="red")
+
+
+def _amount(total: Amount) -> str:
+    return f", {Money.from_proto(total)}"
 
 
 def reader(state: pb.DeviceState) -> Text:

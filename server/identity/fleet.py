@@ -189,7 +189,7 @@ def _check_report(report: DeviceReport) -> None:
         raise FieldRefused("report.journal_payments", "must not be negative")
     if len(report.state) > MAX_STATE:
         raise FieldRefused("report.state", f"over {MAX_STATE} characters")
-    for name in ("waiting", "lost"):
+    for name in ("waiting", "lost", "unpaid"):
         if getattr(report, f"{name}_payments") < 0:
             raise FieldRefused(f"report.{name}_payments", "must not be negative")
         if report.HasField(f"{name}_total"):  # type: ignore[arg-type]

@@ -22,6 +22,7 @@ _HELP = {
     "jam, fill": "motors get stuck, or turn again; fill up",
     "slow": "motors take ten seconds, or as before",
     "reset": "cut the machine's power for a moment",
+    "enable": "enable the reader once more, in the middle",
     "noise": "garble the bus, or not",
     "silent, garbage": "the adapter says nothing, or rubbish too",
     "forgetful": "the adapter keeps nothing for later",
@@ -88,6 +89,8 @@ def _work(machine: VendingMachine, word: str) -> str:
         machine.cancel()
     elif word == "reset":
         machine.reset()
+    elif word == "enable":
+        machine.enable_again()
     elif word == "take":
         taken = ", ".join(machine.tray) or "nothing"
         machine.tray.clear()

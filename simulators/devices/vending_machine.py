@@ -67,7 +67,7 @@ class VendingMachine:
         self._selected: int | None = None
         self._chosen: int | None = None
         self._until = 0.0
-        self._does_reset = self._cancelled = False
+        self._does_reset = self._does_enable = self._cancelled = False
         self._stopping = threading.Event()
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="vmc", daemon=True)
@@ -90,6 +90,10 @@ class VendingMachine:
         """Cut the machine's power for a moment: it forgets what it was doing."""
         self._does_reset = True
 
+    def enable_again(self) -> None:
+        """Enable the reader once more, whatever goes on; a motor that turns goes on."""
+        self._does_enable = True
+
     def wait_for(self, holds: Callable[[], bool], timeout_s: float = 20.0) -> None:
         """Wait until something holds of the machine; TimeoutError with what it shows if not."""
         with self._changed:
@@ -110,6 +114,9 @@ class VendingMachine:
                 self._does_reset, self._selected = False, None
                 self._become("starting")
                 self._show("")
+            if self._does_enable:
+                self._does_enable = False
+                self._send(bytes([mdb.READER, mdb.ENABLE]))
             steps = {
                 "starting": self._begin, "ready": self._look_at_keys,
                 "asking": self._look_at_time, "giving out": self._look_at_motor,

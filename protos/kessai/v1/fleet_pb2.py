@@ -26,45 +26,45 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from kessai.v1 import money_pb2 as kessai_dot_v1_dot_money__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15kessai/v1/fleet.proto\x12\tkessai.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15kessai/v1/money.proto\"8\n\rAttachRequest\x12\'\n\x06report\x18\x01 \x01(\x0b\x32\x17.kessai.v1.DeviceReport\"u\n\x0e\x41ttachResponse\x12.\n\tdeny_list\x18\x01 \x01(\x0b\x32\x19.kessai.v1.DenyListUpdateH\x00\x12)\n\x06\x63onfig\x18\x02 \x01(\x0b\x32\x17.kessai.v1.DeviceConfigH\x00\x42\x08\n\x06update\"\x9f\x03\n\x0c\x44\x65viceReport\x12\x18\n\x10software_version\x18\x01 \x01(\t\x12\x19\n\x11\x64\x65ny_list_version\x18\x02 \x01(\x03\x12\x16\n\x0e\x63onfig_version\x18\x03 \x01(\x03\x12\x18\n\x10waiting_payments\x18\x04 \x01(\x05\x12\'\n\rwaiting_total\x18\x05 \x01(\x0b\x32\x10.kessai.v1.Money\x12,\n\x0creader_state\x18\x06 \x01(\x0e\x32\x16.kessai.v1.ReaderState\x12\r\n\x05state\x18\x07 \x01(\t\x12/\n\x0breport_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rlost_payments\x18\t \x01(\x05\x12$\n\nlost_total\x18\n \x01(\x0b\x32\x10.kessai.v1.Money\x12 \n\x18newest_deny_list_version\x18\x0b \x01(\x03\x12\x1d\n\x10journal_payments\x18\x0c \x01(\x03H\x00\x88\x01\x01\x42\x13\n\x11_journal_payments\"^\n\x0e\x44\x65nyListUpdate\x12\x0f\n\x07version\x18\x01 \x01(\x03\x12)\n\x07\x65ntries\x18\x02 \x03(\x0b\x32\x18.kessai.v1.DenyListEntry\x12\x10\n\x08\x63omplete\x18\x03 \x01(\x08\"o\n\rDenyListEntry\x12!\n\x04kind\x18\x01 \x01(\x0e\x32\x13.kessai.v1.DenyKind\x12\n\n\x02id\x18\x02 \x01(\x0c\x12/\n\x0b\x65xpire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"K\n\x0c\x44\x65viceConfig\x12\x0f\n\x07version\x18\x01 \x01(\x03\x12*\n\x08settings\x18\x02 \x03(\x0b\x32\x18.kessai.v1.DeviceSetting\"+\n\rDeviceSetting\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03\"\'\n\x15GetDeviceStateRequest\x12\x0e\n\x06\x64\x65vice\x18\x01 \x01(\t\"?\n\x16GetDeviceStateResponse\x12%\n\x05state\x18\x01 \x01(\x0b\x32\x16.kessai.v1.DeviceState\"\xcf\x01\n\x0b\x44\x65viceState\x12\x10\n\x08\x61ttached\x18\x01 \x01(\x08\x12\x32\n\x0elast_seen_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x06report\x18\x03 \x01(\x0b\x32\x17.kessai.v1.DeviceReport\x12\'\n\x06\x63onfig\x18\x04 \x01(\x0b\x32\x17.kessai.v1.DeviceConfig\x12(\n\x06\x61larms\x18\x05 \x03(\x0b\x32\x18.kessai.v1.RollbackAlarm\"\x84\x01\n\rRollbackAlarm\x12%\n\x04kind\x18\x01 \x01(\x0e\x32\x17.kessai.v1.RollbackKind\x12\r\n\x05shard\x18\x02 \x01(\x05\x12\r\n\x05place\x18\x03 \x01(\x03\x12.\n\nraise_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"h\n\x16\x43onfigureDeviceRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0e\n\x06\x64\x65vice\x18\x02 \x01(\t\x12*\n\x08settings\x18\x03 \x03(\x0b\x32\x18.kessai.v1.DeviceSetting\"B\n\x17\x43onfigureDeviceResponse\x12\'\n\x06\x63onfig\x18\x01 \x01(\x0b\x32\x17.kessai.v1.DeviceConfig*Z\n\x0bReaderState\x12\x1c\n\x18READER_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12READER_STATE_READY\x10\x01\x12\x15\n\x11READER_STATE_LOST\x10\x02*p\n\x08\x44\x65nyKind\x12\x19\n\x15\x44\x45NY_KIND_UNSPECIFIED\x10\x00\x12\x18\n\x14\x44\x45NY_KIND_CREDENTIAL\x10\x01\x12\x14\n\x10\x44\x45NY_KIND_TICKET\x10\x02\x12\x19\n\x15\x44\x45NY_KIND_CERTIFICATE\x10\x03*|\n\x0cRollbackKind\x12\x1d\n\x19ROLLBACK_KIND_UNSPECIFIED\x10\x00\x12\x15\n\x11ROLLBACK_KIND_LOG\x10\x01\x12\x1b\n\x17ROLLBACK_KIND_DENY_LIST\x10\x02\x12\x19\n\x15ROLLBACK_KIND_JOURNAL\x10\x03\x32\x82\x02\n\x0c\x46leetService\x12\x41\n\x06\x41ttach\x12\x18.kessai.v1.AttachRequest\x1a\x19.kessai.v1.AttachResponse(\x01\x30\x01\x12U\n\x0eGetDeviceState\x12 .kessai.v1.GetDeviceStateRequest\x1a!.kessai.v1.GetDeviceStateResponse\x12X\n\x0f\x43onfigureDevice\x12!.kessai.v1.ConfigureDeviceRequest\x1a\".kessai.v1.ConfigureDeviceResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15kessai/v1/fleet.proto\x12\tkessai.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15kessai/v1/money.proto\"8\n\rAttachRequest\x12\'\n\x06report\x18\x01 \x01(\x0b\x32\x17.kessai.v1.DeviceReport\"u\n\x0e\x41ttachResponse\x12.\n\tdeny_list\x18\x01 \x01(\x0b\x32\x19.kessai.v1.DenyListUpdateH\x00\x12)\n\x06\x63onfig\x18\x02 \x01(\x0b\x32\x17.kessai.v1.DeviceConfigH\x00\x42\x08\n\x06update\"\xe0\x03\n\x0c\x44\x65viceReport\x12\x18\n\x10software_version\x18\x01 \x01(\t\x12\x19\n\x11\x64\x65ny_list_version\x18\x02 \x01(\x03\x12\x16\n\x0e\x63onfig_version\x18\x03 \x01(\x03\x12\x18\n\x10waiting_payments\x18\x04 \x01(\x05\x12\'\n\rwaiting_total\x18\x05 \x01(\x0b\x32\x10.kessai.v1.Money\x12,\n\x0creader_state\x18\x06 \x01(\x0e\x32\x16.kessai.v1.ReaderState\x12\r\n\x05state\x18\x07 \x01(\t\x12/\n\x0breport_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rlost_payments\x18\t \x01(\x05\x12$\n\nlost_total\x18\n \x01(\x0b\x32\x10.kessai.v1.Money\x12 \n\x18newest_deny_list_version\x18\x0b \x01(\x03\x12\x1d\n\x10journal_payments\x18\x0c \x01(\x03H\x00\x88\x01\x01\x12\x17\n\x0funpaid_payments\x18\r \x01(\x05\x12&\n\x0cunpaid_total\x18\x0e \x01(\x0b\x32\x10.kessai.v1.MoneyB\x13\n\x11_journal_payments\"^\n\x0e\x44\x65nyListUpdate\x12\x0f\n\x07version\x18\x01 \x01(\x03\x12)\n\x07\x65ntries\x18\x02 \x03(\x0b\x32\x18.kessai.v1.DenyListEntry\x12\x10\n\x08\x63omplete\x18\x03 \x01(\x08\"o\n\rDenyListEntry\x12!\n\x04kind\x18\x01 \x01(\x0e\x32\x13.kessai.v1.DenyKind\x12\n\n\x02id\x18\x02 \x01(\x0c\x12/\n\x0b\x65xpire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"K\n\x0c\x44\x65viceConfig\x12\x0f\n\x07version\x18\x01 \x01(\x03\x12*\n\x08settings\x18\x02 \x03(\x0b\x32\x18.kessai.v1.DeviceSetting\"+\n\rDeviceSetting\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03\"\'\n\x15GetDeviceStateRequest\x12\x0e\n\x06\x64\x65vice\x18\x01 \x01(\t\"?\n\x16GetDeviceStateResponse\x12%\n\x05state\x18\x01 \x01(\x0b\x32\x16.kessai.v1.DeviceState\"\xcf\x01\n\x0b\x44\x65viceState\x12\x10\n\x08\x61ttached\x18\x01 \x01(\x08\x12\x32\n\x0elast_seen_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x06report\x18\x03 \x01(\x0b\x32\x17.kessai.v1.DeviceReport\x12\'\n\x06\x63onfig\x18\x04 \x01(\x0b\x32\x17.kessai.v1.DeviceConfig\x12(\n\x06\x61larms\x18\x05 \x03(\x0b\x32\x18.kessai.v1.RollbackAlarm\"\x84\x01\n\rRollbackAlarm\x12%\n\x04kind\x18\x01 \x01(\x0e\x32\x17.kessai.v1.RollbackKind\x12\r\n\x05shard\x18\x02 \x01(\x05\x12\r\n\x05place\x18\x03 \x01(\x03\x12.\n\nraise_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"h\n\x16\x43onfigureDeviceRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0e\n\x06\x64\x65vice\x18\x02 \x01(\t\x12*\n\x08settings\x18\x03 \x03(\x0b\x32\x18.kessai.v1.DeviceSetting\"B\n\x17\x43onfigureDeviceResponse\x12\'\n\x06\x63onfig\x18\x01 \x01(\x0b\x32\x17.kessai.v1.DeviceConfig*Z\n\x0bReaderState\x12\x1c\n\x18READER_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12READER_STATE_READY\x10\x01\x12\x15\n\x11READER_STATE_LOST\x10\x02*p\n\x08\x44\x65nyKind\x12\x19\n\x15\x44\x45NY_KIND_UNSPECIFIED\x10\x00\x12\x18\n\x14\x44\x45NY_KIND_CREDENTIAL\x10\x01\x12\x14\n\x10\x44\x45NY_KIND_TICKET\x10\x02\x12\x19\n\x15\x44\x45NY_KIND_CERTIFICATE\x10\x03*|\n\x0cRollbackKind\x12\x1d\n\x19ROLLBACK_KIND_UNSPECIFIED\x10\x00\x12\x15\n\x11ROLLBACK_KIND_LOG\x10\x01\x12\x1b\n\x17ROLLBACK_KIND_DENY_LIST\x10\x02\x12\x19\n\x15ROLLBACK_KIND_JOURNAL\x10\x03\x32\x82\x02\n\x0c\x46leetService\x12\x41\n\x06\x41ttach\x12\x18.kessai.v1.AttachRequest\x1a\x19.kessai.v1.AttachResponse(\x01\x30\x01\x12U\n\x0eGetDeviceState\x12 .kessai.v1.GetDeviceStateRequest\x1a!.kessai.v1.GetDeviceStateResponse\x12X\n\x0f\x43onfigureDevice\x12!.kessai.v1.ConfigureDeviceRequest\x1a\".kessai.v1.ConfigureDeviceResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'kessai.v1.fleet_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_READERSTATE']._serialized_start=1643
-  _globals['_READERSTATE']._serialized_end=1733
-  _globals['_DENYKIND']._serialized_start=1735
-  _globals['_DENYKIND']._serialized_end=1847
-  _globals['_ROLLBACKKIND']._serialized_start=1849
-  _globals['_ROLLBACKKIND']._serialized_end=1973
+  _globals['_READERSTATE']._serialized_start=1708
+  _globals['_READERSTATE']._serialized_end=1798
+  _globals['_DENYKIND']._serialized_start=1800
+  _globals['_DENYKIND']._serialized_end=1912
+  _globals['_ROLLBACKKIND']._serialized_start=1914
+  _globals['_ROLLBACKKIND']._serialized_end=2038
   _globals['_ATTACHREQUEST']._serialized_start=92
   _globals['_ATTACHREQUEST']._serialized_end=148
   _globals['_ATTACHRESPONSE']._serialized_start=150
   _globals['_ATTACHRESPONSE']._serialized_end=267
   _globals['_DEVICEREPORT']._serialized_start=270
-  _globals['_DEVICEREPORT']._serialized_end=685
-  _globals['_DENYLISTUPDATE']._serialized_start=687
-  _globals['_DENYLISTUPDATE']._serialized_end=781
-  _globals['_DENYLISTENTRY']._serialized_start=783
-  _globals['_DENYLISTENTRY']._serialized_end=894
-  _globals['_DEVICECONFIG']._serialized_start=896
-  _globals['_DEVICECONFIG']._serialized_end=971
-  _globals['_DEVICESETTING']._serialized_start=973
-  _globals['_DEVICESETTING']._serialized_end=1016
-  _globals['_GETDEVICESTATEREQUEST']._serialized_start=1018
-  _globals['_GETDEVICESTATEREQUEST']._serialized_end=1057
-  _globals['_GETDEVICESTATERESPONSE']._serialized_start=1059
-  _globals['_GETDEVICESTATERESPONSE']._serialized_end=1122
-  _globals['_DEVICESTATE']._serialized_start=1125
-  _globals['_DEVICESTATE']._serialized_end=1332
-  _globals['_ROLLBACKALARM']._serialized_start=1335
-  _globals['_ROLLBACKALARM']._serialized_end=1467
-  _globals['_CONFIGUREDEVICEREQUEST']._serialized_start=1469
-  _globals['_CONFIGUREDEVICEREQUEST']._serialized_end=1573
-  _globals['_CONFIGUREDEVICERESPONSE']._serialized_start=1575
-  _globals['_CONFIGUREDEVICERESPONSE']._serialized_end=1641
-  _globals['_FLEETSERVICE']._serialized_start=1976
-  _globals['_FLEETSERVICE']._serialized_end=2234
+  _globals['_DEVICEREPORT']._serialized_end=750
+  _globals['_DENYLISTUPDATE']._serialized_start=752
+  _globals['_DENYLISTUPDATE']._serialized_end=846
+  _globals['_DENYLISTENTRY']._serialized_start=848
+  _globals['_DENYLISTENTRY']._serialized_end=959
+  _globals['_DEVICECONFIG']._serialized_start=961
+  _globals['_DEVICECONFIG']._serialized_end=1036
+  _globals['_DEVICESETTING']._serialized_start=1038
+  _globals['_DEVICESETTING']._serialized_end=1081
+  _globals['_GETDEVICESTATEREQUEST']._serialized_start=1083
+  _globals['_GETDEVICESTATEREQUEST']._serialized_end=1122
+  _globals['_GETDEVICESTATERESPONSE']._serialized_start=1124
+  _globals['_GETDEVICESTATERESPONSE']._serialized_end=1187
+  _globals['_DEVICESTATE']._serialized_start=1190
+  _globals['_DEVICESTATE']._serialized_end=1397
+  _globals['_ROLLBACKALARM']._serialized_start=1400
+  _globals['_ROLLBACKALARM']._serialized_end=1532
+  _globals['_CONFIGUREDEVICEREQUEST']._serialized_start=1534
+  _globals['_CONFIGUREDEVICEREQUEST']._serialized_end=1638
+  _globals['_CONFIGUREDEVICERESPONSE']._serialized_start=1640
+  _globals['_CONFIGUREDEVICERESPONSE']._serialized_end=1706
+  _globals['_FLEETSERVICE']._serialized_start=2041
+  _globals['_FLEETSERVICE']._serialized_end=2299
 # @@protoc_insertion_point(module_scope)

@@ -183,6 +183,8 @@ class DeviceReport(_message.Message):
     LOST_TOTAL_FIELD_NUMBER: _builtins.int
     NEWEST_DENY_LIST_VERSION_FIELD_NUMBER: _builtins.int
     JOURNAL_PAYMENTS_FIELD_NUMBER: _builtins.int
+    UNPAID_PAYMENTS_FIELD_NUMBER: _builtins.int
+    UNPAID_TOTAL_FIELD_NUMBER: _builtins.int
     software_version: _builtins.str
     """The software that runs; at most 80 characters."""
     deny_list_version: _builtins.int
@@ -207,6 +209,8 @@ class DeviceReport(_message.Message):
     """How many payments its journal ever began; not set: not told. Fewer than it said before: its
     journal was restored from an old copy, or lost. What is kept of a device here is the most.
     """
+    unpaid_payments: _builtins.int
+    """How many items it gave out in the last 30 days that nobody paid: the merchant's loss."""
     @_builtins.property
     def waiting_total(self) -> _money_pb2.Money:
         """What they add up to; absent if there are none."""
@@ -218,6 +222,10 @@ class DeviceReport(_message.Message):
     @_builtins.property
     def lost_total(self) -> _money_pb2.Money:
         """What they add up to; absent if there are none."""
+
+    @_builtins.property
+    def unpaid_total(self) -> _money_pb2.Money:
+        """What they add up to, as far as their prices are known; absent if none is."""
 
     def __init__(
         self,
@@ -234,10 +242,12 @@ class DeviceReport(_message.Message):
         lost_total: _money_pb2.Money | None = ...,
         newest_deny_list_version: _builtins.int = ...,
         journal_payments: _builtins.int | None = ...,
+        unpaid_payments: _builtins.int = ...,
+        unpaid_total: _money_pb2.Money | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_journal_payments", b"_journal_payments", "journal_payments", b"journal_payments", "lost_total", b"lost_total", "report_time", b"report_time", "waiting_total", b"waiting_total"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_journal_payments", b"_journal_payments", "journal_payments", b"journal_payments", "lost_total", b"lost_total", "report_time", b"report_time", "unpaid_total", b"unpaid_total", "waiting_total", b"waiting_total"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_journal_payments", b"_journal_payments", "config_version", b"config_version", "deny_list_version", b"deny_list_version", "journal_payments", b"journal_payments", "lost_payments", b"lost_payments", "lost_total", b"lost_total", "newest_deny_list_version", b"newest_deny_list_version", "reader_state", b"reader_state", "report_time", b"report_time", "software_version", b"software_version", "state", b"state", "waiting_payments", b"waiting_payments", "waiting_total", b"waiting_total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_journal_payments", b"_journal_payments", "config_version", b"config_version", "deny_list_version", b"deny_list_version", "journal_payments", b"journal_payments", "lost_payments", b"lost_payments", "lost_total", b"lost_total", "newest_deny_list_version", b"newest_deny_list_version", "reader_state", b"reader_state", "report_time", b"report_time", "software_version", b"software_version", "state", b"state", "unpaid_payments", b"unpaid_payments", "unpaid_total", b"unpaid_total", "waiting_payments", b"waiting_payments", "waiting_total", b"waiting_total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__journal_payments: _TypeAlias = _typing.Literal["journal_payments"]  # noqa: Y015
     _WhichOneofArgType__journal_payments: _TypeAlias = _typing.Literal["_journal_payments", b"_journal_payments"]  # noqa: Y015

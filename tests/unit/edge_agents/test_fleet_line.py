@@ -232,6 +232,11 @@ def test_a_report_is_of_its_moment(tmp_path: Path) -> None:
     member.journal.conclude(pending.request_id, Signed(payload=b"declined"), settled=False)
     report = member.state.report()
     assert (report.lost_payments, report.lost_total.amount_minor) == (1, 434)
+    assert (report.unpaid_payments, report.HasField("unpaid_total")) == (0, False)
+    member.journal.note_unpaid(NOW_US, pending)
+    member.journal.note_unpaid(NOW_US, None)
+    report = member.state.report()
+    assert (report.unpaid_payments, report.unpaid_total.amount_minor) == (2, 434)
     member.radio.is_ready = True
     assert member.state.report().reader_state == READER_STATE_READY
 

@@ -116,6 +116,7 @@ async def test_a_hold_that_had_ended(journal: Journal, known: int, event: str) -
     journal.decide(pending.request_id, True, "given out")
     told, _ = await end(journal, pending, known=known)
     assert told == [event]
+    assert journal.unpaid_since(0)[0] == (event == "not_captured")
 
 
 async def test_a_forged_receipt_ends_nothing(journal: Journal) -> None:

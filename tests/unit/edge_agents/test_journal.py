@@ -155,6 +155,7 @@ def test_a_journal_of_the_version_before_goes_on(tmp_path: Path) -> None:
     journal.accept(pending.request_id, HolderMark(b"c" * 16), HolderAnswer(), NOW_US)
     journal.close()
     db = sqlite3.connect(tmp_path / "journal.db")
+    db.execute("DROP TABLE unpaid")
     db.execute("DROP INDEX payment_admission")
     db.execute("DROP INDEX payment_accepted")
     for column in ("wallet_handle", "former_wallet_handle", "holder_answer", "admission_id"):
@@ -165,7 +166,19 @@ def test_a_journal_of_the_version_before_goes_on(tmp_path: Path) -> None:
     assert journal.accepted.waiting(HolderMark(b"d" * 16)).of_wallet == 1
     assert journal.accepted.waiting(HolderMark(b"c" * 16, b"a" * 16, b"b" * 16)).of_wallet == 0
     assert journal.accepted.answer_of(pending.request_id) is None
+    assert journal.unpaid_since(0) == (0, {})
     journal.close()
+
+
+def test_goods_that_nobody_paid_are_counted(journal: Journal) -> None:
+    """Once for each payment; those whose price nobody knows, too."""
+    pending = make_pending()
+    for give_out_us in (NOW_US, NOW_US + 5):
+        journal.note_unpaid(give_out_us, pending)
+    journal.note_unpaid(NOW_US, None)
+    journal.note_unpaid(NOW_US, None)
+    assert journal.unpaid_since(NOW_US) == (3, {"EUR": pending.total.minor})
+    assert journal.unpaid_since(NOW_US + 1) == (0, {})
 
 
 def test_it_can_be_read_only_once_it_is_there(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -187,15 +188,51 @@ async def test_the_machine_gives_up_while_the_switch_is_asked(
     assert (front.state, front.note) == (PaymentState.FAILED, "nobody waits for it any more")
 
 
-@pytest.mark.parametrize("word", [*GONE, VendResult(False), ASKED, VendRequest("2.20", 8)])
+@pytest.mark.parametrize("word", [VendResult(False), ASKED, VendRequest("2.20", 8)])
 async def test_what_did_not_fall_is_given_back(
-    front: Front, word: Status | VendResult | VendRequest
+    front: Front, word: VendResult | VendRequest
 ) -> None:
-    """The machine says so, was reset, is ready again, or asks for money once more."""
+    """The machine says so, or asks for money once more."""
     pending = front.dispense()
     front.vending.on_word(word)
     entry = next(e for e in read_journal(front.folder) if e.pending == pending)
     assert entry.state is PaymentState.FAILED
+
+
+@pytest.mark.parametrize("word", GONE)
+async def test_a_machine_that_is_ready_again_may_still_tell(front: Front, word: Status) -> None:
+    """Enabled between the yes and the word: what it says then counts, for a while."""
+    front.dispense()
+    front.vending.on_word(word)
+    assert front.state.value == "approved"
+    front.vending.on_word(VendResult(True))
+    assert front.state.value == "delivered"
+    assert front.journal.unpaid_since(0) == (0, {})
+    front.vending.on_word(VendResult(True))  # told twice
+    assert front.journal.unpaid_since(0) == (0, {})
+
+
+@pytest.mark.parametrize("word", GONE)
+async def test_what_falls_after_it_was_given_back_is_told(front: Front, word: Status) -> None:
+    """It was voided by then: the item is gone, nobody pays, and that is counted."""
+    pending = front.dispense()
+    front.vending.on_word(word)
+    await front.told.wait_for("failed")
+    assert (front.state, "told nothing" in front.note) == (PaymentState.FAILED, True)
+    front.vending.on_word(VendResult(True))
+    told = json.loads(front.told.getvalue().splitlines()[-1])
+    assert (told["event"], told["payment_id"]) == ("given_out_unpaid", pending.payment_id)
+    assert front.journal.unpaid_since(0) == (1, {"EUR": 150})
+
+
+async def test_what_falls_although_nobody_was_told_yes(front: Front) -> None:
+    """While a phone is waited for, or with no vend at all: counted, with the price if known."""
+    front.vending.on_word(VendResult(True))
+    assert front.journal.unpaid_since(0) == (1, {})
+    front.ask()
+    front.vending.on_word(VendResult(True))
+    assert front.journal.unpaid_since(0) == (2, {"EUR": 150})
+    assert front.state is PaymentState.ABANDONED
 
 
 async def test_idle_is_no_end(front: Front) -> None:

@@ -187,6 +187,8 @@ async def test_a_terminal_says_how_it_is(switch: Switch) -> None:
         {"software_version": "x" * 81},
         {"state": "x" * 121},
         {"waiting_payments": -1},
+        {"unpaid_payments": -1},
+        {"unpaid_total": money_pb2.Money(amount_minor=1, currency_code="XXQ")},
         {"waiting_total": money_pb2.Money(amount_minor=1, currency_code="XXQ")},
     ],
 )
