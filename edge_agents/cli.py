@@ -27,6 +27,7 @@ from edge_agents.receipts import (
     verify_receipt,
 )
 from edge_agents.register.config import SAMPLE_PRICES, RegisterConfig
+from edge_agents.relay.cli import relay
 from edge_agents.terminal import load_or_make_signing_key
 from edge_agents.ticket_machine.cli import ticket_machine
 from edge_agents.ticket_machine.config import TicketMachineConfig
@@ -182,6 +183,7 @@ def vending(
     machine: Annotated[Path | None, typer.Option(help="Serial line of the MDB adapter.")] = None,
     submission: Annotated[str | None, typer.Option(help="relayed or direct.")] = None,
     currency: Annotated[str | None, typer.Option(help="ISO 4217 code.")] = None,
+    relay: Annotated[str | None, typer.Option(help="Fleet's server: FLEET@HOST:PORT.")] = None,
     request_seconds: Annotated[int | None, typer.Option(help="Time to pay, 10 to 120.")] = None,
     vend_seconds: Annotated[int | None, typer.Option(help="Time to give out, 5 to 600.")] = None,
     ask_seconds: Annotated[int | None, typer.Option(help="Time to tell after a gap.")] = None,
@@ -197,6 +199,7 @@ def vending(
         "machine": machine,
         "submission": submission,
         "currency": currency,
+        "relay": relay,
         "request_seconds": request_seconds,
         "vend_seconds": vend_seconds,
         "ask_seconds": ask_seconds,
@@ -211,6 +214,7 @@ def vending(
 
 agent.command()(entrance)
 agent.command()(certificate)
+agent.command()(relay)
 agent.command("ticket-machine")(ticket_machine)
 
 

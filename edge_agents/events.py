@@ -33,6 +33,7 @@ JSON object on stdout: {"event": NAME, "time": microseconds since 1970, ...}. Th
     barrier_failed counter_restarted         its board forgot who passed
     vend_requested vend_refused held approved delivered failed voided not_captured given_out_unpaid
                                              a vending machine: see edge_agents/vending
+    serves passed                            a fleet's server: whom it serves, what it passed
     device_lost device_back certificate_renewed certificate_not_renewed
 
 An event of a payment carries `payment_id`, `order_id`, `amount_minor` and `currency`.

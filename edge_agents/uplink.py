@@ -92,9 +92,12 @@ class Uplink:
         random_bytes: Callable[[int], bytes],
         attempt_s: float = ATTEMPT_S,
         first_pause_s: float = RETRY_FIRST_S,
+        reopen: Callable[[DeviceIdentity], grpc.aio.Channel] = open_channel,
     ) -> None:
+        """`reopen` opens the channel for a renewed certificate, as the given one was opened."""
         self._channel, self._random_bytes = channel, random_bytes
         self._attempt_s, self._first_pause_s = attempt_s, first_pause_s
+        self._reopen = reopen
         self._stub: PaymentServiceAsyncStub = PaymentServiceStub(channel)
         self._fares: FareServiceAsyncStub = FareServiceStub(channel)
 
@@ -212,7 +215,7 @@ class Uplink:
         except grpc.aio.AioRpcError as error:
             raise Complaint(f"The certificate was not renewed: {describe(error)}.") from None
         if identity is not None:
-            former, self._channel = self._channel, open_channel(identity)
+            former, self._channel = self._channel, self._reopen(identity)
             self._stub = PaymentServiceStub(self._channel)
             self._fares = FareServiceStub(self._channel)
             await former.close(grace=2 * self._attempt_s)

@@ -27,6 +27,7 @@ from server.identity.keyring import Keyring
 from server.identity.losses import Losses
 from server.identity.operators import Operators
 from server.identity.rollback_alarms import RollbackAlarms
+from server.main_services import MAIN_SERVICES, add_health
 from server.metrics_port import MetricsPort
 from server.ports import Ports, bind_ports
 from server.rpc.allowance import Rates
@@ -38,8 +39,9 @@ from server.rpc.health_servicer import HealthServicer
 from server.rpc.interceptors import main_port, pairing_port
 from server.rpc.limits import Limits
 from server.rpc.lines import Lines
+from server.rpc.relayed_calls import Around
 from server.rpc.telemetry import Telemetry
-from server.services import MAIN_SERVICES, Parts, add_health, add_services
+from server.services import Parts, add_services
 from server.shards.allowed_places import AllowedPlaces
 from server.shards.clock_watch import ClockWatch
 from server.shards.directory import Directory
@@ -134,7 +136,7 @@ class Switch:
             background.start()
         ports = self._open_ports()
         main, address, pairing_address = ports.main, ports.address, ports.pairing_address
-        add_services(main, ports.pairing, self._parts(), address, pairing_address)
+        add_services(main, ports.pairing, self._parts(), address, pairing_address, self._around)
         add_health(main, self._health)
         metrics_address = await self._metrics.serve(self._config.metrics_listen)
         for server in self._servers:
@@ -175,7 +177,7 @@ class Switch:
         config, trail = self._config, AuditTrail(self._audit)
         rates = Rates(config.calls_per_second, config.batch_payments_per_second)
         limits = Limits(rates, time.monotonic, self._metrics.registry)
-        lines = self._lines
+        lines, self._around = self._lines, Around(telemetry, errors, limits)
         certificate = ServerCertificate(self._authority, config.hosts, self._now_us, lines.came)
         ports = bind_ports(
             config,

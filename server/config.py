@@ -47,7 +47,8 @@ public_host = "{public_host}"
 other_hosts = []
 
 # How many calls a second one device may make, and how many payments a second it may bring in
-# batches. What it does not use is saved up for four seconds; operators have ten times as much.
+# batches. What it does not use is saved up for four seconds; operators and fleets' servers have ten
+# times as much.
 calls_per_second = {calls_per_second}
 batch_payments_per_second = {batch_payments_per_second}
 

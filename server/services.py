@@ -10,26 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 import grpc.aio
-from grpc_health.v1 import health, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 
-from kessai.v1 import (
-    account_pb2,
-    audit_pb2,
-    backup_pb2,
-    bill_pb2,
-    clock_pb2,
-    device_pb2,
-    fare_pb2,
-    fleet_pb2,
-    holder_pb2,
-    ledger_pb2,
-    operator_pb2,
-    payment_pb2,
-    shard_pb2,
-    suspense_pb2,
-    ticket_pb2,
-)
 from kessai.v1.account_pb2_grpc import add_AccountServiceServicer_to_server
 from kessai.v1.audit_pb2_grpc import add_AuditServiceServicer_to_server
 from kessai.v1.backup_pb2_grpc import add_BackupServiceServicer_to_server
@@ -62,9 +43,11 @@ from server.identity.losses import Losses
 from server.identity.merchants import Merchants
 from server.identity.operators import Operators
 from server.identity.pairing import PairingDesk
+from server.identity.relays import Relays
 from server.identity.rollback_alarms import RollbackAlarms
 from server.identity.trust import trust_bundle
 from server.identity.wallets import Wallets
+from server.relay_service import add_relay_service
 from server.rpc.account_servicer import AccountServicer
 from server.rpc.audit_servicer import AuditServicer
 from server.rpc.backup_servicer import BackupServicer
@@ -78,6 +61,7 @@ from server.rpc.holder_servicer import HolderServicer
 from server.rpc.ledger_servicer import LedgerServicer
 from server.rpc.operator_servicer import OperatorServicer
 from server.rpc.payment_servicer import PaymentServicer
+from server.rpc.relayed_calls import Around
 from server.rpc.shard_servicer import ShardServicer
 from server.rpc.suspense_servicer import SuspenseServicer
 from server.rpc.ticket_servicer import TicketServicer
@@ -110,27 +94,6 @@ from server.switch.suspense import Suspense
 from server.switch.ticket_sales import TicketSales
 from server.switch.ticket_uses import TicketUses
 from server.switch.travel import Travel
-
-MAIN_SERVICES = tuple(
-    module.DESCRIPTOR.services_by_name[name].full_name
-    for module, name in (
-        (payment_pb2, "PaymentService"),
-        (account_pb2, "AccountService"),
-        (suspense_pb2, "SuspenseService"),
-        (bill_pb2, "BillService"),
-        (device_pb2, "DeviceService"),
-        (fleet_pb2, "FleetService"),
-        (holder_pb2, "HolderService"),
-        (fare_pb2, "FareService"),
-        (ticket_pb2, "TicketService"),
-        (shard_pb2, "ShardService"),
-        (clock_pb2, "ClockService"),
-        (ledger_pb2, "LedgerService"),
-        (audit_pb2, "AuditService"),
-        (backup_pb2, "BackupService"),
-        (operator_pb2, "OperatorService"),
-    )
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +135,7 @@ def add_services(
     parts: Parts,
     address: str,
     pairing_address: str,
+    around: Around,
 ) -> None:
     """Add what is served to callers with a certificate, and to devices that have none yet.
 
@@ -180,9 +144,12 @@ def add_services(
     accounts, turn = Accounts(parts.shards, parts.settle), NamingTurn(parts.shards)
     rules = Rules(parts.config.four_eyes, parts.config.cash_for_four_eyes)
     four_eyes = FourEyes(parts.directory.file, rules, parts.now_us)
-    _add_payments(main, parts)
+    relays, payments = Relays(parts.directory, parts.now_us), _add_payments(main, parts)
     _add_accounts(main, parts, accounts, four_eyes, turn)
-    _add_devices(main, pairing, parts, accounts, four_eyes, turn, address, pairing_address)
+    devices = _add_devices(
+        main, pairing, parts, accounts, four_eyes, turn, address, pairing_address, relays
+    )
+    add_relay_service(main, around, relays, parts.keyring, payments, devices)
     limit_minor = parts.config.offline_limit_minor
     holders = HolderServicer(parts.holders, parts.losses, accounts.find, limit_minor)
     add_HolderServiceServicer_to_server(holders, main)
@@ -203,14 +170,7 @@ def add_services(
     add_OperatorServiceServicer_to_server(operators, main)
 
 
-def add_health(main: grpc.aio.Server, servicer: health.aio.HealthServicer) -> None:
-    """Add health and reflection, for whoever has a certificate."""
-    health_pb2_grpc.add_HealthServicer_to_server(servicer, main)
-    names = (*MAIN_SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME)
-    reflection.enable_server_reflection(names, main)
-
-
-def _add_payments(main: grpc.aio.Server, parts: Parts) -> None:
+def _add_payments(main: grpc.aio.Server, parts: Parts) -> PaymentServicer:
     submit_batch = SubmitBatch(parts.purchases, parts.settle, parts.directory, parts.judging)
     holds = HeldPayments(parts.settle, parts.outcomes)
     payments = PaymentServicer(
@@ -219,6 +179,7 @@ def _add_payments(main: grpc.aio.Server, parts: Parts) -> None:
     add_PaymentServiceServicer_to_server(payments, main)
     wallets = Wallets(parts.directory, parts.keyring, parts.now_us)
     add_BillServiceServicer_to_server(BillServicer(parts.bills, wallets), main)
+    return payments
 
 
 def _add_accounts(
@@ -254,7 +215,8 @@ def _add_devices(
     turn: NamingTurn,
     address: str,
     pairing_address: str,
-) -> None:
+    relays: Relays,
+) -> DeviceServicer:
     directory, authority, now_us = parts.directory, parts.authority, parts.now_us
     merchants = Merchants(directory, parts.keyring, now_us)
     desk = PairingDesk(directory, parts.keyring, now_us)
@@ -275,11 +237,13 @@ def _add_devices(
         four_eyes,
         turn.naming,
         lambda merchant_id: parts.offers.on_sale(merchant_id, now_us()),
+        relays,
     )
     add_DeviceServiceServicer_to_server(devices, main)
     bundle = trust_bundle(authority, parts.keyring)
     enroll = EnrollmentServicer(enrollment, bundle, authority.domain, address)
     add_EnrollmentServiceServicer_to_server(enroll, pairing)
+    return devices
 
 
 def _add_travel(main: grpc.aio.Server, parts: Parts) -> None:

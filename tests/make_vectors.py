@@ -28,7 +28,7 @@ from kessai.v1.envelope_pb2 import (
     Signed,
 )
 from kessai.v1.money_pb2 import Money
-from tests.vectors import bill, enrolment, purchase, ride
+from tests.vectors import bill, enrolment, purchase, relay, ride
 from tests.vectors.forms import malformed_bills, malformed_requests
 from tests.vectors.hpke import seal_with
 from tests.vectors.keys import (
@@ -69,7 +69,7 @@ def main() -> None:
 def make_all() -> dict[str, str]:
     """Make every file, by its name."""
     vectors = {"envelope": envelope_vectors(), "sealed": sealed_vectors()}
-    for name, cases in (purchase.cases() | bill.cases() | ride.cases()).items():
+    for name, cases in _documents().items():
         vectors[name] = document_vectors(cases)
     vectors["holder_proof"]["challenges"] = ride.challenges()
     vectors["enrolment"] = enrolment.vectors()
@@ -80,6 +80,10 @@ def make_all() -> dict[str, str]:
         f"{name}.json": json.dumps(content, indent=2, ensure_ascii=False) + "\n"
         for name, content in vectors.items()
     }
+
+
+def _documents() -> dict[str, list[purchase.Case]]:
+    return purchase.cases() | bill.cases() | ride.cases() | relay.cases()
 
 
 def envelope_vectors() -> Vectors:

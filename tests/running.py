@@ -209,6 +209,11 @@ class RunningSwitch:
         )
         return self._pair(device_pb2.CreatePairingCodeRequest(phone=phone))
 
+    def pair_relay(self, fleet_id: str, *merchant_ids: str) -> str:
+        """Make a pairing code for a fleet's server that serves these merchants; its URI."""
+        relay = device_pb2.RelayPairing(fleet_id=fleet_id, merchant_ids=merchant_ids)
+        return self._pair(device_pb2.CreatePairingCodeRequest(relay=relay))
+
     def name_wallet(self, wallet_id: str, name: str) -> None:
         """Enter the name that people see on a wallet's bills."""
         phone = device_pb2.PhonePairing(wallet_id=wallet_id, device_id="unused", display_name=name)

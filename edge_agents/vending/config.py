@@ -8,6 +8,7 @@ from pydantic import Field, field_validator
 
 from edge_agents.config import AgentConfig, Baudrate
 from edge_agents.payment_request import Submission
+from edge_agents.relay_address import parse_relay
 from kessai.currency import BY_CODE
 
 
@@ -38,6 +39,12 @@ class VendingConfig(AgentConfig):
         "relayed",
         description="Who submits a payment: relayed (this agent), direct (the phone itself).",
     )
+    relay: str = Field(
+        "",
+        description="The fleet's server through which it calls, FLEET@HOST:PORT, where it has no "
+        "line to the switch.",
+        examples=["nordic@10.0.0.5:7450"],
+    )
     request_seconds: int = Field(
         60, ge=10, le=120, description="How long a customer may take to pay, 10 to 120 seconds."
     )
@@ -58,6 +65,13 @@ class VendingConfig(AgentConfig):
         description="How long money is held at most, if nobody captures it or gives it back. "
         "Longer than vend_seconds, and than the line to the switch is ever down.",
     )
+
+    @field_validator("relay")
+    @classmethod
+    def _check_relay(cls, text: str) -> str:
+        if text:
+            parse_relay(text)
+        return text
 
     @field_validator("currency")
     @classmethod

@@ -1,7 +1,8 @@
 """The line to the switch: mutual TLS, keepalive and size limits that both ends must set alike.
 
 Devices and the operator's commands open it with `open_channel`; the server's two ports take
-SERVER_OPTIONS and PAIRING_OPTIONS. Every call on it needs a deadline: `timeout=CALL_TIMEOUT_S`.
+SERVER_OPTIONS and PAIRING_OPTIONS, the port of a fleet's server RELAY_OPTIONS. Every call on it
+needs a deadline: `timeout=CALL_TIMEOUT_S`.
 """
 
 from __future__ import annotations
@@ -71,6 +72,12 @@ SERVER_OPTIONS = (
     *_SERVER_OPTIONS,
     ("grpc.max_connection_idle_ms", _IDLE_MS),
     ("grpc.max_receive_message_length", MAX_BATCH_BYTES),
+)
+# The port of a fleet's server, towards its machines.
+RELAY_OPTIONS = (
+    *_SERVER_OPTIONS,
+    ("grpc.max_connection_idle_ms", _IDLE_MS),
+    ("grpc.max_receive_message_length", MAX_REQUEST_BYTES),
 )
 PAIRING_OPTIONS = (
     *_SERVER_OPTIONS,

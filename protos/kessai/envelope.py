@@ -46,6 +46,8 @@ ADMISSION = "admission"
 EXIT_NOTE = "exit-note"
 BILL = "bill"
 WALLET_CERTIFICATE = "wallet-certificate"
+RELAYED_CALL = "relayed-call"
+RELAYED_ANSWER = "relayed-answer"
 
 # The largest payment request: 200 lines of 60 characters of four bytes each, and its tickets.
 MAX_PAYLOAD_BYTES = 56 * 1024

@@ -32,6 +32,21 @@ device = typer.Typer(
 
 _out = Console()
 
+ToPair = Annotated[
+    str,
+    typer.Argument(
+        help='"agent/<merchant>/<terminal>", "phone/<wallet>/<phone>" or "relay/<fleet>".'
+    ),
+]
+Accounts = Annotated[
+    list[str] | None,
+    typer.Option("--account", help="An account of the phone's wallet; may be repeated."),
+]
+Merchants = Annotated[
+    list[str] | None,
+    typer.Option("--merchant", help="Whose machines a fleet's server serves; may be repeated."),
+]
+
 
 device.command("show")(fleet.show_device)
 device.command("config")(fleet.configure_device)
@@ -40,16 +55,12 @@ device.command("settings")(fleet.list_settings)
 
 @device.command("pair")
 def pair_device(
-    path: Annotated[
-        str, typer.Argument(help='"agent/<merchant>/<terminal>" or "phone/<wallet>/<phone>".')
-    ],
-    accounts: Annotated[
-        list[str] | None,
-        typer.Option("--account", help="An account of the phone's wallet; may be repeated."),
-    ] = None,
+    path: ToPair,
+    accounts: Accounts = None,
     name: Annotated[
         str, typer.Option(help="The name that people see on the bills of the phone's wallet.")
     ] = "",
+    merchants: Merchants = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     proposal: ProposalId = "",
     request_id: RequestId = "",
@@ -60,7 +71,7 @@ def pair_device(
 
     Example: kessai device pair phone/ann/pixel --account 0001-00000042-20 --name "Ann"
     """
-    request = _pairing(path, accounts or [], name)
+    request = _pairing(path, accounts or [], name, merchants or [])
     request.request_id, request.proposal_id = request_id_of(request_id), proposal
     response = change(
         data,
@@ -170,7 +181,9 @@ def fetch_devices(data: Path | None, identity: Path | None, prefix: str = "") ->
     return call(data, identity, all_devices)
 
 
-def _pairing(path: str, accounts: list[str], name: str) -> pb.CreatePairingCodeRequest:
+def _pairing(
+    path: str, accounts: list[str], name: str, merchants: list[str]
+) -> pb.CreatePairingCodeRequest:
     request = pb.CreatePairingCodeRequest()
     match path.split("/"):
         case ["agent", merchant, terminal]:
@@ -184,9 +197,12 @@ def _pairing(path: str, accounts: list[str], name: str) -> pb.CreatePairingCodeR
                     wallet_id=wallet, device_id=phone, account_numbers=numbers, display_name=name
                 )
             )
+        case ["relay", fleet]:
+            request.relay.CopyFrom(pb.RelayPairing(fleet_id=fleet, merchant_ids=merchants))
         case _:
             raise Complaint(
-                f'"{path}" is no device: say agent/<merchant>/<terminal> or phone/<wallet>/<phone>'
+                f'"{path}" is no device: say agent/<merchant>/<terminal>, phone/<wallet>/<phone> '
+                "or relay/<fleet>"
             )
     return request
 

@@ -15,6 +15,8 @@ Object = Callable[[Any], str]
 def _paired(request: Any) -> str:  # noqa: ANN401
     if request.WhichOneof("device") == "phone":
         return f"phone/{request.phone.wallet_id}/{request.phone.device_id}"
+    if request.WhichOneof("device") == "relay":
+        return f"relay/{request.relay.fleet_id}"
     return f"agent/{request.terminal.merchant_id}/{request.terminal.terminal_id}"
 
 

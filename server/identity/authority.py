@@ -26,9 +26,11 @@ from kessai.identity_path import (
     AGENT,
     OPERATOR,
     PHONE,
+    RELAY,
     SERVER,
     format_identity,
     parse_device,
+    relay_host,
     terminal_host,
 )
 from kessai.pem import UNREADABLE, private_key_of
@@ -42,7 +44,10 @@ from server.identity.certificates import (
     make_server_leaf,
 )
 
-LIFETIME_DAYS = {AGENT: 30, PHONE: 7, OPERATOR: 365, SERVER: 90}
+LIFETIME_DAYS = {AGENT: 30, PHONE: 7, RELAY: 30, OPERATOR: 365, SERVER: 90}
+
+# Who serves too, besides the switch, and under which host: a venue's hub, a fleet's server.
+_SERVING: dict[str, Callable[..., str]] = {AGENT: terminal_host, RELAY: relay_host}
 
 _ROOT_DAYS = 7300
 _ISSUER_DAYS = 3650
@@ -153,12 +158,13 @@ class Authority:
         return (self.phones if kind == PHONE else self.devices).certificate
 
     def issue(self, device: str, key: ec.EllipticCurvePublicKey) -> Leaf:
-        """Certify the key of a terminal, phone or operator, given by the path of its identity."""
+        """Certify the key of a device or an operator, given by the path of its identity."""
         kind, path = parse_device(device)
         issuer = self.phones if kind == PHONE else self.devices
         validity = Validity.days(self.now_us(), LIFETIME_DAYS[kind])
         identity = format_identity(self.domain, device)
-        host = terminal_host(*path) if kind == AGENT else ""
+        serving = _SERVING.get(kind)
+        host = serving(*path) if serving is not None else ""
         leaf = make_client_leaf(issuer, identity, key, validity, host)
         return Leaf(leaf.serial_number, _pem(leaf, issuer.certificate), _end_us(leaf))
 

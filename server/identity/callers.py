@@ -6,7 +6,8 @@ The guard of the main port reads the caller at every call and sets it; servicers
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from enum import Enum
@@ -18,6 +19,7 @@ from kessai.identity_path import (
     AGENT,
     OPERATOR,
     PHONE,
+    RELAY,
     SERVER,
     IdentityError,
     parse_device,
@@ -35,6 +37,7 @@ class CallerKind(Enum):
 
     AGENT = AGENT
     PHONE = PHONE
+    RELAY = RELAY
     OPERATOR = OPERATOR
     SERVER = SERVER
 
@@ -43,8 +46,8 @@ class CallerKind(Enum):
 class Caller:
     """Who calls. `path` holds the names after the kind.
 
-    (merchant, terminal) of an AGENT, (wallet, phone) of a PHONE, (name,) of an OPERATOR. `serial`
-    and `begin_us`, microseconds since 1970, are of his certificate.
+    (merchant, terminal) of an AGENT, (wallet, phone) of a PHONE, (fleet,) of a RELAY, (name,) of an
+    OPERATOR. `serial` and `begin_us`, microseconds since 1970, are of his certificate.
     """
 
     kind: CallerKind
@@ -80,6 +83,16 @@ def current_device() -> str:
 def set_current_caller(caller: Caller) -> None:
     """Say who makes this call; it ends with the call's own task."""
     _current.set(caller)
+
+
+@contextmanager
+def served_as(caller: Caller) -> Iterator[None]:
+    """Serve somebody else's call within this one: the terminal's that a fleet's server passes."""
+    before = _current.set(caller)
+    try:
+        yield
+    finally:
+        _current.reset(before)
 
 
 class Callers:

@@ -22,7 +22,7 @@ from kessai.envelope import (
     load_public_key,
     verify_bytes,
 )
-from kessai.identity_path import AGENT, OPERATOR, PHONE, parse_device
+from kessai.identity_path import AGENT, OPERATOR, PHONE, RELAY, parse_device
 from kessai.plain_text import TextError, check_text
 from server.domain.directory import DeviceEntry, IssuedCertificate
 from server.identity.authority import LIFETIME_DAYS, Authority
@@ -43,7 +43,7 @@ MAX_SOFTWARE_VERSION = 80
 RENEWALS_A_DAY = 24
 
 _PROOF_CONTEXT = b"kessai/enroll/v1\0"
-_SIGNING_KEY_BYTES = {AGENT: 32, PHONE: 65}
+_SIGNING_KEY_BYTES = {AGENT: 32, PHONE: 65, RELAY: 32}
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +179,9 @@ def _check_signing_key(application: Application, device: str) -> bytes:
     kind, _ = parse_device(device)
     raw = application.signing_key
     if len(raw) != _SIGNING_KEY_BYTES.get(kind):
-        raise FieldRefused("signing_public_key", "a terminal has Ed25519, a phone has P-256")
+        raise FieldRefused(
+            "signing_public_key", "terminals and relays have Ed25519, phones have P-256"
+        )
     try:
         key = load_public_key(raw)
         proven = _PROOF_CONTEXT + application.signing_request

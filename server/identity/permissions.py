@@ -9,7 +9,9 @@ from __future__ import annotations
 from server.identity.callers import CallerKind
 
 AGENT, PHONE, OPERATOR = CallerKind.AGENT, CallerKind.PHONE, CallerKind.OPERATOR
+RELAY = CallerKind.RELAY
 _ANYONE = frozenset({AGENT, PHONE, OPERATOR})
+_RELAY_TOO = _ANYONE | {RELAY}
 
 PERMISSIONS: dict[str, frozenset[CallerKind]] = {
     "/kessai.v1.PaymentService/SettlePayment": frozenset({AGENT, PHONE}),
@@ -43,7 +45,7 @@ PERMISSIONS: dict[str, frozenset[CallerKind]] = {
     "/kessai.v1.DeviceService/UpdateMerchant": frozenset({OPERATOR}),
     "/kessai.v1.DeviceService/CloseMerchant": frozenset({OPERATOR}),
     "/kessai.v1.DeviceService/CreatePairingCode": frozenset({OPERATOR}),
-    "/kessai.v1.DeviceService/RenewCertificate": _ANYONE,
+    "/kessai.v1.DeviceService/RenewCertificate": _RELAY_TOO,
     "/kessai.v1.DeviceService/RevokeDevice": frozenset({OPERATOR}),
     "/kessai.v1.DeviceService/ListDevices": frozenset({OPERATOR}),
     "/kessai.v1.HolderService/IssueCredential": frozenset({PHONE}),
@@ -57,6 +59,8 @@ PERMISSIONS: dict[str, frozenset[CallerKind]] = {
     "/kessai.v1.TicketService/RefundTicket": frozenset({AGENT, OPERATOR}),
     "/kessai.v1.TicketService/RevokeTicket": frozenset({OPERATOR}),
     "/kessai.v1.TicketService/GetTicket": frozenset({AGENT, OPERATOR}),
+    "/kessai.v1.RelayService/PassCall": frozenset({RELAY}),
+    "/kessai.v1.RelayService/GetRelay": frozenset({RELAY}),
     "/kessai.v1.FleetService/Attach": frozenset({AGENT}),
     "/kessai.v1.FleetService/GetDeviceState": frozenset({OPERATOR}),
     "/kessai.v1.FleetService/ConfigureDevice": frozenset({OPERATOR}),
@@ -70,9 +74,9 @@ PERMISSIONS: dict[str, frozenset[CallerKind]] = {
     "/kessai.v1.OperatorService/AddOperator": frozenset({OPERATOR}),
     "/kessai.v1.OperatorService/ListProposals": frozenset({OPERATOR}),
     "/kessai.v1.OperatorService/ApproveAct": frozenset({OPERATOR}),
-    "/grpc.health.v1.Health/Check": _ANYONE,
-    "/grpc.health.v1.Health/List": _ANYONE,
-    "/grpc.health.v1.Health/Watch": _ANYONE,
+    "/grpc.health.v1.Health/Check": _RELAY_TOO,
+    "/grpc.health.v1.Health/List": _RELAY_TOO,
+    "/grpc.health.v1.Health/Watch": _RELAY_TOO,
     "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo": _ANYONE,
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": _ANYONE,
 }

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import grpc.aio
 
-from kessai.identity_path import AGENT, PHONE, IdentityError, parse_device
+from kessai.identity_path import AGENT, PHONE, RELAY, IdentityError, parse_device
 from kessai.money import currency_of
 from kessai.pairing_code import PairingCode, format_pairing_uri
 from kessai.v1 import device_pb2 as pb
@@ -23,6 +23,7 @@ from server.identity.fleet import Fleet
 from server.identity.four_eyes import FourEyes
 from server.identity.merchants import Merchants
 from server.identity.pairing import PairingDesk
+from server.identity.relays import Relays
 from server.identity.wallets import Wallets
 from server.rpc import fields
 from server.rpc.errors import field_invalid
@@ -35,7 +36,7 @@ Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 
 class DeviceServicer(DeviceServiceServicer):
-    """Translates; merchants, wallets, desk, enrollment and fleet decide.
+    """Translates; merchants, wallets, desk, enrollment, fleet and relays decide.
 
     `pairing_address` is the host:port of the pairing port, as devices reach it. `find_account`
     gives an account of an owner, or refuses as unknown; `naming` keeps accounts from being closed
@@ -55,6 +56,7 @@ class DeviceServicer(DeviceServiceServicer):
         four_eyes: FourEyes,
         naming: Callable[..., AbstractAsyncContextManager[None]],
         on_sale: Callable[[str], list[str]],
+        relays: Relays,
     ) -> None:
         self._merchants, self._wallets = merchants, wallets
         self._desk = desk
@@ -64,6 +66,7 @@ class DeviceServicer(DeviceServiceServicer):
         self._pairing_address = pairing_address
         self._root_fingerprint = root_fingerprint
         self._four_eyes, self._naming, self._on_sale = four_eyes, naming, on_sale
+        self._relays = relays
 
     async def CreateMerchant(
         self, request: pb.CreateMerchantRequest, context: Context
@@ -134,9 +137,7 @@ class DeviceServicer(DeviceServiceServicer):
         caller, method = current_caller(), "DeviceService/CreatePairingCode"
         await in_thread(self._four_eyes.require, caller, method, request)
         async with self._naming(*accounts):
-            code, expire_us = await in_act(
-                self._hand_out, request_id, device, accounts, request.phone.display_name
-            )
+            code, expire_us = await in_act(self._hand_out, request_id, device, accounts, request)
         pairing = PairingCode(self._pairing_address, code, self._root_fingerprint)
         response = pb.CreatePairingCodeResponse(
             pairing_code=code, pairing_uri=format_pairing_uri(pairing)
@@ -145,10 +146,16 @@ class DeviceServicer(DeviceServiceServicer):
         return response
 
     def _hand_out(
-        self, request_id: bytes, device: str, accounts: tuple[int, ...], name: str
+        self,
+        request_id: bytes,
+        device: str,
+        accounts: tuple[int, ...],
+        request: pb.CreatePairingCodeRequest,
     ) -> tuple[str, int]:
-        if name:
+        if name := request.phone.display_name:
             self._wallets.put_name(parse_device(device)[1][0], name)
+        if request.HasField("relay"):
+            self._relays.put_merchants(request.relay.fleet_id, request.relay.merchant_ids)
         return self._desk.hand_out(request_id, device, accounts)
 
     async def RenewCertificate(
@@ -196,8 +203,10 @@ def _device_to_pair(request: pb.CreatePairingCodeRequest) -> tuple[str, tuple[in
         case "phone":
             device = f"{PHONE}/{phone.wallet_id}/{phone.device_id}"
             numbers = list(phone.account_numbers)
+        case "relay":
+            device = f"{RELAY}/{request.relay.fleet_id}"
         case _:
-            raise field_invalid("device", "a terminal or a phone")
+            raise field_invalid("device", "a terminal, a phone or a fleet's server")
     try:
         parse_device(device)
     except IdentityError as error:

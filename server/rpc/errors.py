@@ -132,21 +132,28 @@ class ErrorTranslation:
         """Serve the call; what it raises becomes its status."""
         try:
             yield
-        except RpcError as error:
-            await context.abort_with_status(rpc_status.to_status(status_of(error)))
-        except Refusal as refusal:
-            await context.abort_with_status(rpc_status.to_status(status_of(from_refusal(refusal))))
         except grpc.aio.AbortError:
             raise
-        except Exception:
-            incident = self._random_bytes(_INCIDENT_BYTES).hex()
-            _log.exception("internal error", method=call.method, incident=incident)
-            told = RpcError(
-                e.ERROR_REASON_INTERNAL,
-                f"internal error {incident}; the outcome is unknown: ask again with the same"
-                " request_id, and give the operator this number",
-            )
-            await context.abort_with_status(rpc_status.to_status(status_of(told)))
+        except Exception as error:
+            status = status_of(self.told(call, error))
+            await context.abort_with_status(rpc_status.to_status(status))
+
+    def told(self, call: Call, error: Exception) -> RpcError:
+        """What the caller is told of an error that is being handled.
+
+        Of a fault of ours the log has the traceback.
+        """
+        if isinstance(error, RpcError):
+            return error
+        if isinstance(error, Refusal):
+            return from_refusal(error)
+        incident = self._random_bytes(_INCIDENT_BYTES).hex()
+        _log.exception("internal error", method=call.method, incident=incident)
+        return RpcError(
+            e.ERROR_REASON_INTERNAL,
+            f"internal error {incident}; the outcome is unknown: ask again with the same"
+            " request_id, and give the operator this number",
+        )
 
 
 def _packed(detail: Message) -> AnyMessage:

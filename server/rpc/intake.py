@@ -69,7 +69,7 @@ class Intake:
             request = None
         if request is None:
             raise _invalid("the request did not come")
-        return self._read(call, request, parse)
+        return read_request(call, request, parse)
 
     @contextmanager
     def answering(self, context: Context) -> Iterator[None]:
@@ -90,7 +90,7 @@ class Intake:
     ) -> AsyncIterator[Any]:
         """The messages of a stream, no faster than its caller may send them."""
         async for request in requests:
-            message = self._read(call, request, parse)
+            message = read_request(call, request, parse)
             if self._pace is not None:
                 await self._pace.pace(_payments_in(message))
             yield message
@@ -101,20 +101,22 @@ class Intake:
 
         return await (receive() if self._pace is None else self._pace.read(receive))
 
-    def _read(self, call: Call, request: bytes, parse: Parse | None) -> Any:  # noqa: ANN401
-        most = MAX_BATCH_BYTES if call.method == _BATCHES else MAX_REQUEST_BYTES
-        if len(request) > most:
-            raise _invalid(f"the request has {len(request):,} bytes, at most are {most:,}")
-        if parse is None:
-            return request
-        try:
-            message = parse(request)
-        except DecodeError:
-            raise _invalid("the request is not the message of this method") from None
-        odd = odd_field(message, request)
-        if odd:
-            raise field_invalid(odd, "is not known here, or comes twice")
-        return fields.times(message)
+
+def read_request(call: Call, request: bytes, parse: Parse | None) -> Any:  # noqa: ANN401
+    """The message that a request's bytes are; FIELD_INVALID if they are none of this method."""
+    most = MAX_BATCH_BYTES if call.method == _BATCHES else MAX_REQUEST_BYTES
+    if len(request) > most:
+        raise _invalid(f"the request has {len(request):,} bytes, at most are {most:,}")
+    if parse is None:
+        return request
+    try:
+        message = parse(request)
+    except DecodeError:
+        raise _invalid("the request is not the message of this method") from None
+    odd = odd_field(message, request)
+    if odd:
+        raise field_invalid(odd, "is not known here, or comes twice")
+    return fields.times(message)
 
 
 def _payments_in(message: object) -> int:

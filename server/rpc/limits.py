@@ -27,6 +27,9 @@ CALLS_AT_ONCE = 32
 STREAMS_AT_ONCE = 8
 # Operators are few, and enter many things by script.
 OPERATOR_FACTOR = 10
+# A fleet's server calls for many machines, each of which has limits of its own besides.
+RELAY_FACTOR = 10
+_FACTORS = {CallerKind.OPERATOR: OPERATOR_FACTOR, CallerKind.RELAY: RELAY_FACTOR}
 # How long the refusal of one who does not heed refusals is held back: less than our own callers'
 # deadline, and long enough that a line's hundred calls come back 25 times a second at most.
 LATE_S = 4.0
@@ -63,7 +66,7 @@ class Limits:
         """Serve the call, or raise OVERLOADED."""
         caller, is_stream = current_caller(), call.request_streaming or call.response_streaming
         allowance = self._allowance(caller)
-        limit = self._exceeded(allowance, is_stream=is_stream)
+        limit = self._exceeded(caller, allowance, is_stream=is_stream)
         if limit:
             await self._refuse(caller, allowance, limit)
         if is_stream:
@@ -100,10 +103,11 @@ class Limits:
                 return request
         return await self._refuse(caller, allowance, "unread")
 
-    def _exceeded(self, allowance: Allowance, *, is_stream: bool) -> str:
+    def _exceeded(self, caller: Caller, allowance: Allowance, *, is_stream: bool) -> str:
+        at_once = CALLS_AT_ONCE * (RELAY_FACTOR if caller.kind is CallerKind.RELAY else 1)
         if is_stream and allowance.streams_now >= STREAMS_AT_ONCE:
             return "streams"
-        if not is_stream and allowance.calls_now >= CALLS_AT_ONCE:
+        if not is_stream and allowance.calls_now >= at_once:
             return "calls_at_once"
         return "" if allowance.calls.take(self._now_s()) else "calls"
 
@@ -131,7 +135,7 @@ class Limits:
             now_s = self._now_s()
             if len(self._allowances) >= self._forget_above:
                 self._forget_idle(now_s)
-            factor = OPERATOR_FACTOR if caller.kind is CallerKind.OPERATOR else 1
+            factor = _FACTORS.get(caller.kind, 1)
             rates = Rates(self._rates.calls * factor, self._rates.payments * factor)
             allowance = self._allowances[caller.device] = Allowance.of(rates, now_s)
         return allowance

@@ -222,7 +222,14 @@ ALTER TABLE merchant ADD COLUMN close_us INTEGER;
 ALTER TABLE ticket_offer ADD COLUMN withdraw_us INTEGER;
 """
 
+# Whose terminals a fleet's server serves.
+_RELAYS = """
+CREATE TABLE relay_merchant (
+    fleet_id TEXT NOT NULL, merchant_id TEXT NOT NULL, PRIMARY KEY (fleet_id, merchant_id)
+) STRICT, WITHOUT ROWID;
+"""
+
 STEPS = (
     _FIRST_TABLES, _DENIED_BY_MERCHANT, _PAIRING_DECOY, _OFFLINE_LOSSES, _OPERATORS, _CASH_ALONE,
-    _TIES, _CLOSED,
+    _TIES, _CLOSED, _RELAYS,
 )  # fmt: skip

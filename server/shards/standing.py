@@ -19,6 +19,17 @@ class CertificateRevoked(Exception):
     """The caller's certificate was revoked meanwhile; nothing was written."""
 
 
+def good_certificate(file: DirectoryFile, device: str, now_us: int) -> int | None:
+    """The serial number of a device's newest certificate that is good now; None if none is."""
+    rows = file.rows(
+        "SELECT serial FROM certificate WHERE device = ? AND expire_us > ? AND NOT revoked"
+        " ORDER BY expire_us DESC LIMIT 1",
+        device,
+        now_us,
+    )
+    return int.from_bytes(rows[0][0], "big") if rows else None
+
+
 @contextmanager
 def while_good(file: DirectoryFile, serial: int) -> Iterator[None]:
     """A transaction for the holder of the certificate with this serial number.

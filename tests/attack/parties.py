@@ -7,6 +7,8 @@ that verify, altered before they are signed. `World` (`world.py`) pairs them wit
 from __future__ import annotations
 
 import hashlib
+import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -21,11 +23,21 @@ from edge_agents.uplink import reason_of
 from kessai.account_number import parse_account
 from kessai.channel import open_blocking_channel
 from kessai.device_identity import DeviceIdentity
-from kessai.envelope import PAYMENT_AUTHORIZATION, PAYMENT_REQUEST, PrivateKey, sign
-from kessai.request_id import format_request_id
+from kessai.envelope import (
+    PAYMENT_AUTHORIZATION,
+    PAYMENT_REQUEST,
+    RELAYED_ANSWER,
+    RELAYED_CALL,
+    PrivateKey,
+    open_signed,
+    sign,
+)
+from kessai.relayed import RELAY_METHOD, call_hash
+from kessai.request_id import format_request_id, new_request_id
 from kessai.seal import seal
 from kessai.v1.envelope_pb2 import Sealed, Signed
 from kessai.v1.payment_pb2 import PaymentAuthorization, PaymentRequest, SettlePaymentRequest
+from kessai.v1.relay_pb2 import PassCallRequest, RelayedAnswer, RelayedCall
 from simulators.load.documents import agree, ask
 
 LIMIT_S = 10.0
@@ -128,6 +140,46 @@ class HostileTerminal(Attacker):
             payment_request=asked[1],
             sealed_authorization=sealed,
         )
+
+    def signed_call(
+        self,
+        method: str,
+        request: Message,
+        fleet_id: str = "fleet",
+        alter: Alter[RelayedCall] = nothing,
+    ) -> Signed:
+        """A call for a fleet's server to pass on, altered and then well signed."""
+        now_us = time.time_ns() // 1000
+        call = RelayedCall(
+            call_id=new_request_id(now_us // 1000, os.urandom),
+            fleet_id=fleet_id,
+            method=method,
+            request=request.SerializeToString(),
+        )
+        call.create_time.FromMicroseconds(now_us)
+        alter(call)
+        return sign(RELAYED_CALL, call, self.key)
+
+
+class HostileRelay(Attacker):
+    """A fleet's server whose software is the attacker's own; its key signs nothing in earnest."""
+
+    def __init__(self, identity: DeviceIdentity, key: PrivateKey) -> None:
+        super().__init__(identity)
+        self.key = key
+
+    def pass_call(self, call: Signed) -> Answer:
+        """Pass a signed call to the switch."""
+        return self.call(RELAY_METHOD, PassCallRequest(call=call))
+
+    def answer(self, call: Signed) -> RelayedAnswer:
+        """What the switch signed for a call that it takes."""
+        passed = self.pass_call(call)
+        assert passed.response is not None, passed
+        signed, key = passed.response.answer, self.identity.switch_key
+        answer = open_signed(signed, RELAYED_ANSWER, key, RelayedAnswer.FromString)
+        assert answer.call_hash == call_hash(call)
+        return answer
 
 
 class HostilePhone(Attacker):

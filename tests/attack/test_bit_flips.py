@@ -30,6 +30,7 @@ from kessai.v1.payment_pb2 import (
     Receipt,
     SettlePaymentRequest,
 )
+from kessai.v1.relay_pb2 import RelayedAnswer, RelayedCall
 from kessai.v1.ticket_pb2 import Ticket
 from tests.attack.plausible import plausible
 from tests.attack.world import SETTLE, World
@@ -49,6 +50,8 @@ DOCUMENTS: dict[str, type[Message]] = {
     envelope.EXIT_NOTE: ExitNote,
     envelope.BILL: Bill,
     envelope.WALLET_CERTIFICATE: WalletCertificate,
+    envelope.RELAYED_CALL: RelayedCall,
+    envelope.RELAYED_ANSWER: RelayedAnswer,
 }
 KEYS: tuple[PrivateKey, ...] = (
     Ed25519PrivateKey.from_private_bytes(bytes(range(32))),

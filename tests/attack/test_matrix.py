@@ -16,12 +16,12 @@ from google.protobuf.message_factory import GetMessageClass
 
 from kessai.device_identity import DeviceIdentity
 from server.identity.certificates import Validity, make_client_leaf, make_issuer, make_root
-from server.services import MAIN_SERVICES
+from server.main_services import MAIN_SERVICES
 from tests.attack.parties import Attacker, method_named
 from tests.attack.plausible import plausible
 from tests.attack.world import World
 
-A, P, O = "agent", "phone", "operator"  # noqa: E741
+A, P, O, R = "agent", "phone", "operator", "relay"  # noqa: E741
 
 MAY_CALL: dict[str, set[str]] = {
     "PaymentService/SettlePayment": {A, P},
@@ -55,7 +55,7 @@ MAY_CALL: dict[str, set[str]] = {
     "DeviceService/UpdateMerchant": {O},
     "DeviceService/CloseMerchant": {O},
     "DeviceService/CreatePairingCode": {O},
-    "DeviceService/RenewCertificate": {A, P, O},
+    "DeviceService/RenewCertificate": {A, P, O, R},
     "DeviceService/RevokeDevice": {O},
     "DeviceService/ListDevices": {O},
     "HolderService/IssueCredential": {P},
@@ -82,6 +82,8 @@ MAY_CALL: dict[str, set[str]] = {
     "OperatorService/AddOperator": {O},
     "OperatorService/ListProposals": {O},
     "OperatorService/ApproveAct": {O},
+    "RelayService/PassCall": {R},
+    "RelayService/GetRelay": {R},
 }
 
 
@@ -101,11 +103,11 @@ def test_every_method_is_listed() -> None:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("kind", [A, P, O])
+@pytest.mark.parametrize("kind", [A, P, O, R])
 @pytest.mark.parametrize("is_empty", [True, False], ids=["empty", "plausible"])
 def test_nobody_calls_what_he_may_not(world: World, kind: str, is_empty: bool) -> None:
     """Refused before anything is read, whatever is in the request."""
-    party: Attacker = {A: world.terminal, P: world.phone, O: world.operator}[kind]
+    party = _party(world, kind)
     for method in sorted(set(MAY_CALL) - {m for m, kinds in MAY_CALL.items() if kind in kinds}):
         full = f"/kessai.v1.{method}"
         request = GetMessageClass(method_named(full).input_type)()
@@ -123,11 +125,10 @@ def test_a_revoked_device_calls_nothing(world: World) -> None:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("kind", [A, P, O])
+@pytest.mark.parametrize("kind", [A, P, O, R])
 def test_a_certificate_of_ones_own_making_opens_no_line(world: World, kind: str) -> None:
     """Whatever name it carries."""
-    party: Attacker = {A: world.terminal, P: world.phone, O: world.operator}[kind]
-    stranger = Attacker(_forged(party.identity))
+    stranger = Attacker(_forged(_party(world, kind).identity))
     try:
         for method in ("PaymentService/GetPayment", "DeviceService/ListDevices"):
             assert stranger.call(f"/kessai.v1.{method}", b"").code is grpc.StatusCode.UNAVAILABLE
@@ -167,6 +168,12 @@ def test_one_wallet_s_phone_reads_no_other_account(world: World) -> None:
 
 
 _REFUSED = grpc.StatusCode.UNAUTHENTICATED
+
+
+def _party(world: World, kind: str) -> Attacker:
+    parties: dict[str, Attacker]
+    parties = {A: world.terminal, P: world.phone, O: world.operator, R: world.relay}
+    return parties[kind]
 
 
 def _forged(identity: DeviceIdentity) -> DeviceIdentity:

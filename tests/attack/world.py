@@ -17,13 +17,14 @@ from kessai.envelope import RECEIPT, PrivateKey, open_signed
 from kessai.v1 import payment_pb2
 from kessai.v1.envelope_pb2 import Signed
 from kessai.v1.payment_pb2 import Receipt
-from tests.attack.parties import Attacker, HostilePhone, HostileTerminal
+from tests.attack.parties import Attacker, HostilePhone, HostileRelay, HostileTerminal
 from tests.running import RunningSwitch
 
 Party = TypeVar("Party", bound=Attacker)
 
 SETTLE = "/kessai.v1.PaymentService/SettlePayment"
 CASH = 10_000_00
+FLEET = "fleet"
 
 
 class World:
@@ -36,6 +37,7 @@ class World:
         self._parties: list[Attacker] = []
         self.terminal = self.terminal_of("corner", "till-1")
         self.rival = self.terminal_of("rival", "till-1")
+        self.relay = self.relay_of(FLEET, "corner")
         self.phone = self.phone_of("ann")
         self.other_phone = self.phone_of("bob")
         self.operator = self._party(Attacker(self.switch.operator))
@@ -50,6 +52,12 @@ class World:
         key = Ed25519PrivateKey.generate()
         uri = self.switch.pair_terminal(merchant_id, terminal_id)
         return self._party(HostileTerminal(self._enroll(uri, key), key))
+
+    def relay_of(self, fleet_id: str, *merchant_ids: str) -> HostileRelay:
+        """Pair the server of a fleet with machines of these merchants."""
+        key = Ed25519PrivateKey.generate()
+        uri = self.switch.pair_relay(fleet_id, *merchant_ids)
+        return self._party(HostileRelay(self._enroll(uri, key), key))
 
     def phone_of(self, wallet_id: str) -> HostilePhone:
         """Open a wallet with cash, and pair a phone of it."""

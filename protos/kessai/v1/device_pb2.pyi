@@ -70,8 +70,8 @@ class EnrollDeviceRequest(_message.Message):
     certificate_signing_request: _builtins.bytes
     """PKCS #10 request, DER, for the P-256 key of the device's TLS line. Only its public key is taken."""
     signing_public_key: _builtins.bytes
-    """The key that will sign the device's documents: raw Ed25519 key (32 bytes) of a terminal, or
-    uncompressed P-256 point (65 bytes) of a phone.
+    """The key that will sign the device's documents: raw Ed25519 key (32 bytes) of a terminal or a
+    fleet's server (which signs none), or uncompressed P-256 point (65 bytes) of a phone.
     """
     signing_key_proof: _builtins.bytes
     """Proof that the device holds it: signature over "kessai/enroll/v1" + NUL + the signing request,
@@ -113,8 +113,8 @@ class EnrollDeviceResponse(_message.Message):
     server_address: _builtins.str
     """Where to call: host:port of the main port."""
     identity: _builtins.str
-    """The identity that the certificate carries: spiffe://<domain>/agent/<merchant>/<terminal> or
-    spiffe://<domain>/phone/<wallet>/<device>.
+    """The identity that the certificate carries: spiffe://<domain>/agent/<merchant>/<terminal>,
+    spiffe://<domain>/phone/<wallet>/<device> or spiffe://<domain>/relay/<fleet>.
     """
     @_builtins.property
     def trust_bundle(self) -> Global___TrustBundle:
@@ -433,6 +433,7 @@ class CreatePairingCodeRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     TERMINAL_FIELD_NUMBER: _builtins.int
     PHONE_FIELD_NUMBER: _builtins.int
+    RELAY_FIELD_NUMBER: _builtins.int
     PROPOSAL_ID_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """UUIDv7 made by the caller, as text, 36 characters."""
@@ -446,19 +447,24 @@ class CreatePairingCodeRequest(_message.Message):
     def phone(self) -> Global___PhonePairing:
         """A phone of a wallet."""
 
+    @_builtins.property
+    def relay(self) -> Global___RelayPairing:
+        """A fleet's server."""
+
     def __init__(
         self,
         *,
         request_id: _builtins.str = ...,
         terminal: Global___TerminalPairing | None = ...,
         phone: Global___PhonePairing | None = ...,
+        relay: Global___RelayPairing | None = ...,
         proposal_id: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["device", b"device", "phone", b"phone", "terminal", b"terminal"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["device", b"device", "phone", b"phone", "relay", b"relay", "terminal", b"terminal"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["device", b"device", "phone", b"phone", "proposal_id", b"proposal_id", "request_id", b"request_id", "terminal", b"terminal"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["device", b"device", "phone", b"phone", "proposal_id", b"proposal_id", "relay", b"relay", "request_id", b"request_id", "terminal", b"terminal"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_device: _TypeAlias = _typing.Literal["terminal", "phone"]  # noqa: Y015
+    _WhichOneofReturnType_device: _TypeAlias = _typing.Literal["terminal", "phone", "relay"]  # noqa: Y015
     _WhichOneofArgType_device: _TypeAlias = _typing.Literal["device", b"device"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_device) -> _WhichOneofReturnType_device | None: ...
 
@@ -527,6 +533,36 @@ class PhonePairing(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PhonePairing: _TypeAlias = PhonePairing  # noqa: Y015
+
+@_typing.final
+class RelayPairing(_message.Message):
+    """A fleet's server to be paired: it passes the calls of its merchants' terminals on (relay.proto)."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FLEET_ID_FIELD_NUMBER: _builtins.int
+    MERCHANT_IDS_FIELD_NUMBER: _builtins.int
+    fleet_id: _builtins.str
+    """The fleet; 1 to 40 of a-z, 0-9 and "-"."""
+    @_builtins.property
+    def merchant_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The merchants whose terminals it serves, 1 to 100. It is so from now on, in place of the list before,
+        whether or not the code is used.
+        """
+
+    def __init__(
+        self,
+        *,
+        fleet_id: _builtins.str = ...,
+        merchant_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fleet_id", b"fleet_id", "merchant_ids", b"merchant_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RelayPairing: _TypeAlias = RelayPairing  # noqa: Y015
 
 @_typing.final
 class CreatePairingCodeResponse(_message.Message):
@@ -627,7 +663,7 @@ class RevokeDeviceRequest(_message.Message):
     """UUIDv7 made by the caller, as text, 36 characters."""
     device: _builtins.str
     """The device by the path of its identity: "agent/<merchant>/<terminal>",
-    "phone/<wallet>/<device>" or "operator/<name>".
+    "phone/<wallet>/<device>", "relay/<fleet>" or "operator/<name>".
     """
     even_the_last: _builtins.bool
     """Whether to revoke the caller himself, or the last operator who can call. Without it that is

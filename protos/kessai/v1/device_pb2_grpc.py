@@ -218,7 +218,7 @@ class DeviceServiceServicer:
     def RenewCertificate(self, request, context):
         """Renews the caller's own certificate; devices do it when two thirds of its life are over.
         The identity stays. A device has a limited number of renewals in any 24 hours (24 by default);
-        repeating a request does not count. For terminals and phones.
+        repeating a request does not count. For every device.
 
         Errors: FIELD_INVALID, CERTIFICATE_REFUSED, REQUEST_ID_REUSED, DAILY_LIMIT_REACHED,
         CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.

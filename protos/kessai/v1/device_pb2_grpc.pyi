@@ -116,7 +116,7 @@ class DeviceServiceStub:
     RenewCertificate: _grpc.UnaryUnaryMultiCallable[_device_pb2.RenewCertificateRequest, _device_pb2.RenewCertificateResponse]
     """Renews the caller's own certificate; devices do it when two thirds of its life are over.
     The identity stays. A device has a limited number of renewals in any 24 hours (24 by default);
-    repeating a request does not count. For terminals and phones.
+    repeating a request does not count. For every device.
 
     Errors: FIELD_INVALID, CERTIFICATE_REFUSED, REQUEST_ID_REUSED, DAILY_LIMIT_REACHED,
     CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
@@ -174,7 +174,7 @@ class DeviceServiceAsyncStub(DeviceServiceStub):
     RenewCertificate: _aio.UnaryUnaryMultiCallable[_device_pb2.RenewCertificateRequest, _device_pb2.RenewCertificateResponse]  # type: ignore[assignment]
     """Renews the caller's own certificate; devices do it when two thirds of its life are over.
     The identity stays. A device has a limited number of renewals in any 24 hours (24 by default);
-    repeating a request does not count. For terminals and phones.
+    repeating a request does not count. For every device.
 
     Errors: FIELD_INVALID, CERTIFICATE_REFUSED, REQUEST_ID_REUSED, DAILY_LIMIT_REACHED,
     CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
@@ -265,7 +265,7 @@ class DeviceServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_device_pb2.RenewCertificateResponse, _abc.Awaitable[_device_pb2.RenewCertificateResponse]]:
         """Renews the caller's own certificate; devices do it when two thirds of its life are over.
         The identity stays. A device has a limited number of renewals in any 24 hours (24 by default);
-        repeating a request does not count. For terminals and phones.
+        repeating a request does not count. For every device.
 
         Errors: FIELD_INVALID, CERTIFICATE_REFUSED, REQUEST_ID_REUSED, DAILY_LIMIT_REACHED,
         CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.

@@ -10,6 +10,7 @@ import pytest
 from edge_agents import direct_payments, receipts, settlements, tap, tap_desk, uplink
 from edge_agents.entrance import hub_line
 from edge_agents.links import apdu_link, ble_choice, ble_link, ble_radio, message_link, nfc_radio
+from edge_agents.relay import machines, port
 from edge_agents.renewal import CHECK_EVERY_S
 from kessai import (
     ble_profile,
@@ -17,13 +18,14 @@ from kessai import (
     envelope,
     holder,
     pairing_code,
+    relayed,
     request_form,
     seal,
     settlement_terms,
     ticket,
     time_range,
 )
-from kessai.identity_path import terminal_host
+from kessai.identity_path import relay_host, terminal_host
 from kessai.v1.tap_pb2 import TapStatus
 from server.config import ServerConfig
 from server.domain import payment
@@ -71,7 +73,7 @@ def test_every_prefix_is_in_the_table_and_in_the_code() -> None:
     }
     listed = [row.strip("`") for row in rows("documents.md") if _PREFIX.fullmatch(row.strip("`"))]
     assert sorted(listed) == sorted(signed | written)
-    assert len(signed) == 11
+    assert len(signed) == 13
 
 
 def test_no_page_names_a_prefix_that_is_not_in_the_table() -> None:
@@ -145,6 +147,17 @@ SAID = {
         f"the answers of the last {wallet._REMEMBERED_ANSWERS} exchanges are kept. The same bytes "
         "under a session and sequence get the same bytes": ["phone"],
     },
+    "relay.md": {
+        "whom the terminal trusts": [f"`{relay_host('FLEET')}`"],
+        "calls that go through": [
+            f"`{method.rpartition('/')[2]}`" for method in relayed.RELAYED_METHODS
+        ],
+        "a call": [f"{envelope.MAX_PAYLOAD_BYTES:,} bytes"],
+        "of one terminal, at a server of ours": [
+            f"{machines.CALLS_AT_ONCE} calls at once, {number(machines.CALLS_PER_SECOND)} a second"
+        ],
+        "a server's patience with the switch": [f"{number(port.PASS_S)} s"],
+    },
     "calls.md": {
         "a request": [f"{channel.MAX_REQUEST_BYTES:,}", f"{channel.MAX_BATCH_BYTES:,}"],
         "a response": [f"{channel.MAX_RESPONSE_BYTES:,} bytes"],
@@ -202,6 +215,7 @@ IN_PROSE = {
         f"`{terminal_host('MERCHANT', 'TERMINAL')}`",
         f"A call has {number(hub_line.ANSWER_S)} s",
     ],
+    "relay.md": [f"`create_time` is at most {relayed.MAX_AGE_US // S} s from its clock"],
     "calls.md": [
         f"`{receipts.QR_PREFIX}` and the serialised",
         f"at most {receipts.MAX_QR_CHARACTERS:,} characters in all",

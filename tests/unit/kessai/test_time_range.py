@@ -12,7 +12,7 @@ from google.protobuf.message_factory import GetMessageClass
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from kessai.time_range import LATEST_S, bad_time, is_in_range
-from server.services import MAIN_SERVICES
+from server.main_services import MAIN_SERVICES
 
 FILES = sorted(
     {

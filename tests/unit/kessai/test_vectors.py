@@ -33,7 +33,7 @@ from kessai.plain_text import check_text
 from kessai.request_form import wrong_field
 from kessai.seal import SealBroken, seal, sealing_key_id, unseal
 from kessai.ticket import Entrance, open_certificate_answer, open_ticket_answer
-from kessai.v1 import bill_pb2, fare_pb2, holder_pb2, money_pb2, payment_pb2, ticket_pb2
+from kessai.v1 import bill_pb2, fare_pb2, holder_pb2, money_pb2, payment_pb2, relay_pb2, ticket_pb2
 from kessai.v1.envelope_pb2 import Sealed, Signed
 from kessai.v1.holder_pb2 import HolderAnswer
 from kessai.v1.tap_pb2 import TicketAnswer
@@ -58,6 +58,8 @@ MESSAGES: dict[str, type[Message]] = {
     "holder_proof": holder_pb2.HolderProof,
     "admission": fare_pb2.Admission,
     "exit_note": fare_pb2.ExitNote,
+    "relayed_call": relay_pb2.RelayedCall,
+    "relayed_answer": relay_pb2.RelayedAnswer,
 }
 REFUSALS = {"signature": SignatureInvalid, "document": DocumentMalformed}
 

@@ -52,10 +52,12 @@ from server.identity.merchants import Merchants
 from server.identity.operators import Operators
 from server.identity.pairing import PairingDesk
 from server.identity.refusals import Unknown
+from server.identity.relays import Relays
 from server.identity.trust import trust_bundle
 from server.identity.wallets import Wallets
 from server.ledger.account import Account
 from server.ledger.chart import kind_of_owner, open_account
+from server.main_services import MAIN_SERVICES
 from server.rpc.allowance import Rates
 from server.rpc.audit_trail import AuditTrail
 from server.rpc.credentials import ServerCertificate
@@ -68,7 +70,6 @@ from server.rpc.holder_servicer import HolderServicer
 from server.rpc.interceptors import main_port, pairing_port
 from server.rpc.limits import Limits
 from server.rpc.telemetry import Telemetry
-from server.services import MAIN_SERVICES
 from server.shards.directory import Directory
 from server.shards.fleet_book import FleetBook
 from server.shards.holder_book import HolderBook
@@ -218,6 +219,7 @@ def _add_services(switch: Switch, main: grpc.aio.Server, pairing: grpc.aio.Serve
         switch.four_eyes,
         _naming,
         lambda merchant_id: [],
+        Relays(switch.directory, switch.clock),
     )
     enroll = EnrollmentServicer(
         switch.enrollment, trust_bundle(switch.authority, switch.keyring), DOMAIN, switch.address

@@ -19,7 +19,7 @@ from kessai.complaint import Complaint
 from kessai.v1 import account_pb2
 from kessai.v1.account_pb2_grpc import AccountServiceStub
 from server.bootstrap import Switch
-from server.services import MAIN_SERVICES
+from server.main_services import MAIN_SERVICES
 from tests.running import shard_path
 from tests.unit.server.switch.in_process import (
     CONFIG,

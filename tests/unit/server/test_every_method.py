@@ -17,7 +17,7 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
 )
 
 from kessai.device_identity import DeviceIdentity, load_identity
-from server.services import MAIN_SERVICES
+from server.main_services import MAIN_SERVICES
 from tests.pairing import pair_agent, pair_phone
 from tests.running import RunningSwitch
 
@@ -27,12 +27,13 @@ OURS = (grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN, grpc.StatusCode.UNIMP
 
 @pytest.fixture(scope="module")
 def switch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSwitch]:
-    """A switch with a terminal and a phone in folders of their own."""
+    """A switch with a terminal, a fleet's server and a phone in folders of their own."""
     folder = tmp_path_factory.mktemp("every")
     running = RunningSwitch.start(folder / "switch", shards=2)
     try:
         running.create_merchant("shop", "Shop", running.open_account("merchant/shop", 7))
         pair_agent(folder / "till", running.pair_terminal("shop", "till"))
+        pair_agent(folder / "relay", running.pair_relay("fleet", "shop"))
         pair_phone(folder / "phone", "1234", running.pair_phone("ann", "pixel"))
         yield running
     finally:
@@ -45,6 +46,7 @@ def callers(switch: RunningSwitch) -> dict[str, DeviceIdentity]:
     return {
         "operator": switch.operator,
         "agent": load_identity(around / "till"),
+        "relay": load_identity(around / "relay"),
         "phone": load_identity(around / "phone"),
     }
 
@@ -74,15 +76,17 @@ def call(channel: grpc.Channel, method: MethodDescriptor, request: bytes) -> grp
 
 def call_all(switch: RunningSwitch, kind: str, request: bytes) -> dict[str, grpc.StatusCode]:
     """How every method ended for a kind of caller, by its name."""
+    with switch.channel() as channel:
+        served = methods(channel)
     with switch.channel(callers(switch)[kind]) as channel:
-        return {method.full_name: call(channel, method, request) for method in methods(channel)}
+        return {method.full_name: call(channel, method, request) for method in served}
 
 
 def _side(streaming: bool) -> str:
     return "stream" if streaming else "unary"
 
 
-@pytest.mark.parametrize("kind", ["operator", "agent", "phone"])
+@pytest.mark.parametrize("kind", ["operator", "agent", "phone", "relay"])
 def test_an_empty_request_is_no_fault_of_ours(switch: RunningSwitch, kind: str) -> None:
     ended = call_all(switch, kind, b"")
     assert {method: code for method, code in ended.items() if code in OURS} == {}
@@ -90,7 +94,7 @@ def test_an_empty_request_is_no_fault_of_ours(switch: RunningSwitch, kind: str) 
     assert "internal error" not in (switch.folder / "serve.log").read_text()
 
 
-@pytest.mark.parametrize("kind", ["operator", "agent", "phone"])
+@pytest.mark.parametrize("kind", ["operator", "agent", "phone", "relay"])
 def test_bytes_that_are_no_message_are_the_callers_fault(switch: RunningSwitch, kind: str) -> None:
     ended = call_all(switch, kind, b"\xff\xff\xff")
     refused = {grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.PERMISSION_DENIED}

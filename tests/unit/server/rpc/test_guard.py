@@ -30,7 +30,7 @@ from server.identity.certificates import (
     make_server_leaf,
 )
 from server.identity.permissions import PERMISSIONS
-from server.services import MAIN_SERVICES
+from server.main_services import MAIN_SERVICES
 from tests.unit.server.ports import DAY_US, DOMAIN, Switch, serving
 
 AGENT, PHONE, OPERATOR = "agent/shop/till", "phone/ann/pixel", "operator/joe"
