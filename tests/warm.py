@@ -3,7 +3,9 @@
 Half of what the tests cost was Python that loads modules, a second for each of a thousand commands.
 `start` gives a process as `subprocess.Popen` does: its own memory, descriptors and end, its own
 SIGKILL, and a child of the caller's. What a command does before its first line of code, and what it
-needs of memory, is tested on processes that start cold.
+needs of memory, is tested on processes that start cold. A process ends as any other: it joins its
+threads, runs what was registered for the exit, and flushes. Only its memory is left to the kernel:
+taking it down object by object cost more than most commands did.
 
     the test's process -> the nest, which has loaded all -> a go-between, which ends -> the process
 
@@ -12,6 +14,7 @@ The process becomes its caller's child because the caller adopts orphans while t
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import gc
 import importlib
@@ -27,11 +30,13 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NoReturn
 
 Command = Callable[[], None]
 
 _ROOMS = ("kessai", "server", "edge_agents", "simulators", "cli")
+# What is loaded only when a command helps or complains; most do once.
+_LATE = ("typer.rich_utils",)
 # The benches draw with numpy, which starts threads as it is loaded; a fork would lose them.
 _COLD = "simulators.load"
 _MAIN = "from tests.warm import main; main({})"
@@ -104,12 +109,14 @@ def main(descriptor: int) -> None:
         for module in pkgutil.walk_packages(package.__path__, f"{room}."):
             if not module.name.startswith(_COLD):
                 importlib.import_module(module.name)
+    for name in _LATE:
+        importlib.import_module(name)
     assert len(os.listdir("/proc/self/task")) == 1, "a module starts a thread as it is loaded"
     gc.collect()
     gc.freeze()
     command = _wait_for_work(socket.socket(fileno=descriptor))
     if command is not None:
-        sys.exit(command())
+        _end(_exit_code(command))
 
 
 def _wait_for_work(line: socket.socket) -> Command | None:
@@ -163,6 +170,32 @@ def _become(message: dict[str, Any], standard: list[int]) -> Command:
     from cli.main import main as command
 
     return command
+
+
+def _exit_code(command: Command) -> int:
+    """Run a command to its end; the code that Python would end with."""
+    try:
+        command()
+    except SystemExit as end:
+        if isinstance(end.code, str):
+            print(end.code, file=sys.stderr)  # noqa: T201
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+        return 1
+    return 0
+
+
+def _end(code: int) -> NoReturn:
+    """End as Python does, in its order, up to where it would begin to free its memory."""
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except OSError:
+        sys.exit(code)
+    os._exit(code & 0xFF)
 
 
 def _text(descriptor: int, mode: str) -> IO[str]:
