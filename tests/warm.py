@@ -32,11 +32,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
-Command = Callable[[], None]
+Command = Callable[[], object]
 
 _ROOMS = ("kessai", "server", "edge_agents", "simulators", "cli")
-# What is loaded only when a command helps or complains; most do once.
-_LATE = ("typer.rich_utils",)
+# What is loaded only when a command helps or complains, or a switch starts.
+_LATE = ("typer.rich_utils", "tests.warm_writer")
 # The benches draw with numpy, which starts threads as it is loaded; a fork would lose them.
 _COLD = "simulators.load"
 _MAIN = "from tests.warm import main; main({})"
@@ -167,6 +167,10 @@ def _become(message: dict[str, Any], standard: list[int]) -> Command:
         stream = _text(own, mode)
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
+    if message["words"][:2] == ["serve", "--data"]:
+        from tests.warm_writer import lay_by
+
+        lay_by(lambda program: _end(_exit_code(program)))
     from cli.main import main as command
 
     return command

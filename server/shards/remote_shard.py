@@ -36,7 +36,11 @@ from server.shards.writer_process import Group, Open, Written
 
 EXIT_WRITER_LOST = 70
 
-_PROGRAM = f"from {writer_process.__name__} import main; main({{}}, {{}})"
+# structlog loads rich for a terminal's colours, a third of all that the process would load.
+_PROGRAM = (
+    "import sys; sys.modules['rich'] = None; "
+    f"from {writer_process.__name__} import main; main({{}}, {{}})"
+)
 _ANSWER_LIMIT_S = 120.0
 _STOP_LIMIT_S = 30.0
 
