@@ -26,7 +26,7 @@ from server.ledger.chart import auxiliary_id
 from tests.running import CALL_LIMIT_S, RunningSwitch, fresh_id, kessai
 from tests.scenarios.shop import APPROVE, BREAD, SHARDS, Customer, Register, Shop, shards_of
 
-KILLS = int(os.environ.get("KESSAI_KILLS") or 8)
+KILLS = int(os.environ.get("KESSAI_KILLS") or 3)
 CASH = 1_000_000_00
 NEVER_S, AT_ONCE_S = "86400", "0.03"
 OUTCOME_LIMIT_S = 30.0

@@ -27,7 +27,7 @@ from tests.scenarios.shop import APPROVE, BREAD, COFFEE, Customer, Register, Sho
 
 PAYER_SHARD, SHOP_SHARD = 1, 0
 ATTEMPTS = 40
-CRASHES = int(os.environ.get("KESSAI_KILLS") or 5)
+CRASHES = int(os.environ.get("KESSAI_KILLS") or 2)
 IN_BETWEEN_S = 0.006
 
 

@@ -140,5 +140,6 @@ def test_the_operator_sees_how_the_till_is(shop: Shop, till: Register) -> None:
     until = time.monotonic() + 20
     while "away since" not in operate(shop, "device", "show", TILL):
         assert time.monotonic() < until
+        time.sleep(0.1)
     assert TILL in operate(shop, "device", "list")
     till.start()

@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import socket
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -34,7 +35,10 @@ from tests.unit.edge_agents.parties import (
     sign_receipt,
 )
 from tests.unit.server.ports import DAY_US, Switch, serving
+from tests.warm import WarmProcess
 
+PIPE = subprocess.PIPE
+END_LIMIT_S = 60.0
 AGENT = [str(Path(sys.executable).with_name("kessai")), "agent"]
 TILL = "agent/shop/till"
 
@@ -50,13 +54,15 @@ class Ended:
 
 async def run(*words: str, text: str = "") -> Ended:
     """Run `kessai agent` to its end."""
-    pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(
-        *AGENT, *words, stdin=pipe, stdout=pipe, stderr=pipe, env=environment()
-    )
-    async with asyncio.timeout(30):
-        out, err = await process.communicate(text.encode())
-    return Ended(process.returncode or 0, out.decode(), err.decode())
+
+    def end() -> Ended:
+        with WarmProcess(
+            [*AGENT, *words], stdin=PIPE, stdout=PIPE, stderr=PIPE, text=True, env=environment()
+        ) as process:
+            out, err = process.communicate(text, END_LIMIT_S)
+        return Ended(process.returncode, out, err)
+
+    return await asyncio.to_thread(end)
 
 
 def environment() -> dict[str, str]:

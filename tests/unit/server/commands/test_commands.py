@@ -178,6 +178,7 @@ def test_a_terminal_writes_nothing_on_the_operator_s_screen(
         deadline = time.monotonic() + CALL_LIMIT_S  # it is entered beside the first answer
         while said not in (shown := run("device", "list", *data))[1]:
             assert time.monotonic() < deadline, shown
+            time.sleep(0.05)
         gone.set()
     for words in (("device", "list"), ("device", "show", "agent/evil/till-1")):
         code, out, err = run(*words, *data)

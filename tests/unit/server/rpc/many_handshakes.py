@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tests.unit.server.ports import serving
 
-HANDSHAKES = 4_000
+HANDSHAKES = 1_000
 _THREADS = 16
 _LIMIT_S = 10.0
 

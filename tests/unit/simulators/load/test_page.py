@@ -9,7 +9,6 @@ import pytest
 from kessai.complaint import Complaint
 from simulators.load.aims import AIMS, Aim
 from simulators.load.page import QUICK, RUNS, Measured, fill, machine, write_page
-from simulators.load.page_plots import draw_plots
 
 PAGE = """# Page
 <!-- machine -->
@@ -82,6 +81,8 @@ def test_met_or_short(aim: Aim, figure: float | None, verdict: str) -> None:
 
 def test_every_run_has_a_plot_and_its_aims(tmp_path: Path) -> None:
     """In the order of the page; plots without PostgreSQL's figures, too."""
+    from simulators.load.page_plots import draw_plots  # loads matplotlib, which takes its time
+
     for runs in (RUNS, QUICK):
         assert list(dict.fromkeys(run[0] for run in runs)) == list(AIMS)
         measured: Measured = [
