@@ -18,6 +18,7 @@ from edge_agents.certificate.cli import certificate
 from edge_agents.config import AgentConfig, load_config, sample_config
 from edge_agents.entrance.cli import entrance
 from edge_agents.entrance.config import EntranceConfig
+from edge_agents.gate.cli import unpriced
 from edge_agents.gate.config import GateConfig
 from edge_agents.journal import FILE_NAME, read_journal
 from edge_agents.receipts import (
@@ -252,6 +253,9 @@ def payments(
 
     show = print_payments if as_json else show_payments
     show(read_journal(folder, limit))
+
+
+agent.command()(unpriced)
 
 
 @agent.command("check-receipt")

@@ -30,6 +30,7 @@ JSON object on stdout: {"event": NAME, "time": microseconds since 1970, ...}. Th
     not_confirmed                            an error was answered: door or gate stays shut
     admitted left passed nobody_passed       a gate; `reason` where it refuses
     trusted refused tailgating forced        let in without the switch; or not
+    feed_refused feed_not_kept unpriced      goes on with the feed kept; let out without a fare
     barrier_failed counter_restarted         its board forgot who passed
     vend_requested vend_refused held approved delivered failed voided not_captured given_out_unpaid
                                              a vending machine: see edge_agents/vending
@@ -67,6 +68,9 @@ _WARNINGS = {
     "tailgating",
     "forced",
     "barrier_failed",
+    "feed_refused",
+    "feed_not_kept",
+    "unpriced",
     "counter_restarted",
     "door_fault",
     "not_captured",

@@ -40,6 +40,7 @@ class Feed:
     def __init__(self, path: Path) -> None:
         """Find the feed; Complaint if there is none."""
         self.path = path
+        self._read_tables: set[str] = set()
         try:
             is_there = path.is_dir() or zipfile.is_zipfile(path)
         except _UNREADABLE:
@@ -51,6 +52,7 @@ class Feed:
 
     def rows(self, table: str) -> list[Row]:
         """Read a table such as "stops"; no rows if the feed has none such. Complaint if damaged."""
+        self._read_tables.add(table)
         try:
             return list(_rows(self._read(f"{table}.txt").decode("utf-8-sig")))
         except CsvError as error:
@@ -64,6 +66,14 @@ class Feed:
         if not rows:
             raise Complaint(f"The feed {self.path} has no {table}.txt, or nothing in it.")
         return rows
+
+    def tables(self) -> dict[str, bytes]:
+        """Every table that was read until now and is there, as it is in the feed."""
+        try:
+            found = {table: self._read(f"{table}.txt") for table in sorted(self._read_tables)}
+        except _UNREADABLE as error:
+            raise Complaint(f"The feed {self.path} cannot be copied: {error}.") from None
+        return {table: raw for table, raw in found.items() if raw}
 
     def _read(self, name: str) -> bytes:
         if self.path.is_dir():

@@ -13,6 +13,7 @@ from edge_agents.gate import screens
 from edge_agents.gate.admission import Refused, write_admission
 from edge_agents.gate.fare_box import FareBox
 from edge_agents.gate.lane import RETRY_US, Allowed, GateParts, Undecided
+from edge_agents.gate.rules import Charge
 from edge_agents.offline_decision import ACCEPTED
 from edge_agents.tap import TapSession
 from edge_agents.uplink import NotTaken, Unknown
@@ -122,7 +123,8 @@ class EntryLane:
             if parts.rules.missing_exit is None:
                 raise Refused(d.DECLINE_REASON_ADMISSION_OPEN)
             fare = parts.rules.missing_exit
-        note = await self._fare_box.collect(session, admission, fare, "")
+        charge = Charge(fare, parts.now_us())
+        note = await self._fare_box.collect(session, admission, charge, "")
         if not await self._fare_box.close_ride(session, open_ride, note):
             raise Refused(d.DECLINE_REASON_ADMISSION_OPEN)
         return fare.minor

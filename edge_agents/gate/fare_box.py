@@ -15,6 +15,7 @@ from __future__ import annotations
 from edge_agents.gate import screens
 from edge_agents.gate.admission import Refused, write_exit_note
 from edge_agents.gate.lane import GateParts, Undecided
+from edge_agents.gate.rules import Charge
 from edge_agents.journal import Entry, PaymentState
 from edge_agents.payment_request import PendingPayment
 from edge_agents.settlements import Outcome, Verdict
@@ -40,24 +41,27 @@ class FareBox:
         self._parts = parts
 
     async def collect(
-        self, session: TapSession, admission: Admission, fare: Money, station: str
+        self, session: TapSession, admission: Admission, charge: Charge, station: str
     ) -> Signed:
         """Bring in a fare, and end the ride: the exit note.
 
         `station` is where the ride ends, "" if that was never seen. Refused with the decline's
         reason, Undecided if nobody knows yet, LinkLost if the phone left before it answered.
         """
+        fare = charge.fare
         if fare.minor:
-            await self._pay(session, admission, fare, station)
+            fare = await self._pay(session, admission, charge, station)
         parts, ride, now_us = self._parts, admission.admission_id, self._parts.now_us()
         note = write_exit_note(ride, station, fare, now_us, parts.terminal)
         parts.rides.end_ride(ride, admission.holder_public_key, note, now_us)
         return note
 
-    async def close_ride(self, session: TapSession, ride: bytes, note: Signed) -> bool:
+    async def close_ride(
+        self, session: TapSession, ride: bytes, note: Signed, is_unpriced: bool = False
+    ) -> bool:
         """Tell a phone that its ride is over, with the receipt; True if it took that."""
         entry = self._fare_of(ride)
-        close = CloseAdmission(exit_note=note)
+        close = CloseAdmission(exit_note=note, is_unpriced=is_unpriced)
         if entry is not None and entry.receipt is not None:
             close.receipt.CopyFrom(entry.receipt)
         answer = await session.exchange(TapRequest(close_admission=close))
@@ -68,14 +72,17 @@ class FareBox:
         return is_closed
 
     async def _pay(
-        self, session: TapSession, admission: Admission, fare: Money, station: str
-    ) -> None:
+        self, session: TapSession, admission: Admission, charge: Charge, station: str
+    ) -> Money:
+        """Bring in a fare; what was paid comes back, also if that was at a tap before."""
         entry = self._fare_of(admission.admission_id)
         if entry is not None and (entry.state is PaymentState.SETTLED or entry.accept_us):
-            return
+            return entry.pending.total
         if entry is not None and self._is_being_asked(entry):
             raise Undecided(screens.asking())
-        pending = self._same_request(entry, fare) or self._new_request(admission, fare, station)
+        pending = self._same_request(entry, charge.fare) or self._new_request(
+            admission, charge, station
+        )
         answer = await ask_to_pay(
             session,
             pending,
@@ -93,6 +100,7 @@ class FareBox:
             pending, answer.sealed, budget_s, answer.holder
         )
         _require_settled(outcome)
+        return pending.total
 
     def _is_being_asked(self, entry: Entry) -> bool:
         """Tell whether there is nothing to do but to wait for the switch."""
@@ -114,8 +122,8 @@ class FareBox:
         self._parts.journal.abandon(entry.pending.request_id, "expired")
         return None
 
-    def _new_request(self, admission: Admission, fare: Money, station: str) -> PendingPayment:
-        parts, rules = self._parts, self._parts.rules
+    def _new_request(self, admission: Admission, charge: Charge, station: str) -> PendingPayment:
+        parts, rules, fare = self._parts, self._parts.rules, charge.fare
         ends = [rules.name_of(stop) for stop in (admission.station_id, station) if stop]
         text = " - ".join(ends)[:60] if len(ends) == 2 else f"Ride, {ends[0]}"[:60]
         item = LineItem(description=text, quantity=1, unit_price_minor=fare.minor)
@@ -125,7 +133,8 @@ class FareBox:
         pending = requests.make(order_id, [item], fare, admission)
         parts.journal.request(pending)
         holder_key = admission.holder_public_key
-        parts.rides.begin_exit(admission.admission_id, holder_key, pending.request_id)
+        ride = admission.admission_id
+        parts.rides.begin_exit(ride, holder_key, pending.request_id, charge.exit_us)
         return pending
 
     def _not_authorized(self, pending: PendingPayment, answer: PhoneAnswer | None) -> Undecided:

@@ -18,7 +18,7 @@ from edge_agents.tap import TapSession
 from kessai.envelope import read_verified
 from kessai.holder import Holder
 from kessai.money import Money
-from kessai.request_id import new_request_id
+from kessai.request_id import format_request_id, new_request_id
 from kessai.v1 import decline_pb2 as d
 from kessai.v1.envelope_pb2 import Signed
 from kessai.v1.fare_pb2 import Admission, ExitNote
@@ -45,9 +45,20 @@ class ExitLane:
             raise Refused(d.DECLINE_REASON_ADMISSION_USED)
         if known is not None and known.note is not None:
             return self._allow(admission.admission_id, known.note)
-        fare = parts.rules.fare(admission, parts.now_us())
-        note = await self._fare_box.collect(session, admission, fare, parts.rules.station)
-        return self._allow(admission.admission_id, note)
+        now_us = parts.now_us()
+        exit_us = parts.rides.asked_us(admission.admission_id) or now_us
+        charge = parts.rules.charge(admission, now_us, exit_us)
+        if charge.is_unpriced:
+            self._tell_unpriced(admission, now_us)
+        note = await self._fare_box.collect(session, admission, charge, parts.rules.station)
+        return self._allow(admission.admission_id, note, charge.is_unpriced)
+
+    def _tell_unpriced(self, admission: Admission, now_us: int) -> None:
+        parts = self._parts
+        parts.rides.keep_unpriced(admission, now_us)
+        ride = format_request_id(admission.admission_id)
+        entry, station = admission.station_id, parts.rules.station
+        parts.events.emit("unpriced", ride=ride, entry_station=entry, station=station)
 
     async def _without_entry(self, session: TapSession, holder: Holder) -> Admission:
         """Give a phone without one an admission from nowhere, if the carrier has a fare for that.
@@ -64,14 +75,13 @@ class ExitLane:
         await parts.grant(session, signed)
         return admission
 
-    def _allow(self, ride: bytes, note: Signed) -> Allowed:
+    def _allow(self, ride: bytes, note: Signed, is_unpriced: bool = False) -> Allowed:
         parts = self._parts
         fare = Money.from_proto(read_verified(note, ExitNote).fare)
         parts.events.emit("left", station=parts.rules.station, fare_minor=fare.minor)
 
         async def farewell(session: TapSession) -> None:
-            await self._fare_box.close_ride(session, ride, note)
+            await self._fare_box.close_ride(session, ride, note, is_unpriced)
 
-        return Allowed(
-            screens.goodbye(fare), lambda: parts.rides.mark_left(ride, parts.now_us()), farewell
-        )
+        pages = screens.fare_follows() if is_unpriced else screens.goodbye(fare)
+        return Allowed(pages, lambda: parts.rides.mark_left(ride, parts.now_us()), farewell)

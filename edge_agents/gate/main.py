@@ -28,10 +28,11 @@ from edge_agents.gate.config import GateConfig
 from edge_agents.gate.desk import GateDesk
 from edge_agents.gate.entry import EntryLane
 from edge_agents.gate.fare_box import SETTLE_BUDGET_S, FareBox
+from edge_agents.gate.kept_feed import take_up
 from edge_agents.gate.lane import GateParts, Lane
 from edge_agents.gate.leaving import ExitLane
 from edge_agents.gate.rides import Rides
-from edge_agents.gate.rules import Rules, read_rules
+from edge_agents.gate.rules import Rules, read_rules, tariff_reader
 from edge_agents.gate.turnstile import Turnstile
 from edge_agents.journal import Journal
 from edge_agents.links.message_link import Radio
@@ -134,12 +135,15 @@ async def run_gate(config: GateConfig, follower: TextIO | None) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    rules, events = read_rules(config), Events(now_us, follower)
+    events = Events(now_us, follower)
     identity = load_identity(config.folder)
     identity.require_in_date(now_us())
     terminal = open_terminal(config.folder, identity)
     async with contextlib.AsyncExitStack() as stack:
         journal = stack.enter_context(contextlib.closing(Journal(config.folder)))
+        read = tariff_reader(config)
+        tariffs = take_up(config.feed, config.folder, read, now_us(), events)
+        rules = read_rules(config, tariffs)
         rides = stack.enter_context(contextlib.closing(Rides(config.folder)))
         barrier = Barrier(str(config.barrier), config.barrier_baudrate, config.barrier_unit)
         display = Display(str(config.display), config.display_baudrate)

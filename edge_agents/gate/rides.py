@@ -17,6 +17,7 @@ from edge_agents.journal_file import end_agent
 from kessai.complaint import Complaint
 from kessai.kept_file import DAMAGED, complaining, require_sound
 from kessai.v1.envelope_pb2 import Signed
+from kessai.v1.fare_pb2 import Admission
 
 FILE_NAME = "rides.db"
 _KEEP = "Keep the file: it says who left. Restore it, or pair a new terminal."
@@ -39,6 +40,16 @@ _SCHEMA = """
         pass_us INTEGER
     ) STRICT;
     CREATE INDEX IF NOT EXISTS exit_holder ON exit (holder_key, end_us);
+    CREATE TABLE IF NOT EXISTS ask (
+        admission_id BLOB PRIMARY KEY,
+        ask_us INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE IF NOT EXISTS unpriced (
+        admission_id BLOB PRIMARY KEY,
+        admission BLOB NOT NULL,
+        end_us INTEGER NOT NULL,
+        clear_us INTEGER
+    ) STRICT;
 """
 
 
@@ -62,6 +73,14 @@ class Exit:
     request_id: bytes
     note: Signed | None
     pass_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class UnpricedRide:
+    """A ride that no tariff of this gate had, let out at `end_us`; the carrier is to clear it."""
+
+    admission: Admission
+    end_us: int
 
 
 class Rides:
@@ -112,15 +131,22 @@ class Rides:
         where = "holder_key = ? AND end_us >= ? AND note IS NOT NULL AND pass_us IS NULL"
         return self._exit(where, holder_key, since_us)
 
-    def begin_exit(self, admission_id: bytes, holder_key: bytes, request_id: bytes) -> None:
-        """Keep which payment is the fare of a ride, in place of one that came to nothing."""
-        self._write(
+    def begin_exit(
+        self, admission_id: bytes, holder_key: bytes, request_id: bytes, ask_us: int
+    ) -> None:
+        """Keep which payment is the fare of a ride, in place of one that came to nothing.
+
+        The first `ask_us` stays: a fare that depends on the time is the same at every tap.
+        """
+        ask = "INSERT INTO ask VALUES (?, ?) ON CONFLICT DO NOTHING"
+        begin = (
             "INSERT INTO exit VALUES (?, ?, ?, NULL, NULL, NULL)"
-            " ON CONFLICT DO UPDATE SET request_id = excluded.request_id",
-            admission_id,
-            holder_key,
-            request_id,
+            " ON CONFLICT DO UPDATE SET request_id = excluded.request_id"
         )
+        self._write("BEGIN IMMEDIATE")
+        self._write(ask, admission_id, ask_us)
+        self._write(begin, admission_id, holder_key, request_id)
+        self._write("COMMIT")
 
     def end_ride(self, admission_id: bytes, holder_key: bytes, note: Signed, now_us: int) -> None:
         """Keep the note of a ride whose fare is paid, or free; the first one stays."""
@@ -132,6 +158,32 @@ class Rides:
             note.SerializeToString(),
             now_us,
         )
+
+    def asked_us(self, admission_id: bytes) -> int:
+        """When the fare of a ride was first asked for here, which is the moment it is for; or 0."""
+        query = "SELECT ask_us FROM ask WHERE admission_id = ?"
+        with complaining("The rides", _KEEP):
+            row = self._db.execute(query, (admission_id,)).fetchone()
+            return 0 if row is None else int(row[0])
+
+    def keep_unpriced(self, admission: Admission, now_us: int) -> None:
+        """Keep a ride that has no price, for the carrier to clear; again is no change."""
+        statement = "INSERT INTO unpriced VALUES (?, ?, ?, NULL) ON CONFLICT DO NOTHING"
+        raw = admission.SerializeToString()
+        self._write(statement, admission.admission_id, raw, now_us)
+
+    def unpriced(self) -> list[UnpricedRide]:
+        """The rides without a price that nobody has cleared, oldest first."""
+        query = "SELECT admission, end_us FROM unpriced WHERE clear_us IS NULL ORDER BY end_us"
+        with complaining("The rides", _KEEP):
+            rows = self._db.execute(query).fetchall()
+            return [UnpricedRide(Admission.FromString(raw), end_us) for raw, end_us in rows]
+
+    def clear_unpriced(self, admission_id: bytes, now_us: int) -> bool:
+        """Note that the carrier cleared a ride without a price; False if there is none such."""
+        statement = "UPDATE unpriced SET clear_us = ? WHERE admission_id = ? AND clear_us IS NULL"
+        with complaining("The rides", _KEEP):
+            return self._db.execute(statement, (now_us, admission_id)).rowcount == 1
 
     def mark_left(self, admission_id: bytes, now_us: int) -> None:
         """Note that somebody passed at the end of a ride."""

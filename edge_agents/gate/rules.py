@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from datetime import time
 
 from edge_agents.fares.cap import capped, day_start_us
+from edge_agents.fares.feed import Feed
 from edge_agents.fares.ride import Ride
-from edge_agents.fares.tariff import NoSuchTrip, Tariff, load_tariff
+from edge_agents.fares.tariff import NoSuchTrip, Tariff
 from edge_agents.gate.admission import Refused
 from edge_agents.gate.config import GateConfig
+from edge_agents.gate.kept_feed import Reader, Tariffs, reader
 from kessai.complaint import Complaint
 from kessai.money import Money, MoneyError
 from kessai.v1 import decline_pb2 as d
@@ -23,10 +25,22 @@ _SECOND_US = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
+class Charge:
+    """What leaving costs, zero is free, and when the holder wanted to leave for that.
+
+    `is_unpriced`: no tariff of the gate has the ride. It is let out, and the carrier is told.
+    """
+
+    fare: Money
+    exit_us: int
+    is_unpriced: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Rules:
     """What the configuration says, with every amount in the currency of the tariff."""
 
-    tariff: Tariff
+    tariffs: Tariffs
     station: str
     cap: Money | None
     day_start: time
@@ -36,34 +50,42 @@ class Rules:
     same_station_us: int
     passback_us: int
 
+    @property
+    def tariff(self) -> Tariff:
+        """The tariff in force."""
+        return self.tariffs.present
+
     def today_us(self, now_us: int) -> int:
         """Tell when the present service day began."""
         return day_start_us(now_us, self.tariff.zone, self.day_start)
 
     def name_of(self, station_id: str) -> str:
         """Name a station for people; one that the feed does not know, by its id."""
-        station = self.tariff.stations.get(station_id)
-        return station.name if station is not None and station.name else station_id
+        known = (tariff.stations.get(station_id) for tariff in self.tariffs.for_ride(0))
+        return next((station.name for station in known if station and station.name), station_id)
 
-    def fare(self, admission: Admission, now_us: int) -> Money:
-        """Tell what leaving here costs now, after the cap; zero is free.
+    def charge(self, admission: Admission, now_us: int, exit_us: int) -> Charge:
+        """What leaving here costs now, after the cap. `exit_us` is when he first wanted to leave.
 
-        Refused with ADMISSION_EXPIRED, ADMISSION_MISSING, SAME_STATION or NO_SUCH_TRIP.
+        Refused with ADMISSION_EXPIRED, ADMISSION_MISSING or SAME_STATION.
         """
         if not admission.station_id:  # written here, for somebody who had not tapped when entering
-            return self._fixed(self.missing_entry, Refused(d.DECLINE_REASON_ADMISSION_MISSING))
+            fare = self._fixed(self.missing_entry, Refused(d.DECLINE_REASON_ADMISSION_MISSING))
+            return Charge(fare, exit_us)
         if now_us >= admission.expire_time.ToMicroseconds():
-            return self._fixed(self.missing_entry, Refused(d.DECLINE_REASON_ADMISSION_EXPIRED))
+            fare = self._fixed(self.missing_entry, Refused(d.DECLINE_REASON_ADMISSION_EXPIRED))
+            return Charge(fare, exit_us)
+        entry_us = admission.entry_time.ToMicroseconds()
         if admission.station_id == self.station:
-            return self._same_station(now_us - admission.entry_time.ToMicroseconds())
-        try:
-            ride = Ride(
-                admission.station_id, self.station, admission.entry_time.ToMicroseconds(), now_us
-            )
-            full = self.tariff.fare(ride, admission.rider_category)
-        except NoSuchTrip:
-            raise Refused(d.DECLINE_REASON_NO_SUCH_TRIP) from None
-        return capped(full, admission.spent_today_minor, self.cap)
+            return Charge(self._same_station(now_us - entry_us), exit_us)
+        ride = Ride(admission.station_id, self.station, entry_us, exit_us)
+        for tariff in self.tariffs.for_ride(entry_us):
+            try:
+                full = tariff.fare(ride, admission.rider_category)
+            except NoSuchTrip:
+                continue
+            return Charge(capped(full, admission.spent_today_minor, self.cap), exit_us)
+        return Charge(Money(0, self.tariff.currency), exit_us, is_unpriced=True)
 
     def _same_station(self, inside_us: int) -> Money:
         if inside_us < self.same_station_us:
@@ -76,26 +98,36 @@ class Rules:
         return fare
 
 
-def read_rules(config: GateConfig) -> Rules:
-    """Read the feed and the rules; Complaint if the station or an amount cannot be."""
+def tariff_reader(config: GateConfig) -> Reader:
+    """What reads feeds for this gate; Complaint for one by which nobody could enter or leave."""
+
+    def check(feed: Feed, tariff: Tariff) -> None:
+        if config.station not in tariff.stations:
+            known = ", ".join(sorted(tariff.stations)[:8])
+            raise Complaint(
+                f'The feed {feed.path} has no station "{config.station}"; it has {known} ... '
+                "Set `station` to the stop_id where the gate stands."
+            )
+        if not tariff.has_fare_at(config.station):
+            raise Complaint(
+                f'The feed {feed.path} has no fare for any ride from or to "{config.station}". '
+                "Nobody could leave: look at its fare rules, and at its stops' areas or zones."
+            )
+
     media = frozenset(name.strip() for name in config.fare_media.split(",") if name.strip())
-    tariff = load_tariff(config.feed, media)
-    if config.station not in tariff.stations:
-        known = ", ".join(sorted(tariff.stations)[:8])
-        raise Complaint(
-            f'The feed {config.feed} has no station "{config.station}"; it has {known} ... '
-            "Set `station` to the stop_id where the gate stands."
-        )
-    if not tariff.has_fare_at(config.station):
-        raise Complaint(
-            f'The feed {config.feed} has no fare for any ride from or to "{config.station}". '
-            "Nobody could leave: look at its fare rules, and at its stops' areas or zones."
-        )
+    return reader(media, check)
+
+
+def read_rules(config: GateConfig, tariffs: Tariffs | None = None) -> Rules:
+    """Read the rules, and the feed if no tariffs are given; Complaint if an amount cannot be."""
+    if tariffs is None:
+        tariffs = Tariffs(tariff_reader(config)(Feed(config.feed)))
+    currency = tariffs.present.currency
 
     def amount(key: str) -> Money | None:
         text = getattr(config, key)
         try:
-            money = None if text is None else Money.parse(text, tariff.currency)
+            money = None if text is None else Money.parse(text, currency)
         except MoneyError as error:
             raise Complaint(f"The config is wrong: {key}: {error}.") from None
         if money is not None and money.minor < 0:
@@ -103,7 +135,7 @@ def read_rules(config: GateConfig) -> Rules:
         return money
 
     return Rules(
-        tariff=tariff,
+        tariffs=tariffs,
         station=config.station,
         cap=amount("daily_cap"),
         day_start=time.fromisoformat(config.service_day_start),

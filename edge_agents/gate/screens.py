@@ -33,6 +33,11 @@ def goodbye(fare: Money) -> list[Page]:
     return [("Goodbye  >>>".center(COLUMNS), paid[:COLUMNS].center(COLUMNS))]
 
 
+def fare_follows() -> list[Page]:
+    """The barrier opens at an exit that has no fare for the ride."""
+    return [("Goodbye  >>>".center(COLUMNS), "The fare comes later".center(COLUMNS))]
+
+
 def refused(reason: DeclineReason.ValueType) -> list[Page]:
     """The gate stays shut: why, in the customer's words."""
     return _message("STOP", meaning_of(reason).customer)

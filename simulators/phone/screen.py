@@ -261,12 +261,16 @@ def admitted(carrier: str, admission: Admission) -> Screen:
     return Screen(View.ADMITTED, carrier, message=message)
 
 
-def ride_over(carrier: str, admission: Admission, note: ExitNote, paid: Screen | None) -> Screen:
+def ride_over(
+    carrier: str, admission: Admission, note: ExitNote, paid: Screen | None, is_unpriced: bool
+) -> Screen:
     """Show what a ride cost; `paid` is the page of its receipt, if it came with one."""
     fare = Money.from_proto(note.fare)
     ends = f"{admission.station_id} to {note.station_id}" if note.station_id else "No exit was seen"
     number = paid.receipt_number if paid is not None else ""
     message = f"{ends}." if fare.minor else f"{ends}. Nothing to pay here."
+    if is_unpriced:
+        message = f"{ends}. The gate has no fare for this ride: {carrier} will tell you."
     return Screen(View.RIDE_OVER, carrier, total=str(fare), message=message, receipt_number=number)
 
 

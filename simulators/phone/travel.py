@@ -160,7 +160,9 @@ class TravelCard:
             return TapResponse(status=tap_pb2.TAP_STATUS_EXIT_NOTE_REFUSED)
         self._admissions.close_ride(note.admission_id, close.exit_note)
         paid = self._keep_receipt(close.receipt) if close.HasField("receipt") else None
-        self._show(screen.ride_over(gate.certificate.display_name, ride.admission, note, paid))
+        carrier = gate.certificate.display_name
+        page = screen.ride_over(carrier, ride.admission, note, paid, close.is_unpriced)
+        self._show(page)
         return TapResponse(status=tap_pb2.TAP_STATUS_ADMISSION_CLOSED)
 
     def _refuse(self, tell: TellRefusal, gate: Gate) -> TapResponse:

@@ -10,6 +10,7 @@ from edge_agents.journal import PaymentState
 from simulators.phone.customer import Declining
 from simulators.phone.misbehaviour import Misbehaviour
 from simulators.phone.screen import View
+from tests.running import kessai
 from tests.scenarios.radios import OVER_BLE, OVER_NFC, Radio
 from tests.scenarios.railway import FARE, Gate, Passenger, Railway, forge_station
 
@@ -166,10 +167,19 @@ def test_another_carriers_admission(railway: Railway, airport: Gate) -> None:
 
 @OVER_BLE
 def test_the_fare_tables_have_no_such_trip(railway: Railway, harbour: Gate, airport: Gate) -> None:
+    """He came in at a gate of the line, so he gets out, and the carrier learns of it."""
     lost = railway.passenger("lost", 10_00)
     lost.take_admission(harbour.folder, "closed-station")
-    airport.turn_away(lost, "NO_SUCH_TRIP")
+    page = airport.let_through(lost)
+    assert (page.view, page.total) == (View.RIDE_OVER, "0.00 EUR")
+    assert "Harbour Line will tell you" in page.message
+    told = airport.steps.next("unpriced")
+    assert (told["entry_station"], told["station"]) == ("closed-station", "airport")
     assert railway.balance(lost) == 10_00
+    unpriced = ("agent", "unpriced", "--folder", str(airport.folder))
+    assert str(told["ride"]) in kessai(*unpriced).stdout
+    kessai(*unpriced, "--clear", str(told["ride"]))
+    assert str(told["ride"]) not in kessai(*unpriced).stdout
 
 
 @OVER_NFC

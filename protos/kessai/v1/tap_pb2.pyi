@@ -572,6 +572,9 @@ class CloseAdmission(_message.Message):
 
     EXIT_NOTE_FIELD_NUMBER: _builtins.int
     RECEIPT_FIELD_NUMBER: _builtins.int
+    IS_UNPRICED_FIELD_NUMBER: _builtins.int
+    is_unpriced: _builtins.bool
+    """Whether the gate has no fare for the ride: the carrier settles it with the holder later."""
     @_builtins.property
     def exit_note(self) -> _envelope_pb2.Signed:
         """The note ("exit-note"), by the gate that was verified in this session."""
@@ -585,10 +588,11 @@ class CloseAdmission(_message.Message):
         *,
         exit_note: _envelope_pb2.Signed | None = ...,
         receipt: _envelope_pb2.Signed | None = ...,
+        is_unpriced: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["exit_note", b"exit_note", "receipt", b"receipt"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["exit_note", b"exit_note", "receipt", b"receipt"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["exit_note", b"exit_note", "is_unpriced", b"is_unpriced", "receipt", b"receipt"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from edge_agents.gate.rides import FILE_NAME, Rides
+from edge_agents.gate.rides import FILE_NAME, Rides, UnpricedRide
 from kessai.complaint import Complaint
 from kessai.v1.envelope_pb2 import Signed
+from kessai.v1.fare_pb2 import Admission
 
 RIDE, OTHER, HOLDER = b"r" * 16, b"o" * 16, b"h" * 65
 NOTE, LATER_NOTE = Signed(type="exit-note"), Signed(type="later")
@@ -34,8 +35,8 @@ def test_the_newest_entry_of_a_holder(rides: Rides) -> None:
 
 
 def test_an_exit_from_request_to_passage(rides: Rides) -> None:
-    rides.begin_exit(RIDE, HOLDER, b"1")
-    rides.begin_exit(RIDE, HOLDER, b"2")
+    rides.begin_exit(RIDE, HOLDER, b"1", 1)
+    rides.begin_exit(RIDE, HOLDER, b"2", 1)
     assert rides.paid_and_inside(HOLDER, 0) is None
     rides.end_ride(RIDE, HOLDER, NOTE, 5)
     rides.end_ride(RIDE, HOLDER, LATER_NOTE, 6)
@@ -71,3 +72,22 @@ def test_a_damaged_file_is_one_clear_line(tmp_path: Path) -> None:
     (tmp_path / FILE_NAME).write_bytes(b"not a database" * 100)
     with pytest.raises(Complaint, match="cannot be opened"):
         Rides(tmp_path)
+
+
+def test_a_ride_without_a_fare_is_listed_until_it_is_cleared(rides: Rides) -> None:
+    admission = Admission(admission_id=RIDE, station_id="a")
+    rides.keep_unpriced(admission, 5)
+    rides.keep_unpriced(admission, 6)
+    assert rides.unpriced() == [UnpricedRide(admission, 5)]
+    assert not rides.clear_unpriced(OTHER, 7)
+    assert rides.clear_unpriced(RIDE, 7)
+    assert not rides.clear_unpriced(RIDE, 8)
+    assert rides.unpriced() == []
+
+
+def test_a_fare_is_of_the_moment_that_it_was_first_asked_for(rides: Rides) -> None:
+    """A second request, after the first came to nothing, is for the same."""
+    assert rides.asked_us(RIDE) == 0
+    rides.begin_exit(RIDE, HOLDER, b"1", 5)
+    rides.begin_exit(RIDE, HOLDER, b"2", 9)
+    assert rides.asked_us(RIDE) == 5
