@@ -20,6 +20,8 @@ from kessai.v1.fleet_pb2 import READER_STATE_LOST, READER_STATE_READY, DeviceRep
 
 MAX_STATE = 120
 
+_STARTING = "starting"
+
 
 class AgentState:
     """What the fleet's operator sees of this agent."""
@@ -34,8 +36,13 @@ class AgentState:
     ) -> None:
         self._radio, self._journal = radio, journal
         self._deny_list, self._settings, self._now_us = deny_list, settings, now_us
-        self._words = "starting"
+        self._words = _STARTING
         self.changed = asyncio.Event()
+
+    def begin(self) -> None:
+        """Say that the agent serves, unless it said already what it does."""
+        if self._words == _STARTING:
+            self.say("in service")
 
     def say(self, words: str) -> None:
         """Say what the agent does or lacks; at most 120 characters of it are told."""

@@ -90,12 +90,13 @@ def pair_terminal(folder: Path, pairing_uri: str) -> None:
     from importlib.metadata import version
 
     from kessai.console import Console, styled
+    from kessai.enrollment import cleared_if_refused, parse_pairing_uri
     from kessai.enrollment import pair as enroll
-    from kessai.enrollment import parse_pairing_uri
 
     pairing = parse_pairing_uri(pairing_uri)
-    key = load_or_make_signing_key(folder)
-    enroll(pairing, folder, key, f"kessai {version('kessai')}")
+    with cleared_if_refused(folder):
+        key = load_or_make_signing_key(folder)
+        enroll(pairing, folder, key, f"kessai {version('kessai')}")
     identity = load_identity(folder)
     Console().print(
         styled("[green]Paired[/] as {}, at {}.", identity.device, identity.server_address)

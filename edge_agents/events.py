@@ -95,13 +95,16 @@ class Events:
     def __init__(self, now_us: Callable[[], int], follower: TextIO | None = None) -> None:
         self._now_us, self._follower = now_us, follower
         self._log = logging.getLogger(_LOGGER)
+        # Both would come to the same terminal: then a step is told once, as the follower has it.
+        self._is_doubled = follower is not None and follower.isatty() and sys.stderr.isatty()
 
     def emit(self, event: str, pending: PendingPayment | None = None, **fields: str | int) -> None:
         """Tell a step; `pending` is the payment that it belongs to."""
         if pending is not None:
             fields = _payment_fields(pending) | fields
         level = logging.WARNING if event in _WARNINGS else logging.INFO
-        self._log.log(level, event, extra={_FIELDS: fields})
+        if not self._is_doubled:
+            self._log.log(level, event, extra={_FIELDS: fields})
         self._tell_follower({"event": event, "time": self._now_us(), **fields})
 
     def _tell_follower(self, line: dict[str, str | int]) -> None:
@@ -116,7 +119,7 @@ class Events:
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, self._follower.fileno())
             os.close(nowhere)
-            self._follower = None
+            self._follower, self._is_doubled = None, False
             self._log.warning("follower_lost", extra={_FIELDS: {"why": str(error)}})
 
 

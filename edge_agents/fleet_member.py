@@ -50,6 +50,7 @@ class FleetMember:
 
     async def run(self) -> None:
         """Be in touch whenever that is possible, for ever."""
+        self.state.begin()
         await self._line.run()
 
     def close(self) -> None:

@@ -37,6 +37,7 @@ def show_payments(entries: Iterable[Entry]) -> None:
     """Print a table of payments, in the order given."""
     table = Table("Order", "Payment", "State", "Amount", "Receipt", box=None, header_style="bold")
     table.columns[3].justify = "right"
+    table.empty = "this terminal has no payment yet"
     for entry in entries:
         table.add_row(
             entry.pending.request.order_id,

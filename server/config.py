@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
+from itertools import combinations
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field, ValidationError, ValidationInfo, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -25,6 +26,7 @@ from server.identity.holders import CREDENTIALS_A_DAY
 from server.shards.clock_watch import STEP_LIMIT_S
 
 CONFIG_FILE = "kessai.toml"
+_ALL_HOSTS = {"0.0.0.0", "[::]"}  # noqa: S104
 OTHER_LIMIT_MINOR, OTHER_FOUR_EYES_MINOR = 1_000_000, 100_000
 
 SAMPLE = """\
@@ -170,6 +172,13 @@ class ServerConfig(BaseSettings):
             raise ValueError("an amount must not be negative")
         return value
 
+    @model_validator(mode="after")
+    def _are_ports_apart(self) -> Self:
+        for one, other in combinations(("listen", "pairing_listen", "metrics_listen"), 2):
+            if _clash(getattr(self, one), getattr(self, other)):
+                raise ValueError(f"{one} and {other} are the same port; give each its own")
+        return self
+
     def withdrawal_limit(self, currency: str) -> int:
         """The most cash of a currency that an operator may pay out in a day, minor units."""
         return _of(self.withdrawal_limit_per_operator_and_day, currency, OTHER_LIMIT_MINOR)
@@ -182,6 +191,13 @@ class ServerConfig(BaseSettings):
     def hosts(self) -> tuple[str, ...]:
         """The names and addresses of the server's certificate."""
         return tuple(dict.fromkeys((self.public_host, *self.other_hosts, "localhost", "127.0.0.1")))
+
+
+def _clash(one: str, other: str) -> bool:
+    """Whether two addresses are the same port of this machine; port 0 is a free one."""
+    (host, _, port), (host_2, _, port_2) = one.rpartition(":"), other.rpartition(":")
+    is_same = port.isdigit() and port_2.isdigit() and int(port) == int(port_2) != 0
+    return is_same and (host == host_2 or bool({host, host_2} & _ALL_HOSTS))
 
 
 def _amount(text: str) -> Money:
@@ -210,7 +226,7 @@ def load_config(folder: Path) -> ServerConfig:
             f"there is no {path}. Make a data folder with: kessai init --data {folder}"
         ) from None
     except (OSError, ValueError, RecursionError) as error:
-        raise Complaint(f"{path} cannot be read: {error}. Nothing was started.") from None
+        raise Complaint(f"{path} cannot be read: {error}. Nothing was done.") from None
     return check_config(values, str(path))
 
 
@@ -220,12 +236,13 @@ def check_config(values: Mapping[str, object], where: str) -> ServerConfig:
         return ServerConfig(**values)  # type: ignore[arg-type]
     except ValidationError as error:
         problem = error.errors()[0]
-        key = ".".join(str(part) for part in problem["loc"]) or "the file"
+        key = ".".join(str(part) for part in problem["loc"])
         is_unknown = problem["type"] == "extra_forbidden"
         reason = "there is no such key" if is_unknown else problem["msg"]
         reason = reason.removeprefix("Value error, ")
-        raise Complaint(f"{where}: {key}: {reason}. Nothing was started.") from None
+        at = f"{where}: {key}" if key else where
+        raise Complaint(f"{at}: {reason}. Nothing was done.") from None
     except SettingsError as error:
         raise Complaint(
-            f"KESSAI_* in the environment: {error}; a list is written as JSON. Nothing was started."
+            f"KESSAI_* in the environment: {error}; a list is written as JSON. Nothing was done."
         ) from None

@@ -66,6 +66,9 @@ async def _serve(folder: Path, config: ServerConfig, lines_dropped: Callable[[],
     switch = Switch(folder, config, now_us, os.urandom, elapsed_us, lines_dropped)
     try:
         running = await switch.start()
+        if stop.is_set():
+            Console(stderr=True).print("kessai: stopped before it served; nothing was booked.")
+            return
         where = "[bold green]kessai[/] serves {} on [bold]{}[/], pairing on {}, metrics on {}"
         parts = (folder, running.address, running.pairing_address, running.metrics_address)
         Console(stderr=True, soft_wrap=True).print(styled(where, *(p or "none" for p in parts)))

@@ -6,10 +6,8 @@ comes as several pages, shown in turn.
 
 from __future__ import annotations
 
-import textwrap
-
 from edge_agents.devices.display import COLUMNS
-from edge_agents.display_board import Page
+from edge_agents.display_board import Page, lines_of
 from kessai.decline import meaning_of
 from kessai.money import Money
 from kessai.v1.decline_pb2 import DeclineReason
@@ -83,8 +81,7 @@ def unknown(total: Money) -> list[Page]:
 
 def message(headline: str, text: str) -> list[Page]:
     """Show a headline over a text of any length, a page for each line of it."""
-    lines = textwrap.wrap(text, COLUMNS) or [""]
-    return [(headline[:COLUMNS], line) for line in lines]
+    return [(headline[:COLUMNS], line) for line in lines_of(text)]
 
 
 def _total(label: str, total: Money) -> str:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import textwrap
-
 from edge_agents.devices.display import COLUMNS
-from edge_agents.display_board import Page
+from edge_agents.display_board import Page, lines_of
 from kessai.decline import meaning_of
 from kessai.money import Money
 from kessai.v1.decline_pb2 import DeclineReason
@@ -79,5 +77,4 @@ def closed() -> list[Page]:
 
 
 def _message(headline: str, text: str) -> list[Page]:
-    lines = textwrap.wrap(text, COLUMNS) or [""]
-    return [(headline.center(COLUMNS), line.center(COLUMNS)) for line in lines]
+    return [(headline.center(COLUMNS), line.center(COLUMNS)) for line in lines_of(text)]

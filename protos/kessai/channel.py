@@ -85,6 +85,10 @@ PAIRING_OPTIONS = (
     ("grpc.max_receive_message_length", MAX_REQUEST_BYTES),
 )
 
+_SILENT = (
+    "The switch does not answer in time: it hangs, is very busy, or the network loses what is sent "
+    "to it. Try again later."
+)
 _HEALTH = "/grpc.health.v1.Health/Check"
 
 # How gRPC says UNKNOWN of a line that broke, or brought nonsense, while an answer was coming.
@@ -110,11 +114,13 @@ def open_blocking_channel(identity: DeviceIdentity) -> grpc.Channel:
 
 
 async def ask_why(channel: grpc.aio.Channel) -> str:
-    """Why a line does not open: what `trouble_in` says of one more try; "" if nobody answers."""
+    """Why a line does not serve, a sentence after one more try; "" if nobody is there."""
     call = channel.unary_unary(_HEALTH, request_serializer=bytes, response_deserializer=bytes)
     try:
         await call(b"", timeout=CALL_TIMEOUT_S)
     except grpc.aio.AioRpcError as error:
+        if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+            return _SILENT
         return trouble_in(error.details())
     return ""
 

@@ -1,4 +1,4 @@
-"""Why a line cannot be opened though a switch is there: a certificate that is out of date.
+"""Why a line does not serve though a switch is there: a certificate out of date, too many lines.
 
 gRPC says UNAVAILABLE of it, as of a switch that is off, and tells the rest in words. Whoever would
 say that no switch answers asks here first.
@@ -13,7 +13,7 @@ _SAID = {
 }
 _VERIFY_FAILED = "CERTIFICATE_VERIFY_FAILED"
 # What is left of the switch's refusal of our certificate: it hangs up while the line is made.
-_NO_CONNECTION, _HUNG_UP = "failed to connect", "Socket closed"
+_NO_CONNECTION, _HUNG_UP, _RESET = "failed to connect", "Socket closed", "Connection reset"
 
 
 def trouble_in(details: str | None) -> str:
@@ -31,5 +31,10 @@ def trouble_in(details: str | None) -> str:
         return (
             "Somebody answers there, and hangs up at once: the switch may have too many lines, or "
             "hold our certificate for out of date. Compare the clocks of both machines."
+        )
+    if _HUNG_UP in text or _RESET in text:
+        return (
+            "A switch answered there and hung up: it was stopped just now, or this address has too "
+            "many lines to it (lines_per_address in its kessai.toml). Try again."
         )
     return ""

@@ -54,9 +54,9 @@ class Money:
 
     @classmethod
     def read(cls, text: str, currency: str = "") -> Money:
-        """Read "5.00 EUR", or "5.00" of a currency that is known; MoneyError."""
+        """Read "5.00 EUR" or "5.00 eur", or "5.00" of a currency that is known; MoneyError."""
         amount, _, code = text.strip().partition(" ")
-        code = code.strip() or currency
+        code = code.strip().upper() or currency
         if not code:
             raise MoneyError(f'"{text[:40]}" names no currency: write it such as "5.00 EUR"')
         return cls.parse(amount, code)

@@ -59,7 +59,7 @@ def open_account(
     request = pb.OpenAccountRequest(
         request_id=request_id_of(request_id),
         owner=owner,
-        currency_code=currency,
+        currency_code=currency.upper(),
         branch=branch,
         number=number,
     )
@@ -179,12 +179,13 @@ def _statement(response: pb.ListEntriesResponse, auxiliary: int) -> Table:
     which = f"  auxiliary {auxiliary}" if auxiliary else ""
     table = Table(title=_summary(response.account) + which, title_justify="left", box=None)
     table.add_column("#", justify="right")
-    table.add_column("booked")
+    table.add_column("booked (UTC)")
     table.add_column("what")
     table.add_column("amount", justify="right")
     table.add_column("balance", justify="right")
     table.add_column("with")
     table.add_column("under")
+    table.empty = "nothing was booked yet"
     for entry in response.entries:
         amount = Money.from_proto(entry.amount)
         table.add_row(

@@ -55,7 +55,7 @@ def list_records(
     data: Data = None,
     identity: Identity = None,
 ) -> None:
-    """List operators' acts, oldest first.
+    """List operators' acts, oldest first: the numbers of an act's records, its begin and its end.
 
     Example: kessai audit --operator operator/ann --json
     """
@@ -70,7 +70,7 @@ def list_records(
     for record in records:
         if record.sequence not in ended:
             when = moment(record.record_time)
-            head = styled("[bold]{}[/]  {}  {}  ", record.sequence, when, record.operator)
+            head = styled("[bold]{}[/]  {}  {}  ", _numbers(record), when, record.operator)
             _out.print(head + _outcome(record))
             request = f"request {record.request_id}" if record.request_id else ""
             what = (record.method, record.object, request)
@@ -103,9 +103,18 @@ def verify_records(head: Head = "", data: Data = None, identity: Identity = None
 
 def fetch(data: Path | None, identity: Path | None, wanted: AuditFilter) -> list[pb.AuditRecord]:
     """All records that fit a filter: of a running switch, or of a data folder; Complaint."""
-    if data is not None and data_folder.read_running(data) is None:
-        with closing(DirectoryToRead(data / "directory.db")) as file:
-            return list(_pages(AuditBook(file), wanted))
+    if data is None or data_folder.is_locked(data):
+        try:
+            return _ask(data, identity, wanted)
+        except Complaint:
+            # A switch that was killed may have a process that still ended its last commit.
+            if data is None or data_folder.is_locked(data):
+                raise
+    with closing(DirectoryToRead(data / "directory.db")) as file:
+        return list(_pages(AuditBook(file), wanted))
+
+
+def _ask(data: Path | None, identity: Path | None, wanted: AuditFilter) -> list[pb.AuditRecord]:
 
     async def all_records(channel: grpc.aio.Channel) -> list[pb.AuditRecord]:
         stub, records = AuditServiceStub(channel), list[pb.AuditRecord]()
@@ -130,12 +139,17 @@ def require_whole(records: list[pb.AuditRecord], head: str = "") -> None:
     faults = list(faults_of(records))
     if head and not any(f"{one.sequence}:{one.hash.hex()}".startswith(head) for one in records):
         faults.append(f"{head[:20]} is not in it: what was noted before was removed or changed")
+    require_chain(faults, len(records))
+
+
+def require_chain(faults: list[str], records: int) -> None:
+    """Show the faults that were found in the audit log; Complaint if there are any."""
     for fault in faults[:FAULTS_SHOWN]:
         _out.print(styled("[red]fault:[/] {}", fault))
     if faults:
         count = "1 fault" if len(faults) == 1 else f"{len(faults):,} faults"
         raise Complaint(
-            f"the audit log does NOT verify: {count} in {len(records):,} records. No "
+            f"the audit log does NOT verify: {count} in {records:,} records. No "
             "money follows from it. Keep the data folder as it is, and compare it with a backup."
         )
 
@@ -145,6 +159,12 @@ def _pages(book: AuditBook, wanted: AuditFilter) -> Iterator[pb.AuditRecord]:
     while page := book.page(wanted, after, PAGE):
         yield from page
         after = page[-1].sequence
+
+
+def _numbers(record: pb.AuditRecord) -> str:
+    """The number of an act's record, after that of the one that began it."""
+    begun = f"{record.begun_sequence}, " if record.begun_sequence else ""
+    return f"{begun}{record.sequence}"
 
 
 def _outcome(record: pb.AuditRecord) -> Text:

@@ -11,7 +11,7 @@ from typing import Annotated
 import grpc.aio
 import typer
 
-from kessai.complaint import Complaint
+from kessai.complaint import Complaint, told_if_stopped
 from kessai.console import Console, styled
 from kessai.v1.backup_pb2 import CopyDirectoryRequest, CopyDirectoryResponse
 from kessai.v1.backup_pb2_grpc import BackupServiceStub
@@ -58,7 +58,7 @@ def write_backup(
     """
     load_config(data)
     taking = Backup(data, target, main.now_us)
-    with ExitStack() as held:
+    with told_if_stopped(lambda: _written(target)), ExitStack() as held:
         if data_folder.is_locked(data):
             manifest, found = _of_running(taking, data, identity)
         else:
@@ -90,7 +90,7 @@ def make_folder(
         return
     if with_faults:
         raise Complaint("a backup that does not verify is not restored; nothing was changed.")
-    with progress_of("copying") as on_rows:
+    with told_if_stopped(lambda: _written(data)), progress_of("copying") as on_rows:
         manifest, found = restoring.restore(source, data, accept_loss, main.now_us, on_rows)
     _out.print(
         styled(
@@ -152,6 +152,12 @@ def _of_running(taking: Backup, data: Path, identity: Path | None) -> tuple[Mani
             return await asyncio.to_thread(taking.take, copy_directory, on_rows)
 
     return call(data, identity, take)
+
+
+def _written(target: Path) -> str:
+    if target.exists() and any(target.iterdir()):
+        return f"{target} was whole by then, and stays."
+    return f"{target} was not made; nothing was left behind."
 
 
 def _moment(manifest: Manifest) -> str:

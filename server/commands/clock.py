@@ -55,6 +55,7 @@ def confirm_clock(
     state = call(data, identity, _state)
     if not state.jump_us:
         _print(state)
+        _out.print("There is nothing to confirm: the clock made no jump. Nothing was done.")
         return
     shown = _text(state.wall_time)
     question = f"{told(state.jump_us)}. It shows {shown}. Is that the time?"

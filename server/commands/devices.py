@@ -12,6 +12,7 @@ from rich.text import Text
 
 from kessai.complaint import Complaint
 from kessai.console import Console, Table, styled
+from kessai.identity_path import PHONE
 from kessai.json_lines import as_json as as_dict
 from kessai.json_lines import print_json
 from kessai.v1 import device_pb2 as pb
@@ -21,7 +22,7 @@ from kessai.v1.holder_pb2_grpc import HolderServiceStub
 from server.commands import fleet
 from server.commands.operator_line import DEADLINE_S, call, change, request_id_of
 from server.commands.options import AsJson, Data, Identity, ProposalId, RequestId
-from server.commands.outcome import show_request
+from server.commands.outcome import say_already, show_request
 
 device = typer.Typer(
     pretty_exceptions_enable=False,
@@ -31,6 +32,11 @@ device = typer.Typer(
 )
 
 _out = Console()
+
+# The blank edge of a QR code, in modules; a phone reads it with less than the standard's four.
+_QUIET = 2
+# What stands below the code on the screen, and the prompt.
+_LINES_BELOW = 7
 
 ToPair = Annotated[
     str,
@@ -82,11 +88,10 @@ def pair_device(
     if as_json:
         print_json([{"request_id": request.request_id, **as_dict(response)}])
         return
-    segno.make(response.pairing_uri, error="l").terminal(compact=True)
-    _out.print(styled("Code for {}: [bold]{}[/]", path, response.pairing_code))
-    _out.print(response.pairing_uri, soft_wrap=True)
-    until = fleet.moment(response.expire_time)
-    _out.print(styled("[dim]good for one device until {}, five tries[/]", until))
+    _show(path, response)
+    if path.startswith(f"{PHONE}/") and not accounts:
+        says = "[yellow]without an account it cannot pay:[/] pair it with --account for that"
+        _out.print(styled(says), soft_wrap=True)
     show_request(request.request_id)
 
 
@@ -100,8 +105,8 @@ def list_devices(as_json: AsJson = False, data: Data = None, identity: Identity 
     if as_json:
         print_json(devices)
         return
-    table = Table(box=None)
-    table.add_column("device", no_wrap=True, overflow="fold")
+    table = Table("device", box=None)
+    table.empty = "there is no device yet"
     for column in ("line", "waiting", "lost", "reader", "software", "certificate"):
         table.add_column(column)
     for entry in devices:
@@ -128,6 +133,9 @@ def revoke_device(
 
     Example: kessai device revoke phone/ann/pixel
     """
+    if not request_id and is_revoked(path, data, identity):
+        say_already(path, "revoked")
+        return
     request = pb.RevokeDeviceRequest(request_id=request_id_of(request_id), device=path)
     change(
         data,
@@ -181,6 +189,12 @@ def fetch_devices(data: Path | None, identity: Path | None, prefix: str = "") ->
     return call(data, identity, all_devices)
 
 
+def is_revoked(path: str, data: Path | None, identity: Path | None) -> bool:
+    """Whether a device of a running switch was revoked by now."""
+    devices = fetch_devices(data, identity, f"{path.rpartition('/')[0]}/")
+    return any(one.device == path and one.HasField("revoke_time") for one in devices)
+
+
 def _pairing(
     path: str, accounts: list[str], name: str, merchants: list[str]
 ) -> pb.CreatePairingCodeRequest:
@@ -205,6 +219,27 @@ def _pairing(
                 "or relay/<fleet>"
             )
     return request
+
+
+def _show(path: str, response: pb.CreatePairingCodeResponse) -> None:
+    _show_code(response.pairing_uri)
+    _out.print(styled("Code for {}: [bold]{}[/]", path, response.pairing_code))
+    _out.print(response.pairing_uri, soft_wrap=True)
+    until = fleet.moment(response.expire_time)
+    _out.print(styled("[dim]good for one device until {}, five tries[/]", until))
+
+
+def _show_code(uri: str) -> None:
+    """Draw the QR code, or say how to see it if the window is too small for it."""
+    code = segno.make(uri, error="l")
+    columns = code.symbol_size(border=_QUIET)[0]
+    lines = (columns + 1) // 2
+    room = columns <= _out.width and lines + _LINES_BELOW <= _out.height
+    if room or not _out.is_terminal:
+        code.terminal(compact=True, border=_QUIET)
+        return
+    says = "The QR code needs a window of {} lines and {} columns: enlarge it, and run this again."
+    _out.print(styled(says, lines + _LINES_BELOW, columns), soft_wrap=True)
 
 
 def certificate_of(entry: pb.Device) -> Text:

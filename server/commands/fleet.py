@@ -151,9 +151,9 @@ def reader(state: pb.DeviceState) -> Text:
 
 
 def moment(time: Timestamp) -> str:
-    """Write a time as the tables do, in UTC."""
+    """Write a time, in UTC."""
     seconds = time.ToMicroseconds() / 1_000_000
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M")
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def _sheet(device: str, state: pb.DeviceState) -> Table:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from kessai.complaint import told_if_stopped
 from kessai.console import Console, styled
 from server import data_folder, main
 from server.commands.options import DataFolder, address_without_password
-from server.config import check_config, load_config
+from server.config import CONFIG_FILE, check_config, load_config
 from server.shards.address import sqlite_urls
 
 init = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
@@ -75,7 +77,8 @@ def make_folder(
         "the settings",
     )
     urls = [address_without_password(url) for url in shard or sqlite_urls(shards)]
-    data_folder.create(data, domain, urls, config, main.now_us, os.urandom)
+    with told_if_stopped(lambda: _made(data)):
+        data_folder.create(data, domain, urls, config, main.now_us, os.urandom)
     _out.print(styled(_NEXT_STEPS, data, len(urls), domain))
 
 
@@ -86,3 +89,9 @@ def serve_folder(data: DataFolder) -> None:
     Example: kessai serve --data /var/lib/kessai
     """
     main.run(data, load_config(data))
+
+
+def _made(data: Path) -> str:
+    if (data / CONFIG_FILE).exists():
+        return f"{data} is made, and whole."
+    return f"{data} was not made; nothing was left behind."

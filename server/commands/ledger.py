@@ -9,14 +9,14 @@ from pathlib import Path
 import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn
 
-from kessai.complaint import Complaint
+from kessai.complaint import Complaint, told_if_stopped
 from kessai.console import Console, Table, styled
 from kessai.json_lines import print_json
 from kessai.money import format_minor
 from kessai.v1.account_pb2 import GetTrialBalanceRequest, GetTrialBalanceResponse
 from kessai.v1.account_pb2_grpc import AccountServiceStub
 from server import data_folder
-from server.commands.audit import fetch, require_whole
+from server.commands.audit import fetch, require_chain, require_whole
 from server.commands.operator_line import DEADLINE_S, call
 from server.commands.options import AsJson, Data, DataFolder, Identity
 from server.config import load_config
@@ -73,30 +73,49 @@ def _show_trial(trial: GetTrialBalanceResponse) -> None:
 
 
 @ledger.command("verify")
-def verify_folder(data: DataFolder) -> None:
+def verify_folder(data: DataFolder, identity: Identity = None) -> None:
     """Decide the whole log again and compare: chain, balances, entries, in-transit, outboxes.
 
-    And the chain of the audit log. Works beside a running switch. Exits with 1 if anything is
-    wrong, or if the stores of a stopped switch are not of one moment. Warns of files that are no
-    whole copy without their WALs.
+    And the chain of the audit log, which a running switch is asked for. Exits with 1 if anything
+    is wrong or could not be looked at, or if the stores of a stopped switch are not of one moment.
+    Warns of files that are no whole copy without their WALs.
 
     Example: kessai ledger verify --data /var/lib/kessai
     """
     load_config(data)
-    books = data_folder.read_books(data)
-    if data_folder.is_locked(data):
-        with progress_of("verifying") as on_rows:
-            report = examine_books(data, on_rows)
-        show(Findings(report, books.shards))
-        _verify_audit(data)
-        return
-    warnings = [at.copy_warning() for at in books.addresses(data)]
+    with told_if_stopped(lambda: "nothing is known about the books, and nothing was changed."):
+        if data_folder.is_locked(data):
+            _verify_running(data, identity)
+        else:
+            _verify_stopped(data)
+
+
+def _verify_running(data: Path, identity: Path | None) -> None:
+    with progress_of("verifying") as on_rows:
+        report = examine_books(data, on_rows)
+    show(Findings(report, data_folder.read_books(data).shards))
+    try:
+        records = fetch(data, identity, AuditFilter())
+    except Complaint as complaint:
+        raise Complaint(
+            f"the audit log could not be looked at, so nothing is known about it: {complaint}"
+        ) from None
+    require_whole(records)
+    _show_audit(len(records))
+
+
+def _verify_stopped(data: Path) -> None:
+    warnings = [at.copy_warning() for at in data_folder.read_books(data).addresses(data)]
     with progress_of("verifying") as on_rows:
         found = examine_stopped(data, on_rows)
     for warning in filter(None, warnings):
         _out.print(styled("[yellow]warning:[/] {}", warning))
     show(found)
-    _verify_audit(data)
+    if found.audit_records is None:
+        _out.print("These books are of a release that kept no audit log.")
+        return
+    require_chain(found.audit_faults, found.audit_records)
+    _show_audit(found.audit_records)
 
 
 @contextmanager
@@ -110,19 +129,8 @@ def progress_of(work: str) -> Iterator[Callable[[int], None]]:
         yield lambda rows: progress.update(task, description=f"verified {rows:,} log rows")
 
 
-def _verify_audit(data: Path) -> None:
-    try:
-        records = fetch(data, None, AuditFilter())
-    except Complaint as complaint:
-        _out.print(
-            styled(
-                "[yellow]The audit log was not looked at:[/] {} Look later: kessai audit verify",
-                complaint,
-            )
-        )
-        return
-    require_whole(records)
-    _out.print(styled("[bold green]The audit log verifies:[/] {} records.", f"{len(records):,}"))
+def _show_audit(records: int) -> None:
+    _out.print(styled("[bold green]The audit log verifies:[/] {} records.", f"{records:,}"))
 
 
 def show(found: Findings) -> None:
@@ -137,8 +145,9 @@ def show(found: Findings) -> None:
         f"in {shards} shards, {report.in_transit:,} payments in transit"
     )
     if faults:
+        count = "1 fault" if len(faults) == 1 else f"{len(faults):,} faults"
         raise Complaint(
-            f"the books do NOT verify: {len(faults)} faults in {looked_at}. "
+            f"the books do NOT verify: {count} in {looked_at}. "
             "Stop the switch, keep the data folder as it is, and compare it with a backup."
         )
     _out.print(styled("[bold green]The books verify:[/] {}.", looked_at))

@@ -47,7 +47,8 @@ def list_losses(
     if as_json:
         print_json(answer.losses)
         return
-    table = Table("when (UTC)", "terminal", "phone", "amount", "declined for", "fault", "payment")
+    table = Table("when", "terminal", "phone", "amount", "declined for", "fault", "payment")
+    table.empty = "terminals lost nothing"
     for each in answer.losses:
         table.add_row(
             moment(each.lose_time),

@@ -22,7 +22,7 @@ from kessai.v1.fare_pb2_grpc import FareServiceStub
 from server.commands.amounts import account_of, amount_of, currency_of_account
 from server.commands.operator_line import DEADLINE_S, call, change, request_id_of
 from server.commands.options import AsJson, Data, Identity, ProposalId, RequestId
-from server.commands.outcome import show_request
+from server.commands.outcome import say_already, show_request
 
 merchant = typer.Typer(
     pretty_exceptions_enable=False,
@@ -87,6 +87,7 @@ def list_merchants(as_json: AsJson = False, data: Data = None, identity: Identit
         print_json(merchants)
         return
     table = Table("merchant", "name", "category", "account", "no PIN up to", "", box=None)
+    table.empty = "there is no merchant yet"
     for each in merchants:
         limit = each.unverified_limit
         table.add_row(
@@ -153,6 +154,9 @@ def close_merchant(
 
     Example: kessai merchant close shop
     """
+    if not request_id and _is_closed(merchant_id, data, identity):
+        say_already(merchant_id, "closed")
+        return
     request = pb.CloseMerchantRequest(request_id=request_id_of(request_id), merchant_id=merchant_id)
     change(
         data,
@@ -207,6 +211,11 @@ def fetch_merchants(data: Path | None, identity: Path | None) -> list[pb.Merchan
                 return merchants
 
     return call(data, identity, all_merchants)
+
+
+def _is_closed(merchant_id: str, data: Path | None, identity: Path | None) -> bool:
+    merchants = fetch_merchants(data, identity)
+    return any(one.merchant_id == merchant_id and one.HasField("close_time") for one in merchants)
 
 
 def _currency_of(merchant_id: str, data: Path | None, identity: Path | None) -> str:

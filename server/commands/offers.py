@@ -163,7 +163,7 @@ def worth(terms: pb.TicketOffer) -> str:
 
 def clock(moment: datetime) -> str:
     """A time by this machine's clock."""
-    return moment.astimezone().strftime("%Y-%m-%d %H:%M")
+    return moment.astimezone().strftime("%Y-%m-%d %H:%M %Z")
 
 
 def _fetch(

@@ -22,6 +22,7 @@ from kessai.channel import RETRY_FIRST_S, ask_why, open_channel
 from kessai.complaint import Complaint, Interrupted
 from kessai.device_identity import DeviceIdentity, load_identity
 from kessai.line_trouble import trouble_in
+from kessai.patience import told_if_slow
 from kessai.request_id import RequestIdError, format_request_id, new_request_id, parse_request_id
 from server import data_folder
 from server.commands.operator_renewal import keep_in_date, require_in_date
@@ -42,7 +43,8 @@ def call(data: Path | None, identity: Path | None, talk: Talk[Answer]) -> Answer
     """Ask the switch as the operator; Complaint if that fails, in one line."""
     line = _Line(data, identity)
     try:
-        return asyncio.run(line.run(talk))
+        with told_if_slow(line.name):
+            return asyncio.run(line.run(talk))
     except grpc.aio.AioRpcError as error:
         raise Complaint(line.explain(error)) from None
 
@@ -54,7 +56,8 @@ def change(data: Path | None, identity: Path | None, request_id: str, talk: Talk
     """
     line = _Line(data, identity)
     try:
-        return asyncio.run(line.run(talk, asks_again=True))
+        with told_if_slow(line.name):
+            return asyncio.run(line.run(talk, asks_again=True))
     except grpc.aio.AioRpcError as error:
         if not _is_open(error):
             raise Complaint(line.explain(error)) from None
@@ -98,6 +101,11 @@ class _Line:
     def address(self) -> str:
         """The host:port that it calls."""
         return self._who.server_address
+
+    @property
+    def name(self) -> str:
+        """What is waited for, for people."""
+        return f"the switch at {self.address}"
 
     async def run(self, talk: Talk[Answer], asks_again: bool = False) -> Answer:
         """Open it and talk; if the answer is lost, again until the deadline is over."""

@@ -19,11 +19,11 @@ from kessai.v1.device_pb2_grpc import DeviceServiceStub
 from kessai.v1.operator_pb2_grpc import OperatorServiceStub
 from server import data_folder
 from server.commands import local_office
-from server.commands.devices import certificate_of, fetch_devices
+from server.commands.devices import certificate_of, fetch_devices, is_revoked
 from server.commands.fleet import moment
 from server.commands.operator_line import DEADLINE_S, call, change, request_id_of
 from server.commands.options import AsJson, Data, DataFolder, Identity, ProposalId, RequestId
-from server.commands.outcome import show_request
+from server.commands.outcome import say_already, show_request
 from server.config import load_config
 
 operator = typer.Typer(
@@ -51,14 +51,14 @@ def add_operator(
     proposal: ProposalId = "",
     request_id: RequestId = "",
 ) -> None:
-    """Make an operator, on the switch's machine; one of the same name is replaced.
+    """Make an operator, on the switch's machine; an identity that he had before is revoked.
 
     Example: kessai operator add ann --data /var/lib/kessai
     """
     target = folder or data / f"operator-{name}"
     if (target / DEVICE_FILE).exists():
         raise Complaint(f"{target} already holds an identity; nothing was changed.")
-    if data_folder.read_running(data) is None:
+    if not data_folder.is_locked(data):
         with local_office.opened(data) as office:
             office.add_operator(name, target)
     else:
@@ -111,7 +111,7 @@ def list_operators(as_json: AsJson = False, data: Data = None, identity: Identit
 
     Example: kessai operator list
     """
-    if data is not None and data_folder.read_running(data) is None:
+    if data is not None and not data_folder.is_locked(data):
         with local_office.opened(data) as office:
             devices = office.operators()
     else:
@@ -141,9 +141,17 @@ def revoke_operator(
     Example: kessai operator revoke ann
     """
     path = f"{OPERATOR}/{name}"
-    if data is not None and data_folder.read_running(data) is None:
+    if data is not None and not data_folder.is_locked(data):
         with local_office.opened(data) as office:
+            if any(
+                one.device == path and one.HasField("revoke_time") for one in office.operators()
+            ):
+                say_already(path, "revoked")
+                return
             office.revoke_operator(name, even_the_last)
+    elif not request_id and is_revoked(path, data, identity):
+        say_already(path, "revoked")
+        return
     else:
         request = RevokeDeviceRequest(
             request_id=request_id_of(request_id), device=path, even_the_last=even_the_last
@@ -174,6 +182,8 @@ def list_proposals(as_json: AsJson = False, data: Data = None, identity: Identit
     if as_json:
         print_json(answer.proposals)
         return
+    if not answer.proposals:
+        _out.print("nothing waits for a second operator")
     for proposal in answer.proposals:
         by = f", confirmed by {proposal.approver}" if proposal.approver else ""
         _out.print(

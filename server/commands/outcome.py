@@ -15,6 +15,11 @@ def show_request(request_id: str) -> None:
     _out.print(styled("[dim]request {}[/]", request_id))
 
 
+def say_already(what: str, standing: str) -> None:
+    """Say that something stood before as it was asked to."""
+    _out.print(styled("[yellow]{} is {} already; nothing was done[/]", what, standing))
+
+
 def require_accepted(reason: DeclineReason.ValueType) -> None:
     """Complaint if a command was declined."""
     if reason:

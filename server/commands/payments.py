@@ -76,7 +76,7 @@ def _show(one: pb.FoundPayment) -> None:
     receipt = _receipt(one)
     _out.print(styled("[bold]{}[/]  {}  ", one.payment_id, _amount(receipt)) + _outcome(receipt))
     accounts = (_account(one.payer_account), _account(one.payee_account))
-    _out.print(styled("    {} UTC, from {} to {}", moment(receipt.settle_time), *accounts))
+    _out.print(styled("    {}, from {} to {}", moment(receipt.settle_time), *accounts))
     order = f", order {one.order_id}" if one.order_id else ""
     who = (one.asked_by, one.payer_wallet_id, order)
     _out.print(styled("    asked by {}, agreed by wallet/{}{}", *who))

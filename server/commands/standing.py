@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Annotated
 
 import grpc.aio
@@ -9,6 +11,7 @@ import typer
 from rich.text import Text
 
 from kessai.account_number import parse_account, pretty_account
+from kessai.complaint import Complaint
 from kessai.console import Console, Table, styled
 from kessai.json_lines import print_json
 from kessai.money import Money
@@ -17,8 +20,9 @@ from kessai.v1.account_pb2_grpc import AccountServiceStub
 from server.commands.amounts import account_of
 from server.commands.operator_line import DEADLINE_S, call, change, request_id_of
 from server.commands.options import AccountNumber, AsJson, Data, Identity, ProposalId, RequestId
-from server.commands.outcome import require_accepted, show_request
+from server.commands.outcome import require_accepted, say_already, show_request
 
+OWNER = re.compile(r"(wallet|merchant)/[a-z0-9-]{1,40}")
 _PAGE = 500
 _STYLES = {
     pb.ACCOUNT_STANDING_OPEN: "green",
@@ -50,11 +54,14 @@ def list_accounts(
             if not token:
                 return accounts
 
+    if owner and not OWNER.fullmatch(owner):
+        raise Complaint(f'"{owner}" is no owner: write wallet/<id> or merchant/<id>')
     accounts = call(data, identity, all_accounts)
     if as_json:
         print_json(accounts)
         return
     table = Table("account", "owner", "standing", "balance", "available", box=None)
+    table.empty = f"{owner} has no account" if owner else "there is no account yet"
     for column in table.columns[3:]:
         column.justify = "right"
     for account in accounts:
@@ -78,6 +85,9 @@ def freeze_account(
 
     Example: kessai account freeze 0001-00000042-20
     """
+    if not request_id and _is(pb.ACCOUNT_STANDING_FROZEN, number, data, identity):
+        say_already(number, "frozen")
+        return
     request = pb.FreezeAccountRequest(
         request_id=request_id_of(request_id), account_number=account_of(number)
     )
@@ -103,6 +113,9 @@ def unfreeze_account(
 
     Example: kessai account unfreeze 0001-00000042-20
     """
+    if not request_id and _is(pb.ACCOUNT_STANDING_OPEN, number, data, identity):
+        say_already(number, "open")
+        return
     request = pb.UnfreezeAccountRequest(
         request_id=request_id_of(request_id),
         account_number=account_of(number),
@@ -129,6 +142,9 @@ def close_account(
 
     Example: kessai account close 0001-00000042-20
     """
+    if not request_id and _is(pb.ACCOUNT_STANDING_CLOSED, number, data, identity):
+        say_already(number, "closed")
+        return
     request = pb.CloseAccountRequest(
         request_id=request_id_of(request_id), account_number=account_of(number)
     )
@@ -141,6 +157,16 @@ def close_account(
     require_accepted(response.decline_reason)
     _out.print(styled("[green]{} is closed[/]; its statement stays", number))
     show_request(request.request_id)
+
+
+def _is(
+    standing: pb.AccountStanding.ValueType, number: str, data: Path | None, identity: Path | None
+) -> bool:
+    request = pb.GetAccountRequest(account_number=account_of(number))
+    answer = call(
+        data, identity, lambda ch: AccountServiceStub(ch).GetAccount(request, timeout=DEADLINE_S)
+    )
+    return bool(answer.account.standing == standing)
 
 
 def standing_of(account: pb.Account) -> Text:

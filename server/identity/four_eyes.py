@@ -64,9 +64,11 @@ class FourEyes:
         """
         if not self._rules.on or not _is_power(method, request):
             return
-        request_id = _read_id(request.request_id, "request_id")
-        if not request.proposal_id and method in _CASH and self._is_little(caller, request):
-            return
+        request_id, why = _read_id(request.request_id, "request_id"), ""
+        if not request.proposal_id and method in _CASH:
+            why = self._too_much(caller, request)
+            if not why:
+                return
         if request.proposal_id:
             with self._file.transaction():
                 self._use(caller, method, request, request_id)
@@ -74,7 +76,7 @@ class FourEyes:
         with self._file.transaction():
             self._propose(caller, method, request, request_id)
         raise ApprovalNeeded(
-            "a second operator must confirm this within an hour, with: kessai approve "
+            f"{why}a second operator must confirm this within an hour, with: kessai approve "
             f"{request.request_id}. Then repeat it with --proposal {request.request_id}. "
             "Nothing was done"
         )
@@ -99,8 +101,8 @@ class FourEyes:
         """The proposals that have not ended and were not used, oldest first."""
         return self._book.waiting(self._now_us())
 
-    def _is_little(self, caller: Caller, request: Any) -> bool:  # noqa: ANN401
-        """Count cash that an operator moves alone; False if that is too much for a day."""
+    def _too_much(self, caller: Caller, request: Any) -> str:  # noqa: ANN401
+        """Count cash that an operator moves alone; why not, if that is too much for a day."""
         amount, now_us = Money.from_proto(request.amount), self._now_us()
         account, request_id = (
             parse_account(request.account_number),
@@ -110,12 +112,17 @@ class FourEyes:
         with self._file.transaction():
             counted = self._alone.find(request_id)
             if counted is not None:
-                return counted._replace(count_us=now_us) == cash
+                is_same = counted._replace(count_us=now_us) == cash
+                return "" if is_same else "this request id stands for other cash: "
             before = self._alone.total(caller.device, amount.currency, now_us - DAY_US)
-            if before + amount.minor >= self._rules.cash_from(amount.currency):
-                return False
+            limit = self._rules.cash_from(amount.currency)
+            if before + amount.minor >= limit:
+                return (
+                    f"you moved {Money(before, amount.currency)} of cash alone in 24 hours, and "
+                    f"with this it would be {Money(limit, amount.currency)} or more: "
+                )
             self._alone.add(cash)
-            return True
+            return ""
 
     def _propose(
         self,

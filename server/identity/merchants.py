@@ -33,7 +33,7 @@ class Merchants:
 
         FieldRefused; Exists if the id stands for a merchant with other properties.
         """
-        _check(merchant)
+        check_merchant(merchant)
         if self._directory.merchants.add(merchant) != merchant:
             raise Exists(
                 f'merchant "{merchant.merchant_id}" exists with other properties; nothing was done'
@@ -51,7 +51,7 @@ class Merchants:
 
         Its terminals' certificates say it once they are renewed.
         """
-        _check(merchant)
+        check_merchant(merchant)
         with self._directory.file.transaction():
             self.find(merchant.merchant_id)
             self._directory.merchants.replace(merchant)
@@ -104,7 +104,8 @@ class Merchants:
         return signed.SerializeToString(deterministic=True)
 
 
-def _check(merchant: Merchant) -> None:
+def check_merchant(merchant: Merchant) -> None:
+    """FieldRefused unless a merchant's properties can be."""
     if not is_name(merchant.merchant_id):
         raise FieldRefused("merchant_id", 'not 1 to 40 of a-z, 0-9 and "-"')
     try:

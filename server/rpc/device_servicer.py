@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 import grpc.aio
 
+from kessai.account_number import pretty_account
 from kessai.identity_path import AGENT, PHONE, RELAY, IdentityError, parse_device
 from kessai.money import currency_of
 from kessai.pairing_code import PairingCode, format_pairing_uri
@@ -21,8 +22,9 @@ from server.identity.directory_call import in_thread
 from server.identity.enrollment import Enrollment
 from server.identity.fleet import Fleet
 from server.identity.four_eyes import FourEyes
-from server.identity.merchants import Merchants
+from server.identity.merchants import Merchants, check_merchant
 from server.identity.pairing import PairingDesk
+from server.identity.refusals import Unknown
 from server.identity.relays import Relays
 from server.identity.wallets import Wallets
 from server.rpc import fields
@@ -83,6 +85,7 @@ class DeviceServicer(DeviceServiceServicer):
             fields.account(request.account_number),
             limit,
         )
+        check_merchant(merchant)
         await self._require_account(merchant)
         async with self._naming(merchant.account):
             await in_act(self._merchants.add, merchant)
@@ -90,11 +93,21 @@ class DeviceServicer(DeviceServiceServicer):
 
     async def _require_account(self, merchant: Merchant) -> None:
         """Refuse an account that is not the merchant's, and a limit in another currency than it."""
-        account = await self._find_account(merchant.account, f"merchant/{merchant.merchant_id}")
+        account = await self._account_of(f"merchant/{merchant.merchant_id}", merchant.account)
         limit = merchant.unverified_limit
         if limit is not None and account.ledger != currency_of(limit.currency).number:
             wrong = "is not the currency of its account"
             raise field_invalid("unverified_limit.currency_code", wrong)
+
+    async def _account_of(self, owner: str, account: int) -> Account:
+        """An account that an owner has; Unknown, in an operator's words."""
+        try:
+            return await self._find_account(account, owner)
+        except Unknown:
+            raise Unknown(
+                f"{owner} has no account {pretty_account(account)}; nothing was done: look at "
+                f"kessai account list --owner {owner}"
+            ) from None
 
     async def ListMerchants(
         self, request: pb.ListMerchantsRequest, context: Context
@@ -133,7 +146,7 @@ class DeviceServicer(DeviceServiceServicer):
         request_id = fields.request_id(request.request_id)
         device, accounts = _device_to_pair(request)
         for account in accounts:
-            await self._find_account(account, f"wallet/{parse_device(device)[1][0]}")
+            await self._account_of(f"wallet/{parse_device(device)[1][0]}", account)
         caller, method = current_caller(), "DeviceService/CreatePairingCode"
         await in_thread(self._four_eyes.require, caller, method, request)
         async with self._naming(*accounts):

@@ -10,11 +10,13 @@ from __future__ import annotations
 import asyncio
 import os
 import pickle
+import signal
 import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from typing import Any, NoReturn, TypeVar, overload
 
@@ -47,6 +49,16 @@ _STOP_LIMIT_S = 30.0
 Found = TypeVar("Found")
 
 
+@contextmanager
+def _deaf_to_ctrl_c() -> Iterator[None]:
+    """What is started within never hears SIGINT: Ctrl-C is for the switch, which ends it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 class WriterProcess:
     """A process that writes shards, and the lane that leads to it.
 
@@ -65,7 +77,7 @@ class WriterProcess:
     ) -> None:
         self._now_us, self._on_owed, self._on_written = now_us, on_owed, on_written
         here, there = socket.socketpair()
-        with there:
+        with there, _deaf_to_ctrl_c():
             self._process = subprocess.Popen(
                 [sys.executable, "-c", _PROGRAM.format(there.fileno(), log_level())],
                 pass_fds=(there.fileno(), *held),

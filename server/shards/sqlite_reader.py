@@ -220,7 +220,9 @@ class SqliteReader:
 
     def faults(self) -> list[str]:
         """Let SQLite compare all pages, tables and indexes."""
-        return list_faults(self._db, self._path, "integrity_check")
+        found = list_faults(self._db, self._path, "integrity_check")
+        self._told = self._told or bool(found)  # by whoever is given them
+        return found
 
     def snapshot(self) -> None:
         """Let every read from here on see the same moment, until `close`."""

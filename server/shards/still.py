@@ -84,6 +84,8 @@ def copy_database(source: apsw.Connection, target: Path, mark_table: str) -> Non
             while not copying.done:
                 copying.step(_PAGES_AT_ONCE)
         close_cleanly(connect(target, apsw.SQLITE_OPEN_READWRITE), target, mark_table)
+    except apsw.FullError:  # whose own words are "not an error"
+        raise StoreUnavailable(f"{target.name}: the disk is full") from None
     except apsw.Error as error:
         raise StoreUnavailable(f"{target.name}: {error}") from None
     _sync(target)

@@ -59,17 +59,19 @@ def verify(
     StoreUnavailable if a shard's server went away meanwhile: then nothing is known. Complaint if
     there is no room for the temporary file.
     """
-    report, readers, transit = Report(), open_readers(), Transit()
+    report, readers, transit, is_damage_told = Report(), open_readers(), Transit(), False
     replays = [Replay(ShardPlace(shard, slots)) for shard in range(len(readers))]
     try:
         for reader in readers:
             reader.snapshot()
             report.faults += reader.faults()
+        is_damage_told = bool(report.faults)
         for reader, replay in zip(readers, replays, strict=True):
             _check_shard(reader, replay, transit, report, on_progress)
         suspects = _cross_check(replays, transit, report)
     except StoreDamaged as error:
-        report.faults.append(f"the shards cannot be read any further ({error})")
+        if not is_damage_told:
+            report.faults.append(f"the shards cannot be read any further ({error})")
         return report
     except (StoreUnavailable, Complaint):
         raise

@@ -116,8 +116,7 @@ def _portable(error: Exception) -> Exception:
 def main(descriptor: int, level: int) -> None:
     """Serve the socket `descriptor` until its other end is closed; `level` is of the log."""
     set_up_log(level, guard_stderr())
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     gc.freeze()
     gc.set_threshold(*_RARE_COLLECTIONS)
     host = WriterHost()

@@ -19,6 +19,7 @@ from kessai.complaint import Complaint
 from kessai.device_identity import DeviceIdentity, load_identity
 from kessai.enrollment import renew_if_due
 from kessai.log_marks import LogMarks, first_difference
+from kessai.patience import told_if_slow
 from kessai.request_id import format_request_id
 from kessai.v1.account_pb2 import (
     Account,
@@ -109,15 +110,16 @@ async def open_bank_line(folder: Path, now_us: Callable[[], int]) -> AsyncIterat
     """Open the line of a paired phone; Complaint if it is not paired, or its time is over."""
     identity = load_identity(folder)
     identity.require_in_date(now_us())
-    async with open_channel(identity) as channel:
-        renewed = await _renew(folder, now_us, channel)
-        if renewed is None:
+    with told_if_slow(f"the bank at {identity.server_address}"):
+        async with open_channel(identity) as channel:
+            renewed = await _renew(folder, now_us, channel)
+            if renewed is None:
+                await _check_log(folder, channel)
+                yield BankLine(identity, channel)
+                return
+        async with open_channel(renewed) as channel:
             await _check_log(folder, channel)
-            yield BankLine(identity, channel)
-            return
-    async with open_channel(renewed) as channel:
-        await _check_log(folder, channel)
-        yield BankLine(renewed, channel)
+            yield BankLine(renewed, channel)
 
 
 async def _check_log(folder: Path, channel: grpc.aio.Channel) -> None:

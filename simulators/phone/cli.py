@@ -8,8 +8,6 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Callable
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -20,17 +18,9 @@ from kessai.console import Console, styled
 from kessai.device_identity import load_identity
 from kessai.json_lines import print_json
 from kessai.log_marks import LogMarks
-from kessai.secret_input import read_secret
 from kessai.v1.account_pb2 import Account, ListEntriesResponse
+from simulators.phone.answers import Answer, person
 from simulators.phone.bill_cli import bill, bills
-from simulators.phone.customer import (
-    Approving,
-    AtTheKeyboard,
-    Customer,
-    Declining,
-    GivingUp,
-    Thinking,
-)
 from simulators.phone.field import open_field
 from simulators.phone.misbehaviour import Misbehaviour
 from simulators.phone.pairing_cli import (
@@ -49,8 +39,8 @@ from simulators.phone.papers import (
 )
 from simulators.phone.phone import Phone, choose_account
 from simulators.phone.screen import Screen
-from simulators.phone.screen_view import shower
 from simulators.phone.store import Store
+from simulators.phone.tap_words import tell_the_end, told_until_a_reader_came
 from simulators.phone.ticket_pocket import Wants
 
 phone = typer.Typer(
@@ -68,18 +58,7 @@ phone.command()(bills)
 
 Folder = Annotated[Path, typer.Option("--folder", help="The phone's folder.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
-WRONG_PIN = "0000"
 _BETWEEN_TAPS_S = 0.5
-
-
-class Answer(StrEnum):
-    """What the customer does; with `agree` nobody enters a PIN."""
-
-    APPROVE = "approve"
-    AGREE = "agree"
-    DECLINE = "decline"
-    WRONG_PIN = "wrong-pin"
-    ASK = "ask"
 
 
 @phone.command()
@@ -119,10 +98,10 @@ def tap(
         terminal_id=authorize_terminal, claim_unverified=unverified,
     )  # fmt: skip
     wants = Wants(persons, money(spend) if spend else None)
-    entered = read_secret("PIN", pin_file, "--pin-file", pin) if _enters(answer, pin) else ""
-    held = Phone(folder, *_person(answer, entered, think, events), does, account, wants=wants)
-    if not all(page.view.is_good for page in _tap_often(held, field, taps, stay)):
-        raise typer.Exit(3)
+    customer, show = person(answer, pin_file, pin, think, events)
+    with told_until_a_reader_came(field, stay, show) as shown:
+        held = Phone(folder, customer, shown, does, account, wants=wants)
+        _end_of(_tap_often(held, field, taps, stay))
 
 
 @phone.command()
@@ -230,30 +209,11 @@ def _warn(folder: Path) -> None:
         Console(stderr=True, soft_wrap=True).print(styled(says, alarm))
 
 
-def _person(
-    answer: Answer, pin: str, think: float, events: bool
-) -> tuple[Customer, Callable[[Screen], None]]:
-    """Give who holds the phone, and what shows him the pages."""
-    console = Console(stderr=events)
-    return _customer(answer, pin, think, console), shower(console, events)
-
-
-def _enters(answer: Answer, argument: str) -> bool:
-    """Whether a PIN is needed before anything is held to a reader, or given where none may be."""
-    return answer is Answer.APPROVE or bool(argument)
-
-
-def _customer(answer: Answer, pin: str, think: float, console: Console) -> Customer:
-    if answer is Answer.APPROVE:
-        approving = GivingUp([pin])  # once: a script that has the wrong PIN locks no phone
-        return Thinking(think, approving) if think else approving
-    customers: dict[Answer, Customer] = {
-        Answer.AGREE: GivingUp(()),
-        Answer.DECLINE: Declining(),
-        Answer.WRONG_PIN: Approving(WRONG_PIN),
-        Answer.ASK: AtTheKeyboard(console),
-    }
-    return Thinking(think, customers[answer]) if think else customers[answer]
+def _end_of(pages: list[Screen]) -> None:
+    """Exit code 3, and a last word, if not every tap came to payment or entry."""
+    if bad := [page for page in pages if not page.view.is_good]:
+        tell_the_end(bad[-1])
+        raise typer.Exit(3)
 
 
 def _enter_code(moniker: str) -> str:

@@ -28,6 +28,8 @@ PinFile = Annotated[
 ]
 NoPin = Annotated[str, typer.Option("--pin", hidden=True)]
 
+_ANOTHER = "Nothing was sent. Take another folder."
+
 
 def pair(
     folder: Folder,
@@ -51,20 +53,25 @@ def pair(
 def pair_phone(folder: Path, pairing_uri: str, pin: str) -> None:
     """Pair a phone, and say as what; Complaint if that fails."""
     from kessai.durable_file import make_folder
+    from kessai.enrollment import cleared_if_refused, parse_pairing_uri
     from kessai.enrollment import pair as enroll
-    from kessai.enrollment import parse_pairing_uri
 
     pairing = parse_pairing_uri(pairing_uri)
-    make_folder(folder)
-    # The key is in the vault before the switch knows it; a pairing that was cut off finds it there.
-    vault = Vault(folder) if Vault.exists(folder) else Vault.create(folder, pin, os.urandom)
-    try:
-        key = vault.unlock(pin)
-    except (WrongPin, VaultLocked) as error:
-        raise Complaint(
-            f"{folder} holds a phone with another PIN ({error}). Take another folder."
-        ) from None
-    identity = enroll(pairing, folder, key, f"kessai {importlib.metadata.version('kessai')}")
+    with cleared_if_refused(folder):
+        make_folder(folder)
+        # The switch knows the key once it is in the vault: a pairing that was cut off finds it.
+        vault = Vault(folder) if Vault.exists(folder) else Vault.create(folder, pin, os.urandom)
+        try:
+            key = vault.unlock(pin)
+        except VaultLocked as error:
+            raise Complaint(
+                f"{folder} holds a phone that is locked ({error}). {_ANOTHER}"
+            ) from None
+        except WrongPin as error:
+            raise Complaint(
+                f"{folder} holds a phone with another PIN ({error}). {_ANOTHER}"
+            ) from None
+        identity = enroll(pairing, folder, key, f"kessai {importlib.metadata.version('kessai')}")
     console = Console()
     paired = "[green]Paired[/] as {}, at {}."
     console.print(styled(paired, identity.device, identity.server_address))

@@ -40,6 +40,7 @@ def draw_balances(accounts: list[Account]) -> Table:
 def draw_statement(statement: ListEntriesResponse) -> Table:
     """Draw an account's entries, newest first."""
     table = _table("Booked", "Amount", "Balance", "What", "With")
+    table.empty = "nothing was booked yet"
     table.title = Text(f"Account {_pretty(statement.account.account_number)}", style="bold")
     for entry in statement.entries:
         table.add_row(
@@ -55,6 +56,7 @@ def draw_statement(statement: ListEntriesResponse) -> Table:
 def draw_purchases(decisions: list[Decision]) -> Table:
     """Draw what the customer decided and what became of it, newest first."""
     table = _table("Decided", "Amount", "Outcome", "Shop", "Order")
+    table.empty = "this phone has not been asked to pay yet"
     for decision in decisions:
         request = decision.read_request()
         table.add_row(
@@ -114,4 +116,4 @@ def _pretty(account_number: str) -> str:
 
 def _clock(time_us: int) -> str:
     moment = datetime.fromtimestamp(time_us // 1_000_000, tz=UTC).astimezone()
-    return moment.strftime("%Y-%m-%d %H:%M:%S")
+    return moment.strftime("%Y-%m-%d %H:%M:%S %Z")

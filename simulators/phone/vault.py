@@ -56,6 +56,9 @@ class WrongPin(Exception):
 class VaultLocked(Exception):
     """The PIN was wrong too often; the right one does not open the vault any more."""
 
+    def __init__(self) -> None:
+        super().__init__("the PIN was wrong too often, and no PIN opens it any more")
+
 
 class Vault:
     """The vault in a phone's folder."""

@@ -80,3 +80,13 @@ def test_a_read_only_disk_is_named(disk: Path) -> None:
     assert mount("-o", "remount,ro", str(disk))
     assert str(folder) in refused("serve", "--data", str(folder))
     assert "cannot be made" in refused("init", "--data", str(disk / "other"), *INIT)
+
+
+def test_a_backup_that_finds_no_room_says_so(disk: Path, tmp_path: Path) -> None:
+    """SQLite's own word for it is "not an error"."""
+    folder = tmp_path / "data"
+    kessai("init", "--data", str(folder), *INIT)
+    fill(disk, 30)
+    says = refused("backup", str(disk / "backup"), "--data", str(folder))
+    assert "disk is full" in says or "No space left" in says
+    assert [path.name for path in disk.iterdir()] == ["fill"]

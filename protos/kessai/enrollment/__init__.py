@@ -5,13 +5,14 @@
 """
 
 from kessai.device_identity import DeviceIdentity, load_identity
-from kessai.enrollment.pairing import pair
+from kessai.enrollment.pairing import cleared_if_refused, pair
 from kessai.enrollment.renewal import renew_if_due
 from kessai.pairing_code import PairingCode, parse_pairing_uri
 
 __all__ = [
     "DeviceIdentity",
     "PairingCode",
+    "cleared_if_refused",
     "load_identity",
     "pair",
     "parse_pairing_uri",

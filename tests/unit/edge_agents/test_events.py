@@ -9,6 +9,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from edge_agents import events
 from edge_agents.events import Events
 from kessai.plain_text import MARK
@@ -66,3 +68,18 @@ def test_a_follower_that_went_away_does_not_stop_the_till() -> None:
         os.close(reading)
         told.emit("settled", make_pending())
         told.emit("settled", make_pending())
+
+
+def test_a_step_is_told_once_on_one_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A follower beside the log, on the same screen: as JSON alone; the log goes on without it."""
+    logged = list[str]()
+    log = logging.Handler()
+    monkeypatch.setattr(log, "emit", lambda record: logged.append(record.getMessage()))
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    follower = io.StringIO()
+    monkeypatch.setattr(logging.getLogger("kessai.agent"), "handlers", [log])
+    for is_terminal in (True, False):
+        monkeypatch.setattr(follower, "isatty", lambda said=is_terminal: said)
+        Events(lambda: 7, follower).emit("device_lost")
+    assert logged == ["device_lost"]
+    assert follower.getvalue().count("device_lost") == 2

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+import grpc.aio
 import pytest
 from cryptography.x509 import load_pem_x509_certificate
 
@@ -19,6 +20,7 @@ from edge_agents.agent_state import AgentState
 from edge_agents.deny_list import CREDENTIAL, DenyList
 from edge_agents.events import Events
 from edge_agents.fleet_line import FleetLine
+from edge_agents.fleet_member import FleetMember
 from edge_agents.journal import Journal
 from edge_agents.remote_settings import RemoteSettings
 from edge_agents.uplink import Uplink
@@ -27,7 +29,7 @@ from kessai.v1.envelope_pb2 import Signed
 from kessai.v1.fleet_pb2 import READER_STATE_LOST, READER_STATE_READY
 from kessai.v1.holder_pb2 import HolderAnswer
 from server.domain.directory import DenyKind, DeviceEntry, IssuedCertificate
-from tests.unit.edge_agents.parties import NOW_US, Field, make_pending, make_sealed
+from tests.unit.edge_agents.parties import NOW_US, Field, make_pending, make_sealed, make_terminal
 from tests.unit.server.ports import Switch, serving
 
 TILL = "agent/shop/till"
@@ -245,3 +247,25 @@ def _folder(tmp_path: Path) -> Path:
     folder = tmp_path / "till"
     folder.mkdir()
     return folder
+
+
+@pytest.mark.parametrize("said", ["", "letting in"])
+async def test_an_agent_that_serves_does_not_say_that_it_is_starting(
+    tmp_path: Path, said: str
+) -> None:
+    """It is in service, unless it said something of its own."""
+    uplink = Uplink(grpc.aio.insecure_channel("127.0.0.1:9"), os.urandom)
+    member = FleetMember(
+        tmp_path, make_terminal(), Field(), Journal(tmp_path), uplink, Events(lambda: NOW_US),
+        lambda: NOW_US,
+    )  # fmt: skip
+    assert member.state.report().state == "starting"
+    if said:
+        member.state.say(said)
+    serving_ = asyncio.create_task(member.run())
+    await asyncio.wait_for(member.state.changed.wait(), LIMIT_S)
+    assert member.state.report().state == (said or "in service")
+    serving_.cancel()
+    await asyncio.wait([serving_])
+    await uplink.close()
+    member.close()

@@ -48,3 +48,26 @@ def test_an_unknown_command_is_named() -> None:
     )
     assert ended.returncode == 2
     assert ended.stderr == 'kessai: there is no command "pya"; try kessai --help\n'
+
+
+INTERRUPTED = """
+import sys, importlib.abc
+class AtCtrlC(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == "kessai":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, AtCtrlC())
+from cli.main import main
+sys.argv = ["kessai", "serve"]
+main()
+"""
+
+
+def test_ctrl_c_while_modules_load_is_one_line() -> None:
+    """Where even the command's own helpers are not loaded yet."""
+    ended = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED],
+        check=False, capture_output=True, text=True, timeout=30,
+    )  # fmt: skip
+    assert (ended.returncode, ended.stderr.count("\n")) == (130, 1), ended.stderr
+    assert "nothing was done" in ended.stderr

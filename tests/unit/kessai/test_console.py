@@ -58,3 +58,37 @@ def test_a_console_is_as_wide_as_the_terminal_is_when_it_prints(
     monkeypatch.delenv("LINES")
     assert (console.width, console.height) == (200, 25)
     assert Console(file=io.StringIO(), width=60).width == 60
+
+
+def _wide() -> Table:
+    table = Table("device", "lost", "certificate", "payment", box=None)
+    table.add_row("agent/corner-shop/till-1", "", "until 2027-11-30 16:50", "0197f3a2-7c1e-7000")
+    table.add_row("phone/ann/pixel", "", "1,234,567.89 EUR", "0197f3a2-7c1e-7001")
+    return table
+
+
+@pytest.mark.parametrize("width", [20, 40, 80, 120])
+def test_nothing_in_a_table_is_cut(width: int) -> None:
+    """On a narrow terminal the rows stand below each other, without what is empty."""
+    out = io.StringIO()
+    Console(file=out, width=width, force_terminal=True, color_system=None).print(_wide())
+    shown, whole = out.getvalue(), "".join(out.getvalue().split())
+    assert max(map(len, shown.splitlines())) <= width
+    for each in ("agent/corner-shop/till-1", "2027-11-30", "1,234,567.89EUR", "000-7001"[4:]):
+        assert each in whole
+    assert "\u2026" not in shown
+
+
+def test_what_is_piped_is_as_wide_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    out = io.StringIO()
+    console = Console(file=out)
+    console.print(_wide())
+    console.print("one sentence that is longer than twenty columns are")
+    assert len(out.getvalue().splitlines()) == 4
+
+
+def test_an_empty_table_says_so() -> None:
+    table = Table("account", "balance", title="Ann")
+    table.empty = "no account yet"
+    assert _shown(table) == "Ann\nno account yet\n"

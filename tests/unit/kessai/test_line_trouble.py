@@ -21,6 +21,7 @@ from kessai.v1.account_pb2_grpc import AccountServiceStub
 from server.commands import operator_line
 from simulators.phone.bank_line import open_bank_line
 from tests.unit.server.switch.in_process import (
+    CONFIG,
     DOMAIN,
     LIMIT_S,
     Served,
@@ -93,6 +94,26 @@ async def test_who_is_out_of_date_for_the_switch_alone(tmp_path: Path) -> None:
     """It hangs up without a word; that somebody is there is said all the same."""
     async with served(tmp_path / "data") as switch, open_channel(of_the_past(switch)) as channel:
         assert "hold our certificate for out of date" in await ask_why(channel)
+
+
+async def test_a_switch_that_hangs_up_on_too_many_lines_is_not_called_away(tmp_path: Path) -> None:
+    """It answered before, and answers again once the others are gone."""
+    said = "UNAVAILABLE: Stream removed (Socket closed)"
+    assert "too many lines to it (lines_per_address" in trouble_in(said)
+    assert "too many lines" in trouble_in("recvmsg: Connection reset by peer")
+    folder = tmp_path / "data"
+    limited = CONFIG.model_copy(update={"lines_per_address": 1})
+    async with served(folder, config=limited) as switch, open_channel(switch.operator) as first:
+        await trial(first)
+        told = ""
+        async with asyncio.timeout(LIMIT_S):
+            while "too many lines" not in told:
+                async with open_channel(switch.operator) as second:
+                    try:
+                        await asyncio.gather(*(trial(second) for _ in range(50)))
+                    except grpc.aio.AioRpcError as error:
+                        told = trouble_in(error.details())
+        assert "no switch answers" not in told
 
 
 async def test_where_nobody_is_nothing_is_said(tmp_path: Path) -> None:

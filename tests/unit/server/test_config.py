@@ -76,7 +76,7 @@ def test_a_wrong_value_is_named(tmp_path: Path, text: str, key: str) -> None:
         load_config(write(tmp_path, text))
     message = str(complaint.value)
     assert message.startswith(f"{tmp_path / CONFIG_FILE}: {key}")
-    assert "Nothing was started" in message
+    assert "Nothing was done" in message
     assert "\n" not in message
 
 
@@ -106,3 +106,26 @@ def test_a_wrong_environment_is_one_line(tmp_path: Path, monkeypatch: pytest.Mon
     with pytest.raises(Complaint, match="other_hosts") as complaint:
         load_config(write(tmp_path, ""))
     assert "\n" not in str(complaint.value)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "is_taken"),
+    [
+        ("127.0.0.1:7443", "127.0.0.1:7443", False),
+        ("0.0.0.0:7443", "127.0.0.1:7443", False),
+        ("127.0.0.1:7443", "127.0.0.1:07443", False),
+        ("127.0.0.1:0", "127.0.0.1:0", True),
+        ("10.0.0.1:7443", "127.0.0.1:7443", True),
+    ],
+)
+def test_two_ports_are_not_the_same(tmp_path: Path, one: str, other: str, is_taken: bool) -> None:
+    """Said at init and at serve, before anything is made or opened."""
+    for pair in (("listen", "pairing_listen"), ("pairing_listen", "metrics_listen")):
+        addresses = dict.fromkeys(("listen", "pairing_listen", "metrics_listen"), "127.0.0.1:0")
+        addresses |= dict(zip(pair, (one, other), strict=True))
+        folder = write(tmp_path, "".join(f'{key} = "{at}"\n' for key, at in addresses.items()))
+        if is_taken:
+            load_config(folder)
+            continue
+        with pytest.raises(Complaint, match=f"{pair[0]} and {pair[1]} are the same port"):
+            load_config(folder)

@@ -65,7 +65,7 @@ def test_a_merchant_is_edited(switch: RunningSwitch, desk: Desk, accounts: tuple
     desk.does("merchant", "minimum-balance", "hall", "1.00")
     desk.does("merchant", "minimum-balance", "hall", "0.00 EUR")
     other = switch.open_account("merchant/other", 9)
-    assert "not yours" in desk.is_refused("merchant", "edit", "hall", "--account", other)
+    assert "has no account" in desk.is_refused("merchant", "edit", "hall", "--account", other)
     assert "no merchant" in desk.is_refused("merchant", "edit", "none", "--name", "None")
 
 

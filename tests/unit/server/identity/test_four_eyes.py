@@ -63,6 +63,14 @@ def proposed(switch: Switch, caller: Caller, method: str, request: Any) -> str: 
     return found[1]
 
 
+def test_a_refusal_says_the_sum_and_the_limit(switch: Switch) -> None:
+    """What was moved alone in a day, and from which amount on two are needed."""
+    ann = operator(switch, "ann")
+    switch.four_eyes.require(ann, WITHDRAW, cash(switch, WithdrawCashRequest, 600))
+    with pytest.raises(ApprovalNeeded, match=r"moved 6\.00 EUR .* it would be 10\.00 EUR or more"):
+        switch.four_eyes.require(ann, WITHDRAW, cash(switch, WithdrawCashRequest, 400))
+
+
 def test_one_key_alone_pairs_no_phone(switch: Switch) -> None:
     """Not by asking again, nor by confirming it himself, nor with an id that he made up."""
     thief = operator(switch, "eve")

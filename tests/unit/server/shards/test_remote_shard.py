@@ -22,7 +22,7 @@ from server.shards.jobs import Delivered
 from server.shards.lane import LaneClosed
 from server.shards.placement import SlotMap
 from server.shards.relocate import SlotMoved
-from server.shards.remote_shard import EXIT_WRITER_LOST, RemoteShard
+from server.shards.remote_shard import EXIT_WRITER_LOST, RemoteShard, WriterProcess
 from server.shards.settlement_log import LogRow, RequestIdReused
 from server.switch.slot_move import SlotMover
 from tests.running import RunningSwitch
@@ -46,6 +46,18 @@ from tests.unit.server.shards.parts import (
 SHARDS, PROCESSES = 3, 2
 ANN, SHOP = (next(iter(accounts_on(shard, SHARDS))) for shard in (0, 1))
 OPENING: list[Command] = [open_account(ANN), open_account(SHOP, "merchant/shop"), deposit(ANN, 100)]
+
+
+async def test_ctrl_c_at_the_start_is_no_crash(tmp_path: Path) -> None:
+    """A terminal sends it to both; the writer, still loading, goes on until its switch ends."""
+    writer = WriterProcess("writer", Clock(), lambda _: None, lambda *_: None)
+    try:
+        writer._process.send_signal(signal.SIGINT)
+        [address] = Stores(tmp_path).make(1)
+        writer.open(address, SlotMap.even(1))
+    finally:
+        writer.close()
+    assert writer._process.returncode == 0
 
 
 async def test_what_is_written_elsewhere_is_answered_here(tmp_path: Path) -> None:

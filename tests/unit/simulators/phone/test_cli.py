@@ -18,6 +18,7 @@ from edge_agents.links.radio import open_radio
 from kessai.complaint import Complaint
 from kessai.device_identity import load_identity, write_identity
 from kessai.money import Money
+from simulators.phone import tap_words
 from simulators.phone.bank_line import open_bank_line
 from simulators.phone.cli import phone
 from simulators.phone.screen import Screen, View
@@ -117,7 +118,7 @@ def test_balance_and_statement(ada: Path) -> None:
     assert "0001-00000042-20" in balance
     assert "25.00 EUR" in balance
     assert "Cash paid in" in run("history", "--folder", str(ada))
-    assert "Decided" in run("purchases", "--folder", str(ada))
+    assert "not been asked to pay" in run("purchases", "--folder", str(ada))
 
 
 async def test_another_users_account(ada: Path, tmp_path: Path) -> None:
@@ -258,3 +259,18 @@ def test_the_phone_is_drawn(folder: Path, capsys: pytest.CaptureFixture[str]) ->
     words = ["--folder", str(folder), "--field", where, "--answer", "decline", "--stay", "0.1"]
     assert phone(args=["tap", *words], standalone_mode=False) == 3
     assert "Hold your phone to the" in capsys.readouterr().out
+
+
+def test_a_tap_says_what_it_waits_for_and_how_it_ended(
+    ada: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At a field where no terminal is; exit code 3 has its last word."""
+    monkeypatch.setattr(tap_words, "PATIENCE_S", 0.05)
+    field = f"udp:127.0.0.1:{free_udp_port()}"
+    words = ("tap", "--folder", str(ada), "--field", field, "--answer", "agree", "--stay", "1")
+    with pytest.raises(SystemExit) as end:
+        phone(args=list(words))
+    error = capsys.readouterr().err
+    assert end.value.code == 3
+    assert f"no terminal is at {field} yet" in error
+    assert "nothing was paid" in error.splitlines()[-1]
