@@ -45,11 +45,11 @@ soak: $(READY)  ## Ten minutes of passengers at a gate; every extreme value, fli
 # Tests that try more with KESSAI_EXAMPLES.
 SOAK := tests/attack tests/fuzz $(shell grep -lr KESSAI_EXAMPLES tests/unit tests/invariants --include='test_*.py')
 
-# Nine scenes, 30 kills in each. A run is had again with the seed that it showed: KESSAI_SEED=...
+# Ten scenes, 30 kills in each. A run is had again with the seed that it showed: KESSAI_SEED=...
 CUT := anywhere phones vending gate store_and_forward entrance hub ticket_machine
 KESSAI_SEED ?= $(shell od -An -N4 -tu4 /dev/urandom | tr -d ' ')
 
-crash: $(READY)  ## SIGKILL at 270 random moments of all scenes; one table of what became of them.
+crash: $(READY)  ## SIGKILL at 300 random moments of all scenes; one table of what became of them.
 	@export KESSAI_KILLS=30 KESSAI_SEED=$(KESSAI_SEED); echo "seed $$KESSAI_SEED"; \
 		$(PYTEST) $(CUT:%=tests/invariants/test_kill_%.py)
 

@@ -1,4 +1,4 @@
-"""SIGKILL of switch, agent or phone at random moments of a vend: goods for money, or neither.
+"""SIGKILL of switch, agent, phone or relay at random moments of a vend: goods for money, or none.
 
 After every kill the killed process starts again on what it left on the disk. Money is never taken
 without goods. Goods without money there can be only if the agent was killed after the machine had
@@ -20,24 +20,27 @@ from edge_agents.journal import Entry, PaymentState
 from simulators.town import free_udp_port
 from tests.invariants.kill_cases import cases, kills
 from tests.invariants.kill_table import ABSENT, UNSURE, WHOLE, KillTable
+from tests.scenarios.fleet_server import FleetServer
 from tests.scenarios.following import Followed
 from tests.scenarios.shop import Shop
 from tests.scenarios.vendor import (
     AGREE,
     CHOCOLATE,
     PRICES,
+    SNACKS,
     WATER,
     Vendor,
     open_snacks,
     without_pin,
 )
 
-KILLS = kills(3)
+KILLS, KILLS_BEHIND = kills(3), kills(1)
 CASH = 100_000_00
-SCENE = "vending machine"
+SCENE, SCENE_BEHIND = "vending machine", "vending, relayed"
 OUTCOME_LIMIT_S = 40.0
 
 VICTIMS = ("switch", "agent", "phone")
+VICTIMS_BEHIND = ("relay", *VICTIMS)
 # The step after which the kill comes, and within how many seconds.
 WINDOWS = (
     ("waiting_for_tap", 0.8),
@@ -58,10 +61,15 @@ FINAL = (
 class Killer:
     """Plays vends at one machine, and kills somebody in each."""
 
-    def __init__(self, shop: Shop, seed: int, table: KillTable) -> None:
+    def __init__(self, shop: Shop, seed: int, table: KillTable, behind: bool = False) -> None:
+        """`behind`: the machine has a line to its fleet's server only."""
         self.shop, self.dice, self.table = shop, random.Random(seed), table
-        table.expect(SCENE, (step for step, _ in WINDOWS))
+        self.scene = SCENE_BEHIND if behind else SCENE
+        table.expect(self.scene, (step for step, _ in WINDOWS))
         self.account = open_snacks(shop)
+        self.relay = FleetServer(shop, SNACKS) if behind else None
+        if self.relay is not None:
+            self.relay.start()
         self.payer = without_pin(shop.customer("payer", CASH))
         self.vendor = Vendor(shop, "machine-1", f"udp:127.0.0.1:{free_udp_port()}")
         self.spent = 0
@@ -82,7 +90,7 @@ class Killer:
         entry = self._conclude(str(asked["payment_id"]))
         self.vendor.send_phones_away()
         outcome = self._check(entry, victim, PRICES[item])
-        self.table.add(SCENE, victim, step, outcome)
+        self.table.add(self.scene, victim, step, outcome)
 
     def check_all(self) -> None:
         """Count the money: what is not the customer's any more is the machine's, nothing held."""
@@ -93,12 +101,24 @@ class Killer:
         assert self.shop.switch.balance(self.account) == self.spent
 
     def _start(self) -> None:
-        self.vendor.start("--ask-seconds", "2", "--vend-seconds", "5", "--request-seconds", "10")
+        words = ["--ask-seconds", "2", "--vend-seconds", "5", "--request-seconds", "10"]
+        if self.relay is not None:
+            words += ["--relay", self.relay.relay]
+        self.vendor.start(*words)
+
+    def close(self) -> None:
+        """Stop the machine and its fleet's server."""
+        self.vendor.close()
+        if self.relay is not None:
+            self.relay.close()
 
     def _kill(self, victim: str, phone: Followed) -> None:
         if victim == "switch":
             self.shop.switch.kill()
             self.shop.switch.restart()
+        elif victim == "relay" and self.relay is not None:
+            self.relay.kill()
+            self.relay.start()
         elif victim == "agent":
             self.vendor.kill()
             self._start()
@@ -141,10 +161,22 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
 @pytest.mark.timeout(120 + 12 * KILLS)
 def test_goods_for_money_or_neither(shop: Shop, random_seed: int, kill_table: KillTable) -> None:
     """Whoever is killed, whenever."""
-    killer = Killer(shop, random_seed, kill_table)
+    play(Killer(shop, random_seed, kill_table), VICTIMS, KILLS)
+
+
+@pytest.mark.timeout(120 + 12 * KILLS_BEHIND)
+def test_the_same_behind_a_fleets_server(
+    shop: Shop, random_seed: int, kill_table: KillTable
+) -> None:
+    """The server is killed, too."""
+    play(Killer(shop, random_seed, kill_table, behind=True), VICTIMS_BEHIND, KILLS_BEHIND)
+
+
+def play(killer: Killer, victims: tuple[str, ...], count: int) -> None:
+    """Kill so many times, then count."""
     try:
-        for case in itertools.islice(cases(killer.dice, VICTIMS, WINDOWS), KILLS):
+        for case in itertools.islice(cases(killer.dice, victims, WINDOWS), count):
             killer.kill_one(*case)
         killer.check_all()
     finally:
-        killer.vendor.close()
+        killer.close()

@@ -6,6 +6,8 @@ import copy
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
 
 import grpc
 import grpc.aio
@@ -14,10 +16,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from google.protobuf.timestamp_pb2 import Timestamp
 from grpc_status import rpc_status
 
-from edge_agents.relay_address import parse_relay
+from edge_agents.relay_address import RelayAddress, parse_relay
+from edge_agents.relay_channel import RelayChannel
 from edge_agents.uplink import NotTaken, Unknown, Uplink
+from kessai.device_identity import DeviceIdentity, load_identity, write_identity
 from kessai.envelope import RELAYED_ANSWER, RELAYED_CALL, open_signed, sign
 from kessai.v1 import error_pb2
+from kessai.v1.device_pb2 import RenewCertificateRequest, RenewCertificateResponse
 from kessai.v1.envelope_pb2 import Signed
 from kessai.v1.fare_pb2 import ConfirmTravelRequest
 from kessai.v1.payment_pb2 import (
@@ -26,6 +31,7 @@ from kessai.v1.payment_pb2 import (
     SettlePaymentResponse,
 )
 from kessai.v1.relay_pb2 import PassCallRequest, PassCallResponse, RelayedAnswer, RelayedCall
+from server.identity.certificates import public_key_of_request
 from server.rpc.errors import RpcError, status_of
 from tests.unit.edge_agents.relay.parties import (
     FLEET,
@@ -180,6 +186,38 @@ async def test_what_is_not_passed_on_fails_at_once(fleet: Fleet) -> None:
         with pytest.raises(grpc.aio.AioRpcError, match="does not go through"):
             await anext(uplink.follow(b"", 1.0))
     assert seen == []
+
+
+async def test_a_certificate_is_renewed_through_the_server(fleet: Fleet, tmp_path: Path) -> None:
+    """And the line is opened again with it, to the server as before."""
+    old_us = now_us() - 25 * 86_400_000_000
+    today, server = fleet.authority, fleet.server
+    fleet.authority = replace(today, now_us=lambda: old_us)
+    folder, seen = tmp_path / "machine", list[bytes]()
+    write_identity(folder, fleet.machine())
+
+    async def answer(request: bytes, context: Context) -> bytes:
+        call = call_in(request)
+        if "Renew" not in call.method:
+            return await honest(fleet, seen)(request, context)
+        asked = RenewCertificateRequest.FromString(call.request)
+        key = public_key_of_request(asked.certificate_signing_request)
+        chain = today.issue("agent/snacks/machine-1", key).chain
+        response = RenewCertificateResponse(certificate_chain=chain).SerializeToString()
+        return fleet.signed_answer(request, RelayedAnswer(response=response))
+
+    async with fleet.liar(answer, server) as address:
+        relay = RelayAddress(FLEET, address)
+
+        def opened(identity: DeviceIdentity) -> RelayChannel:
+            return RelayChannel(relay, identity, fleet.signing_key, now_us, os.urandom)
+
+        uplink = Uplink(opened(load_identity(folder)), os.urandom, reopen=opened)
+        renewed = await uplink.renew_if_due(folder, now_us)
+        assert renewed is not None
+        assert renewed.expire_us > now_us() + 29 * 86_400_000_000
+        assert await uplink.settle(ASK, 2.0) == RECEIPT
+        await uplink.close()
 
 
 @pytest.mark.parametrize("device", ["relay/other", "agent/snacks/machine-2", "agent/nordic/relay"])
