@@ -125,11 +125,13 @@ class Town:
 
     def pair_terminal(self, merchant_id: str, terminal_id: str) -> Path:
         """Pair an agent of a merchant; its folder."""
-        folder = self.folder / terminal_id
         terminal = device_pb2.TerminalPairing(merchant_id=merchant_id, terminal_id=terminal_id)
-        uri = self.operator.pair(device_pb2.CreatePairingCodeRequest(terminal=terminal))
-        run("agent", "pair", "--folder", str(folder), says=uri)
-        return folder
+        return self._pair(terminal_id, device_pb2.CreatePairingCodeRequest(terminal=terminal))
+
+    def pair_relay(self, fleet_id: str, merchant_id: str) -> Path:
+        """Pair the server of a fleet, for a merchant's machines; its folder."""
+        relay = device_pb2.RelayPairing(fleet_id=fleet_id, merchant_ids=[merchant_id])
+        return self._pair(f"fleet-{fleet_id}", device_pb2.CreatePairingCodeRequest(relay=relay))
 
     def phone(self, name: str, command: str, *words: str) -> Process:
         """Let somebody's phone do something, as a process that shows its screen on the stage."""
@@ -160,6 +162,11 @@ class Town:
         """Give the last words of a process."""
         log = self.folder / f"{name}.log"
         return log.read_text().strip()[-300:] if log.exists() else "it printed nothing"
+
+    def _pair(self, name: str, request: device_pb2.CreatePairingCodeRequest) -> Path:
+        folder = self.folder / name
+        run("agent", "pair", "--folder", str(folder), says=self.operator.pair(request))
+        return folder
 
     def _settle_in(self, name: str, cash_minor: int) -> None:
         number = self.operator.open_account(f"wallet/{name.lower()}", CURRENCY, cash_minor)

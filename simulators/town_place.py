@@ -50,17 +50,21 @@ class Place:
         """Draw what a person sees there."""
         raise NotImplementedError
 
-    def start(self, *words: str) -> None:
-        """Run the agent: `kessai agent WORDS`, with events; Complaint if it does not start."""
-        command = ["agent", words[0], "--events", "--folder", str(self.folder)]
-        command += ["--reader", self.field, *words[1:]]
+    def command(self, kind: str, *words: str) -> list[str]:
+        """The words by which an agent of a kind is run here."""
+        folder, reader = ("--folder", str(self.folder)), ("--reader", self.field)
+        return ["agent", kind, "--events", *folder, *reader, *words]
+
+    def start(self, kind: str, *words: str) -> Event:
+        """Run an agent of a kind until it tells that it runs; Complaint if it does not start."""
+        command = self.command(kind, *words)
         log = self.town.folder / f"{self.folder.name}.log"
 
         def begin() -> None:
             self._agent = Process(command, log, self._on_line)
 
         try:
-            self.expect("started", after=begin)
+            return self.expect("started", after=begin)
         except Complaint:
             log_says = self.town.log_of(self.folder.name)
             raise Complaint(f"{self.name} did not open: {log_says}") from None
@@ -78,6 +82,12 @@ class Place:
         """Name all that the agent told so far."""
         with self._changed:
             return [str(event["event"]) for event in self._events]
+
+    @property
+    def events(self) -> list[Event]:
+        """All that the agent told so far."""
+        with self._changed:
+            return list(self._events)
 
     @property
     def latest(self) -> str:

@@ -14,7 +14,7 @@ from simulators.town_processes import Process
 from simulators.town_railway import FARE, Gate
 from simulators.town_railway import NAME as RAILWAY
 from simulators.town_scene import APPROVE, PHONE_LIMIT_S, Scene, money
-from simulators.town_snacks import CHOCOLATE, WATER, Snacks
+from simulators.town_snacks import CHOCOLATE, WATER, FleetServer, Snacks
 from simulators.town_snacks import NAME as SNACKS
 
 _WALK_LIMIT_S = 60.0
@@ -24,14 +24,15 @@ class Vending(Scene):
     """Row B3."""
 
     name = "vending"
-    title = "At the snack machine: held, given out, captured"
-    says = "Small amounts need no PIN. The second bar gets stuck: its money comes back by itself."
+    title = "At the snack machine, behind its fleet's server"
+    says = "The server learns what is sold, and no account. A bar gets stuck: its money comes back."
 
     def set_up(self) -> None:
-        """Switch a machine on."""
-        self.snacks = Snacks(self.town)
-        self.places.append(self.snacks)
-        self.snacks.open()
+        """Run the fleet's server, and switch a machine on."""
+        server, self.snacks = FleetServer(self.town), Snacks(self.town)
+        self.places += [self.snacks, server]
+        server.open()
+        self.snacks.open(server.relay)
 
     def play(self) -> str:
         """Alice buys water; then a motor jams, and the hold is voided."""
