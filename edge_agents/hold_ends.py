@@ -16,6 +16,7 @@ from edge_agents.loops import wait_at_most
 from edge_agents.payment_request import PendingPayment
 from edge_agents.receipts import ReceiptRefused, is_held, is_settled, verify_receipt
 from edge_agents.uplink import NotTaken, Unknown, Uplink
+from kessai.enum_name import enum_name
 from kessai.envelope import PublicKey
 from kessai.request_id import format_request_id, new_request_id
 from kessai.v1.payment_pb2 import CapturePaymentRequest, PaymentOutcome, VoidPaymentRequest
@@ -75,7 +76,7 @@ class HoldEnds:
         if is_unpaid:
             self._journal.note_unpaid(self._now_us(), pending)
         self._journal.end_hold(pending.request_id, answer, is_settled(receipt))
-        outcome = PaymentOutcome.Name(receipt.outcome).removeprefix("PAYMENT_OUTCOME_")
+        outcome = enum_name(PaymentOutcome.DESCRIPTOR, receipt.outcome, "PAYMENT_OUTCOME_")
         if is_settled(receipt):
             self._events.emit("settled", pending)
         else:

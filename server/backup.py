@@ -11,23 +11,23 @@ never looks whole. The folder holds keys: whoever has it can sign as the switch.
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
 from kessai.complaint import Complaint
 from kessai.durable_file import make_folder, move_durably, write_durably
 from server import data_folder
+from server.aside import partial_of, written_aside
 from server.backup_manifest import FORMAT, Manifest, files_of, hash_of, tidy, write_manifest
 from server.config import CONFIG_FILE
 from server.examine import Findings, examine_stopped
 from server.shards.address import SqliteAddress, sqlite_urls
 from server.shards.books_file import Books, write_books
 from server.shards.directory_schema import MARK_TABLE
+from server.shards.shard_lock import ShardLock
 from server.shards.still import Snapshot, copy_closed, copy_durably, held_still
-from server.shards.store import StoreUnavailable
 
 # Without offline-root/, which is not to lie on this machine, and without others' identities.
 KEPT_FOLDERS = ("identity", "operator")
@@ -66,7 +66,7 @@ class Backup:
         `copy_directory` lets the running switch copy its directory; None: it is stopped, and the
         caller has its lock. Complaint if it cannot be written or does not verify; nothing is left.
         """
-        with written_aside(self._partial):
+        with written_aside(self._target):
             with ExitStack() as open_:
                 moment_us, snapshots = self._open(copy_directory, open_)
                 sequences = [snapshot.last_sequence() for snapshot in snapshots]
@@ -108,6 +108,8 @@ class Backup:
             return opened
 
         if copy_directory is None:
+            for address in self._places:  # an absolute address may lead to another switch's files
+                open_.callback(ShardLock(address.path).release)
             copy_closed(self._folder / DIRECTORY, directory, MARK_TABLE)
             return self._now_us(), snapshots()
         with held_still(self._places):
@@ -128,27 +130,6 @@ class Backup:
                 make_folder(self._partial / name)
                 for path in sorted((self._folder / name).iterdir()):
                     copy_file(path, self._partial / name / path.name)
-
-
-@contextmanager
-def written_aside(partial: Path) -> Iterator[None]:
-    """Make a folder to write into, and take it away unless it was renamed; Complaint."""
-    try:
-        shutil.rmtree(partial, ignore_errors=True)
-        make_folder(partial)
-        yield
-    except (OSError, StoreUnavailable) as error:
-        raise Complaint(
-            f"{partial.parent} cannot be written ({error}). Nothing was left there, and nothing "
-            "else was changed. Make room, or name another folder."
-        ) from None
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-
-
-def partial_of(target: Path) -> Path:
-    """Where a folder is written before it is whole."""
-    return target.with_name(f"{target.name}.kessai-partial")
 
 
 def copy_file(source: Path, target: Path) -> None:

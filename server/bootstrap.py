@@ -102,7 +102,7 @@ class Switch:
             self._rehearsal = self._open_rehearsal()
             self._authority = Authority.load(folder / "identity", now_us)
             self._keyring = Keyring.load(folder / "identity")
-            self._directory = Directory(folder / "directory.db", now_us)
+            self._directory = Directory(folder / "directory.db")
             undo.callback(self._directory.close)
             self._shards = self._open_shards()
             undo.pop_all()

@@ -25,6 +25,7 @@ from kessai.complaint import Complaint
 from kessai.durable_file import close_to_others, make_folder, write_durably
 from kessai.identity_path import OPERATOR, IdentityError, format_identity, parse_identity
 from kessai.json_file import read_json
+from server.aside import refuse_mount_point
 from server.backup_manifest import MANIFEST
 from server.config import CONFIG_FILE, ServerConfig, write_sample
 from server.identity.authority import Authority
@@ -36,7 +37,7 @@ from server.shards.books_file import read_books as read_books
 from server.shards.books_file import write_books
 from server.shards.directory import Directory
 from server.shards.placement import SlotMap
-from server.shards.shard_lock import take_in_time
+from server.shards.shard_lock import no_locks, take_in_time
 from server.shards.store import StoreUnavailable
 
 OPERATOR_NAME = "operator"
@@ -120,7 +121,7 @@ class Lock:
                 f"{folder} is not a data folder that can be used ({error.strerror}). "
                 f"Make one with: kessai init --data {folder}"
             ) from None
-        if not take_in_time(self._file, _LOCK_WAIT_S):
+        if not take_in_time(self._file, _LOCK_WAIT_S, folder / _LOCK_FILE):
             raise Complaint(
                 f"a switch is already running on {folder}. Only one may; nothing was changed."
             )
@@ -146,7 +147,7 @@ def is_locked(folder: Path) -> bool:
     except BlockingIOError:
         return True
     except OSError as error:
-        raise Complaint(f"{folder / _LOCK_FILE} cannot be read ({error.strerror}).") from None
+        raise no_locks(folder / _LOCK_FILE, error) from None
     return False
 
 
@@ -204,7 +205,7 @@ def _create_identities(
 ) -> None:
     authority = Authority.create(folder / "identity", folder / "offline-root", domain, now_us)
     keyring = Keyring.create(folder / "identity", random_bytes)
-    directory = Directory(folder / "directory.db", now_us)
+    directory = Directory(folder / "directory.db")
     operators = Operators(directory, authority, keyring, now_us, random_bytes)
     operators.add(OPERATOR_NAME, folder / "operator", address_of(config))
     directory.close()
@@ -219,6 +220,7 @@ def _refuse_what_cannot_be(folder: Path, domain: str, shards: int) -> None:
         raise Complaint(f'"{domain}" is no domain like pay.example; nothing was made.') from None
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise Complaint(f"{folder} is not an empty folder; nothing was changed. Choose another.")
+    refuse_mount_point(folder)
 
 
 def address_of(config: ServerConfig) -> str:

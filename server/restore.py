@@ -13,7 +13,7 @@ from pathlib import Path
 from kessai.complaint import Complaint
 from kessai.durable_file import make_folder, move_durably
 from server import data_folder
-from server.backup import partial_of, written_aside
+from server.aside import refuse_mount_point, written_aside
 from server.backup_manifest import Manifest, file_faults, read_manifest, tidy
 from server.examine import Findings, examine_stopped
 from server.identity.audit import MACHINE, Act, Audit
@@ -40,8 +40,8 @@ def restore(
         raise Complaint(
             f"{backup} is damaged: {'; '.join(faults[:3])}. Nothing was changed. Use another one."
         )
-    partial = partial_of(target)
-    with written_aside(partial):
+    refuse_mount_point(target)
+    with written_aside(target) as partial:
         for name in manifest.files:
             make_folder((partial / name).parent)
             copy_durably(backup / name, partial / name)
@@ -84,12 +84,13 @@ def accept(folder: Path, now_us: Callable[[], int], how: str) -> None:
             heads[address.shard] = head_of(reader, now_us())
             ties.append(reader.tie())
     sequences = {shard: place.sequence for shard, place in heads.items()}
-    with closing(Directory(folder / "directory.db", now_us)) as directory:
+    with closing(Directory(folder / "directory.db")) as directory:
         book, audit = TieBook(directory.file), Audit(directory.file, now_us)
 
         def note() -> None:
             book.accept_loss(Restore(now_us(), sequences))
             book.note(heads, least=max(ties))
+            directory.denied.begin_after_loss()
 
         audit.do(Act(MACHINE, "BackupService/AcceptLoss", object=how), note)
 

@@ -8,10 +8,12 @@ what it answered is on the disk. The other doors call it through `hub_line`.
 from __future__ import annotations
 
 import re
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
 import grpc
 import grpc.aio
+from google.protobuf.message import DecodeError
 
 from edge_agents.entrance.book import EntranceBook
 from edge_agents.entrance.doors import DoorRefused, Doors
@@ -74,6 +76,32 @@ class EntranceHub(EntranceHubServiceServicer):
             await context.abort(grpc.StatusCode.PERMISSION_DENIED, str(refused))
 
 
+class _Intake(grpc.aio.ServerInterceptor):
+    """Says INVALID_ARGUMENT of bytes that are no request, where gRPC itself says UNKNOWN."""
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Any:  # noqa: ANN401
+        """Read the request within the call."""
+        handler = await continuation(handler_call_details)
+        if handler is None:
+            return None
+
+        async def answer(raw: bytes, context: Context) -> Any:  # noqa: ANN401
+            try:
+                request = handler.request_deserializer(raw)
+            except DecodeError:
+                what = "the request is not the message of this method"
+                await context.abort(grpc.StatusCode.INVALID_ARGUMENT, what)
+            return await handler.unary_unary(request, context)
+
+        return grpc.unary_unary_rpc_method_handler(
+            answer, response_serializer=handler.response_serializer
+        )
+
+
 async def serve_hub(hub: EntranceHub, listen: str, identity: DeviceIdentity) -> grpc.aio.Server:
     """Serve on HOST:PORT; Complaint if that cannot be."""
     if _PORT.fullmatch(listen) is None:
@@ -81,7 +109,10 @@ async def serve_hub(hub: EntranceHub, listen: str, identity: DeviceIdentity) -> 
     credentials = grpc.ssl_server_credentials(
         [(identity.key_pem, identity.chain_pem)], identity.root_pem, require_client_auth=True
     )
-    server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
+    server = grpc.aio.server(
+        interceptors=[_Intake()],
+        options=[("grpc.so_reuseport", 0)],
+    )
     add_EntranceHubServiceServicer_to_server(hub, server)
     try:
         server.add_secure_port(listen, credentials)

@@ -4,11 +4,12 @@ Who enrols with an Ed25519 key of small order lets anybody sign for him: there a
 verify under it for every message. And a key that has two encodings has two names. So a key comes in
 by this one door, at enrolment, in documents, in credentials and in certificates:
 
-    Ed25519   32 bytes: y < 2^255 - 19, a point of the curve, none of the eight of small order
+    Ed25519   32 bytes: y < 2^255 - 19, a point of the curve, of prime order
     P-256     65 bytes: 04, x, y; both below the field's prime, a point of the curve
     X25519    32 bytes: u < 2^255 - 19, none of small order; the sealing key only
 
-P-256 has no points of small order but the one at infinity, which has no such form.
+P-256 has no points of small order but the one at infinity, which has no such form. An Ed25519 key
+with a part of small order is refused, too: some verifiers take signatures of it that others refuse.
 """
 
 from __future__ import annotations
@@ -19,19 +20,19 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 
+from kessai.ed25519_point import PRIME, is_of_prime_order, point_at
+
 ED25519_BYTES, P256_BYTES, X25519_BYTES = 32, 65, 32
 
-_PRIME = 2**255 - 19
-_D = -121665 * pow(121666, -1, _PRIME) % _PRIME
 _Y_BITS = 2**255 - 1
 # The y of the points whose order divides 8, and the u of those of X25519 and of its twist.
 _Y_OF_ORDER_8 = 0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD84D3D706A17C7
-_SMALL_Y = {0, 1, _PRIME - 1, _Y_OF_ORDER_8, _PRIME - _Y_OF_ORDER_8}
+_SMALL_Y = {0, 1, PRIME - 1, _Y_OF_ORDER_8, PRIME - _Y_OF_ORDER_8}
 _U_OF_ORDER_8 = (
     0x00B8495F16056286FDB1329CEB8D09DA6AC49FF1FAE35616AEB8413B7C7AEBE0,
     0x57119FD0DD4E22D8868E1C58C45C44045BEF839C55B1D0B1248C50A3BC959C5F,
 )
-_SMALL_U = {0, 1, _PRIME - 1, *_U_OF_ORDER_8}
+_SMALL_U = {0, 1, PRIME - 1, *_U_OF_ORDER_8}
 _UNCOMPRESSED = 4
 _CACHED = 4096
 
@@ -65,7 +66,7 @@ def load_switch_key(raw: bytes) -> Ed25519PublicKey:
 def load_sealing_key(raw: bytes) -> X25519PublicKey:
     """Read the raw X25519 key that documents are sealed to; KeyRefused."""
     u = int.from_bytes(raw, "little")
-    if len(raw) != X25519_BYTES or u >= _PRIME:
+    if len(raw) != X25519_BYTES or u >= PRIME:
         raise KeyRefused("not an X25519 key in its one form")
     if u in _SMALL_U:
         raise KeyRefused("an X25519 key of small order")
@@ -73,11 +74,12 @@ def load_sealing_key(raw: bytes) -> X25519PublicKey:
 
 
 def _check_ed25519(y: int) -> None:
-    if y >= _PRIME:
+    if y >= PRIME:
         raise KeyRefused("an Ed25519 key that is not in its one form")
     if y in _SMALL_Y:
         raise KeyRefused("an Ed25519 key of small order: anybody could sign for it")
-    squared = y * y % _PRIME
-    # x² = (y² - 1) / (dy² + 1): a square if numerator times denominator is one.
-    if pow((squared - 1) * (_D * squared + 1), (_PRIME - 1) // 2, _PRIME) != 1:
+    point = point_at(y)
+    if point is None:
         raise KeyRefused("not a point of Ed25519's curve")
+    if not is_of_prime_order(point):
+        raise KeyRefused("an Ed25519 key with a part of small order")

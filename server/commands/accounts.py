@@ -11,6 +11,7 @@ from rich.text import Text
 from kessai.account_number import parse_account as parse
 from kessai.account_number import pretty_account
 from kessai.console import Console, Table, styled
+from kessai.enum_name import enum_name
 from kessai.json_lines import print_json
 from kessai.money import Money
 from kessai.v1 import account_pb2 as pb
@@ -191,7 +192,7 @@ def _statement(response: pb.ListEntriesResponse, auxiliary: int) -> Table:
         table.add_row(
             str(entry.sequence),
             _time(entry.book_time.ToMicroseconds()),
-            pb.EntryKind.Name(entry.kind).removeprefix("ENTRY_KIND_").replace("_", " ").lower(),
+            enum_name(pb.EntryKind.DESCRIPTOR, entry.kind, "ENTRY_KIND_").replace("_", " ").lower(),
             Text(amount.decimal(), style="green" if amount.minor > 0 else "red"),
             Money.from_proto(entry.balance).decimal(),
             pretty_account(parse(entry.counterparty)),

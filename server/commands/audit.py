@@ -16,6 +16,7 @@ from rich.text import Text
 from kessai.audit_chain import faults_of
 from kessai.complaint import Complaint
 from kessai.console import Console, styled
+from kessai.enum_name import enum_name
 from kessai.v1 import audit_pb2 as pb
 from kessai.v1.audit_pb2_grpc import AuditServiceStub
 from server import data_folder
@@ -187,7 +188,7 @@ def _plain(record: pb.AuditRecord) -> dict[str, object]:
         "method": record.method,
         "request_id": record.request_id,
         "object": record.object,
-        "outcome": pb.AuditOutcome.Name(record.outcome).removeprefix("AUDIT_OUTCOME_").lower(),
+        "outcome": enum_name(pb.AuditOutcome.DESCRIPTOR, record.outcome, "AUDIT_OUTCOME_").lower(),
         "reason": record.reason,
         "begun_sequence": record.begun_sequence,
         "open": record.open,

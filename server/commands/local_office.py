@@ -77,7 +77,7 @@ def opened(folder: Path) -> Iterator[LocalOffice]:
     """Open the directory of a switch that is stopped; Complaint if one runs after all."""
     lock = data_folder.Lock(folder)
     try:
-        with closing(Directory(folder / "directory.db", _now_us)) as directory:
+        with closing(Directory(folder / "directory.db")) as directory:
             yield LocalOffice(folder, directory)
     finally:
         lock.release()

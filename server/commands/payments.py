@@ -11,6 +11,7 @@ from kessai.account_number import parse_account, pretty_account
 from kessai.complaint import Complaint
 from kessai.console import Console, styled
 from kessai.decline import name_of
+from kessai.enum_name import enum_name
 from kessai.envelope import EnvelopeError, read_unverified, read_verified
 from kessai.json_lines import as_json as as_dict
 from kessai.json_lines import print_json
@@ -102,7 +103,7 @@ def _amount(receipt: Receipt) -> Money:
 
 
 def _outcome(receipt: Receipt) -> Text:
-    name = PaymentOutcome.Name(receipt.outcome).removeprefix("PAYMENT_OUTCOME_").lower()
+    name = enum_name(PaymentOutcome.DESCRIPTOR, receipt.outcome, "PAYMENT_OUTCOME_").lower()
     if receipt.decline_reason:
         return Text(f"{name}: {name_of(receipt.decline_reason)}", "red")
     return Text(name, "green" if name == "settled" else "yellow")

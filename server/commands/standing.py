@@ -13,6 +13,7 @@ from rich.text import Text
 from kessai.account_number import parse_account, pretty_account
 from kessai.complaint import Complaint
 from kessai.console import Console, Table, styled
+from kessai.enum_name import enum_name
 from kessai.json_lines import print_json
 from kessai.money import Money
 from kessai.v1 import account_pb2 as pb
@@ -171,5 +172,5 @@ def _is(
 
 def standing_of(account: pb.Account) -> Text:
     """What may be done with an account, in a word."""
-    name = pb.AccountStanding.Name(account.standing).removeprefix("ACCOUNT_STANDING_").lower()
-    return Text(name, style=_STYLES.get(account.standing, ""))
+    name = enum_name(pb.AccountStanding.DESCRIPTOR, account.standing, "ACCOUNT_STANDING_")
+    return Text(name.lower(), style=_STYLES.get(account.standing, ""))

@@ -219,5 +219,5 @@ class RevocationList(Protocol):
     def is_stray(self, device: str, serial: int, begin_us: int) -> bool:
         """Tell whether a restore lost a certificate, and its device is not good any more."""
 
-    def on_revoke(self, listener: Callable[[int], None]) -> None:
-        """Have every serial number told as it is revoked; from any thread."""
+    def on_revoke(self, listener: Callable[[str], None]) -> None:
+        """Have every device told some of whose certificates were revoked; from any thread."""

@@ -2,8 +2,8 @@
 
 Credentials of revoked phones are told to every terminal; tickets that were revoked or paid back,
 and certificates of revoked terminals, to the terminals of their own merchant. Versions count over
-all merchants, so a terminal's version may grow without an entry. An entry is no longer told once
-what it denies has expired anyway.
+all merchants, so a terminal's version may grow without an entry. An entry is no longer told a day
+after what it denies expired.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ class DenyList:
 
     def deny_credentials(self, device: str, until_us: int) -> None:
         """Deny a phone's credentials that expire at a time or before."""
-        self._book.add_credentials(device, self._now_us(), until_us)
+        self._book.add_credentials(device, until_us)
 
     def deny_credentials_of_account(self, account: int, issued_until_us: int) -> None:
         """Deny the credentials that were issued for an account until a time."""
         until_us = issued_until_us + CREDENTIAL_LIFETIME_US
-        self._book.add_credentials_of_account(account, self._now_us(), until_us)
+        self._book.add_credentials_of_account(account, until_us)
 
     def is_denied(self, kind: DenyKind, entry_id: bytes) -> bool:
         """Whether something was denied, to whomever."""
@@ -50,9 +50,11 @@ class DenyList:
     def page_after(self, version: int, merchant_id: str) -> tuple[list[DenyEntry], int]:
         """What is new for a merchant's terminals after a version, and the version that it makes.
 
-        At most PAGE entries.
+        At most PAGE entries. A version that there never was is of entries that a restore lost: all
+        is new then.
         """
         newest = self._book.version()  # read first: what is denied meanwhile belongs to the next
+        version = version if version <= newest else 0
         entries = self._book.after(version, merchant_id, self._now_us(), PAGE)
         if len(entries) == PAGE:
             return entries, entries[-1].version

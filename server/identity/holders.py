@@ -120,6 +120,8 @@ class Holders:
         self._book.put_rider_category(wallet_id, category)
 
     def _check(self, device: str, asked: KeyToCertify) -> None:
+        if len(asked.holder_key) != _KEY_BYTES:  # before the costlier look at it
+            raise FieldRefused("holder_public_key", "a holder key is a P-256 point")
         try:
             key = load_public_key(asked.holder_key)
             verify_bytes(key_proof_input(asked.request_id), asked.proof, key)
@@ -127,8 +129,6 @@ class Holders:
             raise FieldRefused("holder_public_key", str(error)) from None
         except SignatureInvalid as error:
             raise FieldRefused("holder_key_proof", str(error)) from None
-        if len(asked.holder_key) != _KEY_BYTES:
-            raise FieldRefused("holder_public_key", "a holder key is a P-256 point")
         if self._book.owner_of_key(asked.holder_key) not in (None, device):
             raise FieldRefused("holder_public_key", "this key is another phone's; make a new one")
 

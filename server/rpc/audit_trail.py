@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 
 import grpc.aio
 
+from kessai.decline import name_of
 from kessai.v1 import error_pb2 as e
 from kessai.v1.decline_pb2 import DeclineReason
 from kessai.v1.error_pb2 import ErrorReason
@@ -87,8 +88,7 @@ class AuditTrail:
             raise
         decline: DeclineReason.ValueType | None = getattr(response, "decline_reason", None)
         if decline:
-            name = DeclineReason.Name(decline).removeprefix("DECLINE_REASON_")
-            await in_thread(self._audit.refuse, act, name)
+            await in_thread(self._audit.refuse, act, name_of(decline))
         else:
             await in_thread(self._audit.accept, act)
         return response

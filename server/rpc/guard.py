@@ -43,7 +43,7 @@ class Guard:
     def __init__(self, callers: Callers, revocations: RevocationList) -> None:
         self._callers = callers
         self._revocations = revocations
-        self._streams: dict[int, set[Stream]] = {}
+        self._streams: dict[Caller, set[Stream]] = {}
         self._cutter = Cutter()
         self._loop: asyncio.AbstractEventLoop | None = None
         revocations.on_revoke(self._on_revoke)
@@ -64,14 +64,14 @@ class Guard:
         if call.request_streaming or call.response_streaming:
             # By itself, else a status that comes while the first answer is sent would send it too.
             await context.send_initial_metadata(())
-            self._remember(context, caller.serial, self._callers.seconds_left(certificate))
+            self._remember(context, caller, self._callers.seconds_left(certificate))
             self._require_good(caller)
         yield
 
     def end_streams(self) -> None:
         """Cut all open streams, when the switch stops; from the event loop."""
-        for serial in list(self._streams):
-            self._cut(serial, _STOPS)
+        for caller in list(self._streams):
+            self._cut(caller, _STOPS)
 
     def _require_good(self, caller: Caller) -> None:
         if self._revocations.is_revoked(caller.serial):
@@ -79,32 +79,40 @@ class Guard:
         if self._revocations.is_stray(caller.device, caller.serial, caller.begin_us):
             raise CertificateRefused(_STRAY)
 
-    def _remember(self, context: Context, serial: int, seconds_left: float) -> None:
+    def _remember(self, context: Context, caller: Caller, seconds_left: float) -> None:
         task = asyncio.current_task()
         if task is None:
             return
         self._loop = task.get_loop()
         stream = Stream(task, context)
-        self._streams.setdefault(serial, set()).add(stream)
+        self._streams.setdefault(caller, set()).add(stream)
         after = seconds_left + _CUT_AFTER_END_S
         end = self._loop.call_later(after, self._cutter.cut, stream, _refused(_ENDED))
-        task.add_done_callback(lambda _: self._forget(serial, stream, end))
+        task.add_done_callback(lambda _: self._forget(caller, stream, end))
 
-    def _forget(self, serial: int, stream: Stream, end: asyncio.TimerHandle) -> None:
+    def _forget(self, caller: Caller, stream: Stream, end: asyncio.TimerHandle) -> None:
         end.cancel()
-        streams = self._streams[serial]
+        streams = self._streams[caller]
         streams.discard(stream)
         if not streams:
-            del self._streams[serial]
+            del self._streams[caller]
 
-    def _on_revoke(self, serial: int) -> None:
+    def _on_revoke(self, device: str) -> None:
         # Comes from the thread that wrote the revocation. A stream that begins meanwhile finds
         # itself revoked, because the directory's set was changed before.
         if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._cut, serial, _refused(_REVOKED))
+            self._loop.call_soon_threadsafe(self._cut_refused, device)
 
-    def _cut(self, serial: int, why: status_pb2.Status) -> None:
-        for stream in self._streams.get(serial, ()):
+    def _cut_refused(self, device: str) -> None:
+        """Cut a device's streams whose certificate is not good any more, known here or not."""
+        for caller in [each for each in self._streams if each.device == device]:
+            try:
+                self._require_good(caller)
+            except CertificateRefused as refused:
+                self._cut(caller, _refused(str(refused)))
+
+    def _cut(self, caller: Caller, why: status_pb2.Status) -> None:
+        for stream in self._streams.get(caller, ()):
             self._cutter.cut(stream, why)
 
 

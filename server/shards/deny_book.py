@@ -17,12 +17,19 @@ from server.shards.directory_file import DirectoryFile
 EVERYBODY = ""
 FOR_EVER = 2**63 - 1
 
+# Entries are told until a day after they expired; by which clock they were left out is noted, once
+# a day. If that was ahead, what it left out is told anew.
+_DAY_US = 86_400_000_000
+_LOST_AT_MOST = 1_000_000_000
+_LEFT_OUT = "deny_list_left_out_until_us"
+
 
 class DenyBook:
     """The table `deny_entry`. An entry is for the terminals of one merchant, or for EVERYBODY."""
 
     def __init__(self, file: DirectoryFile) -> None:
         self._file = file
+        self._left_out_us: int | None = None
         self._listeners: list[Callable[[], None]] = []
 
     def on_change(self, listener: Callable[[], None]) -> None:
@@ -44,27 +51,28 @@ class DenyBook:
                 device,
             )
 
-    def add_credentials(self, device: str, now_us: int, until_us: int = FOR_EVER) -> None:
-        """Deny a phone's credentials that expire after now, until a time, to everybody."""
+    def add_credentials(self, device: str, until_us: int = FOR_EVER) -> None:
+        """Deny a phone's credentials that expire until a time, to everybody.
+
+        Also those that have expired by a clock, which may be ahead.
+        """
         self._insert(
             "SELECT ?, credential_id, expire_us, ? FROM holder_credential"
-            " WHERE device = ? AND expire_us > ? AND expire_us <= ?",
+            " WHERE device = ? AND expire_us <= ?",
             int(DenyKind.CREDENTIAL),
             EVERYBODY,
             device,
-            now_us,
             until_us,
         )
 
-    def add_credentials_of_account(self, account: int, now_us: int, until_us: int) -> None:
-        """Deny the credentials for an account that expire after now, until a time, to everybody."""
+    def add_credentials_of_account(self, account: int, until_us: int) -> None:
+        """Deny the credentials for an account that expire until a time, to everybody."""
         self._insert(
             "SELECT ?, credential_id, expire_us, ? FROM holder_credential"
-            " WHERE account = ? AND expire_us > ? AND expire_us <= ?",
+            " WHERE account = ? AND expire_us <= ?",
             int(DenyKind.CREDENTIAL),
             EVERYBODY,
             account,
-            now_us,
             until_us,
         )
 
@@ -74,7 +82,13 @@ class DenyBook:
         return int(rows[0][0]) if rows else 0
 
     def after(self, version: int, merchant_id: str, now_us: int, limit: int) -> list[DenyEntry]:
-        """Entries for a merchant's terminals after a version that have not expired, in order."""
+        """Entries for a merchant's terminals after a version, in order.
+
+        Without those that expired a day ago. What was left out by a clock that was ahead comes
+        again, under versions of now.
+        """
+        expired_us = now_us - _DAY_US
+        self._note_left_out(expired_us)
         rows = self._file.rows(
             "SELECT version, kind, id, expire_us FROM deny_entry"
             " WHERE version > ? AND merchant_id IN (?, ?) AND expire_us > ?"
@@ -82,10 +96,20 @@ class DenyBook:
             version,
             EVERYBODY,
             merchant_id,
-            now_us,
+            expired_us,
             limit,
         )
         return [DenyEntry(row[0], DenyKind(row[1]), row[2], row[3]) for row in rows]
+
+    def begin_after_loss(self) -> None:
+        """Give what is denied from now on versions beyond all that a lost file may have told.
+
+        Else a terminal that had more would not hear of entries under versions that it knows.
+        """
+        beyond = self.version() + _LOST_AT_MOST
+        with self._file.transaction():
+            self._file.rows("DELETE FROM sqlite_sequence WHERE name = 'deny_entry'")
+            self._file.rows("INSERT INTO sqlite_sequence VALUES ('deny_entry', ?)", beyond)
 
     def holds(self, kind: DenyKind, entry_id: bytes) -> bool:
         """Whether something is denied."""
@@ -93,6 +117,25 @@ class DenyBook:
             "SELECT 1 FROM deny_entry WHERE kind = ? AND id = ?", int(kind), entry_id
         )
         return bool(rows)
+
+    def _note_left_out(self, expired_us: int) -> None:
+        """Note durably up to which end entries are left out; if that was more, tell them anew."""
+        if self._left_out_us is None:
+            rows = self._file.rows("SELECT value FROM setting WHERE key = ?", _LEFT_OUT)
+            self._left_out_us = int(rows[0][0]) if rows else 0
+        if self._left_out_us - _DAY_US <= expired_us <= self._left_out_us:
+            return
+        with self._file.transaction():
+            self._file.rows(
+                "REPLACE INTO deny_entry (kind, id, expire_us, merchant_id)"
+                " SELECT kind, id, expire_us, merchant_id FROM deny_entry"
+                " WHERE expire_us > ? AND expire_us <= ? ORDER BY version",
+                expired_us,
+                self._left_out_us,
+            )
+            until_us = expired_us + _DAY_US
+            self._file.rows("REPLACE INTO setting VALUES (?, ?)", _LEFT_OUT, str(until_us))
+        self._left_out_us = until_us
 
     def _insert(self, rows: str, *values: apsw.SQLiteValue) -> None:
         added = self._file.rows(

@@ -44,17 +44,16 @@ class Directory:
     Every method may raise StoreUnavailable: nothing was written.
     """
 
-    def __init__(self, path: Path, now_us: Callable[[], int]) -> None:
+    def __init__(self, path: Path) -> None:
         """Open or make `directory.db`; Complaint if it cannot be used."""
         self._file = DirectoryFile(path)
         self.denied, self._pairings = DenyBook(self._file), PairingBook(self._file)
         self.merchants = MerchantBook(self._file)
         self._terminal_keys = LruCache[str, PublicKey](CACHED_ENTRIES)
         self._wallet_keys = LruCache[bytes, WalletKey](CACHED_ENTRIES)
-        self._listeners: list[Callable[[int], None]] = []
-        rows = self._file.rows(
-            "SELECT serial FROM certificate WHERE revoked AND expire_us > ?", now_us()
-        )
+        self._listeners: list[Callable[[str], None]] = []
+        # Ended ones, too: by which clock they have is not known to be right.
+        rows = self._file.rows("SELECT serial FROM certificate WHERE revoked")
         self._revoked = {int.from_bytes(serial, "big") for (serial,) in rows}
         rows = self._file.rows("SELECT coalesce(max(restore_us), 0) FROM restore")
         self._restore_us, self._known = int(rows[0][0]), set[int]()
@@ -122,8 +121,8 @@ class Directory:
         entered = "SELECT 1 FROM device WHERE device = ? AND revoke_us IS NULL AND enroll_us <= ?"
         return not self._file.rows(entered, device, begin_us)
 
-    def on_revoke(self, listener: Callable[[int], None]) -> None:
-        """Have every serial number told as it is revoked; from the revoking thread."""
+    def on_revoke(self, listener: Callable[[str], None]) -> None:
+        """Have every device told some of whose certificates were revoked; from that thread."""
         self._listeners.append(listener)
 
     # Settings.
@@ -251,7 +250,7 @@ class Directory:
         serials = [int.from_bytes(serial, "big") for (serial,) in rows]
         self._file.after_commit(lambda: self._forget(device, serials))
         self.denied.add_certificates(device)
-        self.denied.add_credentials(device, now_us)
+        self.denied.add_credentials(device)
 
     def _forget(self, device: str, serials: list[int]) -> None:
         self._terminal_keys.remove(device)
@@ -261,8 +260,7 @@ class Directory:
                 self._wallet_keys.remove(key_id_of(public_key))
         self._revoked.update(serials)
         for listener in self._listeners:
-            for serial in serials:
-                listener(serial)
+            listener(device)
 
 
 def _sound(raw: bytes) -> PublicKey | None:

@@ -33,7 +33,7 @@ class ShardLock:
                 f"({error.strerror}). No money was moved. Make room on its disk, or give this user "
                 "the right to write there, and start again."
             ) from None
-        if not take_in_time(self._file, _WAIT_S):
+        if not take_in_time(self._file, _WAIT_S, place):
             raise Complaint(
                 f"the shard file {path} is written by another switch (process {_pid_in(place)}), "
                 "whose folder names the same file. Only one may; nothing was changed. Stop the "
@@ -56,23 +56,41 @@ def lock_file(path: Path) -> Path:
     return real.with_name(f"{real.name}.lock")
 
 
-def take_in_time(file: int, limit_s: float) -> bool:
-    """Take the lock of an open file; if it was not to be had in time, the file is closed."""
-    deciding, taken, given_up = threading.Lock(), threading.Event(), threading.Event()
+def take_in_time(file: int, limit_s: float, place: Path) -> bool:
+    """Take the lock of an open file; if it was not to be had in time, the file is closed.
+
+    Complaint if the file system on which it is (`place`) has no locks.
+    """
+    deciding, tried, given_up = threading.Lock(), threading.Event(), threading.Event()
+    faults: list[OSError] = []
 
     def take() -> None:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+        except OSError as error:
+            faults.append(error)
         with deciding:
-            taken.set()
-            if given_up.is_set():
+            tried.set()
+            if given_up.is_set() or faults:
                 os.close(file)
 
     threading.Thread(target=take, name="lock", daemon=True).start()
-    taken.wait(limit_s)
+    tried.wait(limit_s)
     with deciding:
-        if not taken.is_set():
+        if not tried.is_set():
             given_up.set()
-    return taken.is_set() and not given_up.is_set()
+    if faults:
+        raise no_locks(place, faults[0])
+    return not given_up.is_set()
+
+
+def no_locks(place: Path, error: OSError) -> Complaint:
+    """What to say where a file cannot be locked, although nobody has its lock."""
+    return Complaint(
+        f"{place} cannot be locked ({error.strerror}): its file system has no locks, so nobody can "
+        "tell whether another switch writes there. Nothing was changed. Move the folder to a disk "
+        "of this machine, or mount it with locks."
+    )
 
 
 def _pid_in(place: Path) -> str:

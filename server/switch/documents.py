@@ -17,6 +17,7 @@ from typing import Protocol
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from kessai.account_number import AccountNumberError, parse_digits
+from kessai.decline import name_of
 from kessai.envelope import (
     PAYMENT_AUTHORIZATION,
     PAYMENT_REQUEST,
@@ -59,7 +60,7 @@ class Declined(Exception):
     def __init__(
         self, reason: DeclineReason.ValueType, detail: str = "", *, forged: bool = False
     ) -> None:
-        super().__init__(DeclineReason.Name(reason))
+        super().__init__(name_of(reason))
         self.reason = reason
         self.detail = detail
         self.forged = forged

@@ -15,13 +15,13 @@ from collections.abc import Callable
 import structlog
 from prometheus_client import CollectorRegistry, Counter
 
+from kessai.decline import name_of
 from kessai.envelope import DocumentMalformed, PublicKey, read_unverified, read_verified
 from kessai.holder import Asked, HolderRefused, open_credential, open_holder_answer
 from kessai.request_id import format_request_id
 from kessai.seal import sealed_hash
 from kessai.settlement_terms import settle_until_us
 from kessai.v1 import decline_pb2 as d
-from kessai.v1.decline_pb2 import DeclineReason
 from kessai.v1.envelope_pb2 import Signed
 from kessai.v1.payment_pb2 import (
     PAYMENT_OUTCOME_DECLINED,
@@ -121,7 +121,7 @@ class OfflineLosses:
 
     async def _is_phones(self, submission: Submission, reason: str, entry: HolderEntry) -> bool:
         """Whether the phone is at fault, which proved that it gave just these documents."""
-        if reason in map(_name, _PHONES):
+        if reason in map(name_of, _PHONES):
             return _claimed(submission).HasField("deferred_expire_time")
         with refusing_store_trouble():
             found = await self._shards.find(submission.request_id)
@@ -166,9 +166,9 @@ class OfflineLosses:
 def _is_by_choice(row: LogRow, reason: str) -> bool:
     """Whether the phone brought a decline about that somebody else can bring about, too."""
     evidence = PaymentEvidence.FromString(row.body)
-    if reason == _name(d.DECLINE_REASON_CURRENCY_MISMATCH):
+    if reason == name_of(d.DECLINE_REASON_CURRENCY_MISMATCH):
         return evidence.refusal == ACCEPTED  # else it is the payee's account
-    if reason == _name(d.DECLINE_REASON_EXPIRED):
+    if reason == name_of(d.DECLINE_REASON_EXPIRED):
         request = read_verified(evidence.payment_request, PaymentRequest)
         authorization = read_verified(evidence.authorization, PaymentAuthorization)
         until_us = settle_until_us(request)
@@ -185,7 +185,7 @@ def _reason_in(answer: Signed | Refusal) -> str:
     if isinstance(answer, Signed):
         receipt = read_verified(answer, Receipt)
         declined = receipt.outcome == PAYMENT_OUTCOME_DECLINED
-        return _name(receipt.decline_reason) if declined else ""
+        return name_of(receipt.decline_reason) if declined else ""
     return _REUSED if isinstance(answer, RequestIdReused) else ""
 
 
@@ -201,10 +201,6 @@ def _names(submission: Submission) -> dict[str, str]:
         "payment": format_request_id(submission.request_id),
         "terminal": terminal(submission.merchant.merchant_id, submission.terminal_id),
     }
-
-
-def _name(reason: DeclineReason.ValueType) -> str:
-    return DeclineReason.Name(reason).removeprefix("DECLINE_REASON_")
 
 
 _REUSED = "REQUEST_ID_REUSED"

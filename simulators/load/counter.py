@@ -21,6 +21,7 @@ from edge_agents.tap import PhoneAnswer
 from edge_agents.tap_desk import TapDesk
 from edge_agents.uplink import Uplink
 from kessai.complaint import Complaint
+from kessai.enum_name import enum_name
 from kessai.money import Money
 from kessai.v1.payment_pb2 import LineItem
 from kessai.v1.tap_pb2 import TapStatus
@@ -61,7 +62,8 @@ class Seller:
 
     def on_refusal(self, pending: PendingPayment, answer: PhoneAnswer) -> None:
         """End the bench: this phone was to pay."""
-        self._end(Complaint(f"the phone refused to pay: {TapStatus.Name(answer.status)}"))
+        status = enum_name(TapStatus.DESCRIPTOR, answer.status, "TAP_STATUS_")
+        self._end(Complaint(f"the phone refused to pay: {status}"))
 
     def on_authorized(self, pending: PendingPayment) -> None:
         """Wait for the switch."""

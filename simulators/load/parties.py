@@ -93,7 +93,7 @@ class Office:
     @contextmanager
     def open(cls, folder: Path) -> Iterator[Office]:
         """Open the office of a data folder, and close its directory in the end."""
-        with closing(Directory(folder / "directory.db", main.now_us)) as directory:
+        with closing(Directory(folder / "directory.db")) as directory:
             yield cls(folder, directory)
 
     def terminal(

@@ -104,7 +104,8 @@ class BillCollector:
         self._turn(screen.submitting(own))
         answer = await asyncio.to_thread(self._line.submit, _submission(own), self._ended.wait)
         if not isinstance(answer, Signed):
-            why = answer.why if isinstance(answer, NotTaken) else "no answer"
+            unanswered = self._line.trouble or "no answer"
+            why = answer.why if isinstance(answer, NotTaken) else unanswered
             return self._turn(screen.not_taken(own, why))
         page = self._turn(screen.outcome(self._keep(own, answer)))
         with contextlib.suppress(LinkLost):

@@ -53,7 +53,10 @@ Submission = SettlePaymentRequest | SettleBillRequest
 
 
 class OwnLine:
-    """An open line of a phone. `pause` waits some seconds, and tells whether to give up."""
+    """An open line of a phone. `pause` waits some seconds, and tells whether to give up.
+
+    `trouble` is why the switch could not be reached though it is there; "" if that is not known.
+    """
 
     def __init__(self, identity: DeviceIdentity) -> None:
         self._channel = open_blocking_channel(identity)
@@ -61,6 +64,7 @@ class OwnLine:
             PaymentServiceStub(self._channel),
             BillServiceStub(self._channel),
         )
+        self.trouble = ""
 
     def close(self) -> None:
         """Close it; calls under way end."""
@@ -78,6 +82,7 @@ class OwnLine:
                 call = cast(grpc.Call, error)
                 if not is_line_lost(error) and call.code() not in _AGAIN:
                     return NotTaken(call.details() or call.code().name)
+                self.trouble = trouble_in(call.details())
             if pause(pause_s):
                 return None
             pause_s = min(LONGEST_PAUSE_S, pause_s * RETRY_FACTOR)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from kessai.device_identity import DeviceIdentity
 from kessai.envelope import BILL
@@ -75,11 +76,18 @@ class Submitter:
         line = OwnLine(self._identity)
         try:
             if not self._ended.wait(self._delay_s):
-                self._take(decision, line.submit(_submission(decision), self._ended.wait))
+                pause = partial(self._pause, decision, line)
+                self._take(decision, line.submit(_submission(decision), pause))
         finally:
             line.close()
             with self._lock:
                 self._in_hand.discard(decision.request_hash)
+
+    def _pause(self, decision: Decision, line: OwnLine, seconds: float) -> bool:
+        """Wait before the next try, and show what the customer can mend meanwhile."""
+        if line.trouble:
+            self._show(screen.not_submitted(decision.shop, line.trouble))
+        return self._ended.wait(seconds)
 
     def _take(self, decision: Decision, answer: Signed | NotTaken | None) -> None:
         if isinstance(answer, NotTaken):

@@ -196,11 +196,11 @@ def test_a_switch_does_not_start_on_a_damaged_shard(released: Path, tmp_path: Pa
 def test_a_damaged_directory_is_refused(tmp_path: Path) -> None:
     """It says who may pay and who is revoked: no guess at that either."""
     path = tmp_path / "directory.db"
-    Directory(path, lambda: 0).close()
+    Directory(path).close()
     good = path.read_bytes()
     for page in range(len(good) // 4096):
         flip(path, page * 4096 + 4000, 5)
         with pytest.raises(Complaint, match=r"directory"):
-            Directory(path, lambda: 0)
+            Directory(path)
         path.write_bytes(good)
-    Directory(path, lambda: 0).close()
+    Directory(path).close()

@@ -67,9 +67,9 @@ class Signed(_message.Message):
     """Names the signer's key: the first 16 bytes of SHA-256 over the raw public key
     (32 bytes of Ed25519, or the 65-byte uncompressed point of P-256). Wherever a raw key comes in,
     here and in any other message, it is refused unless it is its one encoding and sound. Ed25519:
-    y < 2^255 - 19 without the sign bit, a point of the curve, none of the small-order points (y of
-    0, 1, -1, or of order 8). P-256: begins with 04, x and y below the field's prime, a point of the
-    curve. X25519: u < 2^255 - 19 with the top bit clear, none of small order.
+    y < 2^255 - 19 without the sign bit, a point of the curve, of prime order (so none of the
+    small-order points, y of 0, 1, -1, or of order 8, nor one plus another point). P-256: begins with
+    04, x and y below the field's prime, a point of the curve. X25519: u < 2^255 - 19 with the top bit clear, none of small order.
     """
     algorithm: Global___SignatureAlgorithm.ValueType
     """How the signature was made."""

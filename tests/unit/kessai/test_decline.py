@@ -28,27 +28,6 @@ def test_people_read_whole_sentences(reason: DeclineReason.ValueType) -> None:
     assert not name_of(reason).startswith("DECLINE")
 
 
-def test_only_what_passes_later_is_transient() -> None:
-    transient = {name_of(reason) for reason, meaning in MEANINGS.items() if meaning.transient}
-    assert transient == {
-        "SWITCH_FAULT",
-        "PAYER_NOT_HOLDER",
-        "INSUFFICIENT_FUNDS",
-        "ACCOUNT_FROZEN",
-        "ACCOUNT_NOT_EMPTY",
-        "EXPIRED",
-        "CLOCK_AHEAD",
-        "CREDENTIAL_EXPIRED",
-        "OFFLINE_LIMIT_EXCEEDED",
-        "OFFLINE_NOT_ALLOWED",
-        "BALANCE_BELOW_MINIMUM",
-        "MAY_NOT_TRAVEL",
-        "GATE_BLOCKED",
-        "TICKET_NOT_IN_TIME",
-        "ENTRANCE_OUT_OF_SERVICE",
-    }
-
-
 def test_a_forged_document_is_never_blamed_on_the_customer() -> None:
     said = meaning_of(decline_pb2.DECLINE_REASON_REQUEST_SIGNATURE_INVALID).customer
     assert said == "This payment could not be trusted. No money was moved."
@@ -58,6 +37,4 @@ def test_a_reason_of_a_newer_switch_is_a_plain_refusal() -> None:
     newer: DeclineReason.ValueType = 999  # type: ignore[assignment]
     assert name_of(newer) == "999"
     assert str(HolderRefused(newer)) == str(TicketRefused(newer)) == "999"
-    assert meaning_of(newer) == Meaning(
-        "The payment was declined.", "The payment was declined.", False
-    )
+    assert meaning_of(newer) == Meaning("The payment was declined.", "The payment was declined.")

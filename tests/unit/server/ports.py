@@ -105,7 +105,7 @@ class Switch:
             Keyring.create(identity, os.urandom)
         self.authority = Authority.load(identity, self.clock)
         self.keyring = Keyring.load(identity)
-        self.directory = Directory(self.folder / "directory.db", self.clock)
+        self.directory = Directory(self.folder / "directory.db")
         self.merchants = Merchants(self.directory, self.keyring, self.clock)
         self.desk = PairingDesk(self.directory, self.keyring, self.clock)
         self.deny_list = DenyList(self.directory.denied, self.clock)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import resource
 import shutil
@@ -14,11 +16,16 @@ from pathlib import Path
 import pytest
 
 from kessai.complaint import Complaint
+from server import data_folder
 from server import restore as restoring
+from server.aside import written_aside
 from server.backup import Backup
 from server.backup_manifest import MANIFEST
+from server.config import ServerConfig
 from server.data_folder import Lock, read_books
 from server.examine import examine_stopped
+from server.shards import shard_lock
+from server.shards.address import sqlite_urls
 from server.shards.books_file import write_books
 from server.shards.schema import open_shard
 from tests.running import shard_path
@@ -187,6 +194,68 @@ def test_a_full_disk_leaves_nothing(folder: Path, tmp_path: Path, size: int) -> 
         restored(backup, tmp_path / "new")
     assert not (tmp_path / "new").exists()
     restored(backup, tmp_path / "new")
+
+
+def test_two_backups_to_one_target_do_not_disturb_each_other(folder: Path, tmp_path: Path) -> None:
+    """Nor a restore: who comes second is told, and the first one's folder becomes whole."""
+    target, backup = tmp_path / "target", taken(folder, tmp_path / "backup")
+    with written_aside(target) as partial:
+        (partial / "half").write_bytes(b"")
+        with pytest.raises(Complaint, match="another backup or restore writes"):
+            Backup(folder, target, now_us).take(None)
+        with pytest.raises(Complaint, match="another backup or restore writes"):
+            restored(backup, target)
+        assert (partial / "half").exists()
+    taken(folder, target)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["backup", "data", "target"]
+
+
+def test_a_target_on_a_file_system_without_locks_is_written(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a share on another machine may be; the folder itself is on one with locks."""
+    flock = fcntl.flock
+
+    def without(file: int, operation: int) -> None:
+        if operation & fcntl.LOCK_NB:
+            raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+        flock(file, operation)
+
+    monkeypatch.setattr(fcntl, "flock", without)
+    assert taken(folder, tmp_path / "backup").is_dir()
+
+
+def test_a_stopped_folder_whose_shards_another_switch_writes_is_not_backed_up(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its copied directory and those shards are of no one moment."""
+    monkeypatch.setattr(shard_lock, "_WAIT_S", 0.1)
+    copy, books = tmp_path / "copy", read_books(folder)
+    shutil.copytree(folder, copy)
+    absolute = tuple(f"sqlite:///{shard_path(folder, number)}" for number in range(SHARDS))
+    write_books(copy, replace(books, urls=absolute))
+    with (
+        shards_in(Stores(folder, books_id=books.id), SHARDS),
+        pytest.raises(Complaint, match="is written by another switch"),
+    ):
+        taken(copy, tmp_path / "backup")
+    assert taken(copy, tmp_path / "backup").is_dir()
+
+
+def test_a_mount_point_is_no_place_for_a_folder(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither of a restore nor of a new switch; it is said before anything is copied."""
+    backup, mounted = taken(folder, tmp_path / "backup"), tmp_path / "mounted"
+    mounted.mkdir()
+    monkeypatch.setattr(os.path, "ismount", lambda path: Path(path) == mounted)
+    with pytest.raises(Complaint, match=r"is a mount point.*mounted/data"):
+        restored(backup, mounted)
+    with pytest.raises(Complaint, match="is a mount point"):
+        data_folder.create(
+            mounted, "switch.test", sqlite_urls(1), ServerConfig(), now_us, os.urandom
+        )
+    assert list(mounted.iterdir()) == []
 
 
 def test_in_place_other_faults_are_not_accepted_by_the_way(folder: Path, tmp_path: Path) -> None:

@@ -94,7 +94,7 @@ async def test_a_kill_between_two_notes_is_no_fault(tmp_path: Path) -> None:
     """The directory knows of a tie first; a shard that was not told of it is as good as before."""
     folder = tmp_path / "data"
     await life(folder)
-    with closing(Directory(folder / "directory.db", now_us)) as directory:
+    with closing(Directory(folder / "directory.db")) as directory:
         book = TieBook(directory.file)
         before = book.number()
         assert book.note(book.places()) == before + 1

@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import grpc
+import grpc.aio
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509 import load_pem_x509_certificate
@@ -171,3 +173,16 @@ def test_a_book_is_one_agent_s(tmp_path: Path) -> None:
         EntranceBook(tmp_path)
     book.close()
     EntranceBook(tmp_path).close()
+
+
+async def test_bytes_that_are_no_request_are_an_invalid_argument(venue: Venue) -> None:
+    """As at the switch; the next request is served."""
+    async with hub(venue, venue.door("hall")) as address, line(address, venue.door("a")) as a:
+        for method in ("CountIn", "TakeBack"):
+            call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = a._channel.unary_unary(
+                f"/kessai.v1.EntranceHubService/{method}"
+            )
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                await call(b"\xff\xff\xff", timeout=5)
+            assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+        assert await a.count_in(entry(venue.ticket()), 1) == 0

@@ -12,9 +12,10 @@ from server.domain.directory import DenyEntry, DenyKind, DeviceEntry, IssuedCert
 from server.identity import deny_list as deny_list_module
 from server.identity.deny_list import DenyList
 from server.shards.directory_tables import STEPS
-from tests.unit.server.ports import Switch
+from tests.unit.server.ports import Clock, Switch
 
 HOUR_US = 3_600_000_000
+YEAR_US = 365 * 24 * HOUR_US
 
 
 @pytest.fixture
@@ -45,7 +46,7 @@ def serial_bytes(serial: int) -> bytes:
 
 
 def test_it_tells_what_is_new(switch: Switch, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In pages, in order, without what has expired; also after a restart, and nothing twice."""
+    """In pages, in order, without what expired a day ago; also after a restart; nothing twice."""
     monkeypatch.setattr(deny_list_module, "PAGE", 2)
     heard: list[int] = []
     end = switch.deny_list.listen(lambda: heard.append(1))
@@ -53,7 +54,7 @@ def test_it_tells_what_is_new(switch: Switch, monkeypatch: pytest.MonkeyPatch) -
     assert switch.deny_list.page_after(0, "shop") == ([], 0)
     for name in (b"a", b"b", b"c", b"a"):
         switch.deny_list.deny(DenyKind.TICKET, name, now_us + HOUR_US)
-    switch.deny_list.deny(DenyKind.TICKET, b"old", now_us - 1)
+    switch.deny_list.deny(DenyKind.TICKET, b"old", now_us - 24 * HOUR_US)
     end()
     switch.deny_list.deny(DenyKind.CREDENTIAL, b"a", now_us + HOUR_US)
     assert len(heard) == 4  # not again
@@ -137,3 +138,74 @@ def test_a_list_of_the_former_version_is_brought_right(tmp_path: Path) -> None:
     assert told(switch, "zoo", 2) == []
     assert [name for _, name in told(switch, "zoo")] == [b"ticket", b"phone"]
     switch.directory.close()
+
+
+def test_what_a_clock_ahead_left_out_is_told_when_it_is_right(tmp_path: Path) -> None:
+    """Started a year ahead, it left out a lost phone; terminals then knew a version beyond it."""
+    before = Switch(tmp_path)
+    before.deny_list.deny(DenyKind.CREDENTIAL, b"lost", before.clock() + 24 * HOUR_US)
+    before.directory.close()
+    ahead = Switch(tmp_path, Clock(YEAR_US))
+    entries, version = ahead.deny_list.page_after(0, "shop")
+    assert (entries, version) == ([], 1)
+    ahead.directory.close()
+    right = Switch(tmp_path)
+    for _ in range(2):
+        entries, newer = right.deny_list.page_after(version, "shop")
+        assert [entry.id for entry in entries] == [b"lost"]
+    assert newer > version
+    assert right.deny_list.page_after(newer, "shop") == ([], newer)
+    right.directory.close()
+    again = Switch(tmp_path)
+    assert told(again, "shop") == [(DenyKind.CREDENTIAL, b"lost")]
+    assert again.deny_list.page_after(newer, "shop") == ([], newer)
+    again.directory.close()
+
+
+def test_a_clock_that_is_corrected_while_it_serves_tells_it(switch: Switch) -> None:
+    """As an operator's word may; a clock that is a day ahead leaves out nothing that is good."""
+    switch.deny_list.deny(DenyKind.TICKET, b"stolen", switch.clock() + HOUR_US)
+    switch.clock.ahead_us = 24 * HOUR_US
+    assert told(switch, "shop") == [(DenyKind.TICKET, b"stolen")]
+    switch.clock.ahead_us = YEAR_US
+    entries, version = switch.deny_list.page_after(0, "shop")
+    assert entries == []
+    switch.clock.ahead_us = 0
+    assert told(switch, "shop", version) == [(DenyKind.TICKET, b"stolen")]
+
+
+def test_a_phone_revoked_by_a_clock_ahead_is_denied(switch: Switch) -> None:
+    """Its credentials have expired by that clock, and are good by the right one."""
+    now_us = switch.clock()
+    switch.directory.file.rows(
+        "INSERT INTO holder_credential VALUES (?, ?, ?, ?, ?, ?, ?)",
+        b"c" * 16, b"r" * 16, "phone/ann/pixel", 1, b"k", b"s", now_us + HOUR_US,
+    )  # fmt: skip
+    switch.clock.ahead_us = YEAR_US
+    switch.directory.revoke("phone/ann/pixel", switch.clock())
+    switch.clock.ahead_us = 0
+    assert told(switch, "shop") == [(DenyKind.CREDENTIAL, b"c" * 16)]
+
+
+def test_a_certificate_that_was_revoked_stays_so_if_the_clock_was_ahead_at_the_start(
+    tmp_path: Path,
+) -> None:
+    """It had ended by that clock; by the right one it has not."""
+    before = Switch(tmp_path)
+    enter(before, "agent/shop/till", 7)
+    before.directory.revoke("agent/shop/till", before.clock())
+    before.directory.close()
+    ahead = Switch(tmp_path, Clock(YEAR_US))
+    assert ahead.directory.is_revoked(7)
+    ahead.directory.close()
+
+
+def test_versions_that_a_restore_lost_are_never_given_again(switch: Switch) -> None:
+    """A terminal that had more is told all; once the loss is accepted, new ones lie beyond."""
+    end_us = switch.clock() + HOUR_US
+    switch.deny_list.deny(DenyKind.TICKET, b"a", end_us)
+    assert told(switch, "shop", 900) == [(DenyKind.TICKET, b"a")]
+    switch.directory.denied.begin_after_loss()
+    switch.deny_list.deny(DenyKind.TICKET, b"b", end_us)
+    assert told(switch, "shop", 900) == [(DenyKind.TICKET, b"b")]
+    assert switch.directory.denied.version() > 1_000_000_000

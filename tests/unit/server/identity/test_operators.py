@@ -106,7 +106,7 @@ def test_a_certificate_that_a_restore_lost_is_as_good_as_its_device(switch: Swit
     ).certificate
     switch.clock.ahead_us += DAY_US
     TieBook(DirectoryFile(copy)).accept_loss(Restore(switch.clock(), {0: 0}))
-    with closing(Directory(copy, switch.clock)) as restored:
+    with closing(Directory(copy)) as restored:
 
         def is_stray(device: str, certificate: x509.Certificate) -> bool:
             begin_us = int(certificate.not_valid_before_utc.timestamp()) * 1_000_000

@@ -245,7 +245,7 @@ async def test_a_revoked_till_is_cut_off(tmp_path: Path) -> None:
             answers = aiter(stub.FollowPayments(FollowPaymentsRequest(), timeout=LIMIT_S))
             await anext(answers)
             at.switch.switch._directory._revoked.add(certificate.serial_number)
-            at.switch.switch._guard._on_revoke(certificate.serial_number)
+            at.switch.switch._guard._on_revoke(TILL)
             assert await refusal_of(anext(answers)) == "CERTIFICATE_REFUSED"
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import shutil
 import subprocess
@@ -12,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from kessai.complaint import Complaint
+from server.data_folder import Lock, is_locked
 from server.shards import shard_lock
 from server.shards.address import addresses
 from server.shards.books_file import read_books, write_books
@@ -84,3 +87,22 @@ def test_a_missing_file_gets_no_lock(tmp_path: Path) -> None:
     with pytest.raises(Complaint, match="cannot be read"):
         there.prepare()
     assert list(tmp_path.rglob("*.lock")) == []
+
+
+def test_a_file_system_without_locks_is_said_to_be_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a shard file and of a data folder; that another switch writes it is not known."""
+    make_folder(tmp_path / "data", 1)
+
+    def without(file: int, operation: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", without)
+    for act in (
+        lambda: ShardLock(tmp_path / "0000.db"),
+        lambda: Lock(tmp_path / "data"),
+        lambda: is_locked(tmp_path / "data"),
+    ):
+        with pytest.raises(Complaint, match=r"No locks available.*its file system has no locks"):
+            act()

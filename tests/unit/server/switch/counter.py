@@ -98,7 +98,7 @@ class Counter:
 
     def __post_init__(self) -> None:
         self.clock = Clock()
-        self.directory = Directory(self.folder / "directory.db", self.clock)
+        self.directory = Directory(self.folder / "directory.db")
         keyring = Keyring(self.switch_key, self.sealing_key, b"")
         file = self.directory.file
         self.deny_list = DenyList(DenyBook(file), self.clock)

@@ -36,7 +36,7 @@ def an_offer(number: int, until_us: int) -> TicketOffer:
 
 def test_what_is_on_sale_is_listed_by_pages(tmp_path: Path) -> None:
     """Every second is over; no page is too long, none is missing, none comes twice."""
-    with closing(Directory(tmp_path / "directory.db", lambda: NOW_US)) as directory:
+    with closing(Directory(tmp_path / "directory.db")) as directory:
         offers = TicketOffers(directory.file)
         desk = OfferDesk(directory, offers, lambda: NOW_US)
         directory.merchants.add(Merchant("hall", "Hall", "7922", 100000007, None))
