@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 from kessai.decline import meaning_of, name_of
+from kessai.enum_name import enum_name
 from kessai.money import Money, format_minor
 from kessai.settlement_terms import is_held_first
 from kessai.ticket import format_ticket_id
@@ -170,7 +171,8 @@ def outcome(shop: str, receipt: Receipt) -> Screen:
     if receipt.outcome == payment_pb2.PAYMENT_OUTCOME_HELD:
         return Screen(View.HELD, shop, total=total, message="Paid as soon as you have it.")
     if receipt.outcome in _GIVEN_BACK:
-        name = payment_pb2.PaymentOutcome.Name(receipt.outcome).removeprefix("PAYMENT_OUTCOME_")
+        kinds = payment_pb2.PaymentOutcome.DESCRIPTOR
+        name = enum_name(kinds, receipt.outcome, "PAYMENT_OUTCOME_")
         message = "You did not get it: nothing was paid, the money is yours again."
         return Screen(View.NOT_PAID, shop, total=total, reason=name, message=message)
     reason = receipt.decline_reason

@@ -76,15 +76,6 @@ async def test_a_known_device_gets_in(tmp_path: Path, device: str) -> None:
         assert await health_of(switch.identity(device)) == grpc.StatusCode.OK
 
 
-async def test_a_certificate_that_a_restore_lost_is_refused(tmp_path: Path) -> None:
-    """Nobody could revoke it: these books know neither it nor its operator."""
-    async with serving(tmp_path) as switch:
-        lost = switch.identity(OPERATOR)
-        assert await health_of(lost) == grpc.StatusCode.OK
-        switch.directory._restore_us = switch.clock()
-        assert await health_of(lost) == grpc.StatusCode.UNAUTHENTICATED
-
-
 async def test_no_certificate_no_line(tmp_path: Path) -> None:
     """The main port asks for a certificate in the handshake."""
     async with serving(tmp_path) as switch:
@@ -247,25 +238,6 @@ async def test_a_revoked_device_is_refused_and_cut_off(tmp_path: Path) -> None:
             assert await code_of_health(ours) == grpc.StatusCode.OK
             assert not other.done()
             other.cancel()
-
-
-async def test_streams_of_a_certificate_that_a_restore_lost_are_cut_off(tmp_path: Path) -> None:
-    """Its number is in no book here; when its device is revoked its streams end all the same."""
-    async with serving(tmp_path) as switch:
-        switch.clock.ahead_us = -7_200_000_000
-        switch.operators.add("eve", tmp_path / "eve", switch.address)
-        switch.clock.ahead_us = 0
-        lost = switch.identity("operator/eve")
-        switch.directory._restore_us = switch.clock() + 2_000_000
-        async with open_channel(lost) as theirs:
-            stream = health_pb2_grpc.HealthStub(theirs).Watch(
-                health_pb2.HealthCheckRequest(), timeout=30
-            )
-            await stream.read()
-            switch.fleet.revoke("operator/eve", even_the_last=True)
-            with pytest.raises(grpc.aio.AioRpcError) as ended:
-                await asyncio.wait_for(stream.read(), TIMEOUT_S)
-            assert ended.value.code() == grpc.StatusCode.UNAUTHENTICATED
 
 
 async def test_a_stream_ends_with_its_certificate(tmp_path: Path) -> None:

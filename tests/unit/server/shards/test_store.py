@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import apsw
 import psycopg
@@ -10,7 +11,14 @@ import pytest
 
 from kessai.money import MAX_AMOUNT
 from server.domain.command import ACCEPTED
-from server.ledger.chart import AccountKind, open_account
+from server.ledger.chart import (
+    HOUSE,
+    AccountKind,
+    auxiliary_id,
+    house_account_id,
+    merged_id,
+    open_account,
+)
 from server.shards.settlement_log import CHAIN_START, RowTime, log_row
 from server.shards.store import Batch, OutboxRow, Store
 from tests.unit.server.domain.commands import EUR, JPY, NOW_US, PAYMENT, deposit, fresh_id
@@ -106,6 +114,47 @@ def test_accounts_that_hold_money_are_found_in_a_range(store: Store, stores: Sto
     assert reader.holding(2, 4, 1) == [batch.accounts[2]]
     assert reader.holding(5, 9, 10) == []
     assert reader.accounts([3, 1, 7]) == [batch.accounts[1], batch.accounts[3]]
+    reader.close()
+
+
+def test_people_s_accounts_are_listed_page_by_page(store: Store, stores: Stores) -> None:
+    """By id, of all owners or of one; neither the house's nor what a busy payee has beside his."""
+    batch, shop = Batch(), BOB + 1
+    house, beside = house_account_id(AccountKind.WORLD, 0, EUR), auxiliary_id(0, ANN)
+    for account_id, owner in (
+        (house, HOUSE), (ANN, "wallet/ann"), (shop, "merchant/shop"), (BOB, "wallet/ann"),
+        (beside, "wallet/ann"), (merged_id(ANN), "wallet/ann"),
+    ):  # fmt: skip
+        batch.accounts[account_id] = open_account(account_id, EUR, AccountKind.CUSTOMER, owner, 0)
+    write(store, batch)
+    reader = open_reader(stores)
+    everybody = sorted((ANN, BOB, shop))
+    assert [account.id for account in reader.accounts_after(0, "", 9)] == everybody
+    assert [account.id for account in reader.accounts_after(everybody[0], "", 1)] == everybody[1:2]
+    assert reader.accounts_after(everybody[-1], "", 9) == []
+    of_ann = reader.accounts_after(0, "wallet/ann", 9)
+    assert of_ann == [batch.accounts[account_id] for account_id in sorted((ANN, BOB))]
+    assert reader.accounts_after(0, "wallet/an", 9) == []
+    reader.close()
+
+
+def test_rows_that_hold_some_bytes_are_found(store: Store, stores: Stores) -> None:
+    """Zeros and quotes, too; after a sequence, up to another, newest first."""
+    batch, last = Batch(), CHAIN_START
+    for number, body in enumerate((b"till-1", b"\0'%_\xff", b"on till-1", b"", b"till-2"), 1):
+        command = replace(deposit(ANN, 1), body=body)
+        time = RowTime(NOW_US, NOW_US)
+        batch.rows.append(row := log_row(number, command, time, ACCEPTED, last))
+        last = row.chain_hash
+    write(store, batch)
+    reader = open_reader(stores)
+    rows = batch.rows
+    assert reader.rows_holding(b"till-1", 0, 5) == [rows[2], rows[0]]
+    assert reader.rows_holding(b"till-1", 1, 5) == [rows[2]]
+    assert reader.rows_holding(b"till-1", 0, 2) == [rows[0]]
+    for needle in (b"\0'%_\xff", b"\0", b"'%", b"\xff"):
+        assert reader.rows_holding(needle, 0, 5) == [rows[1]]
+    assert reader.rows_holding(b"till_1", 0, 5) == []
     reader.close()
 
 
