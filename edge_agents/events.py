@@ -4,7 +4,7 @@ The log is human text on a terminal and JSON lines otherwise. With `--events` ea
 JSON object on stdout: {"event": NAME, "time": microseconds since 1970, ...}. The names:
 
     started stopped                          the agent's life
-    item_scanned item_removed goods_unknown code_unreadable key_refused basket_full
+    item_scanned item_removed goods_unknown goods_refused code_unreadable key_refused basket_full
     waiting_for_tap code_shown phone_seen customer_deciding phone_left phone_refused
     cancelled expired customer_declined      no money can move any more
     sale_cleared                             %CANCEL: the next scan begins a new sale

@@ -5,9 +5,10 @@ from __future__ import annotations
 from edge_agents.counter import screens
 from edge_agents.counter.checkout import Checkout, CheckoutParts
 from edge_agents.payment_request import PendingPayment
-from edge_agents.register.bar_code import read_gtin
+from edge_agents.register.bar_code import read_code
 from edge_agents.register.basket import Basket, BasketFull
 from edge_agents.register.price_list import PriceList
+from edge_agents.register.selling import NotSold, goods_of
 from kessai.v1.payment_pb2 import PaymentRequest
 
 _SHOWN_CODE = 40
@@ -31,13 +32,14 @@ class Register(Checkout[Basket]):
         return self._parts.requests.make(order_id, basket.items(), basket.total)
 
     def _on_text(self, line: str) -> None:
-        gtin = read_gtin(line)
-        if gtin is None:
+        scan = read_code(line)
+        if scan is None:
             self._refuse("code_unreadable", "Not a bar code", code=line[:_SHOWN_CODE])
             return
-        goods = self._prices.goods.get(gtin)
-        if goods is None:
-            self._refuse("goods_unknown", "Unknown goods", gtin=gtin)
+        try:
+            goods = goods_of(scan, self._prices)
+        except NotSold as why:
+            self._refuse(why.event, str(why), gtin=why.gtin, why=str(why))
             return
         basket = self._open_basket("a scan")
         if basket is None:
@@ -45,9 +47,9 @@ class Register(Checkout[Basket]):
         try:
             basket.add(goods)
         except BasketFull:
-            self._refuse("basket_full", "Basket full: PAY now", gtin=gtin)
+            self._refuse("basket_full", "Basket full: PAY now", gtin=goods.gtin)
             return
-        self._events.emit("item_scanned", gtin=gtin, total_minor=basket.total.minor)
+        self._events.emit("item_scanned", gtin=goods.gtin, total_minor=basket.total.minor)
         self._board.show(screens.line(goods.description, goods.price.decimal(), basket.total))
 
     def _on_remove(self) -> None:

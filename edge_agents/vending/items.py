@@ -9,11 +9,13 @@ which numbers there are. Read once, at start, by `main`.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
 
 from edge_agents.csv_rows import CsvError, csv_rows
 from kessai.complaint import Complaint
+from kessai.plain_text import is_plain
 
 MAX_DESCRIPTION = 54
 
@@ -45,10 +47,10 @@ def load_items(path: Path) -> Items:
 def _add(items: dict[int, str], cells: list[str]) -> str | None:
     if len(cells) != 2:
         return f"it has {len(cells)} fields instead of 2"
-    number, description = cells
+    number, description = cells[0], unicodedata.normalize("NFC", cells[1])
     if not (number.isascii() and number.isdigit() and len(number) <= 5):
         return f'"{number}" is no item number of at most 5 digits'
-    if not 1 <= len(description) <= MAX_DESCRIPTION or not description.isprintable():
+    if not is_plain(description, MAX_DESCRIPTION):
         return f"a description has 1 to {MAX_DESCRIPTION} printable characters"
     if int(number) in items:
         return f"item {number} stands in the list already"

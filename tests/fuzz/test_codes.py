@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from edge_agents.links.ble_place import parse_place
 from edge_agents.links.nfc_reader import open_nfc_radio
 from edge_agents.receipts import ReceiptRefused, decode_qr, encode_qr
-from edge_agents.register.bar_code import read_gtin
+from edge_agents.register.bar_code import read_code
 from kessai.account_number import AccountNumberError, parse_account
 from kessai.complaint import Complaint
 from kessai.identity_path import IdentityError, parse_device, parse_identity
@@ -37,8 +37,11 @@ CODES: dict[str, tuple[tuple[str, ...], Callable[[str], object], type[Exception]
     "pairing code": (("0ABC-DEFG-HJKM-NPQR-STVW-XYZ0-12",), parse_code, PairingCodeError),
     "receipt": ((RECEIPT,), decode_qr, ReceiptRefused),
     "bar code": (
-        ("4006381333931", "96385074", "]C1010950600013435210A1", "https://id.gs1.org/01/09506000134352"),
-        read_gtin,
+        (
+            "4006381333931", "96385074", "01234565", "]C1010950600013435210A1",
+            "01995060001343553103001250", "https://id.gs1.org/01/99506000134355?3103=001250",
+        ),
+        read_code,
         AssertionError,
     ),
     "account": (("00010000004220", "0001-00000042-20"), parse_account, AccountNumberError),

@@ -30,7 +30,7 @@ from edge_agents.devices.printer_status import StatusReader
 from edge_agents.devices.scanner import Scanner
 from edge_agents.devices.serial_line import DeviceLost
 from edge_agents.devices.text_line import TextDevice
-from edge_agents.register.bar_code import read_gtin
+from edge_agents.register.bar_code import Scan, read_code
 from simulators.devices.barrier import SimulatedBarrier
 from simulators.devices.display import SimulatedDisplay
 from simulators.devices.osdp_door import SimulatedDoor
@@ -40,6 +40,10 @@ from tests.fuzz.mangling import bytes_like, examples, mangled, noise
 
 LIMIT_S = 20.0
 KEY = bytes(range(16))
+CODES = (
+    b"%PAY\r\n", b"]C1010950600013435210A1\r", b"01234565\r", b"123456\r",
+    b"]e001995060001343553103001250\x1d3922374\r", b"HTTPS://ID.GS1.ORG/01/09506000134352/\r",
+)  # fmt: skip
 ITEM, REQUEST = b"4006381333931\r", b"c,STATUS,VEND,1.50,7\r\n"
 
 
@@ -67,7 +71,7 @@ async def heard(device: TextDevice, line: PtyLine, said: bytes, last: str) -> li
 
 
 @examples(0.5)
-@given(said=bytes_like(ITEM, b"%PAY\r\n", b"]C1010950600013435210A1\r"))
+@given(said=bytes_like(ITEM, *CODES))
 def test_a_scanner(tmp_path: Path, said: bytes) -> None:
     """What it types is a bar code or none; the next one is read."""
     line = PtyLine(tmp_path / "scanner", lambda _: None)
@@ -76,7 +80,7 @@ def test_a_scanner(tmp_path: Path, said: bytes) -> None:
         typed = asyncio.run(heard(Scanner(str(line.path)), line, said, "96385074"))
     finally:
         line.unplug()
-    assert [read_gtin(text) for text in typed][-1] == "00000096385074"
+    assert [read_code(text) for text in typed][-1] == Scan(("00000096385074",))
 
 
 @examples(0.5)

@@ -62,6 +62,10 @@ def name_case(value: str | tuple[str, ...]) -> str:
     return " ".join(value) if isinstance(value, tuple) else value
 
 
+# A label that weighs them: GTIN-14 of variable measure, net weight 1.250 kg.
+BANANAS = "01995060001343553103001250"
+
+
 @pytest.fixture(scope="module")
 def running_register(shop: Shop, radio: Radio) -> Register:
     """Give a register with each kind of radio in turn."""
@@ -72,33 +76,35 @@ def test_a_purchase_is_paid(shop: Shop, register: Register, alice: Customer) -> 
     """The phone shows shop, items and total; the switch settles; display and paper say paid."""
     before, shop_before = shop.switch.balance(alice.account), shop.earned()
     slips = len(register.printer.roll.slips)
-    asked = register.ring_up(BREAD, MILK, MILK)
+    asked = register.ring_up(BREAD, MILK, MILK, BANANAS)
     how = "Code for phone: " if register.is_with_code else "Hold phone to reader"
-    register.display.wait_for(f"To pay EUR      6.07 {how}")
+    register.display.wait_for(f"To pay EUR      8.31 {how}")
     phone = register.tap(alice, *APPROVE)
     purchase = phone.next("purchase")
-    assert (purchase["shop"], purchase["total"]) == (SHOP_NAME, "6.07 EUR")
+    assert (purchase["shop"], purchase["total"]) == (SHOP_NAME, "8.31 EUR")
     assert [(i["description"], i["quantity"], i["amount"]) for i in purchase["items"]] == [
         ("Rye bread 1 kg", 1, "3.49"),
         ("Whole milk 1 l", 2, "2.58"),
+        ("Bananas 1.250 kg x 1.79", 1, "2.24"),
     ]
     assert register.steps.next("settled")["payment_id"] == asked["payment_id"]
-    register.display.wait_for("Paid EUR        6.07 Thank you!")
+    register.display.wait_for("Paid EUR        8.31 Thank you!")
     paid = phone.next("paid")
-    assert (paid["shop"], paid["total"], phone.end()) == (SHOP_NAME, "6.07 EUR", 0)
+    assert (paid["shop"], paid["total"], phone.end()) == (SHOP_NAME, "8.31 EUR", 0)
     paper = text_of(register.printer.wait_for_slips(slips + 1)[-1])
     for said in (
         SHOP_NAME,
         "Rye bread 1 kg",
         "2 x 1.29",
-        "6.07 EUR",
+        "Bananas 1.250 kg x 1.79",
+        "8.31 EUR",
         "PAID",
         "Signed by the switch",
     ):
         assert said in paper
     assert asked["payment_id"] in paper
-    assert shop.switch.balance(alice.account) == before - 607
-    assert shop.earned() == shop_before + 607
+    assert shop.switch.balance(alice.account) == before - 831
+    assert shop.earned() == shop_before + 831
     shop.switch.verify()
 
 

@@ -28,6 +28,19 @@ def test_goods_are_found_by_gtin_14(tmp_path: Path) -> None:
     assert prices.goods["00000096385074"].description == "Gum, mint"
 
 
+def test_a_price_may_be_by_weight(tmp_path: Path) -> None:
+    """With a fourth column; a line without it is a piece's."""
+    text = "gtin,description,price EUR,per\n" + BREAD + "99506000134355,Apples,2.99,kg\n"
+    prices = load_price_list(write(tmp_path, text + "99506000134362,Cheese,10.99,lb\n"))
+    assert [goods.per for goods in prices.goods.values()] == ["", "kg", "lb"]
+
+
+def test_letters_are_taken_as_they_are_composed(tmp_path: Path) -> None:
+    """An e and its accent are one letter: a request with them apart would be declined."""
+    prices = load_price_list(write(tmp_path, HEADER + "96385074,Cafe\u0301,1\n"))
+    assert prices.goods["00000096385074"].description == "Café"
+
+
 def test_the_demo_list_is_good() -> None:
     path = Path(edge_agents.register.__file__).parent / "prices" / "corner_shop.csv"
     assert len(load_price_list(path).goods) >= 10
@@ -65,6 +78,10 @@ def test_the_config_may_name_the_currency(tmp_path: Path) -> None:
         (HEADER + '9506000134352,"Rye" bread,1.00\n', 2, ""),
         (HEADER + "\u0669506000134352,Bread,1.00\n", 2, "GTIN"),
         (HEADER + BREAD + "\n" + BREAD, 4, "already"),
+        ("gtin,description,price EUR,unit\n" + BREAD, 1, "begin with"),
+        (HEADER[:-1] + ",per\n99506000134355,Apples,2.99,g\n", 2, "no unit"),
+        (HEADER[:-1] + ",per\n99506000134355,Apples,2.99\n", 2, "by weight"),
+        (HEADER + "99506000134355,Apples,2.99\n", 2, "by weight"),
     ],
 )
 def test_a_wrong_line_is_named(tmp_path: Path, text: str, line: int, word: str) -> None:

@@ -50,6 +50,22 @@ async def test_a_phone_pays(shop: Shop) -> None:
     assert [name for name in names if name in steps] == ["item_scanned", *steps]
 
 
+async def test_goods_by_weight(shop: Shop) -> None:
+    """A label's weight is paid; without one, or for goods by the piece, the till says why not."""
+    async with open_till(shop):
+        await shop.scan("99506000134355")
+        await shop.shows("Weight is missing")
+        await shop.scan("01095060001343523103001250")
+        await shop.shows("No price by weight")
+        await shop.scan("HTTPS://ID.GS1.ORG/01/99506000134355/?3103=001250")
+        await shop.shows("Bananas 1.250 k 2.24 Total EUR       2.24")
+        await shop.scan("%PAY")
+        await shop.events.wait_for("waiting_for_tap")
+    assert shop.events.names().count("goods_refused") == 2
+    (item,) = read_journal(shop.folder)[0].pending.request.items
+    assert (item.description, item.unit_price_minor) == ("Bananas 1.250 kg x 1.79", 224)
+
+
 async def test_the_next_customer_pays_with_a_new_order(shop: Shop) -> None:
     async with open_till(shop):
         for count in (1, 2):

@@ -17,8 +17,8 @@ def write(folder: Path, text: str) -> Path:
 
 
 def test_items_by_their_numbers(tmp_path: Path) -> None:
-    path = write(tmp_path, 'number,description\n7, Water\n\n12,"Nuts, salted"\n')
-    assert load_items(path) == {7: "Water", 12: "Nuts, salted"}
+    text = 'number,description\n7, Water\n\n12,"Nuts, salted"\n13,Cafe\u0301\n'
+    assert load_items(write(tmp_path, text)) == {7: "Water", 12: "Nuts, salted", 13: "Café"}
 
 
 @pytest.mark.parametrize(
