@@ -105,7 +105,8 @@ def _label_minor(measure: Measure, price: LabelNumber, code: str) -> int:
     if measure.currency_number not in (0, currency.number):
         raise MeasureRefused("In another currency")
     one: int = 10**currency.digits
-    minor, rest = divmod(price.digits * one, 10**price.places)
+    part: int = 10**price.places
+    minor, rest = divmod(price.digits * one, part)
     if rest:
         raise MeasureRefused("Price has a fraction")
     return minor
