@@ -7,11 +7,10 @@ again when it is back. Every page is written again at its turn, so a display tha
 from __future__ import annotations
 
 import asyncio
-import textwrap
 from collections.abc import Sequence
 
 from edge_agents.device_care import wait_until_back
-from edge_agents.devices.display import COLUMNS, Display
+from edge_agents.devices.display import Display
 from edge_agents.devices.serial_line import DeviceLost
 from edge_agents.events import Events
 from edge_agents.loops import wait_at_most
@@ -19,14 +18,6 @@ from edge_agents.loops import wait_at_most
 TURN_S = 2.0
 
 Page = tuple[str, str]
-
-
-def lines_of(text: str) -> list[str]:
-    """A text in as few lines of the display as it needs, and as even: none is a lone last word."""
-    count, width = len(textwrap.wrap(text, COLUMNS)), COLUMNS
-    while width > 1 and len(textwrap.wrap(text, width - 1)) == count:
-        width -= 1
-    return textwrap.wrap(text, width) or [""]
 
 
 class DisplayBoard:

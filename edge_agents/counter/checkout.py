@@ -25,7 +25,7 @@ from edge_agents.tap import PHONE_SAYS_NO, PhoneAnswer
 from kessai.v1.payment_pb2 import PaymentRequest
 
 _AGAIN = "Nothing was paid. PAY asks again."
-_MAY_BE_PAID = "If the phone pays yet, a receipt is printed."
+_MAY_BE_PAID = "If it is paid yet, a receipt is printed."
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +146,7 @@ class Checkout(ABC, Generic[B]):
             self._give_up(pending, event, "NOT PAID", f"{text} {_AGAIN}")
             return
         self._events.emit("phone_refused", pending, status=answer.status)
-        self._board.show(screens.message("Phone not understood", "Please hold it again"))
+        self._board.show([("Phone not understood", "Please hold it again")])
 
     def on_authorized(self, pending: PendingPayment) -> None:
         """Take note that the switch is asked now; from here on nothing can be cancelled."""
@@ -173,10 +173,10 @@ class Checkout(ABC, Generic[B]):
             self._board.show(screens.paid(pending.total))
         elif outcome.verdict is Verdict.DECLINED and outcome.receipt is not None:
             sale.advance(SaleState.DECLINED)
-            self._board.show(screens.declined(outcome.receipt.decline_reason))
+            self._board.show(screens.declined(outcome.receipt.decline_reason, pending.total))
         elif outcome.verdict is Verdict.NOT_TAKEN:
             sale.advance(SaleState.SCANNING)
-            self._board.show(screens.message("NOT PAID", _AGAIN))
+            self._board.show(screens.message("NOT PAID", _AGAIN, pending.total))
         else:
             sale.advance(SaleState.UNKNOWN)
             self._board.show(screens.unknown(pending.total))
@@ -210,9 +210,10 @@ class Checkout(ABC, Generic[B]):
         if state is SaleState.WAITING_FOR_TAP and pending is not None:
             presented = self._parts.journal.is_presented(pending.request_id)
             text = _MAY_BE_PAID if presented else "Nothing was paid."
-            self._give_up(pending, "cancelled", "CANCELLED", text)
-        elif state is SaleState.UNKNOWN:
-            self._board.show(screens.message("NOT YET PAID", "Do not hand over. The till asks on."))
+            self._give_up(pending, "cancelled", "SALE CANCELLED", text)
+        elif state is SaleState.UNKNOWN and pending is not None:
+            text = "Do not hand over. The till asks on."
+            self._board.show(screens.message("NOT YET PAID", text, pending.total))
         else:
             self._board.show(self._idle())
         self._events.emit("sale_cleared", pending)
@@ -243,7 +244,7 @@ class Checkout(ABC, Generic[B]):
         """End a request that nobody authorised; the basket stays, for another try."""
         self._abandon(pending, event)
         self._sale.advance(SaleState.SCANNING)
-        self._board.show(screens.message(headline, text))
+        self._board.show(screens.message(headline, text, pending.total))
 
     def _abandon(self, pending: PendingPayment, event: str) -> None:
         """Give a request up; one that a phone may submit stays open until the switch tells."""

@@ -1,13 +1,16 @@
 """What a counter's customer display says, 2 lines of 20 characters, for every moment of a sale.
 
 Texts and layout only: the checkout chooses, the display board shows. A text that needs more room
-comes as several pages, shown in turn.
+comes as several pages, shown in turn (`paging`).
 """
 
 from __future__ import annotations
 
+import textwrap
+
 from edge_agents.devices.display import COLUMNS
-from edge_agents.display_board import Page, lines_of
+from edge_agents.display_board import Page
+from edge_agents.paging import headed, lines_of, pages_of
 from kessai.decline import meaning_of
 from kessai.money import Money
 from kessai.v1.decline_pb2 import DeclineReason
@@ -15,7 +18,8 @@ from kessai.v1.decline_pb2 import DeclineReason
 
 def idle(shop: str) -> list[Page]:
     """Nothing scanned yet."""
-    return [(shop[:COLUMNS].center(COLUMNS), "Welcome".center(COLUMNS))]
+    welcome = "Welcome".center(COLUMNS)
+    return [(line.center(COLUMNS), welcome) for line in lines_of(shop, COLUMNS)]
 
 
 def closed() -> list[Page]:
@@ -24,13 +28,19 @@ def closed() -> list[Page]:
 
 
 def line(text: str, amount: str, total: Money) -> list[Page]:
-    """One line of the purchase, and the total."""
-    return [(apart(text, amount), _total("Total", total))]
+    """One line of the purchase, and the total; then its whole text, if that is longer."""
+    room = COLUMNS - len(amount) - 1
+    if len(text) <= room:
+        return [(apart(text, amount), _total("Total", total))]
+    beside = textwrap.shorten(text, max(room, 1), placeholder="") or text
+    whole = [(page[0], page[1] if len(page) > 1 else "") for page in pages_of(text, COLUMNS, 2)]
+    return [(apart(beside, amount), _total("Total", total)), *whole]
 
 
 def refused(text: str, total: Money | None) -> list[Page]:
     """Something scanned or pressed was not taken; the total stands as before, if there is one."""
-    return [(text[:COLUMNS], _total("Total", total) if total is not None else "")]
+    below = _total("Total", total) if total is not None else ""
+    return [(line, below) for line in lines_of(text, COLUMNS)]
 
 
 def hold_phone(total: Money, code: str | None = None) -> list[Page]:
@@ -64,9 +74,9 @@ def accepted(total: Money) -> list[Page]:
     return [(_total("Accepted", total), "Receipt will follow")]
 
 
-def declined(reason: DeclineReason.ValueType) -> list[Page]:
+def declined(reason: DeclineReason.ValueType, total: Money) -> list[Page]:
     """Declined: why, in the customer's words."""
-    return message("NOT PAID", meaning_of(reason).customer)
+    return message("NOT PAID", meaning_of(reason).customer, total)
 
 
 def unknown(total: Money) -> list[Page]:
@@ -79,9 +89,9 @@ def unknown(total: Money) -> list[Page]:
     ]
 
 
-def message(headline: str, text: str) -> list[Page]:
-    """Show a headline over a text of any length, a page for each line of it."""
-    return [(headline[:COLUMNS], line) for line in lines_of(text)]
+def message(headline: str, text: str, total: Money) -> list[Page]:
+    """Show a headline and a text of any length; where only the headline fits, what is to pay."""
+    return headed(headline, text, COLUMNS, under=_total("To pay", total))
 
 
 def _total(label: str, total: Money) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from edge_agents.devices.display import COLUMNS
-from edge_agents.display_board import Page, lines_of
+from edge_agents.display_board import Page
+from edge_agents.paging import headed, lines_of
 from kessai.decline import meaning_of
 from kessai.money import Money
 from kessai.v1.decline_pb2 import DeclineReason
@@ -12,7 +13,7 @@ from kessai.v1.decline_pb2 import DeclineReason
 def ready(station: str, is_entry: bool) -> list[Page]:
     """Nobody is there."""
     text = "Tap to enter >>>" if is_entry else "Tap to leave >>>"
-    return [(station[:COLUMNS].center(COLUMNS), text.center(COLUMNS))]
+    return [(line.center(COLUMNS), text.center(COLUMNS)) for line in lines_of(station, COLUMNS)]
 
 
 def code(digits: str) -> Page:
@@ -28,7 +29,8 @@ def come_in() -> list[Page]:
 def goodbye(fare: Money) -> list[Page]:
     """The barrier opens at an exit."""
     paid = f"Paid {fare}" if fare.minor else "Nothing to pay"
-    return [("Goodbye  >>>".center(COLUMNS), paid[:COLUMNS].center(COLUMNS))]
+    below = next((text for text in (paid, str(fare)) if len(text) <= COLUMNS), fare.decimal())
+    return [("Goodbye  >>>".center(COLUMNS), below.center(COLUMNS))]
 
 
 def fare_follows() -> list[Page]:
@@ -53,7 +55,7 @@ def asking() -> list[Page]:
 
 def not_checked() -> list[Page]:
     """The switch answered, but not whether the person may travel."""
-    return _message("NOT CHECKED", "Take another gate, or see the attendant.")
+    return _message("NOT CHECKED", "Take another gate. Or see the attendant.")
 
 
 def tap_again() -> list[Page]:
@@ -77,4 +79,5 @@ def closed() -> list[Page]:
 
 
 def _message(headline: str, text: str) -> list[Page]:
-    return [(headline.center(COLUMNS), line.center(COLUMNS)) for line in lines_of(text)]
+    pages = headed(headline, text, COLUMNS, under="The gate stays shut")
+    return [(upper.center(COLUMNS), lower.center(COLUMNS)) for upper, lower in pages]

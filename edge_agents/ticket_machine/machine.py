@@ -15,7 +15,9 @@ import asyncio
 from edge_agents.counter import screens
 from edge_agents.counter.checkout import Checkout, CheckoutParts
 from edge_agents.counter.sale import AT_REST, SaleState
+from edge_agents.devices.display import COLUMNS
 from edge_agents.display_board import Page
+from edge_agents.paging import headed
 from edge_agents.payment_request import PendingPayment
 from edge_agents.settlements import Outcome, Verdict
 from edge_agents.ticket_machine.choice import MAX_TICKETS, Choice, DoesNotFit, Wanted
@@ -161,7 +163,7 @@ class TicketMachine(Checkout[Choice]):
     def _choose_again(self) -> None:
         self._events.emit("choice_gone")
         self._sale = self._new_sale()
-        self._board.show(screens.message("TICKETS CHANGED", _CHANGED))
+        self._board.show(headed("TICKETS CHANGED", _CHANGED, COLUMNS))
 
     def _on_offers(self) -> None:
         """Show what is on sale now; a choice of what is not any more is taken back."""

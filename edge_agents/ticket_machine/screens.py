@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from edge_agents.counter.screens import apart, idle
 from edge_agents.devices.display import COLUMNS
 from edge_agents.display_board import Page
+from edge_agents.paging import lines_of
 from kessai.money import Money
 from kessai.v1.ticket_pb2 import TicketOffer
 
@@ -15,19 +16,22 @@ NOTHING_ON_SALE: Page = ("No tickets on sale", "")
 
 
 def offers(venue: str, on_sale: Sequence[TicketOffer], is_fresh: bool) -> list[Page]:
-    """What there is, a page for each offer: its key, title, price and event."""
+    """What there is: for each offer its key, title, price and event; key and price on each page."""
     welcome = idle(venue)
     if not is_fresh:
         return [*welcome, NO_LINE]
     if not on_sale:
         return [*welcome, NOTHING_ON_SALE]
-    return welcome + [_offer(key, offer) for key, offer in enumerate(on_sale, start=1)]
+    pages = [_offer(key, offer) for key, offer in enumerate(on_sale, start=1)]
+    return [*welcome, *(page for offer in pages for page in offer)]
 
 
-def _offer(key: int, offer: TicketOffer) -> Page:
+def _offer(key: int, offer: TicketOffer) -> list[Page]:
     price = Money.from_proto(offer.price)
     amount = f"{price.decimal()} {price.currency}"
     title = f"{key} {offer.title}"
     if len(title) + 1 + len(amount) <= COLUMNS:
-        return apart(title, amount), offer.event_name[:COLUMNS]
-    return title[:COLUMNS], apart(offer.event_name, amount)
+        return [(apart(title, amount), line) for line in lines_of(offer.event_name, COLUMNS)]
+    room = COLUMNS - len(f"{key} ")
+    lines = [*lines_of(offer.title, room), *lines_of(offer.event_name, room)]
+    return [(f"{key} {line}", apart("", amount)) for line in lines]

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from edge_agents.device_care import wait_until_back
-from edge_agents.devices import mdb_adapter
 from edge_agents.devices.mdb_adapter import MdbAdapter, read_word
 from edge_agents.devices.serial_line import DeviceLost
 from edge_agents.direct_payments import DirectPayments
@@ -25,6 +24,7 @@ from edge_agents.tap_desk import SETTLE_BUDGET_S, TapDesk
 from edge_agents.uplink import Uplink
 from edge_agents.vending.config import VendingConfig
 from edge_agents.vending.items import Items
+from edge_agents.vending.machine_display import MachineDisplay
 from edge_agents.vending.vend import VendingParts
 from edge_agents.vending.vending import Vending
 
@@ -58,6 +58,7 @@ class Machine:
         self._terminal, self._around, self._events = terminal, around, events
         self._shows = config.machine_display
         self._to_machine: asyncio.Queue[str] = asyncio.Queue()
+        self._display = MachineDisplay(self._to_machine.put_nowait)
         self._settlements = Settlements(journal, uplink, key, events, now_us)
         self._direct = DirectPayments(journal, uplink, self._settlements, events, now_us)
         self._ends = HoldEnds(journal, uplink, key, events, now_us, random_bytes)
@@ -100,6 +101,7 @@ class Machine:
                 await run_until_one_ends(self._listen(), self._talk())
             except DeviceLost as lost:
                 self._vending.on_line_lost()
+                self._display.stop()
                 self._to_machine = _emptied(self._to_machine)
                 await wait_until_back(adapter, lost, self._events)
 
@@ -115,7 +117,7 @@ class Machine:
 
     def _show(self, text: str) -> None:
         if self._shows:
-            self._to_machine.put_nowait(mdb_adapter.display(text))
+            self._display.show(text)
 
 
 def _emptied(queue: asyncio.Queue[str]) -> asyncio.Queue[str]:

@@ -139,7 +139,7 @@ def test_too_little_money_and_a_no(shop: Shop, venue: Venue, machine: Register) 
     machine.pay()
     machine.tap(bob, *APPROVE)
     assert machine.steps.next("declined")["reason"] == "INSUFFICIENT_FUNDS"
-    machine.display.wait_for("NOT PAID Not enough money in")
+    machine.display.wait_for("Not enough money in the account.")
     machine.send_phones_away()
     choose(machine, "X1")
     machine.pay()

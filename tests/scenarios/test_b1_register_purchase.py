@@ -115,7 +115,7 @@ def test_too_little_money(shop: Shop, register: Register) -> None:
     register.ring_up(COFFEE)
     phone = register.tap(bob, *APPROVE)
     assert register.steps.next("declined")["reason"] == "INSUFFICIENT_FUNDS"
-    register.display.wait_for("NOT PAID Not enough money in")
+    register.display.wait_for("Not enough money in the account.")
     refused = phone.next("not-paid")
     assert refused["message"] == "Not enough money in the account."
     assert (refused["reason"], phone.end()) == ("INSUFFICIENT_FUNDS", NOT_PAID)
@@ -151,7 +151,7 @@ def test_the_customer_declines(shop: Shop, register: Register, alice: Customer) 
     phone = register.tap(alice, "--answer", "decline")
     phone.next("cancelled")
     register.steps.next("customer_declined")
-    register.display.wait_for("NOT PAID Declined on the")
+    register.display.wait_for("Declined on the phone.")
     assert phone.end() == NOT_PAID
     assert register.entry(asked["payment_id"]).state is PaymentState.ABANDONED
     again = register.pay()

@@ -80,7 +80,7 @@ def test_too_little_money(shop: Shop, register: Register) -> None:
     register.ring_up(COFFEE)
     phone = register.tap(poor, *APPROVE)
     assert register.steps.next("declined")["reason"] == "INSUFFICIENT_FUNDS"
-    register.display.wait_for("NOT PAID Not enough money in")
+    register.display.wait_for("Not enough money in the account.")
     assert (phone.next("not-paid")["reason"], phone.end()) == ("INSUFFICIENT_FUNDS", NOT_PAID)
     assert shop.switch.balance(poor.account) == 100
 

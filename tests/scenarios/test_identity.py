@@ -116,7 +116,7 @@ def test_a_revoked_phone(shop: Shop, register: Register) -> None:
     register.ring_up(BREAD)
     phone = register.tap(bob, *APPROVE)
     assert register.steps.next("declined")["reason"] == "WALLET_REVOKED"
-    register.display.wait_for("NOT PAID This phone was")
+    register.display.wait_for("This phone was blocked.")
     assert phone.next("not-paid")["reason"] == "WALLET_REVOKED"
     assert shop.switch.balance(bob.account) == 48_71
 

@@ -61,7 +61,7 @@ def test_a_decline_that_is_none(shop: Shop, register: Register, alice: Customer)
     register.ring_up(INSUFFICIENT)
     phone = register.tap(alice, *APPROVE)
     assert register.steps.next("declined")["reason"] == "INSUFFICIENT_FUNDS"
-    register.display.wait_for("NOT PAID Not enough money in")
+    register.display.wait_for("Not enough money in the account.")
     assert phone.next("not-paid")["reason"] == "INSUFFICIENT_FUNDS"
     assert shop.switch.balance(alice.account) == 1_000_00
     shop.switch.verify()

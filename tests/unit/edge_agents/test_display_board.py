@@ -7,11 +7,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from edge_agents.devices.display import COLUMNS, Display
-from edge_agents.display_board import DisplayBoard, lines_of
+from edge_agents.devices.display import Display
+from edge_agents.display_board import DisplayBoard
 from edge_agents.events import Events
-from kessai.decline import meaning_of
-from kessai.v1.decline_pb2 import DeclineReason
 from simulators.devices.display import SimulatedDisplay
 
 
@@ -57,13 +55,3 @@ async def test_a_display_that_lost_its_text_is_written_again(tmp_path: Path) -> 
         await asyncio.to_thread(simulated.wait_for, "Total")
         simulated._reset()
         await asyncio.to_thread(simulated.wait_for, "Total")
-
-
-def test_no_page_is_a_lone_last_word() -> None:
-    """As few lines as it takes, and as even as they come."""
-    assert lines_of("Hold the phone to it again.") == ["Hold the phone", "to it again."]
-    assert lines_of("") == [""]
-    for reason in DeclineReason.values():
-        lines = lines_of(meaning_of(reason).customer)
-        assert all(len(line) <= COLUMNS for line in lines)
-        assert len(lines) == 1 or len(lines[-1]) > 6 or len(lines[-2]) < 14, lines

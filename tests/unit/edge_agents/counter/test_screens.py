@@ -29,7 +29,7 @@ def all_screens(total: Money) -> list[list[Page]]:
         screens.paying(total),
         screens.paid(total),
         screens.unknown(total),
-        *[screens.declined(reason) for reason in MEANINGS],
+        *[screens.declined(reason, total) for reason in MEANINGS],
     ]
 
 
@@ -55,7 +55,26 @@ def test_unknown_says_what_the_cashier_must_not_do() -> None:
     assert screens.unknown(TOTALS[0])[0] == ("NOT YET PAID", "Do not hand over")
 
 
-def test_a_long_reason_is_told_on_several_pages() -> None:
-    pages = screens.message("NOT PAID", "Not enough money in the account.")
-    assert [lower for _, lower in pages] == ["Not enough money in", "the account."]
-    assert {upper for upper, _ in pages} == {"NOT PAID"}
+def test_a_long_reason_is_told_in_whole_sentences() -> None:
+    total = Money(349, "EUR")
+    assert screens.message("NOT PAID", "Not enough money in the account.", total) == [
+        ("NOT PAID", "To pay EUR      3.49"),
+        ("Not enough money", "in the account."),
+    ]
+    assert screens.message("TIME IS UP", "Nothing was paid. PAY asks again.", total) == [
+        ("TIME IS UP", "Nothing was paid."),
+        ("PAY asks again.", ""),
+    ]
+
+
+def test_a_long_name_is_shown_whole_after_its_price() -> None:
+    """Beside the price it ends with a word."""
+    assert screens.line("Bananas 1.250 kg x 1.79", "2.24", Money(224, "EUR")) == [
+        ("Bananas 1.250   2.24", "Total EUR       2.24"),
+        ("Bananas 1.250", "kg x 1.79"),
+    ]
+    name = "The Corner Shop of a Long Name"
+    assert [upper.strip() for upper, _ in screens.idle(name)] == [
+        "The Corner Shop",
+        "of a Long Name",
+    ]

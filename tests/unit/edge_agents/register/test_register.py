@@ -58,7 +58,7 @@ async def test_goods_by_weight(shop: Shop) -> None:
         await shop.scan("01095060001343523103001250")
         await shop.shows("No price by weight")
         await shop.scan("HTTPS://ID.GS1.ORG/01/99506000134355/?3103=001250")
-        await shop.shows("Bananas 1.250 k 2.24 Total EUR       2.24")
+        await shop.shows("Bananas 1.250   2.24 Total EUR       2.24")
         await shop.scan("%PAY")
         await shop.events.wait_for("waiting_for_tap")
     assert shop.events.names().count("goods_refused") == 2
