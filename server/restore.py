@@ -48,6 +48,8 @@ def restore(
         found = _verified(partial, progress)
         if accepts_loss:
             accept(partial, now_us, "")
+        with closing(Directory(partial / "directory.db")) as directory:
+            directory.note_restored(now_us())
         tidy(partial)
         if target.exists():
             target.rmdir()

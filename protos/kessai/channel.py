@@ -16,7 +16,7 @@ import grpc.aio
 from google.protobuf.message import Message
 
 from kessai.device_identity import DeviceIdentity
-from kessai.line_trouble import trouble_in
+from kessai.line_trouble import SILENT, trouble_in
 
 # A deadline for every call, and how a caller that must know the outcome asks again. A line that has
 # lost its switch waits up to RETRY_LONGEST_S before it looks for it again, so whoever may outlive a
@@ -85,10 +85,6 @@ PAIRING_OPTIONS = (
     ("grpc.max_receive_message_length", MAX_REQUEST_BYTES),
 )
 
-_SILENT = (
-    "The switch does not answer in time: it hangs, is very busy, or the network loses what is sent "
-    "to it. Try again later."
-)
 _HEALTH = "/grpc.health.v1.Health/Check"
 
 # How gRPC says UNKNOWN of a line that broke, or brought nonsense, while an answer was coming.
@@ -120,7 +116,7 @@ async def ask_why(channel: grpc.aio.Channel) -> str:
         await call(b"", timeout=CALL_TIMEOUT_S)
     except grpc.aio.AioRpcError as error:
         if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
-            return _SILENT
+            return SILENT
         return trouble_in(error.details())
     return ""
 

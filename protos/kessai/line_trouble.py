@@ -11,8 +11,14 @@ _SAID = {
     "certificate has expired": "has ended",
     "certificate is not yet valid": "is not valid yet",
 }
+# Somebody takes the line, and says nothing.
+SILENT = (
+    "The switch does not answer in time: it hangs, is very busy, or the network loses what is sent "
+    "to it. Try again later."
+)
 _VERIFY_FAILED = "CERTIFICATE_VERIFY_FAILED"
 # What is left of the switch's refusal of our certificate: it hangs up while the line is made.
+_UNSHAKEN = "Handshake read failed (Endpoint closing)"
 _NO_CONNECTION, _HUNG_UP, _RESET = "failed to connect", "Socket closed", "Connection reset"
 
 
@@ -32,6 +38,8 @@ def trouble_in(details: str | None) -> str:
             "Somebody answers there, and hangs up at once: the switch may have too many lines, or "
             "hold our certificate for out of date. Compare the clocks of both machines."
         )
+    if _UNSHAKEN in text:
+        return SILENT
     if _HUNG_UP in text or _RESET in text:
         return (
             "A switch answered there and hung up: it was stopped just now, or this address has too "

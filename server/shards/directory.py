@@ -37,6 +37,8 @@ SELECT device, software_version, enroll_us,
        revoke_us
 FROM device"""
 
+_RESTORED = "restored_us"
+
 
 class Directory:
     """The open directory, with bounded caches before its file.
@@ -56,7 +58,8 @@ class Directory:
         rows = self._file.rows("SELECT serial FROM certificate WHERE revoked")
         self._revoked = {int.from_bytes(serial, "big") for (serial,) in rows}
         rows = self._file.rows("SELECT coalesce(max(restore_us), 0) FROM restore")
-        self._restore_us, self._known = int(rows[0][0]), set[int]()
+        self._restore_us = max(int(rows[0][0]), int(self.setting(_RESTORED) or 0))
+        self._known = set[int]()
 
     @property
     def file(self) -> DirectoryFile:
@@ -126,6 +129,10 @@ class Directory:
         self._listeners.append(listener)
 
     # Settings.
+
+    def note_restored(self, now_us: int) -> None:
+        """Note that the directory is that of a backup, as it lies restored from now on."""
+        self.put_setting(_RESTORED, str(now_us))
 
     def setting(self, key: str) -> str | None:
         """Read a setting."""

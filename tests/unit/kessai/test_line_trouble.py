@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from dataclasses import replace
 from pathlib import Path
 
@@ -114,6 +115,16 @@ async def test_a_switch_that_hangs_up_on_too_many_lines_is_not_called_away(tmp_p
                     except grpc.aio.AioRpcError as error:
                         told = trouble_in(error.details())
         assert "no switch answers" not in told
+
+
+async def test_a_switch_that_hangs_is_not_called_away(tmp_path: Path) -> None:
+    """The kernel takes the line, and nobody shakes hands."""
+    async with served(tmp_path / "data") as switch:
+        who = switch.operator
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        host, port = deaf.getsockname()
+        async with open_channel(replace(who, server_address=f"{host}:{port}")) as channel:
+            assert "does not answer in time" in await ask_why(channel)
 
 
 async def test_where_nobody_is_nothing_is_said(tmp_path: Path) -> None:

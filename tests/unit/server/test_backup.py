@@ -14,19 +14,23 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 
 from kessai.complaint import Complaint
+from kessai.device_identity import DeviceIdentity, load_identity
 from server import data_folder
 from server import restore as restoring
 from server.aside import written_aside
 from server.backup import Backup
 from server.backup_manifest import MANIFEST
+from server.commands.local_office import opened
 from server.config import ServerConfig
 from server.data_folder import Lock, read_books
 from server.examine import examine_stopped
 from server.shards import shard_lock
 from server.shards.address import sqlite_urls
 from server.shards.books_file import write_books
+from server.shards.directory import Directory
 from server.shards.schema import open_shard
 from tests.running import shard_path
 from tests.unit.server.domain.commands import accounts_on, deposit, open_account
@@ -262,3 +266,29 @@ def test_in_place_other_faults_are_not_accepted_by_the_way(folder: Path, tmp_pat
     flip("shards/0001.db")(folder)
     with pytest.raises(Complaint, match="the books do NOT verify"):
         restoring.accept_in_place(folder, False, now_us, lambda rows: None)
+
+
+def test_who_was_added_after_the_backup_is_nobody_in_what_is_restored(
+    folder: Path, tmp_path: Path
+) -> None:
+    """His certificate is of the same authority; the books do not know him, and cannot revoke him.
+
+    Whether the loss of what came since was accepted or not.
+    """
+    backup = taken(folder, tmp_path / "backup")
+    with opened(folder) as office:
+        office.add_operator("eve", tmp_path / "eve")
+    for name, accepts_loss in (("kept", False), ("accepted", True)):
+        with closing(
+            Directory(restored(backup, tmp_path / name, accepts_loss) / "directory.db")
+        ) as of:
+            assert is_stray(of, load_identity(tmp_path / "eve"))
+            assert not is_stray(of, load_identity(folder / "operator"))
+    with closing(Directory(folder / "directory.db")) as of:
+        assert not is_stray(of, load_identity(tmp_path / "eve"))
+
+
+def is_stray(directory: Directory, who: DeviceIdentity) -> bool:
+    """Whether the guard would refuse his certificate."""
+    certificate = x509.load_pem_x509_certificates(who.chain_pem)[0]
+    return directory.is_stray(who.device, certificate.serial_number, who.begin_us)
