@@ -16,6 +16,7 @@ from rich.text import Text
 from kessai.complaint import Complaint
 from kessai.console import Console, Table, styled
 from kessai.device_settings import SETTINGS
+from kessai.identity_path import RELAY
 from kessai.json_lines import print_json
 from kessai.money import Money
 from kessai.v1 import fleet_pb2 as pb
@@ -34,6 +35,8 @@ def show_device(
     device: Device, as_json: AsJson = False, data: Data = None, identity: Identity = None
 ) -> None:
     """Show how a device is: in touch or not, its queue, its reader, its deny list and settings.
+
+    Of a fleet's server: the merchants whose machines it serves.
 
     Example: kessai device show agent/shop/till-1
     """
@@ -158,6 +161,9 @@ def moment(time: Timestamp) -> str:
 
 def _sheet(device: str, state: pb.DeviceState) -> Table:
     report, sheet = state.report, Table(box=None, show_header=False, title=device)
+    if device.startswith(f"{RELAY}/"):
+        sheet.add_row("serves", ", ".join(state.served_merchants))
+        return sheet
     sheet.add_row("line", touch(state))
     for alarm in state.alarms:
         sheet.add_row("ALARM", _alarm(alarm))

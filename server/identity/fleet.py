@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from kessai.device_settings import SettingError, check_setting
-from kessai.identity_path import AGENT, IdentityError, parse_device
+from kessai.identity_path import AGENT, RELAY, IdentityError, parse_device
 from kessai.money import Money, MoneyError
 from kessai.plain_text import plain
 from kessai.v1.fleet_pb2 import (
@@ -26,6 +26,7 @@ from server.shards.deny_book import DenyBook
 from server.shards.directory import Directory
 from server.shards.fleet_book import FleetBook
 from server.shards.operator_book import OperatorBook
+from server.shards.relay_book import RelayBook
 
 MAX_SOFTWARE_VERSION, MAX_STATE = 80, 120
 
@@ -43,7 +44,7 @@ class Fleet:
         self._directory, self._book, self._now_us = directory, book, now_us
         self._denied = DenyBook(directory.file)
         self._alarms = alarms or RollbackAlarms(now_us)
-        self._operators = OperatorBook(directory.file)
+        self._operators, self._relays = OperatorBook(directory.file), RelayBook(directory.file)
         self._attached: Counter[str] = Counter()
         self._listeners: set[Callable[[], None]] = set()
 
@@ -109,13 +110,16 @@ class Fleet:
             return self.config(caller.device)
 
     def state(self, device: str) -> DeviceState:
-        """Tell how a device is; of one that never said anything, only its configuration."""
+        """Tell how a device is; of one that never said anything, what is entered of it."""
         state = DeviceState(attached=self._attached[device] > 0, config=self.config(device))
         heard = self._book.report(device)
         if heard is not None:
             state.last_seen_time.FromMicroseconds(heard[0])
             state.report.ParseFromString(heard[1])
         state.alarms.extend(self._alarms.of(device))
+        kind, names = parse_device(device)
+        if kind == RELAY:
+            state.served_merchants.extend(self._relays.merchants(names[0]))
         return state
 
     def known_state(self, device: str) -> DeviceState:

@@ -34,7 +34,7 @@ from tests.scenarios.vendor import (
     without_pin,
 )
 
-KILLS, KILLS_BEHIND = kills(3), kills(1)
+KILLS, KILLS_BEHIND = kills(3), kills(2)
 CASH = 100_000_00
 SCENE, SCENE_BEHIND = "vending machine", "vending, relayed"
 OUTCOME_LIMIT_S = 40.0
@@ -164,6 +164,7 @@ def test_goods_for_money_or_neither(shop: Shop, random_seed: int, kill_table: Ki
     play(Killer(shop, random_seed, kill_table), VICTIMS, KILLS)
 
 
+@pytest.mark.full
 @pytest.mark.timeout(120 + 12 * KILLS_BEHIND)
 def test_the_same_behind_a_fleets_server(
     shop: Shop, random_seed: int, kill_table: KillTable

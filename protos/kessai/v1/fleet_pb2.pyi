@@ -432,6 +432,7 @@ class DeviceState(_message.Message):
     REPORT_FIELD_NUMBER: _builtins.int
     CONFIG_FIELD_NUMBER: _builtins.int
     ALARMS_FIELD_NUMBER: _builtins.int
+    SERVED_MERCHANTS_FIELD_NUMBER: _builtins.int
     attached: _builtins.bool
     """Whether it is in touch now."""
     @_builtins.property
@@ -450,6 +451,10 @@ class DeviceState(_message.Message):
     def alarms(self) -> _containers.RepeatedCompositeFieldContainer[Global___RollbackAlarm]:
         """What it has seen and the switch no longer has; at most one of each kind."""
 
+    @_builtins.property
+    def served_merchants(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Of a fleet's server: the merchants whose terminals it serves, by id; else empty."""
+
     def __init__(
         self,
         *,
@@ -458,10 +463,11 @@ class DeviceState(_message.Message):
         report: Global___DeviceReport | None = ...,
         config: Global___DeviceConfig | None = ...,
         alarms: _abc.Iterable[Global___RollbackAlarm] | None = ...,
+        served_merchants: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["config", b"config", "last_seen_time", b"last_seen_time", "report", b"report"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alarms", b"alarms", "attached", b"attached", "config", b"config", "last_seen_time", b"last_seen_time", "report", b"report"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alarms", b"alarms", "attached", b"attached", "config", b"config", "last_seen_time", b"last_seen_time", "report", b"report", "served_merchants", b"served_merchants"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

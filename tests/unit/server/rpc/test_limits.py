@@ -23,6 +23,8 @@ from kessai.channel import MAX_BATCH_BYTES, open_channel
 from kessai.device_identity import DeviceIdentity
 from server.identity.callers import Caller, CallerKind, set_current_caller
 from server.rpc.allowance import READ_AT_ONCE, SAVED_S, Bucket, Rates
+from server.rpc.call import Call
+from server.rpc.errors import RpcError
 from server.rpc.limits import CALLS_AT_ONCE, STREAMS_AT_ONCE, UNREAD_CALLS, Limits
 from tests.unit.server.ports import Switch, serving
 
@@ -76,6 +78,19 @@ async def test_a_new_certificate_is_no_new_allowance(tmp_path: Path) -> None:
         await check_until_refused(switch.identity(TILL))
         served, _ = await check_until_refused(switch.identity(TILL))
         assert served <= SAVED / 2
+
+
+async def test_a_fleets_server_calls_for_many_machines() -> None:
+    """Ten times as many calls at once, and a second, as a device that calls for itself."""
+    limits = Limits(Rates(1000, 1), time.monotonic, CollectorRegistry())
+    call = Call("/grpc.health.v1.Health/Check", False, False)
+    for kind, most in ((CallerKind.AGENT, CALLS_AT_ONCE), (CallerKind.RELAY, 10 * CALLS_AT_ONCE)):
+        set_current_caller(Caller(kind, ("nordic",), 1))
+        async with AsyncExitStack() as under_way:
+            for _ in range(most):
+                await under_way.enter_async_context(limits.around(call, None))  # type: ignore[arg-type]
+            with pytest.raises(RpcError, match="asks more than it may"):
+                await under_way.enter_async_context(limits.around(call, None))  # type: ignore[arg-type]
 
 
 async def test_so_many_streams_and_no_more(tmp_path: Path) -> None:
