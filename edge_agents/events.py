@@ -31,6 +31,7 @@ JSON object on stdout: {"event": NAME, "time": microseconds since 1970, ...}. Th
     admitted left passed nobody_passed       a gate; `reason` where it refuses
     trusted refused tailgating forced        let in without the switch; or not
     feed_refused feed_not_kept unpriced      goes on with the feed kept; let out without a fare
+    journey_refused                          no transfer from the journey that the phone showed
     barrier_failed counter_restarted         its board forgot who passed
     vend_requested vend_refused held approved delivered failed voided not_captured given_out_unpaid
                                              a vending machine: see edge_agents/vending

@@ -7,12 +7,16 @@ the phones that come from there. Pure; called by `entry` and `leaving`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
 from edge_agents.payment_request import Terminal
 from kessai.decline import name_of
 from kessai.envelope import (
     ADMISSION,
     EXIT_NOTE,
     HOLDER_PROOF,
+    JOURNEY,
     MERCHANT_CERTIFICATE,
     DocumentMalformed,
     EnvelopeError,
@@ -28,11 +32,13 @@ from kessai.money import Money
 from kessai.v1 import decline_pb2 as d
 from kessai.v1.decline_pb2 import DeclineReason
 from kessai.v1.envelope_pb2 import Signed
-from kessai.v1.fare_pb2 import Admission, ExitNote
+from kessai.v1.fare_pb2 import Admission, ExitNote, Journey, JourneyNote
 from kessai.v1.holder_pb2 import HolderProof
 from kessai.v1.payment_pb2 import MerchantCertificate
 
 _SECOND_US = 1_000_000
+
+Document = TypeVar("Document", Admission, JourneyNote)
 
 
 class Refused(Exception):
@@ -82,18 +88,34 @@ class EntryGates:
 
     def open_admission(self, signed: Signed) -> Admission:
         """Verify an admission; Refused with ADMISSION_INVALID if it is forged or another's."""
+        admission, gate = self._open(signed, ADMISSION, Admission.FromString)
+        if not _is_covered(admission, gate):
+            raise Refused(d.DECLINE_REASON_ADMISSION_INVALID)
+        return admission
+
+    def open_journey(self, signed: Signed, holder_key: bytes) -> Journey:
+        """Verify the journey of a holder; Refused with ADMISSION_INVALID as an admission is."""
+        note, gate = self._open(signed, JOURNEY, JourneyNote.FromString)
+        rides = note.journey.rides
+        is_covered = rides and rides[-1].exit_time.ToMicroseconds() < _end_us(gate)
+        if note.holder_public_key != holder_key or not is_covered:
+            raise Refused(d.DECLINE_REASON_ADMISSION_INVALID)
+        return note.journey
+
+    def _open(
+        self, signed: Signed, kind: str, parse: Callable[[bytes], Document]
+    ) -> tuple[Document, MerchantCertificate]:
         found = self._known.get(signed.key_id)
         if found is None:
             raise Refused(d.DECLINE_REASON_ADMISSION_INVALID)
         key, gate = found
         try:
-            admission = open_signed(signed, ADMISSION, key, Admission.FromString)
+            document = open_signed(signed, kind, key, parse)
         except EnvelopeError:
             raise Refused(d.DECLINE_REASON_ADMISSION_INVALID) from None
-        said = (admission.merchant_id, admission.terminal_id)
-        if said != (gate.merchant_id, gate.terminal_id) or not _is_covered(admission, gate):
+        if (document.merchant_id, document.terminal_id) != (gate.merchant_id, gate.terminal_id):
             raise Refused(d.DECLINE_REASON_ADMISSION_INVALID)
-        return admission
+        return document, gate
 
 
 def _is_covered(admission: Admission, gate: MerchantCertificate) -> bool:
@@ -125,6 +147,7 @@ def write_admission(
     entry_us: int,
     expire_us: int,
     terminal: Terminal,
+    journey: Journey | None = None,
 ) -> tuple[Admission, Signed]:
     """Write and sign an admission; times are cut to whole seconds."""
     admission = Admission(
@@ -136,6 +159,7 @@ def write_admission(
         credential_id=holder.credential_id,
         rider_category=holder.rider_category,
         spent_today_minor=spent_minor,
+        journey=journey,
     )
     admission.entry_time.FromSeconds(entry_us // _SECOND_US)
     admission.expire_time.FromSeconds(expire_us // _SECOND_US)

@@ -13,22 +13,27 @@ from edge_agents.gate import screens
 from edge_agents.gate.admission import Refused, write_admission
 from edge_agents.gate.fare_box import FareBox
 from edge_agents.gate.lane import RETRY_US, Allowed, GateParts, Undecided
+from edge_agents.gate.rides import Entry
 from edge_agents.gate.rules import Charge
 from edge_agents.offline_decision import ACCEPTED
 from edge_agents.tap import TapSession
 from edge_agents.uplink import NotTaken, Unknown
+from kessai.decline import name_of
 from kessai.envelope import DocumentMalformed, read_unverified, read_verified
 from kessai.holder import Holder
 from kessai.money import Money
 from kessai.request_id import new_request_id
 from kessai.v1 import decline_pb2 as d
 from kessai.v1.envelope_pb2 import Signed
-from kessai.v1.fare_pb2 import Admission, ConfirmTravelRequest, ConfirmTravelResponse
+from kessai.v1.fare_pb2 import Admission, ConfirmTravelRequest, ConfirmTravelResponse, Journey
 from kessai.v1.holder_pb2 import HolderAnswer
+from kessai.v1.tap_pb2 import TapResponse
 
 # How long a person waits for the switch: where the gate may decide by itself, and where not.
 PATIENT_S, HASTY_S = 2.0, 0.15
 ADMISSION_ID_BYTES = 16
+# No transfer leads on from a ride that ended longer ago, whatever the rules allow.
+JOURNEY_US = 24 * 3600 * 1_000_000
 
 
 class EntryLane:
@@ -40,7 +45,8 @@ class EntryLane:
     async def serve(self, session: TapSession) -> Allowed:
         """Serve a phone that wants in; see `lane.Lane`."""
         nonce = self._parts.new_nonce()
-        holder, answer = await self._parts.challenge(session, nonce)
+        with_journey = self._parts.rules.tariff.has_transfers
+        holder, answer = await self._parts.challenge(session, nonce, with_journey)
         shown = answer.admission_answer.admission if answer.HasField("admission_answer") else None
         again = self._not_used(holder, shown)
         if again is not None:
@@ -50,7 +56,26 @@ class EntryLane:
         spent = told.spent_today.amount_minor
         if shown is not None:
             spent += await self._end_open_ride(session, open_ride, told.open_admission_paid)
-        return await self._grant(session, self._admit(holder, spent))
+        return await self._grant(session, self._admit(holder, spent, self._journey(holder, answer)))
+
+    def _journey(self, holder: Holder, answer: TapResponse) -> Journey | None:
+        """The journey that the phone shows; None if it shows none, or none that is good and new."""
+        if not answer.HasField("journey_answer"):
+            return None
+        parts, shown = self._parts, answer.journey_answer
+        parts.entry_gates.learn(shown.exit_certificate)
+        try:
+            journey = parts.entry_gates.open_journey(shown.note, holder.public_key)
+            if journey.rides[-1].exit_time.ToMicroseconds() < parts.now_us() - JOURNEY_US:
+                return None
+            last = parts.rides.newest_entry(holder.public_key)
+            is_used = last is not None and last.pass_us
+            if last is not None and is_used and _admission_of(last).journey == journey:
+                raise Refused(d.DECLINE_REASON_ADMISSION_USED)
+        except Refused as refused:
+            parts.events.emit("journey_refused", reason=name_of(refused.reason))
+            return None
+        return journey
 
     def _not_used(self, holder: Holder, shown: Signed | None) -> Signed | None:
         """Give the admission that is shown if it is from here and nobody has passed with it yet.
@@ -129,12 +154,13 @@ class EntryLane:
             raise Refused(d.DECLINE_REASON_ADMISSION_OPEN)
         return fare.minor
 
-    def _admit(self, holder: Holder, spent_minor: int) -> Signed:
+    def _admit(self, holder: Holder, spent_minor: int, journey: Journey | None) -> Signed:
         parts, now_us = self._parts, self._parts.now_us()
         ride = new_request_id(now_us // 1000, parts.random_bytes)
         until_us = now_us + parts.rules.max_ride_us
+        station = parts.rules.station
         _, signed = write_admission(
-            ride, holder, parts.rules.station, spent_minor, now_us, until_us, parts.terminal
+            ride, holder, station, spent_minor, now_us, until_us, parts.terminal, journey
         )
         parts.rides.admit(ride, holder.public_key, signed, now_us)
         return signed
@@ -145,6 +171,10 @@ class EntryLane:
         ride = read_verified(signed, Admission).admission_id
         parts.events.emit("admitted", station=parts.rules.station)
         return Allowed(screens.come_in(), lambda: parts.rides.mark_entered(ride, parts.now_us()))
+
+
+def _admission_of(entry: Entry) -> Admission:
+    return read_verified(entry.admission, Admission)
 
 
 def _claimed_ride(shown: Signed) -> bytes:

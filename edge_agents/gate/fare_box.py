@@ -14,6 +14,8 @@ from __future__ import annotations
 
 from edge_agents.gate import screens
 from edge_agents.gate.admission import Refused, write_exit_note
+from edge_agents.gate.fare_lines import fare_lines
+from edge_agents.gate.journeys import write_journey_note
 from edge_agents.gate.lane import GateParts, Undecided
 from edge_agents.gate.rules import Charge
 from edge_agents.journal import Entry, PaymentState
@@ -25,7 +27,6 @@ from kessai.v1 import decline_pb2 as d
 from kessai.v1 import tap_pb2
 from kessai.v1.envelope_pb2 import Signed
 from kessai.v1.fare_pb2 import Admission
-from kessai.v1.payment_pb2 import LineItem
 from kessai.v1.tap_pb2 import CloseAdmission, TapRequest
 
 # A person in front of a gate looks at the answer: after that the next tap asks on.
@@ -52,6 +53,11 @@ class FareBox:
         if fare.minor:
             fare = await self._pay(session, admission, charge, station)
         parts, ride, now_us = self._parts, admission.admission_id, self._parts.now_us()
+        if charge.journey is not None:
+            holder_key, currency = admission.holder_public_key, fare.currency
+            journey = write_journey_note(charge.journey, currency, holder_key, parts.terminal)
+            if journey is not None:
+                parts.rides.keep_journey(ride, journey)
         note = write_exit_note(ride, station, fare, now_us, parts.terminal)
         parts.rides.end_ride(ride, admission.holder_public_key, note, now_us)
         return note
@@ -61,7 +67,8 @@ class FareBox:
     ) -> bool:
         """Tell a phone that its ride is over, with the receipt; True if it took that."""
         entry = self._fare_of(ride)
-        close = CloseAdmission(exit_note=note, is_unpriced=is_unpriced)
+        journey = self._parts.rides.journey(ride)
+        close = CloseAdmission(exit_note=note, is_unpriced=is_unpriced, journey_note=journey)
         if entry is not None and entry.receipt is not None:
             close.receipt.CopyFrom(entry.receipt)
         answer = await session.exchange(TapRequest(close_admission=close))
@@ -124,13 +131,11 @@ class FareBox:
 
     def _new_request(self, admission: Admission, charge: Charge, station: str) -> PendingPayment:
         parts, rules, fare = self._parts, self._parts.rules, charge.fare
-        ends = [rules.name_of(stop) for stop in (admission.station_id, station) if stop]
-        text = " - ".join(ends)[:60] if len(ends) == 2 else f"Ride, {ends[0]}"[:60]
-        item = LineItem(description=text, quantity=1, unit_price_minor=fare.minor)
+        items = fare_lines(charge, admission.station_id, station, rules.name_of)
         number = parts.journal.next_order_number()
         order_id = f"{parts.terminal.terminal_id[:28]}-{number:06d}"
         requests = parts.deferred_requests if parts.is_cut_off else parts.requests
-        pending = requests.make(order_id, [item], fare, admission)
+        pending = requests.make(order_id, items, fare, admission)
         parts.journal.request(pending)
         holder_key = admission.holder_public_key
         ride = admission.admission_id

@@ -97,9 +97,15 @@ class GateParts:
         terminal = self.terminal
         return Asked(challenge_of(nonce), terminal.merchant_id, terminal.terminal_id)
 
-    async def challenge(self, session: TapSession, nonce: bytes) -> tuple[Holder, TapResponse]:
+    async def challenge(
+        self, session: TapSession, nonce: bytes, with_journey: bool = False
+    ) -> tuple[Holder, TapResponse]:
         """Ask a phone who it is, and verify the answer; Refused if it does not prove it."""
-        body = ChallengeHolder(nonce=nonce, merchant_certificate=self.terminal.merchant_certificate)
+        body = ChallengeHolder(
+            nonce=nonce,
+            merchant_certificate=self.terminal.merchant_certificate,
+            with_journey=with_journey,
+        )
         answer = await session.exchange(TapRequest(challenge_holder=body))
         if answer.status != tap_pb2.TAP_STATUS_HOLDER_PROVEN:
             raise Refused(d.DECLINE_REASON_CREDENTIAL_INVALID)

@@ -44,6 +44,10 @@ _SCHEMA = """
         admission_id BLOB PRIMARY KEY,
         ask_us INTEGER NOT NULL
     ) STRICT;
+    CREATE TABLE IF NOT EXISTS journey (
+        admission_id BLOB PRIMARY KEY,
+        note BLOB NOT NULL
+    ) STRICT;
     CREATE TABLE IF NOT EXISTS unpriced (
         admission_id BLOB PRIMARY KEY,
         admission BLOB NOT NULL,
@@ -165,6 +169,18 @@ class Rides:
         with complaining("The rides", _KEEP):
             row = self._db.execute(query, (admission_id,)).fetchone()
             return 0 if row is None else int(row[0])
+
+    def keep_journey(self, admission_id: bytes, note: Signed) -> None:
+        """Keep the note of the journey that a ride ends; the first one stays."""
+        statement = "INSERT INTO journey VALUES (?, ?) ON CONFLICT DO NOTHING"
+        self._write(statement, admission_id, note.SerializeToString())
+
+    def journey(self, admission_id: bytes) -> Signed | None:
+        """The note of the journey that a ride ended; None if no transfer leads on from it."""
+        query = "SELECT note FROM journey WHERE admission_id = ?"
+        with complaining("The rides", _KEEP):
+            row = self._db.execute(query, (admission_id,)).fetchone()
+            return None if row is None else Signed.FromString(row[0])
 
     def keep_unpriced(self, admission: Admission, now_us: int) -> None:
         """Keep a ride that has no price, for the carrier to clear; again is no change."""

@@ -10,10 +10,12 @@ from datetime import time
 
 from edge_agents.fares.cap import capped, day_start_us
 from edge_agents.fares.feed import Feed
+from edge_agents.fares.journey import Journey
 from edge_agents.fares.ride import Ride
 from edge_agents.fares.tariff import NoSuchTrip, Tariff
 from edge_agents.gate.admission import Refused
 from edge_agents.gate.config import GateConfig
+from edge_agents.gate.journeys import from_proto
 from edge_agents.gate.kept_feed import Reader, Tariffs, reader
 from kessai.complaint import Complaint
 from kessai.money import Money, MoneyError
@@ -29,11 +31,22 @@ class Charge:
     """What leaving costs, zero is free, and when the holder wanted to leave for that.
 
     `is_unpriced`: no tariff of the gate has the ride. It is let out, and the carrier is told.
+    `journey` is what the next ride may be a transfer from; None where fares know no transfers.
+    `alone_minor` is what the ride costs by itself, and `uncapped_minor` as a transfer.
     """
 
     fare: Money
     exit_us: int
     is_unpriced: bool = False
+    journey: Journey | None = None
+    alone_minor: int = 0
+    uncapped_minor: int = 0
+
+    @property
+    def is_transfer(self) -> bool:
+        """Whether the ride costs something else after those before it."""
+        has_former = self.journey is not None and len(self.journey.rides) > 1
+        return has_former and self.alone_minor != self.uncapped_minor
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +91,24 @@ class Rules:
         entry_us = admission.entry_time.ToMicroseconds()
         if admission.station_id == self.station:
             return Charge(self._same_station(now_us - entry_us), exit_us)
-        ride = Ride(admission.station_id, self.station, entry_us, exit_us)
         for tariff in self.tariffs.for_ride(entry_us):
             try:
-                full = tariff.fare(ride, admission.rider_category)
+                return self._price(tariff, admission, exit_us)
             except NoSuchTrip:
                 continue
-            return Charge(capped(full, admission.spent_today_minor, self.cap), exit_us)
         return Charge(Money(0, self.tariff.currency), exit_us, is_unpriced=True)
+
+    def _price(self, tariff: Tariff, admission: Admission, exit_us: int) -> Charge:
+        # In whole seconds, as the next gates will read it.
+        entry_us, end_us = admission.entry_time.ToMicroseconds(), exit_us // _SECOND_US * _SECOND_US
+        ride = Ride(admission.station_id, self.station, entry_us, end_us)
+        rider, spent = admission.rider_category, admission.spent_today_minor
+        alone = tariff.fare(ride, rider)
+        if not tariff.has_transfers:
+            return Charge(capped(alone, spent, self.cap), exit_us)
+        costs = tariff.price(ride, rider, from_proto(admission.journey, tariff.currency))
+        due = capped(Money(costs.due_minor, tariff.currency), spent, self.cap)
+        return Charge(due, exit_us, False, costs.journey, alone.minor, costs.due_minor)
 
     def _same_station(self, inside_us: int) -> Money:
         if inside_us < self.same_station_us:

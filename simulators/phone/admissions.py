@@ -13,6 +13,7 @@ from pathlib import Path
 from kessai.envelope import read_verified
 from kessai.v1.envelope_pb2 import Signed
 from kessai.v1.fare_pb2 import Admission, ExitNote
+from kessai.v1.tap_pb2 import JourneyAnswer
 from simulators.phone.kept import open_kept, reading
 
 FILE_NAME = "admissions.sqlite3"
@@ -27,6 +28,11 @@ CREATE TABLE IF NOT EXISTS ride (
     admission    BLOB NOT NULL,
     certificate  BLOB NOT NULL,
     exit_note    BLOB
+) STRICT;
+CREATE TABLE IF NOT EXISTS journey (
+    merchant_id TEXT PRIMARY KEY,
+    note        BLOB NOT NULL,
+    certificate BLOB NOT NULL
 ) STRICT
 """
 _COLUMNS = "admission, certificate, exit_note"
@@ -81,6 +87,27 @@ class Admissions:
                 "UPDATE ride SET exit_note = ? WHERE admission_id = ? AND exit_note IS NULL",
                 (note.SerializeToString(), admission_id),
             )
+
+    def keep_journey(self, merchant_id: str, note: Signed, certificate: Signed) -> None:
+        """Keep the newest journey with a carrier, and the certificate of who signed its note."""
+        values = (merchant_id, note.SerializeToString(), certificate.SerializeToString())
+        with self._lock:
+            self._db.execute("INSERT OR REPLACE INTO journey VALUES (?, ?, ?)", values)
+
+    def forget_journey(self, merchant_id: str) -> None:
+        """Forget the journey with a carrier: a ride ended that no transfer leads on from."""
+        with self._lock:
+            self._db.execute("DELETE FROM journey WHERE merchant_id = ?", (merchant_id,))
+
+    def journey(self, merchant_id: str) -> JourneyAnswer | None:
+        """The newest journey with a carrier, as a gate is shown it; None if there is none."""
+        query = "SELECT note, certificate FROM journey WHERE merchant_id = ?"
+        with reading(), self._lock:
+            row = self._db.execute(query, (merchant_id,)).fetchone()
+            if row is None:
+                return None
+            note, certificate = map(Signed.FromString, row)
+            return JourneyAnswer(note=note, exit_certificate=certificate)
 
     def find(self, admission_id: bytes) -> Ride | None:
         """Find a ride, open or closed."""

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from kessai.envelope import (
     ADMISSION,
     EXIT_NOTE,
+    JOURNEY,
     EnvelopeError,
     load_public_key,
     open_signed,
@@ -24,13 +25,14 @@ from kessai.holder import CHALLENGE_BYTES, Asked, challenge_of
 from kessai.money import Money, MoneyError
 from kessai.v1 import decline_pb2, tap_pb2
 from kessai.v1.envelope_pb2 import Signed
-from kessai.v1.fare_pb2 import Admission, ExitNote
+from kessai.v1.fare_pb2 import Admission, ExitNote, JourneyNote
 from kessai.v1.payment_pb2 import MerchantCertificate
 from kessai.v1.tap_pb2 import (
     AdmissionAnswer,
     AskForAdmission,
     CloseAdmission,
     GrantAdmission,
+    JourneyAnswer,
     PresentPayment,
     TapRequest,
     TapResponse,
@@ -46,7 +48,7 @@ from simulators.phone.store import Store
 
 _ADMISSION_ID_BYTES = 16
 
-Document = TypeVar("Document", Admission, ExitNote)
+Document = TypeVar("Document", Admission, ExitNote, JourneyNote)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,19 @@ class TravelCard:
         ride = self._admissions.open_ride(gate.certificate.merchant_id)
         return None if ride is None else AdmissionAnswer(admission=ride.signed)
 
+    def journey(self, gate: Gate) -> JourneyAnswer | None:
+        """Give the journey with the gate's carrier, if it may go on."""
+        return self._admissions.journey(gate.certificate.merchant_id)
+
+    def _keep_journey(self, note: Signed | None, gate: Gate) -> None:
+        """Keep the journey that a ride ended, or forget the one before if none leads on."""
+        journey = None if note is None else _open(note, JOURNEY, gate, JourneyNote.FromString)
+        merchant = gate.certificate.merchant_id
+        if note is None or journey is None:
+            self._admissions.forget_journey(merchant)
+        elif journey.holder_public_key == self._holder_key.public_key:
+            self._admissions.keep_journey(merchant, note, gate.signed)
+
     def _show_admission(self, ask: AskForAdmission, gate: Gate) -> TapResponse:
         """Show the open admission of the gate's carrier, with the proof that it is this phone's."""
         certificate = gate.certificate
@@ -159,6 +174,7 @@ class TravelCard:
         if note is None or ride is None or not _is_of(note, ride):
             return TapResponse(status=tap_pb2.TAP_STATUS_EXIT_NOTE_REFUSED)
         self._admissions.close_ride(note.admission_id, close.exit_note)
+        self._keep_journey(close.journey_note if close.HasField("journey_note") else None, gate)
         paid = self._keep_receipt(close.receipt) if close.HasField("receipt") else None
         carrier = gate.certificate.display_name
         page = screen.ride_over(carrier, ride.admission, note, paid, close.is_unpriced)

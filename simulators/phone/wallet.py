@@ -210,6 +210,7 @@ class Wallet:
             status=tap_pb2.TAP_STATUS_HOLDER_PROVEN,
             holder_answer=answer,
             admission_answer=self._travel.open_admission(gate),
+            journey_answer=self._travel.journey(gate) if challenge.with_journey else None,
         )
 
     def _tell(self, decision: Decision) -> TapResponse:

@@ -21,7 +21,7 @@ from kessai.seal import SealBroken, seal, unseal
 from kessai.v1 import payment_pb2
 from kessai.v1.bill_pb2 import Bill, WalletCertificate
 from kessai.v1.envelope_pb2 import Sealed, Signed
-from kessai.v1.fare_pb2 import Admission, ExitNote
+from kessai.v1.fare_pb2 import Admission, ExitNote, JourneyNote
 from kessai.v1.holder_pb2 import HolderCredential, HolderProof
 from kessai.v1.payment_pb2 import (
     MerchantCertificate,
@@ -48,6 +48,7 @@ DOCUMENTS: dict[str, type[Message]] = {
     envelope.TICKET: Ticket,
     envelope.ADMISSION: Admission,
     envelope.EXIT_NOTE: ExitNote,
+    envelope.JOURNEY: JourneyNote,
     envelope.BILL: Bill,
     envelope.WALLET_CERTIFICATE: WalletCertificate,
     envelope.RELAYED_CALL: RelayedCall,

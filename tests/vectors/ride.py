@@ -150,6 +150,34 @@ def exit_note(station: str, fare_minor: int) -> fare_pb2.ExitNote:
     )
 
 
+def journey() -> fare_pb2.Journey:
+    """A ride that the next one may be a transfer from."""
+    before = fare_pb2.JourneyRide(
+        entry_station_id="market",
+        exit_station_id="harbour",
+        entry_time=time_of(-2_400),
+        exit_time=time_of(-1_200),
+    )
+    return fare_pb2.Journey(rides=[before], charged=euro(180))
+
+
+def journey_note() -> fare_pb2.JourneyNote:
+    """What the exit gate of that ride told the phone."""
+    return fare_pb2.JourneyNote(
+        merchant_id=MERCHANT,
+        terminal_id=GATE,
+        holder_public_key=holder_key(),
+        journey=journey(),
+    )
+
+
+def transfer() -> fare_pb2.Admission:
+    """An admission after that ride."""
+    made = admission(180)
+    made.journey.CopyFrom(journey())
+    return made
+
+
 def cases() -> dict[str, list[Case]]:
     """The documents by the vector file that they stand in; the first is the one damaged."""
     asked = {name: bytes.fromhex(str(how["challenge"])) for name, how in challenges().items()}
@@ -170,7 +198,9 @@ def cases() -> dict[str, list[Case]]:
         "admission": [
             Case("the first ride of the day", envelope.ADMISSION, "terminal", admission()),
             Case("a later one", envelope.ADMISSION, "terminal", admission(640)),
+            Case("a transfer", envelope.ADMISSION, "terminal", transfer()),
         ],
+        "journey": [Case("one ride", envelope.JOURNEY, "terminal", journey_note())],
         "exit_note": [
             Case("a fare", envelope.EXIT_NOTE, "terminal", exit_note("market", 320)),
             Case("free, nobody knows where", envelope.EXIT_NOTE, "terminal", exit_note("", 0)),

@@ -61,7 +61,8 @@ class Signed(_message.Message):
     type: _builtins.str
     """What the payload is, one of: "payment-request", "payment-authorization",
     "merchant-certificate", "receipt", "ticket", "holder-credential", "holder-proof", "admission",
-    "exit-note", "bill", "wallet-certificate", "relayed-call", "relayed-answer". At most 40 characters.
+    "exit-note", "journey", "bill", "wallet-certificate", "relayed-call", "relayed-answer".
+    At most 40 characters.
     """
     key_id: _builtins.bytes
     """Names the signer's key: the first 16 bytes of SHA-256 over the raw public key

@@ -28,7 +28,7 @@ from kessai.v1 import holder_pb2 as kessai_dot_v1_dot_holder__pb2
 from kessai.v1 import money_pb2 as kessai_dot_v1_dot_money__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14kessai/v1/fare.proto\x12\tkessai.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17kessai/v1/decline.proto\x1a\x16kessai/v1/holder.proto\x1a\x15kessai/v1/money.proto\"\xa5\x02\n\tAdmission\x12\x14\n\x0c\x61\x64mission_id\x18\x01 \x01(\x0c\x12\x13\n\x0bmerchant_id\x18\x02 \x01(\t\x12\x13\n\x0bterminal_id\x18\x03 \x01(\t\x12\x12\n\nstation_id\x18\x04 \x01(\t\x12\x19\n\x11holder_public_key\x18\x05 \x01(\x0c\x12\x15\n\rcredential_id\x18\x06 \x01(\x0c\x12\x16\n\x0erider_category\x18\x07 \x01(\t\x12\x19\n\x11spent_today_minor\x18\x08 \x01(\x03\x12.\n\nentry_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xad\x01\n\x08\x45xitNote\x12\x14\n\x0c\x61\x64mission_id\x18\x01 \x01(\x0c\x12\x13\n\x0bmerchant_id\x18\x02 \x01(\t\x12\x13\n\x0bterminal_id\x18\x03 \x01(\t\x12\x12\n\nstation_id\x18\x04 \x01(\t\x12\x1e\n\x04\x66\x61re\x18\x05 \x01(\x0b\x32\x10.kessai.v1.Money\x12-\n\texit_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xcf\x01\n\x14\x43onfirmTravelRequest\x12.\n\rholder_answer\x18\x01 \x01(\x0b\x32\x17.kessai.v1.HolderAnswer\x12\r\n\x05nonce\x18\x02 \x01(\x0c\x12)\n\x0fminimum_balance\x18\x03 \x01(\x0b\x32\x10.kessai.v1.Money\x12\x32\n\x0e\x64\x61y_start_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x19\n\x11open_admission_id\x18\x05 \x01(\x0c\"\x8d\x01\n\x15\x43onfirmTravelResponse\x12\x30\n\x0e\x64\x65\x63line_reason\x18\x01 \x01(\x0e\x32\x18.kessai.v1.DeclineReason\x12%\n\x0bspent_today\x18\x02 \x01(\x0b\x32\x10.kessai.v1.Money\x12\x1b\n\x13open_admission_paid\x18\x03 \x01(\x08\"n\n\x18SetMinimumBalanceRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x13\n\x0bmerchant_id\x18\x02 \x01(\t\x12)\n\x0fminimum_balance\x18\x03 \x01(\x0b\x32\x10.kessai.v1.Money\"\x1b\n\x19SetMinimumBalanceResponse2\xc1\x01\n\x0b\x46\x61reService\x12R\n\rConfirmTravel\x12\x1f.kessai.v1.ConfirmTravelRequest\x1a .kessai.v1.ConfirmTravelResponse\x12^\n\x11SetMinimumBalance\x12#.kessai.v1.SetMinimumBalanceRequest\x1a$.kessai.v1.SetMinimumBalanceResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14kessai/v1/fare.proto\x12\tkessai.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17kessai/v1/decline.proto\x1a\x16kessai/v1/holder.proto\x1a\x15kessai/v1/money.proto\"\xca\x02\n\tAdmission\x12\x14\n\x0c\x61\x64mission_id\x18\x01 \x01(\x0c\x12\x13\n\x0bmerchant_id\x18\x02 \x01(\t\x12\x13\n\x0bterminal_id\x18\x03 \x01(\t\x12\x12\n\nstation_id\x18\x04 \x01(\t\x12\x19\n\x11holder_public_key\x18\x05 \x01(\x0c\x12\x15\n\rcredential_id\x18\x06 \x01(\x0c\x12\x16\n\x0erider_category\x18\x07 \x01(\t\x12\x19\n\x11spent_today_minor\x18\x08 \x01(\x03\x12.\n\nentry_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12#\n\x07journey\x18\x0b \x01(\x0b\x32\x12.kessai.v1.Journey\"S\n\x07Journey\x12%\n\x05rides\x18\x01 \x03(\x0b\x32\x16.kessai.v1.JourneyRide\x12!\n\x07\x63harged\x18\x02 \x01(\x0b\x32\x10.kessai.v1.Money\"\x9f\x01\n\x0bJourneyRide\x12\x18\n\x10\x65ntry_station_id\x18\x01 \x01(\t\x12\x17\n\x0f\x65xit_station_id\x18\x02 \x01(\t\x12.\n\nentry_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\texit_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"w\n\x0bJourneyNote\x12\x13\n\x0bmerchant_id\x18\x01 \x01(\t\x12\x13\n\x0bterminal_id\x18\x02 \x01(\t\x12\x19\n\x11holder_public_key\x18\x03 \x01(\x0c\x12#\n\x07journey\x18\x04 \x01(\x0b\x32\x12.kessai.v1.Journey\"\xad\x01\n\x08\x45xitNote\x12\x14\n\x0c\x61\x64mission_id\x18\x01 \x01(\x0c\x12\x13\n\x0bmerchant_id\x18\x02 \x01(\t\x12\x13\n\x0bterminal_id\x18\x03 \x01(\t\x12\x12\n\nstation_id\x18\x04 \x01(\t\x12\x1e\n\x04\x66\x61re\x18\x05 \x01(\x0b\x32\x10.kessai.v1.Money\x12-\n\texit_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xcf\x01\n\x14\x43onfirmTravelRequest\x12.\n\rholder_answer\x18\x01 \x01(\x0b\x32\x17.kessai.v1.HolderAnswer\x12\r\n\x05nonce\x18\x02 \x01(\x0c\x12)\n\x0fminimum_balance\x18\x03 \x01(\x0b\x32\x10.kessai.v1.Money\x12\x32\n\x0e\x64\x61y_start_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x19\n\x11open_admission_id\x18\x05 \x01(\x0c\"\x8d\x01\n\x15\x43onfirmTravelResponse\x12\x30\n\x0e\x64\x65\x63line_reason\x18\x01 \x01(\x0e\x32\x18.kessai.v1.DeclineReason\x12%\n\x0bspent_today\x18\x02 \x01(\x0b\x32\x10.kessai.v1.Money\x12\x1b\n\x13open_admission_paid\x18\x03 \x01(\x08\"n\n\x18SetMinimumBalanceRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x13\n\x0bmerchant_id\x18\x02 \x01(\t\x12)\n\x0fminimum_balance\x18\x03 \x01(\x0b\x32\x10.kessai.v1.Money\"\x1b\n\x19SetMinimumBalanceResponse2\xc1\x01\n\x0b\x46\x61reService\x12R\n\rConfirmTravel\x12\x1f.kessai.v1.ConfirmTravelRequest\x1a .kessai.v1.ConfirmTravelResponse\x12^\n\x11SetMinimumBalance\x12#.kessai.v1.SetMinimumBalanceRequest\x1a$.kessai.v1.SetMinimumBalanceResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,17 +36,23 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'kessai.v1.fare_pb2', _globa
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ADMISSION']._serialized_start=141
-  _globals['_ADMISSION']._serialized_end=434
-  _globals['_EXITNOTE']._serialized_start=437
-  _globals['_EXITNOTE']._serialized_end=610
-  _globals['_CONFIRMTRAVELREQUEST']._serialized_start=613
-  _globals['_CONFIRMTRAVELREQUEST']._serialized_end=820
-  _globals['_CONFIRMTRAVELRESPONSE']._serialized_start=823
-  _globals['_CONFIRMTRAVELRESPONSE']._serialized_end=964
-  _globals['_SETMINIMUMBALANCEREQUEST']._serialized_start=966
-  _globals['_SETMINIMUMBALANCEREQUEST']._serialized_end=1076
-  _globals['_SETMINIMUMBALANCERESPONSE']._serialized_start=1078
-  _globals['_SETMINIMUMBALANCERESPONSE']._serialized_end=1105
-  _globals['_FARESERVICE']._serialized_start=1108
-  _globals['_FARESERVICE']._serialized_end=1301
+  _globals['_ADMISSION']._serialized_end=471
+  _globals['_JOURNEY']._serialized_start=473
+  _globals['_JOURNEY']._serialized_end=556
+  _globals['_JOURNEYRIDE']._serialized_start=559
+  _globals['_JOURNEYRIDE']._serialized_end=718
+  _globals['_JOURNEYNOTE']._serialized_start=720
+  _globals['_JOURNEYNOTE']._serialized_end=839
+  _globals['_EXITNOTE']._serialized_start=842
+  _globals['_EXITNOTE']._serialized_end=1015
+  _globals['_CONFIRMTRAVELREQUEST']._serialized_start=1018
+  _globals['_CONFIRMTRAVELREQUEST']._serialized_end=1225
+  _globals['_CONFIRMTRAVELRESPONSE']._serialized_start=1228
+  _globals['_CONFIRMTRAVELRESPONSE']._serialized_end=1369
+  _globals['_SETMINIMUMBALANCEREQUEST']._serialized_start=1371
+  _globals['_SETMINIMUMBALANCEREQUEST']._serialized_end=1481
+  _globals['_SETMINIMUMBALANCERESPONSE']._serialized_start=1483
+  _globals['_SETMINIMUMBALANCERESPONSE']._serialized_end=1510
+  _globals['_FARESERVICE']._serialized_start=1513
+  _globals['_FARESERVICE']._serialized_end=1706
 # @@protoc_insertion_point(module_scope)

@@ -3,9 +3,11 @@
 isort:skip_file
 """
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
 from kessai.v1 import decline_pb2 as _decline_pb2
 from kessai.v1 import holder_pb2 as _holder_pb2
 from kessai.v1 import money_pb2 as _money_pb2
@@ -38,6 +40,7 @@ class Admission(_message.Message):
     SPENT_TODAY_MINOR_FIELD_NUMBER: _builtins.int
     ENTRY_TIME_FIELD_NUMBER: _builtins.int
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    JOURNEY_FIELD_NUMBER: _builtins.int
     admission_id: _builtins.bytes
     """UUIDv7 of this ride, 16 bytes, made by the gate. One fare at most is paid for it."""
     merchant_id: _builtins.str
@@ -66,6 +69,12 @@ class Admission(_message.Message):
     def expire_time(self) -> _timestamp_pb2.Timestamp:
         """Until when he may leave with it, whole seconds; at most 24 hours after entry_time."""
 
+    @_builtins.property
+    def journey(self) -> Global___Journey:
+        """The rides that this one may be a transfer from, as the phone showed them; absent if it showed none,
+        or if the carrier's fares know no transfers. The exit works out with it what this ride costs.
+        """
+
     def __init__(
         self,
         *,
@@ -79,14 +88,121 @@ class Admission(_message.Message):
         spent_today_minor: _builtins.int = ...,
         entry_time: _timestamp_pb2.Timestamp | None = ...,
         expire_time: _timestamp_pb2.Timestamp | None = ...,
+        journey: Global___Journey | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["entry_time", b"entry_time", "expire_time", b"expire_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["entry_time", b"entry_time", "expire_time", b"expire_time", "journey", b"journey"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["admission_id", b"admission_id", "credential_id", b"credential_id", "entry_time", b"entry_time", "expire_time", b"expire_time", "holder_public_key", b"holder_public_key", "merchant_id", b"merchant_id", "rider_category", b"rider_category", "spent_today_minor", b"spent_today_minor", "station_id", b"station_id", "terminal_id", b"terminal_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["admission_id", b"admission_id", "credential_id", b"credential_id", "entry_time", b"entry_time", "expire_time", b"expire_time", "holder_public_key", b"holder_public_key", "journey", b"journey", "merchant_id", b"merchant_id", "rider_category", b"rider_category", "spent_today_minor", b"spent_today_minor", "station_id", b"station_id", "terminal_id", b"terminal_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Admission: _TypeAlias = Admission  # noqa: Y015
+
+@_typing.final
+class Journey(_message.Message):
+    """Rides that led to one another by transfers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RIDES_FIELD_NUMBER: _builtins.int
+    CHARGED_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def rides(self) -> _containers.RepeatedCompositeFieldContainer[Global___JourneyRide]:
+        """The rides, oldest first; 1 to 16."""
+
+    @_builtins.property
+    def charged(self) -> _money_pb2.Money:
+        """What was charged for them together, before daily caps; zero or more."""
+
+    def __init__(
+        self,
+        *,
+        rides: _abc.Iterable[Global___JourneyRide] | None = ...,
+        charged: _money_pb2.Money | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["charged", b"charged"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["charged", b"charged", "rides", b"rides"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Journey: _TypeAlias = Journey  # noqa: Y015
+
+@_typing.final
+class JourneyRide(_message.Message):
+    """One ride of a journey."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENTRY_STATION_ID_FIELD_NUMBER: _builtins.int
+    EXIT_STATION_ID_FIELD_NUMBER: _builtins.int
+    ENTRY_TIME_FIELD_NUMBER: _builtins.int
+    EXIT_TIME_FIELD_NUMBER: _builtins.int
+    entry_station_id: _builtins.str
+    """Where it began: a stop_id of the carrier's GTFS feed, 1 to 40 characters."""
+    exit_station_id: _builtins.str
+    """Where it ended, likewise."""
+    @_builtins.property
+    def entry_time(self) -> _timestamp_pb2.Timestamp:
+        """When it began, by the entry gate's clock, whole seconds."""
+
+    @_builtins.property
+    def exit_time(self) -> _timestamp_pb2.Timestamp:
+        """When it ended, by the exit gate's clock, whole seconds."""
+
+    def __init__(
+        self,
+        *,
+        entry_station_id: _builtins.str = ...,
+        exit_station_id: _builtins.str = ...,
+        entry_time: _timestamp_pb2.Timestamp | None = ...,
+        exit_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["entry_time", b"entry_time", "exit_time", b"exit_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entry_station_id", b"entry_station_id", "entry_time", b"entry_time", "exit_station_id", b"exit_station_id", "exit_time", b"exit_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___JourneyRide: _TypeAlias = JourneyRide  # noqa: Y015
+
+@_typing.final
+class JourneyNote(_message.Message):
+    """Says which rides a holder has made, so that the next one may be a transfer. Signed by the exit gate
+    ("journey"), kept by the phone, shown at the next entry of the same merchant.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MERCHANT_ID_FIELD_NUMBER: _builtins.int
+    TERMINAL_ID_FIELD_NUMBER: _builtins.int
+    HOLDER_PUBLIC_KEY_FIELD_NUMBER: _builtins.int
+    JOURNEY_FIELD_NUMBER: _builtins.int
+    merchant_id: _builtins.str
+    """The merchant of the gate, as in its certificate."""
+    terminal_id: _builtins.str
+    """The gate, as in its certificate."""
+    holder_public_key: _builtins.bytes
+    """The key of the holder who rode: uncompressed P-256 point, 65 bytes. Of no use to anybody else."""
+    @_builtins.property
+    def journey(self) -> Global___Journey:
+        """The rides until now."""
+
+    def __init__(
+        self,
+        *,
+        merchant_id: _builtins.str = ...,
+        terminal_id: _builtins.str = ...,
+        holder_public_key: _builtins.bytes = ...,
+        journey: Global___Journey | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["journey", b"journey"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["holder_public_key", b"holder_public_key", "journey", b"journey", "merchant_id", b"merchant_id", "terminal_id", b"terminal_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___JourneyNote: _TypeAlias = JourneyNote  # noqa: Y015
 
 @_typing.final
 class ExitNote(_message.Message):

@@ -573,6 +573,7 @@ class CloseAdmission(_message.Message):
     EXIT_NOTE_FIELD_NUMBER: _builtins.int
     RECEIPT_FIELD_NUMBER: _builtins.int
     IS_UNPRICED_FIELD_NUMBER: _builtins.int
+    JOURNEY_NOTE_FIELD_NUMBER: _builtins.int
     is_unpriced: _builtins.bool
     """Whether the gate has no fare for the ride: the carrier settles it with the holder later."""
     @_builtins.property
@@ -583,16 +584,23 @@ class CloseAdmission(_message.Message):
     def receipt(self) -> _envelope_pb2.Signed:
         """The receipt of the fare ("receipt"); absent if nothing was paid."""
 
+    @_builtins.property
+    def journey_note(self) -> _envelope_pb2.Signed:
+        """The journey until now ("journey"), by the same gate, for the next entry; absent: no transfer leads
+        on from here. It takes the place of one that the phone has of this merchant.
+        """
+
     def __init__(
         self,
         *,
         exit_note: _envelope_pb2.Signed | None = ...,
         receipt: _envelope_pb2.Signed | None = ...,
         is_unpriced: _builtins.bool = ...,
+        journey_note: _envelope_pb2.Signed | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["exit_note", b"exit_note", "receipt", b"receipt"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["exit_note", b"exit_note", "journey_note", b"journey_note", "receipt", b"receipt"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["exit_note", b"exit_note", "is_unpriced", b"is_unpriced", "receipt", b"receipt"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["exit_note", b"exit_note", "is_unpriced", b"is_unpriced", "journey_note", b"journey_note", "receipt", b"receipt"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -630,8 +638,11 @@ class ChallengeHolder(_message.Message):
 
     NONCE_FIELD_NUMBER: _builtins.int
     MERCHANT_CERTIFICATE_FIELD_NUMBER: _builtins.int
+    WITH_JOURNEY_FIELD_NUMBER: _builtins.int
     nonce: _builtins.bytes
     """32 random bytes, new for each phone."""
+    with_journey: _builtins.bool
+    """Whether to show the journey as well: at entries of carriers with fares for transfers."""
     @_builtins.property
     def merchant_certificate(self) -> _envelope_pb2.Signed:
         """Who asks ("merchant-certificate")."""
@@ -641,14 +652,45 @@ class ChallengeHolder(_message.Message):
         *,
         nonce: _builtins.bytes = ...,
         merchant_certificate: _envelope_pb2.Signed | None = ...,
+        with_journey: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["merchant_certificate", b"merchant_certificate"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["merchant_certificate", b"merchant_certificate", "nonce", b"nonce"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["merchant_certificate", b"merchant_certificate", "nonce", b"nonce", "with_journey", b"with_journey"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ChallengeHolder: _TypeAlias = ChallengeHolder  # noqa: Y015
+
+@_typing.final
+class JourneyAnswer(_message.Message):
+    """A journey that the phone kept, and who signed it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NOTE_FIELD_NUMBER: _builtins.int
+    EXIT_CERTIFICATE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def note(self) -> _envelope_pb2.Signed:
+        """The note ("journey"), as the exit gate signed it."""
+
+    @_builtins.property
+    def exit_certificate(self) -> _envelope_pb2.Signed:
+        """The exit gate's certificate ("merchant-certificate")."""
+
+    def __init__(
+        self,
+        *,
+        note: _envelope_pb2.Signed | None = ...,
+        exit_certificate: _envelope_pb2.Signed | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["exit_certificate", b"exit_certificate", "note", b"note"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["exit_certificate", b"exit_certificate", "note", b"note"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___JourneyAnswer: _TypeAlias = JourneyAnswer  # noqa: Y015
 
 @_typing.final
 class TapResponse(_message.Message):
@@ -664,6 +706,7 @@ class TapResponse(_message.Message):
     TICKET_ANSWER_FIELD_NUMBER: _builtins.int
     ADMISSION_ANSWER_FIELD_NUMBER: _builtins.int
     RECEIPT_FIELD_NUMBER: _builtins.int
+    JOURNEY_ANSWER_FIELD_NUMBER: _builtins.int
     session_id: _builtins.bytes
     """The request's session_id."""
     sequence: _builtins.int
@@ -694,6 +737,10 @@ class TapResponse(_message.Message):
     def receipt(self) -> _envelope_pb2.Signed:
         """With SUBMITTING, for a bill, once the phone has it: the receipt of what it submitted."""
 
+    @_builtins.property
+    def journey_answer(self) -> Global___JourneyAnswer:
+        """With HOLDER_PROVEN, if it was asked for and the phone has one of the merchant that asks."""
+
     def __init__(
         self,
         *,
@@ -705,10 +752,11 @@ class TapResponse(_message.Message):
         ticket_answer: Global___TicketAnswer | None = ...,
         admission_answer: Global___AdmissionAnswer | None = ...,
         receipt: _envelope_pb2.Signed | None = ...,
+        journey_answer: Global___JourneyAnswer | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["admission_answer", b"admission_answer", "holder_answer", b"holder_answer", "receipt", b"receipt", "sealed_authorization", b"sealed_authorization", "ticket_answer", b"ticket_answer"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["admission_answer", b"admission_answer", "holder_answer", b"holder_answer", "journey_answer", b"journey_answer", "receipt", b"receipt", "sealed_authorization", b"sealed_authorization", "ticket_answer", b"ticket_answer"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["admission_answer", b"admission_answer", "holder_answer", b"holder_answer", "receipt", b"receipt", "sealed_authorization", b"sealed_authorization", "sequence", b"sequence", "session_id", b"session_id", "status", b"status", "ticket_answer", b"ticket_answer"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["admission_answer", b"admission_answer", "holder_answer", b"holder_answer", "journey_answer", b"journey_answer", "receipt", b"receipt", "sealed_authorization", b"sealed_authorization", "sequence", b"sequence", "session_id", b"session_id", "status", b"status", "ticket_answer", b"ticket_answer"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

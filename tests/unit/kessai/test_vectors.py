@@ -58,6 +58,7 @@ MESSAGES: dict[str, type[Message]] = {
     "holder_proof": holder_pb2.HolderProof,
     "admission": fare_pb2.Admission,
     "exit_note": fare_pb2.ExitNote,
+    "journey": fare_pb2.JourneyNote,
     "relayed_call": relay_pb2.RelayedCall,
     "relayed_answer": relay_pb2.RelayedAnswer,
 }
