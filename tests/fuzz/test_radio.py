@@ -224,6 +224,8 @@ def test_what_a_phone_shows(seed: int, payload: bytes) -> None:
         gates.learn(claim)
         with suppress(Refused):
             gates.open_admission(claim)
+        with suppress(Refused):
+            gates.open_journey(claim, payload)
     with suppress(Refused):
         check_proof(held.proof, Admission(holder_public_key=payload), asked)
 

@@ -173,7 +173,7 @@ def test_the_fare_tables_have_no_such_trip(railway: Railway, harbour: Gate, airp
     page = airport.let_through(lost)
     assert (page.view, page.total) == (View.RIDE_OVER, "0.00 EUR")
     assert "Harbour Line will tell you" in page.message
-    told = airport.steps.next("unpriced")
+    told = airport.steps.latest("unpriced", since="started")
     assert (told["entry_station"], told["station"]) == ("closed-station", "airport")
     assert railway.balance(lost) == 10_00
     unpriced = ("agent", "unpriced", "--folder", str(airport.folder))
