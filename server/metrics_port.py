@@ -7,6 +7,7 @@ seconds, the oldest making room for a new one, all on the switch's event loop.
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -24,6 +25,7 @@ REQUEST_BYTES = 8 * 1024
 # The pause after an answer was made, in times of what making it took: a tenth of a core at most.
 _REST, _LONGEST_REST_S = 9, 1.0
 
+_OTHER_VERSION = re.compile(r"version=(?!(?:0\.0\.1|0\.0\.4|1\.0\.0)\s*(?:[;,]|$))")
 _NO_REQUEST = (
     OSError, EOFError, TimeoutError, asyncio.LimitOverrunError, asyncio.CancelledError,
 )  # fmt: skip
@@ -128,9 +130,13 @@ class MetricsPort:
 
 
 def _accepted(lines: list[bytes]) -> str:
-    """What the caller accepts, as its header says; "" for anything."""
+    """What the caller accepts, as its header says; "" for anything, or a form of no known version.
+
+    The library compares versions as numbers, and fails at those that are none.
+    """
     for line in lines:
         name, _, value = line.partition(b":")
         if name.strip().lower() == b"accept":
-            return value.strip().decode("latin-1")
+            accepted = value.strip().decode("latin-1")
+            return "" if _OTHER_VERSION.search(accepted) else accepted
     return ""

@@ -72,6 +72,16 @@ async def test_openmetrics_is_given_to_who_accepts_it() -> None:
     assert answer.endswith(b"# EOF\n")
 
 
+@pytest.mark.parametrize("version", [": 1", "2.x", "1.0.0.x", "x", "", "999999999999.0.0"])
+async def test_a_version_that_is_none_gets_plain_text(version: str) -> None:
+    """The library would fail at it, and the caller be left without an answer."""
+    accept = f"application/openmetrics-text; version={version}; q=1, text/plain; version={version}"
+    request = f"GET /metrics HTTP/1.1\r\nAccept: {accept}\r\n\r\n".encode()
+    async with metrics() as (_, host, number):
+        answer = await ask(host, number, request)
+    assert answer.startswith(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain")
+
+
 @pytest.mark.parametrize(
     ("request_line", "status"),
     [(b"POST /metrics HTTP/1.1", b"405"), (b"GET /secret HTTP/1.1", b"404"), (b"\xff\xff", b"405")],
