@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from kessai.ed25519_point import add, point_at
 from tests.vectors.keys import flip
 
 _PRIME = 2**255 - 19
@@ -45,10 +46,23 @@ def _bad_ed25519(good: bytes) -> dict[str, bytes]:
     }
     found = {f"Ed25519, {name}": y.to_bytes(32, "little") for name, y in numbers.items()}
     return found | {
+        "Ed25519, with a part of small order": _mixed(good),
         "Ed25519, a byte short": good[:-1],
         "Ed25519, a byte long": good + b"\0",
         "no bytes": b"",
     }
+
+
+def _mixed(good: bytes) -> bytes:
+    """A good key, and a point of order 8 added to it."""
+    y = int.from_bytes(good, "little") & (_SIGN - 1)
+    honest, small = point_at(y), point_at(_Y_OF_ORDER_8)
+    if honest is None or small is None:
+        raise ValueError("not a point")
+    mixed = add(honest, small)
+    inverse = pow(mixed.z, -1, _PRIME)
+    x, y = mixed.x * inverse % _PRIME, mixed.y * inverse % _PRIME
+    return (y | (x & 1) << 255).to_bytes(32, "little")
 
 
 def _bad_p256(good: bytes) -> dict[str, bytes]:

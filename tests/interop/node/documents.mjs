@@ -64,7 +64,27 @@ function isEd25519(raw) {
   const y = big(Buffer.from(raw).reverse()) & (2n ** 255n - 1n);
   if (y >= Q || SMALL.includes(y)) return false;
   const square = mod((y * y - 1n) * power(D * y * y + 1n, Q - 2n, Q), Q);
-  return power(square, (Q - 1n) / 2n, Q) === 1n; // there is such an x
+  if (power(square, (Q - 1n) / 2n, Q) !== 1n) return false; // there is no such x
+  let x = power(square, (Q + 3n) / 8n, Q);
+  if (mod(x * x - square, Q) !== 0n) x = mod(x * power(2n, (Q - 1n) / 4n, Q), Q);
+  return isOfPrimeOrder([x, y, 1n, mod(x * y, Q)]);
+}
+
+// In extended coordinates (RFC 8032, 5.1.4): ORDER times the point is the neutral one.
+const ORDER = 2n ** 252n + 27742317777372353535851937790883648493n;
+function addPoints([x1, y1, z1, t1], [x2, y2, z2, t2]) {
+  const [a, b] = [(y1 - x1) * (y2 - x2), (y1 + x1) * (y2 + x2)];
+  const [c, d] = [2n * D * t1 * t2, 2n * z1 * z2];
+  const [e, f, g, h] = [b - a, d - c, d + c, b + a];
+  return [mod(e * f, Q), mod(g * h, Q), mod(f * g, Q), mod(e * h, Q)];
+}
+function isOfPrimeOrder(point) {
+  let product = point;
+  for (const bit of ORDER.toString(2).slice(1)) {
+    product = addPoints(product, product);
+    if (bit === "1") product = addPoints(product, point);
+  }
+  return product[0] === 0n && product[1] === product[2];
 }
 
 export const loadOkp = (crv, raw, d) => {
