@@ -17,7 +17,7 @@ from google.protobuf.message import DecodeError
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 
 from edge_agents.relay_address import RelayAddress
-from kessai.channel import CHANNEL_OPTIONS
+from kessai.channel import CHANNEL_OPTIONS, ask_why
 from kessai.device_identity import DeviceIdentity
 from kessai.envelope import RELAYED_ANSWER, RELAYED_CALL, EnvelopeError, open_signed, sign
 from kessai.identity_path import relay_host
@@ -112,6 +112,10 @@ class RelayChannel(grpc.aio.Channel):
     async def channel_ready(self) -> None:
         """Wait until the line to the fleet's server stands."""
         await self._line.channel_ready()
+
+    async def ask_why(self) -> str:
+        """Why the line does not open, as far as certificates are at fault; else ""."""
+        return await ask_why(self._line)
 
     async def __aenter__(self) -> RelayChannel:
         return self

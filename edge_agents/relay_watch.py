@@ -14,6 +14,7 @@ import grpc.aio
 
 from edge_agents.events import Events
 from edge_agents.relay_address import RelayAddress
+from edge_agents.relay_channel import RelayChannel
 from edge_agents.uplink import Uplink
 
 LOOK_EVERY_S = 30.0
@@ -38,17 +39,18 @@ class RelayWatch:
                 state = channel.get_state(try_to_connect=True)
                 if state in (_UP, _DOWN) and state is not told:
                     told = state
-                    await self._tell(state)
+                    await self._tell(state, channel)
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(LOOK_EVERY_S):
                         await channel.wait_for_state_change(state)
             except (grpc.aio.UsageError, grpc.aio.InternalError):
                 await asyncio.sleep(PAUSE_S)
 
-    async def _tell(self, state: grpc.ChannelConnectivity) -> None:
+    async def _tell(self, state: grpc.ChannelConnectivity, channel: grpc.aio.Channel) -> None:
         if state is _UP:
             self._events.emit("in_touch")
             return
-        fleet_id, address = self._relay
-        why = f"the server of fleet {fleet_id} at {address} does not answer"
+        server = f"the server of fleet {self._relay.fleet_id} at {self._relay.address}"
+        trouble = await channel.ask_why() if isinstance(channel, RelayChannel) else ""
+        why = f"no line to {server}. {trouble}" if trouble else f"{server} does not answer"
         self._events.emit("out_of_touch", why=why)

@@ -16,7 +16,7 @@ SILENT = (
     "The switch does not answer in time: it hangs, is very busy, or the network loses what is sent "
     "to it. Try again later."
 )
-_VERIFY_FAILED = "CERTIFICATE_VERIFY_FAILED"
+_VERIFY_FAILED, _NAME_FAILED = "CERTIFICATE_VERIFY_FAILED", "Hostname Verification Check failed"
 # What is left of the switch's refusal of our certificate: it hangs up while the line is made.
 _UNSHAKEN = "Handshake read failed (Endpoint closing)"
 _NO_CONNECTION, _HUNG_UP, _RESET = "failed to connect", "Socket closed", "Connection reset"
@@ -33,6 +33,8 @@ def trouble_in(details: str | None) -> str:
                     "compare the clocks of both machines."
                 )
         return "Somebody answers there whose certificate is not that switch's."
+    if _NAME_FAILED in text:
+        return "Somebody answers there whose certificate is for another name than the one dialled."
     if _NO_CONNECTION in text and _HUNG_UP in text:
         return (
             "Somebody answers there, and hangs up at once: the switch may have too many lines, or "

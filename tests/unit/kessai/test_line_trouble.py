@@ -78,6 +78,16 @@ async def test_a_switch_whose_clock_is_wrong(tmp_path: Path, ahead_us: int, said
             assert "no switch answers" not in told
 
 
+async def test_a_switch_under_a_name_that_its_certificate_has_not(tmp_path: Path) -> None:
+    """That it is there is said: its `other_hosts` are to be looked at, not its power."""
+    elsewhere = CONFIG.model_copy(update={"listen": "127.0.0.2:0"})
+    async with served(tmp_path / "data", config=elsewhere) as switch:
+        port = switch.operator.server_address.rpartition(":")[2]
+        who = replace(switch.operator, server_address=f"127.0.0.2:{port}")
+        async with open_channel(who) as channel:
+            assert "certificate is for another name" in await ask_why(channel)
+
+
 async def test_a_phone_says_so_too(tmp_path: Path) -> None:
     """It was paired while the clocks agreed; then the switch's went a year ahead."""
     folder = tmp_path / "data"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
+import io
+import json
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -16,8 +19,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from google.protobuf.timestamp_pb2 import Timestamp
 from grpc_status import rpc_status
 
+from edge_agents.events import Events
 from edge_agents.relay_address import RelayAddress, parse_relay
 from edge_agents.relay_channel import RelayChannel
+from edge_agents.relay_watch import RelayWatch
 from edge_agents.uplink import NotTaken, Unknown, Uplink
 from kessai.device_identity import DeviceIdentity, load_identity, write_identity
 from kessai.envelope import RELAYED_ANSWER, RELAYED_CALL, open_signed, sign
@@ -232,6 +237,33 @@ async def test_another_server_is_not_asked(fleet: Fleet, device: str) -> None:
         uplink = Uplink(channel, os.urandom, attempt_s=0.5)
         assert isinstance(await uplink.settle(ASK, 1.0), Unknown)
     assert seen == []
+
+
+async def test_the_line_tells_when_it_comes_and_why_it_does_not(fleet: Fleet) -> None:
+    """Nobody there, another's certificate, and then the fleet's server."""
+    told = io.StringIO()
+
+    async def watch(address: str) -> None:
+        async with fleet.line(address) as channel:
+            relay = RelayAddress(FLEET, address)
+            watching = RelayWatch(Uplink(channel, os.urandom), relay, Events(now_us, told))
+            running = asyncio.create_task(watching.run())
+            lines = len(told.getvalue().splitlines())
+            async with asyncio.timeout(10):
+                while len(told.getvalue().splitlines()) == lines:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+            running.cancel()
+            await asyncio.wait([running])
+
+    await watch("127.0.0.1:1")
+    async with fleet.liar(honest(fleet), fleet.identity("relay/other")) as address:
+        await watch(address)
+    async with fleet.liar(honest(fleet)) as address:
+        await watch(address)
+    events = [json.loads(line) for line in told.getvalue().splitlines()]
+    assert [event["event"] for event in events] == ["out_of_touch", "out_of_touch", "in_touch"]
+    assert events[0]["why"] == "the server of fleet nordic at 127.0.0.1:1 does not answer"
+    assert "certificate is for another name" in events[1]["why"]
 
 
 def test_an_address_names_fleet_host_and_port() -> None:
