@@ -13,6 +13,7 @@ import secrets
 import socket
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -79,6 +80,8 @@ class Town:
         self._watch = LedgerWatch(self.operator, self._on_movement)
         for name, minor in cash.items():
             self._settle_in(name, minor)
+        with ThreadPoolExecutor(len(cash)) as pool:
+            list(pool.map(self._pair_phone, cash))
 
     def close(self) -> None:
         """Stop everything, the switch last."""
@@ -134,15 +137,15 @@ class Town:
         return self._pair(f"fleet-{fleet_id}", device_pb2.CreatePairingCodeRequest(relay=relay))
 
     def phone(self, name: str, command: str, *words: str) -> Process:
-        """Let somebody's phone do something, as a process that shows its screen on the stage."""
+        """Somebody's phone that does something at its cue, and shows its screen on the stage."""
         resident = self.residents[name]
-        line = ["phone", command, "--folder", str(resident.folder), *words, "--events"]
+        line = ["phone", command, "--folder", str(resident.folder), *words, "--events", "--on-cue"]
 
         def show(page: str) -> None:
             self.stage.phones[name] = screen = Screen.from_json(page)
             self.on_step(f"{name}'s phone: {screen.view.value} {screen.message}".strip())
 
-        process = Process(line, self.folder / f"{name}.log", show, says=PIN)
+        process = Process(line, self.folder / f"{name}.log", show, says=PIN, on_cue=True)
         self._phones.append(process)
         return process
 
@@ -173,6 +176,9 @@ class Town:
         folder = self.folder / name.lower()
         self.residents[name] = Resident(name, number, folder)
         self._follow(name, number)
+
+    def _pair_phone(self, name: str) -> None:
+        folder, number = self.residents[name].folder, self.residents[name].account_number
         phone = device_pb2.PhonePairing(
             wallet_id=name.lower(), device_id="phone", account_numbers=[number]
         )

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from kessai.complaint import Complaint
+from simulators.phone.cue import CUE
 
 STOP_LIMIT_S = 15.0
 RUN_LIMIT_S = 60.0
@@ -57,10 +58,12 @@ class Process:
         on_line: Callable[[str], None] = lambda line: None,
         environment: Mapping[str, str] = MappingProxyType({}),
         says: str = "",
+        on_cue: bool = False,
     ) -> None:
         """Start it; `log` gets what it says on stderr, `environment` goes beside our own.
 
-        `says` is piped in: what must not stand among the arguments.
+        `says` is piped in: what must not stand among the arguments. With `on_cue` it loads, and
+        waits for `cue`.
         """
         self._log = log
         with open(log, "ab") as errors:
@@ -73,8 +76,13 @@ class Process:
                 env={**os.environ, **environment},
             )
         assert self._process.stdin is not None  # noqa: S101  (a pipe, as asked for)
-        with contextlib.suppress(BrokenPipeError), self._process.stdin as pipe:
-            pipe.write(says)
+        self._stdin = self._process.stdin
+        if on_cue:
+            self._stdin.write(f"{says}\n")
+            self._stdin.flush()
+        else:
+            with contextlib.suppress(BrokenPipeError), self._stdin as pipe:
+                pipe.write(says)
         self._reader = threading.Thread(target=self._follow, args=(on_line,), daemon=True)
         self._reader.start()
 
@@ -82,6 +90,11 @@ class Process:
     def is_running(self) -> bool:
         """Tell whether it is still there."""
         return self._process.poll() is None
+
+    def cue(self) -> None:
+        """Let it begin."""
+        with contextlib.suppress(BrokenPipeError), self._stdin as pipe:
+            pipe.write(f"{CUE}\n")
 
     def wait(self, timeout_s: float) -> int:
         """Wait for its end and its last event; the exit code comes back."""

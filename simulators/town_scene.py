@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import abc
 import time
-from collections import Counter
+from collections import Counter, deque
 from typing import ClassVar
 
 from kessai.complaint import Complaint
@@ -19,6 +19,10 @@ from simulators.town_stage import Line
 
 PHONE_LIMIT_S = 60.0
 APPROVE = ("--answer", "approve")
+AGREE = ("--answer", "agree")
+
+# Who comes, to which place, and what the phone does there.
+Visit = tuple[str, Place, tuple[str, ...]]
 
 
 class Scene(abc.ABC):
@@ -34,34 +38,44 @@ class Scene(abc.ABC):
         self.moved: Counter[str] = Counter()
         self.answers_ms: list[float] = []
         self.places: list[Place] = []
+        self._phones: deque[Process] = deque()
 
     @abc.abstractmethod
     def set_up(self) -> None:
         """Open the places where it plays."""
 
     @abc.abstractmethod
+    def visits(self) -> list[Visit]:
+        """Whose phones are held to what, in their order."""
+
+    def bring_phones(self) -> None:
+        """Let the phones of all visits be switched on; each waits for its cue."""
+        for name, place, words in self.visits():
+            self._phones.append(self.town.phone(name, "tap", "--field", place.field, *words))
+
+    @abc.abstractmethod
     def play(self) -> str:
         """Let it happen; what came of it, in words. Complaint if anything did not hold."""
-
-    def close(self) -> None:
-        """Close the places again."""
-        for place in self.places:
-            place.close()
 
     def pay(self, payer: str, payee: str, minor: int) -> None:
         """Count a payment that must show in the books."""
         self.moved[payer] -= minor
         self.moved[payee] += minor
 
-    def tap(self, name: str, place: Place, *words: str) -> Process:
-        """Hold somebody's phone to a place's reader."""
-        return self.town.phone(name, "tap", "--field", place.field, *words)
+    def close(self) -> None:
+        """Close the places again."""
+        for place in self.places:
+            place.close()
 
-    def tap_until(self, outcome: str, name: str, place: Place, *words: str) -> dict[str, object]:
-        """Hold somebody's phone there until the agent tells the outcome, and the phone is done."""
-        phones: list[Process] = []
-        found = place.expect(outcome, after=lambda: phones.append(self.tap(name, place, *words)))
-        phones[0].wait(PHONE_LIMIT_S)
+    def next_phone(self) -> Process:
+        """The phone of the next visit."""
+        return self._phones.popleft()
+
+    def tap_until(self, outcome: str, place: Place) -> dict[str, object]:
+        """Hold the next phone there until the agent tells the outcome, and the phone is done."""
+        phone = self.next_phone()
+        found = place.expect(outcome, after=phone.cue)
+        phone.wait(PHONE_LIMIT_S)
         return found
 
     def require_phone(self, name: str, view: View) -> None:

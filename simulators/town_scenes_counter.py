@@ -5,7 +5,7 @@ from __future__ import annotations
 from kessai.complaint import Complaint
 from simulators.phone.screen import View
 from simulators.town_processes import run
-from simulators.town_scene import APPROVE, PHONE_LIMIT_S, Scene, money
+from simulators.town_scene import APPROVE, Scene, Visit, money
 from simulators.town_shop import APPLES, BREAD, CHOCOLATE, COFFEE, EGGS, MILK, NAME, Shop
 
 _OFFLINE_LIMIT_MINOR = 1000
@@ -25,6 +25,17 @@ class Register(Scene):
         self.till.open()
         self.direct.open("--submission", "direct")
 
+    def visits(self) -> list[Visit]:
+        """Alice, Bob, Alice twice, of which one tap is torn off, and Alice at the other till."""
+        slowly = (*APPROVE, *self.think(1.5))
+        return [
+            ("Alice", self.till, slowly),
+            ("Bob", self.till, (*APPROVE, *self.think(1.0))),
+            ("Alice", self.till, (*APPROVE, "--leave-after-exchanges", "1")),
+            ("Alice", self.till, APPROVE),
+            ("Alice", self.direct, slowly),
+        ]
+
     def play(self) -> str:
         """Alice pays, Bob is declined, a torn-off tap is repeated, Alice's phone submits itself."""
         self._pay(self.till, BREAD, MILK, EGGS)
@@ -36,7 +47,7 @@ class Register(Scene):
     def _pay(self, till: Shop, *goods: str) -> None:
         total = till.ring_up(*goods)
         printed = len(till.printer.roll.slips)
-        settled = self.tap_until("settled", "Alice", till, *APPROVE, *self.think(1.5))
+        settled = self.tap_until("settled", till)
         self._count(till, total, settled, printed)
 
     def _count(self, till: Shop, total: int, settled: dict[str, object], printed: int) -> None:
@@ -49,7 +60,7 @@ class Register(Scene):
 
     def _bob_has_too_little(self) -> None:
         self.till.ring_up(COFFEE, CHOCOLATE)
-        declined = self.tap_until("declined", "Bob", self.till, *APPROVE, *self.think(1.0))
+        declined = self.tap_until("declined", self.till)
         if declined.get("reason") != "INSUFFICIENT_FUNDS":
             raise Complaint(f"Bob was declined for {declined.get('reason')}")
         self.require_phone("Bob", View.NOT_PAID)
@@ -59,18 +70,11 @@ class Register(Scene):
     def _a_tap_is_torn_off(self) -> None:
         total = self.till.ring_up(APPLES, MILK)
         printed = len(self.till.printer.roll.slips)
-        torn = self.till.expect(
-            "phone_left",
-            after=lambda: self.tap(
-                "Alice", self.till, *APPROVE, "--leave-after-exchanges", "1"
-            ).wait(PHONE_LIMIT_S),
-        )
+        torn = self.tap_until("phone_left", self.till)
         if torn["amount_minor"] != total:
             raise Complaint("the register lost the torn-off purchase")
         self.pause(1.0)
-        self._count(
-            self.till, total, self.tap_until("settled", "Alice", self.till, *APPROVE), printed
-        )
+        self._count(self.till, total, self.tap_until("settled", self.till), printed)
 
 
 class CutOff(Scene):
@@ -90,11 +94,15 @@ class CutOff(Scene):
         if "configured" not in self.till.told:
             self.till.expect("configured")
 
+    def visits(self) -> list[Visit]:
+        """Alice alone."""
+        return [("Alice", self.till, (*APPROVE, "--stay", "4"))]
+
     def play(self) -> str:
         """Alice buys without the switch; what is too much is refused; later all is settled."""
         self.town.kill_switch()
         total = self.till.ring_up(MILK)
-        self.tap_until("accepted", "Alice", self.till, *APPROVE, "--stay", "4")
+        self.tap_until("accepted", self.till)
         self.till.scan("%CANCEL")
         self.pause(1.0)
         self.till.expect("settled", after=self.town.restart_switch)

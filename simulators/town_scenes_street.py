@@ -13,7 +13,7 @@ from simulators.town_hall import Entrance, TicketMachine, put_on_sale
 from simulators.town_processes import Process
 from simulators.town_railway import FARE, Gate
 from simulators.town_railway import NAME as RAILWAY
-from simulators.town_scene import APPROVE, PHONE_LIMIT_S, Scene, money
+from simulators.town_scene import AGREE, APPROVE, PHONE_LIMIT_S, Scene, Visit, money
 from simulators.town_snacks import CHOCOLATE, WATER, FleetServer, Snacks
 from simulators.town_snacks import NAME as SNACKS
 
@@ -34,16 +34,20 @@ class Vending(Scene):
         server.open()
         self.snacks.open(server.relay)
 
+    def visits(self) -> list[Visit]:
+        """Alice, twice."""
+        return [("Alice", self.snacks, AGREE), ("Alice", self.snacks, AGREE)]
+
     def play(self) -> str:
         """Alice buys water; then a motor jams, and the hold is voided."""
         price = self.snacks.price(WATER)
         self.snacks.select(WATER)
-        self.tap_until("settled", "Alice", self.snacks, "--answer", "agree")
+        self.tap_until("settled", self.snacks)
         self.pay("Alice", SNACKS, price)
         self.pause(1.5)
         self.snacks.machine.jammed = True
         self.snacks.select(CHOCOLATE)
-        self.tap_until("voided", "Alice", self.snacks, "--answer", "agree")
+        self.tap_until("voided", self.snacks)
         self.pause(1.5)
         return f"{money(price)} EUR captured, 1 failed vend paid back by itself"
 
@@ -63,11 +67,20 @@ class Ride(Scene):
         self.entry.open()
         self.exit.open()
 
+    def visits(self) -> list[Visit]:
+        """Alice at the entry, Bob at the exit, and Alice there."""
+        rides = (*AGREE, "--stay", "8")
+        return [
+            ("Alice", self.entry, rides),
+            ("Bob", self.exit, (*APPROVE, "--stay", "3")),
+            ("Alice", self.exit, rides),
+        ]
+
     def play(self) -> str:
         """Alice rides; Bob, who never entered, stays inside."""
         self._pass(self.entry)
         self.pause(1.0)
-        refused = self.tap_until("refused", "Bob", self.exit, *APPROVE, "--stay", "3")
+        refused = self.tap_until("refused", self.exit)
         if refused.get("reason") != "ADMISSION_MISSING":
             raise Complaint(f"Bob was refused for {refused.get('reason')}")
         self._pass(self.exit)
@@ -78,7 +91,7 @@ class Ride(Scene):
     def _pass(self, gate: Gate) -> None:
         walker = threading.Thread(target=lambda: self._walk(gate), daemon=True)
         walker.start()
-        self.tap_until("passed", "Alice", gate, "--answer", "agree", "--stay", "8")
+        self.tap_until("passed", gate)
         walker.join(_WALK_LIMIT_S)
 
     def _walk(self, gate: Gate) -> None:
@@ -103,17 +116,27 @@ class Concert(Scene):
         self.machine.open()
         self.door.open()
 
+    def visits(self) -> list[Visit]:
+        """Alice at the machine and twice at the door, and Bob there."""
+        stays = ("--stay", "6")
+        return [
+            ("Alice", self.machine, (*APPROVE, *self.think(1.0))),
+            ("Alice", self.door, stays),
+            ("Alice", self.door, stays),
+            ("Bob", self.door, stays),
+        ]
+
     def play(self) -> str:
         """Alice buys a ticket and goes in; a second time, and without a ticket, nobody does."""
         self.machine.choose("1")
-        self.tap_until("settled", "Alice", self.machine, *APPROVE, *self.think(1.0))
+        self.tap_until("settled", self.machine)
         self.pay("Alice", HALL, TICKET)
         self.pause(1.5)
-        self.tap_until("passed", "Alice", self.door, "--stay", "6")
+        self.tap_until("passed", self.door)
         self.require_phone("Alice", View.WELCOME)
         self.pause(1.0)
         for name, outcome in (("Alice", "turned_away"), ("Bob", "no_ticket")):
-            self.tap_until(outcome, name, self.door, "--stay", "6")
+            self.tap_until(outcome, self.door)
             self.require_phone(name, View.TURNED_AWAY)
             self.pause(0.5)
         return f"{money(TICKET)} EUR for a ticket, 1 let in once, 2 turned away"
@@ -130,14 +153,24 @@ class Friends(Scene):
         """Nothing is needed but two phones."""
         self.field = f"udp:127.0.0.1:{free_udp_port()}"
 
+    def visits(self) -> list[Visit]:
+        """None: no place is needed."""
+        return []
+
+    def bring_phones(self) -> None:
+        """Let both phones be switched on."""
+        self.payer = self.town.phone(
+            "Bob", "tap", "--field", self.field, *APPROVE, *self.think(1.0)
+        )
+        self.biller = self.town.phone(
+            "Alice", "bill", "--field", self.field, "--for", "Lunch", "3.50 EUR"
+        )
+
     def play(self) -> str:
         """Bob pays his share of a lunch."""
-        amount = 350
-        payer = self.town.phone("Bob", "tap", "--field", self.field, *APPROVE, *self.think(1.0))
-        biller = self.town.phone(
-            "Alice", "bill", "--field", self.field, "--for", "Lunch",
-            "3.50 EUR",
-        )  # fmt: skip
+        amount, payer, biller = 350, self.payer, self.biller
+        payer.cue()
+        biller.cue()
         self._end(biller, "Alice")
         self._end(payer, "Bob")
         self.require_phone("Alice", View.RECEIVED)

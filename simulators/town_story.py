@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import zip_longest
 
 from simulators import town_hall, town_railway, town_shop, town_snacks
 from simulators.town import Town
@@ -43,19 +44,22 @@ class Story:
         with ThreadPoolExecutor(len(self.scenes)) as pool:
             for done in [pool.submit(scene.set_up) for scene in self.scenes]:
                 done.result()
+        self.scenes[0].bring_phones()
 
     def play(self) -> None:
         """Play all scenes, then check the accounts; Complaint if anything did not hold."""
-        for scene in self.scenes:
+        for scene, following in zip_longest(self.scenes, self.scenes[1:]):
             drawings = [place.draw for place in scene.places]
             self._town.stage.begin(scene.line, scene.says, *drawings)
             self._announce(scene.title, scene.says)
+            if following is not None:  # its phones load while this one plays
+                following.bring_phones()
             scene.line.outcome = scene.play()
             self.moved.update(scene.moved)
         for name in self._town.accounts:
             self._town.require_balance(name, CASH.get(name, 0) + self.moved[name])
 
     def close(self) -> None:
-        """Close all places."""
-        for scene in self.scenes:
-            scene.close()
+        """Close the places of all scenes at once."""
+        with ThreadPoolExecutor(len(self.scenes)) as pool:
+            list(pool.map(Scene.close, self.scenes))

@@ -32,7 +32,7 @@ from tests.warm import WarmProcess
 KESSAI = str(Path(sys.executable).with_name("kessai"))
 SERVE = (KESSAI, "serve", "--data")
 START_LIMIT_S = 60.0
-CALL_LIMIT_S = 10.0
+CALL_LIMIT_S = 30.0
 
 
 def kessai(*words: str, check: bool = True, says: str = "") -> subprocess.CompletedProcess[str]:
@@ -111,12 +111,12 @@ class RunningSwitch:
         """Stop it as an operator would, and wait for a clean end."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        assert self.process.wait(timeout=30) == 0, (self.folder / "serve.log").read_text()
+        assert self.process.wait(timeout=60) == 0, (self.folder / "serve.log").read_text()
 
     def kill(self) -> None:
         """End it with SIGKILL."""
         self.process.kill()
-        self.process.wait(timeout=10)
+        self.process.wait(timeout=60)
 
     def verify(self) -> None:
         """Verify the books, as `kessai ledger verify` does; Complaint if they do not."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from kessai.console import Console
 from kessai.secret_input import read_secret
+from simulators.phone.cue import wait_for_cue
 from simulators.phone.customer import (
     Approving,
     AtTheKeyboard,
@@ -33,16 +34,18 @@ class Answer(StrEnum):
 
 
 def person(
-    answer: Answer, pin_file: Path | None, argument: str, think: float, events: bool
+    answer: Answer, pin_file: Path | None, argument: str, think: float, events: bool, on_cue: bool
 ) -> tuple[Customer, Callable[[Screen], None]]:
     """Who holds the phone, and what shows him the pages.
 
-    A PIN that is needed is asked for before anything is held to a reader; Complaint if one came as
-    an `argument`.
+    A PIN that is needed is asked for before anything is held to a reader, and then the cue is
+    waited for, if there is one; Complaint if a PIN came as an `argument`.
     """
     pin, console = "", Console(stderr=events)
     if answer is Answer.APPROVE or argument:
         pin = read_secret("PIN", pin_file, "--pin-file", argument)
+    if on_cue:
+        wait_for_cue()
     return _customer(answer, pin, think, console), shower(console, events)
 
 

@@ -31,6 +31,7 @@ from kessai.v1.envelope_pb2 import Signed
 from simulators.phone.bill_collector import BillCollector
 from simulators.phone.bill_maker import BillMaker
 from simulators.phone.bill_store import BillStore, OwnBill
+from simulators.phone.cue import OnCue, wait_for_cue
 from simulators.phone.own_line import NotTaken, OwnLine
 from simulators.phone.pairing_cli import NoPin, PinFile
 from simulators.phone.phone import choose_account
@@ -69,6 +70,7 @@ def bill(
     ] = Submitter.PAYEE,
     stay: Annotated[float, typer.Option(min=1, max=120, help="Give up after seconds.")] = 120.0,
     events: Annotated[bool, typer.Option("--events", help="JSON lines on stdout.")] = False,
+    on_cue: OnCue = False,
 ) -> None:
     """Ask the phone in the field for money; exit code 3 if it was not paid.
 
@@ -84,6 +86,8 @@ def bill(
         raise Complaint(f"The PIN does not fit ({error}). Nobody was asked for money.") from None
     except MoneyError as error:
         raise Complaint(f"{error}. Nobody was asked for money.") from None
+    if on_cue:
+        wait_for_cue()
     maker = BillMaker(identity, key, number, _now_us, os.urandom)
     signed = maker.make(what_for, money, _SUBMITTERS[submitter])
     page = asyncio.run(_collect(folder, identity, signed, field, stay, shower(Console(), events)))

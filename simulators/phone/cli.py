@@ -21,6 +21,7 @@ from kessai.log_marks import LogMarks
 from kessai.v1.account_pb2 import Account, ListEntriesResponse
 from simulators.phone.answers import Answer, person
 from simulators.phone.bill_cli import bill, bills
+from simulators.phone.cue import OnCue
 from simulators.phone.field import open_field
 from simulators.phone.misbehaviour import Misbehaviour
 from simulators.phone.pairing_cli import (
@@ -86,6 +87,7 @@ def tap(
     authorize_merchant: Annotated[str, typer.Option(help="Agree to another shop.")] = "",
     authorize_terminal: Annotated[str, typer.Option(help="Agree to another terminal.")] = "",
     unverified: Annotated[bool, typer.Option("--unverified", help="Claim no PIN.")] = False,
+    on_cue: OnCue = False,
 ) -> None:
     """Hold the phone to a reader until that is over; exit code 3 without payment or entry.
 
@@ -97,11 +99,14 @@ def tap(
         submit_late_s=submit_late, amount_minor=authorize_minor, merchant_id=authorize_merchant,
         terminal_id=authorize_terminal, claim_unverified=unverified,
     )  # fmt: skip
-    wants = Wants(persons, money(spend) if spend else None)
-    customer, show = person(answer, pin_file, pin, think, events)
+    customer, show = person(answer, pin_file, pin, think, events, on_cue)
     with told_until_a_reader_came(field, stay, show) as shown:
-        held = Phone(folder, customer, shown, does, account, wants=wants)
+        held = Phone(folder, customer, shown, does, account, wants=_wants(persons, spend))
         _end_of(_tap_often(held, field, taps, stay))
+
+
+def _wants(persons: int, spend: str) -> Wants:
+    return Wants(persons, money(spend) if spend else None)
 
 
 @phone.command()

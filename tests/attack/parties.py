@@ -40,7 +40,7 @@ from kessai.v1.payment_pb2 import PaymentAuthorization, PaymentRequest, SettlePa
 from kessai.v1.relay_pb2 import PassCallRequest, RelayedAnswer, RelayedCall
 from simulators.load.documents import agree, ask
 
-LIMIT_S = 10.0
+LIMIT_S = 30.0
 # A stream that has nothing to say is left after so long.
 PATIENCE_S = 0.25
 

@@ -24,7 +24,7 @@ from tests.unit.edge_agents.relay.test_port import line_of, serving
 from tests.vectors.keys import KEYS, sign_payload
 from tests.vectors.relay import cases, settle_call
 
-WAIT_S = 10.0
+WAIT_S = 60.0
 ID = "019a0000-0000-7000-8000-000000000000"
 
 

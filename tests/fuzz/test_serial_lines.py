@@ -38,7 +38,7 @@ from simulators.devices.printer import SimulatedPrinter
 from simulators.devices.pty_line import PtyLine
 from tests.fuzz.mangling import bytes_like, examples, mangled, noise
 
-LIMIT_S = 20.0
+LIMIT_S = 60.0
 KEY = bytes(range(16))
 CODES = (
     b"%PAY\r\n", b"]C1010950600013435210A1\r", b"01234565\r", b"123456\r",

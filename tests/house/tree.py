@@ -42,7 +42,7 @@ def files(root: Path) -> list[Path]:
         check=True,
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=60,
     ).stdout
     paths = (root / name for name in set(listed.split("\0")) if name)
     return sorted(path for path in paths if path.is_file())

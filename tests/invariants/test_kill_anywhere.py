@@ -26,7 +26,7 @@ from tests.scenarios.shop import APPROVE, PRICES, SHARDS, Customer, Shop, shards
 KILLS = kills(3)
 CASH = 1_000_000_00
 SCENE = "register"
-OUTCOME_LIMIT_S = 20.0
+OUTCOME_LIMIT_S = 60.0
 
 VICTIMS = ("switch", "register", "phone")
 WAITING = "waiting_for_tap"

@@ -87,7 +87,7 @@ class MoneyMachine(RuleBasedStateMachine):
 
     def run(self, work: Awaitable[Answer]) -> Answer:
         async def wait() -> Answer:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 return await work
 
         return self.runner.run(wait())

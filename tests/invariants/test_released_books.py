@@ -39,7 +39,7 @@ from tests.unit.server.switch.in_process import CONFIG, DOMAIN
 
 __all__ = ["postgres_server"]
 
-LIMIT_S = 20.0
+LIMIT_S = 60.0
 MERCHANTS = ("shop", "kiosk", "shop")
 RELEASED = sorted(path.stem for path in make.FOLDER.glob("*.json"))
 KINDS = {

@@ -14,7 +14,7 @@ from tests.unit.server.switch.delivering import delivering
 
 SHARDS, ACCOUNTS_EACH = 4, 5
 SECONDS = 3.0
-LIMIT_S = 30.0
+LIMIT_S = 60.0
 ACCOUNTS = [
     account
     for shard in range(SHARDS)

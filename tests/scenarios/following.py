@@ -15,8 +15,8 @@ from tests.running import KESSAI
 from tests.warm import WarmProcess
 
 PIN = "4711"
-STEP_LIMIT_S = 20.0
-END_LIMIT_S = 15.0
+STEP_LIMIT_S = 60.0
+END_LIMIT_S = 60.0
 
 Step = dict[str, Any]
 

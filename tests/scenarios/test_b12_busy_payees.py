@@ -29,7 +29,7 @@ from tests.scenarios.shop import APPROVE, BREAD, SHARDS, Customer, Register, Sho
 KILLS = int(os.environ.get("KESSAI_KILLS") or 3)
 CASH = 1_000_000_00
 NEVER_S, AT_ONCE_S = "86400", "0.03"
-OUTCOME_LIMIT_S = 30.0
+OUTCOME_LIMIT_S = 60.0
 SHOP_SHARD = 0
 Figures = tuple[int, int, int]
 

@@ -154,7 +154,7 @@ def debited(
 
     with shards_of(shop.switch.folder) as readers:
         threading.Thread(target=settle, daemon=True).start()
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while readers[PAYER_SHARD].row(pending.request_id) is None:
             assert time.monotonic() < deadline
         yield readers

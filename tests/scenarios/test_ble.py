@@ -35,7 +35,7 @@ def air(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     assert str(socket) in told
     yield f"ble:unix:path={socket}"
     process.stdin.close()
-    assert process.wait(20) == 0
+    assert process.wait(60) == 0
     process.stdout.close()
 
 

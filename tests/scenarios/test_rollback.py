@@ -166,7 +166,7 @@ def operate(shop: Shop, *words: str) -> str:
 def alarms(shop: Shop) -> int:
     """The metric, which counts devices."""
     with urllib.request.urlopen(
-        f"http://{shop.switch.metrics_address}/metrics", timeout=10
+        f"http://{shop.switch.metrics_address}/metrics", timeout=60
     ) as page:
         lines = page.read().decode().splitlines()
     return int(float(next(x for x in lines if x.startswith("kessai_rollback_alarms ")).split()[1]))

@@ -64,7 +64,7 @@ NOW_US = 1_790_000_000_000_000
 SWITCH_KEY = Ed25519PrivateKey.generate()
 SEALING_KEY = X25519PrivateKey.generate()
 SIGNING_KEY = Ed25519PrivateKey.generate()
-WAIT_S = 10.0
+WAIT_S = 60.0
 
 Context = grpc.aio.ServicerContext[Any, Any]
 Step = str | grpc.StatusCode | Callable[[SettlePaymentRequest], Signed]

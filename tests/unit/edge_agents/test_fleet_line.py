@@ -33,7 +33,7 @@ from tests.unit.edge_agents.parties import NOW_US, Field, make_pending, make_sea
 from tests.unit.server.ports import Switch, serving
 
 TILL = "agent/shop/till"
-LIMIT_S = 20.0
+LIMIT_S = 60.0
 
 
 class Member:

@@ -235,7 +235,7 @@ def test_what_was_acknowledged_survives_a_kill(tmp_path: Path) -> None:
         assert process.stdout is not None
         acknowledged = [process.stdout.readline().strip() for _ in range(25)]
         process.send_signal(signal.SIGKILL)
-        process.wait(timeout=10)
+        process.wait(timeout=60)
     kept = {entry.pending.payment_id for entry in read_journal(tmp_path)}
     assert set(acknowledged) <= kept
     Journal(tmp_path).close()

@@ -25,7 +25,7 @@ from kessai.v1.ledger_pb2_grpc import LedgerServiceServicer, add_LedgerServiceSe
 from kessai.v1.payment_pb2 import LogPosition, Receipt
 from tests.unit.edge_agents.parties import NOW_US
 
-LIMIT_S = 10.0
+LIMIT_S = 60.0
 
 
 class SilentLedger(LedgerServiceServicer):

@@ -71,4 +71,4 @@ async def test_a_cancellation_is_not_lost_even_if_the_event_comes_at_once() -> N
     event.set()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await asyncio.wait_for(task, 5)
+        await asyncio.wait_for(task, 60)

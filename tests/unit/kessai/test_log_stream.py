@@ -93,7 +93,7 @@ def test_a_process_is_not_ended_by_its_stderr(tmp_path: Path, redirection: str) 
     )
     command = f'{sys.executable} -c "$PROGRAM" {redirection}'
     ended = subprocess.run(
-        ["sh", "-c", command], env=os.environ | {"PROGRAM": program}, timeout=20, check=False
+        ["sh", "-c", command], env=os.environ | {"PROGRAM": program}, timeout=60, check=False
     )
     assert (ended.returncode, kept.read_text()) == (0, "whole")
 
@@ -103,6 +103,6 @@ def test_last_words_end_a_process_that_cannot_say_them() -> None:
     for redirection, said in (("", "kessai: the disk failed\n"), ("2>/dev/full", ""), ("2>&-", "")):
         ended = subprocess.run(
             ["sh", "-c", f'{sys.executable} -c "{program}" {redirection}'],
-            timeout=20, check=False, capture_output=True, text=True,
+            timeout=60, check=False, capture_output=True, text=True,
         )  # fmt: skip
         assert (ended.returncode, ended.stderr, ended.stdout) == (74, said, "")

@@ -23,7 +23,7 @@ from server.identity.acts import ACTS, IN_DIRECTORY
 from server.identity.permissions import OPERATOR, PERMISSIONS
 from tests.running import RunningSwitch, fresh_id, kessai
 
-LIMIT_S = 10.0
+LIMIT_S = 60.0
 NAME = "Erika Mustermann"
 
 

@@ -172,7 +172,7 @@ async def test_metrics_have_their_usual_names(tmp_path: Path) -> None:
     async with served(tmp_path / "data") as switch:
         assert await is_well(switch)
         url = f"http://{switch.running.metrics_address}/metrics"
-        page = await asyncio.to_thread(lambda: urllib.request.urlopen(url, timeout=5).read())
+        page = await asyncio.to_thread(lambda: urllib.request.urlopen(url, timeout=60).read())
     text = page.decode()
     labels = 'grpc_method="Check",grpc_service="grpc.health.v1.Health",grpc_type="unary"'
     assert f"grpc_server_started_total{{{labels}}} 1.0" in text

@@ -138,7 +138,7 @@ def test_where_it_runs_is_known_while_it_runs(tmp_path: Path) -> None:
 
 def test_one_that_was_killed_does_not_run(tmp_path: Path) -> None:
     ended = subprocess.Popen(["true"])
-    ended.wait(timeout=10)
+    ended.wait(timeout=60)
     announce(tmp_path, running_here("a", "b", "c"))
     values = json.loads((tmp_path / "running.json").read_text())
     for text in (json.dumps(values | {"pid": ended.pid}), "{}", "[]", "x"):

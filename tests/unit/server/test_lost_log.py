@@ -109,7 +109,7 @@ def books_id(folder: Path) -> str:
 def dropped(switch: RunningSwitch) -> float:
     """How many lines of its log a switch could not write."""
     url = f"http://{switch.metrics_address}/metrics"
-    with urllib.request.urlopen(url, timeout=10) as answer:
+    with urllib.request.urlopen(url, timeout=60) as answer:
         lines: list[str] = answer.read().decode().splitlines()
     return float(next(line for line in lines if line.startswith(DROPPED)).removeprefix(DROPPED))
 

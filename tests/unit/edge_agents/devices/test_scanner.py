@@ -15,7 +15,7 @@ from edge_agents.devices.text_line import MAX_LINE_BYTES, UNREADABLE, LineAssemb
 from kessai.complaint import Complaint
 from simulators.devices.scanner import SimulatedScanner
 
-WAIT_S = 10.0
+WAIT_S = 60.0
 
 
 async def next_line(lines: AsyncIterator[str]) -> str:

@@ -22,7 +22,7 @@ from tests.unit.edge_agents.ticket_machine.offers import (
     serve_offers,
 )
 
-WAIT_S = 20
+WAIT_S = 60.0
 
 
 def open_shelf(

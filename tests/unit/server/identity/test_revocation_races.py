@@ -35,7 +35,7 @@ from tests.unit.server.ports import SHOP, Switch
 
 ROUNDS = int(os.environ.get("KESSAI_EXAMPLES", "6"))
 THREADS = 3
-LIMIT_S = 30.0
+LIMIT_S = 60.0
 Ends = Callable[[Switch, str], None]
 
 

@@ -32,7 +32,7 @@ from kessai.v1.fare_pb2_grpc import FareServiceStub
 from kessai.v1.holder_pb2_grpc import HolderServiceStub
 from tests.unit.server.switch.in_process import Served, fresh_text, reason_of, served
 
-LIMIT_S = 20.0
+LIMIT_S = 60.0
 ANN, LINE, SHOP = (format_account(make_account(1, number)) for number in (42, 10, 11))
 PHONE, GATE = "phone/ann/pixel", "agent/harbour/gate-1"
 

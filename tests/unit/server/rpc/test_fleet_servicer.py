@@ -23,7 +23,7 @@ from server.identity import deny_list
 from tests.unit.server.ports import Switch, serving
 from tests.unit.server.rpc.test_holder_servicer import reason_of
 
-LIMIT_S = 20.0
+LIMIT_S = 60.0
 TILL = "agent/shop/till"
 Attached = grpc.aio.StreamStreamCall[pb.AttachRequest, pb.AttachResponse]
 

@@ -9,7 +9,7 @@ import pytest
 
 from server.rpc.flow import side_by_side
 
-LIMIT_S = 10.0
+LIMIT_S = 60.0
 
 
 class Desk:

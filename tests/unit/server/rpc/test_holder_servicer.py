@@ -25,7 +25,7 @@ from kessai.v1.holder_pb2_grpc import HolderServiceStub
 from server.domain.directory import OfflineLoss
 from tests.unit.server.ports import Switch, serving
 
-TIMEOUT_S = 20.0
+TIMEOUT_S = 60.0
 PIXEL = "phone/ann/pixel"
 KEY = ec.generate_private_key(ec.SECP256R1())
 

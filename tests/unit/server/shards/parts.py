@@ -36,7 +36,7 @@ from tests.unit.server.domain.commands import EUR, NOW_US, PAYMENT, deposit
 
 BOOKS_ID = "0123456789abcdef"
 ANN, BOB = 100_000_001, 100_000_002
-LIMIT_S = 20.0
+LIMIT_S = 60.0
 
 
 @dataclass

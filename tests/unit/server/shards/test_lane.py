@@ -10,7 +10,7 @@ import pytest
 
 from server.shards.lane import Lane, LaneClosed, LaneFull
 
-LIMIT_S = 10.0
+LIMIT_S = 60.0
 Work = Callable[[list[int]], list[int | Exception]]
 
 

@@ -26,7 +26,7 @@ from server.main import elapsed_us as elapsed_us
 from server.shards.address import sqlite_urls
 
 DOMAIN = "switch.test"
-LIMIT_S = 10.0
+LIMIT_S = 60.0
 FREE = "127.0.0.1:0"
 CONFIG = ServerConfig(
     listen=FREE, pairing_listen=FREE, metrics_listen=FREE, drain_s=1, shard_processes=0

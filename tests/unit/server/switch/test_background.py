@@ -36,7 +36,7 @@ async def test_what_a_turn_raises_is_told_and_the_next_is_taken() -> None:
     with structlog.testing.capture_logs() as logs:
         background = Background(structlog.get_logger())
         background.keep("work waits", turn, shard=3)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await done.wait()
         await background.close()
     assert [(line["event"], line["shard"]) for line in logs] == [("work waits", 3)] * 4
@@ -55,7 +55,7 @@ async def test_the_first_of_a_fault_of_ours_comes_with_its_traceback() -> None:
     with structlog.testing.capture_logs() as logs:
         background = Background(structlog.get_logger())
         background.keep("work waits", turn)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await failed.wait()
             while len(logs) < 3:  # noqa: ASYNC110
                 await asyncio.sleep(0.001)
@@ -75,7 +75,7 @@ async def test_closing_ends_it_in_the_middle_of_a_turn() -> None:
 
     background = Background(structlog.get_logger())
     background.keep("work waits", turn)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await begun.wait()
         await background.close()
     assert ended.is_set()

@@ -35,7 +35,7 @@ from tests.unit.server.shards.parts import open_shards
 from tests.unit.server.switch.counter import ANN, SHOP, Alterations, Counter
 
 SHARDS = 2
-LIMIT_S = 20.0
+LIMIT_S = 60.0
 HELD = payment_pb2.PAYMENT_OUTCOME_HELD
 SETTLED = payment_pb2.PAYMENT_OUTCOME_SETTLED
 VOIDED = payment_pb2.PAYMENT_OUTCOME_VOIDED

@@ -19,7 +19,7 @@ from edge_agents.devices.printer import QrCode, Text, encode
 from simulators.devices.counter import Counter
 
 KESSAI = [str(Path(sys.executable).with_name("kessai")), "simulate", "register", "--folder"]
-WAIT_S = 20.0
+WAIT_S = 60.0
 
 
 @pytest.fixture

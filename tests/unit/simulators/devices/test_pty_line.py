@@ -10,7 +10,7 @@ import serial
 
 from simulators.devices.pty_line import NobodyListens, PtyLine
 
-WAIT_S = 10.0
+WAIT_S = 60.0
 
 
 class Ear:

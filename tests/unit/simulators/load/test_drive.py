@@ -17,7 +17,7 @@ from simulators.load import drive
 from simulators.load.drive import Run, closed_loop, open_loop, rate
 
 SEED = 7
-LIMIT_S = 20.0
+LIMIT_S = 60.0
 
 
 class Station:

@@ -24,7 +24,7 @@ from simulators.phone.cli import phone
 from simulators.phone.screen import Screen, View
 from simulators.phone.vault import Vault
 from simulators.town import free_udp_port
-from tests.running import RunningSwitch
+from tests.running import RunningSwitch, kessai
 from tests.unit.edge_agents.links.fields import PATIENCE_S
 from tests.unit.simulators.phone.counter import PIN, Counter, hash_of, read, status_of
 
@@ -175,6 +175,16 @@ def pin_file(folder: Path) -> tuple[str, str]:
     file.touch(mode=0o600)
     file.write_text(PIN)
     return "--pin-file", str(file)
+
+
+def test_a_phone_waits_for_its_cue(folder: Path) -> None:
+    """It is not on the air before, and ends if nobody is there any more to give it."""
+    words = ["tap", "--folder", str(folder), "--field", f"udp:127.0.0.1:{free_udp_port()}"]
+    words += ("--answer", "decline", "--stay", "0.1", "--events", "--on-cue")
+    forgotten = kessai("phone", *words, check=False, says="not yet\n")
+    assert (forgotten.returncode, forgotten.stdout) == (3, "")
+    cued = kessai("phone", *words, check=False, says="not yet\nnow\n")
+    assert Screen.from_json(cued.stdout.splitlines()[0]).view is View.IDLE
 
 
 @pytest.mark.parametrize("kind", ["udp", "pn532"])
