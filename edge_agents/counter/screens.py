@@ -9,8 +9,8 @@ from __future__ import annotations
 import textwrap
 
 from edge_agents.devices.display import COLUMNS
+from edge_agents.devices.paging import headed, lines_of, pages_of
 from edge_agents.display_board import Page
-from edge_agents.paging import headed, lines_of, pages_of
 from kessai.decline import meaning_of
 from kessai.money import Money
 from kessai.v1.decline_pb2 import DeclineReason

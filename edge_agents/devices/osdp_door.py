@@ -29,8 +29,8 @@ import osdp
 import osdp_sys
 import serial
 
+from edge_agents.devices import osdp_sign
 from edge_agents.devices.door import NotUnlocked, Sign
-from edge_agents.devices.glyphs import glyphs
 from edge_agents.devices.osdp_reports import CONTACT_FAULT, OsdpReports
 from edge_agents.devices.serial_line import DeviceLost, open_line
 
@@ -41,9 +41,6 @@ ANSWER_S = 3.0
 REFRESH_S = 0.02
 
 _OUTPUT_ON_FOR_A_WHILE = 5
-_LED_SET_FOR_A_WHILE, _BUZZER_SOUND, _TEXT_FOR_A_WHILE = 2, 2, 3
-_TEXT_COLUMNS = 32
-_GREEN, _RED = osdp.CommandLEDColor.Green, osdp.CommandLEDColor.Red
 
 
 class _Line(osdp.Channel):  # type: ignore[misc]
@@ -106,6 +103,9 @@ class OsdpDoor:
         self._ready_s, self._ready_by = ready_s, 0.0
         self._was_ready = False
         self._reports = OsdpReports()
+        self._asking = asyncio.Lock()
+        self._pages: list[str] = []
+        self._page_s = self._turn_at = 0.0
 
     @property
     def is_ready(self) -> bool:
@@ -149,6 +149,7 @@ class OsdpDoor:
 
     def close(self) -> None:
         """Hang up, and close the line if it is open; the door stays as it is."""
+        self._pages = []
         if self._thread is not None:
             self._stop.set()
             self._thread.join()
@@ -158,7 +159,7 @@ class OsdpDoor:
             self._serial = None
 
     async def check(self) -> None:
-        """DeviceLost if the reader has gone, or never answered."""
+        """Turn the sign's page in time; DeviceLost if the reader has gone, or never answered."""
         if self._thread is None or self._line is None:
             raise DeviceLost(self.name, "it is not open")
         if self._line.failure is not None:
@@ -167,6 +168,7 @@ class OsdpDoor:
             self._was_ready = True
         elif self._was_ready or asyncio.get_running_loop().time() > self._ready_by:
             raise DeviceLost(self.name, "its reader is silent")
+        await self._turn_page()
 
     async def unlock(self, seconds: float, persons: int = 1) -> None:
         """Unlock for some seconds, for whoever goes in: the contact does not count persons.
@@ -183,26 +185,23 @@ class OsdpDoor:
         await self._do(osdp.Command.Output, command)
 
     async def show(self, sign: Sign, seconds: float) -> None:
-        """Show yes or no for some seconds, with sound and text; DeviceLost as `unlock`."""
-        tenths = math.ceil(seconds * 10)
-        led = {
-            "reader": 0, "led_number": 0, "control_code": _LED_SET_FOR_A_WHILE, "on_count": 1,
-            "off_count": 0, "on_color": _GREEN if sign.is_good else _RED, "off_color": 0,
-            "timer_count": tenths, "temporary": True,
-        }  # fmt: skip
-        beeps = 1 if sign.is_good else 3
-        buzzer = {
-            "reader": 0, "control_code": _BUZZER_SOUND, "on_count": 2, "off_count": 1,
-            "rep_count": beeps,
-        }  # fmt: skip
-        text = {
-            "reader": 0, "control_code": _TEXT_FOR_A_WHILE, "temp_time": math.ceil(seconds),
-            "offset_row": 1, "offset_col": 1,
-            "data": glyphs(sign.text, "ascii")[:_TEXT_COLUMNS],
-        }  # fmt: skip
-        await self._do(osdp.Command.LED, led)
-        await self._do(osdp.Command.Buzzer, buzzer)
-        await self._do(osdp.Command.Text, text)
+        """Show yes or no, with sound and text; DeviceLost as `unlock`.
+
+        Each page of a longer text for so many seconds: `check` turns it.
+        """
+        first, *rest = osdp_sign.pages(sign.text)
+        self._pages, lit_s = [], seconds * (1 + len(rest))
+        await self._do(osdp.Command.LED, osdp_sign.lamp(sign.is_good, lit_s))
+        await self._do(osdp.Command.Buzzer, osdp_sign.buzzer(sign.is_good))
+        await self._do(osdp.Command.Text, osdp_sign.text(first, seconds))
+        self._pages, self._page_s = rest, seconds
+        self._turn_at = asyncio.get_running_loop().time() + seconds
+
+    async def _turn_page(self) -> None:
+        now = asyncio.get_running_loop().time()
+        if self._pages and self._answers_now and now >= self._turn_at:
+            page, self._turn_at = self._pages.pop(0), now + self._page_s
+            await self._do(osdp.Command.Text, osdp_sign.text(page, self._page_s))
 
     async def wait_for_opening(self, openings: int, timeout_s: float) -> bool:
         """Wait until there are more openings than so many, counted before; False: not in time.
@@ -240,16 +239,17 @@ class OsdpDoor:
     async def _do(self, kind: int, command: dict[str, Any]) -> None:
         if not self._answers_now:
             raise DeviceLost(self.name, "its reader is silent")
-        while not self._answers.empty():
-            self._answers.get_nowait()
-        self._commands.put({"command": kind, **command})
-        try:
-            async with asyncio.timeout(ANSWER_S):
-                answered, is_done = await self._answers.get()
-                while answered != kind:
+        async with self._asking:
+            while not self._answers.empty():
+                self._answers.get_nowait()
+            self._commands.put({"command": kind, **command})
+            try:
+                async with asyncio.timeout(ANSWER_S):
                     answered, is_done = await self._answers.get()
-        except TimeoutError:
-            raise DeviceLost(self.name, "its reader does not answer") from None
+                    while answered != kind:
+                        answered, is_done = await self._answers.get()
+            except TimeoutError:
+                raise DeviceLost(self.name, "its reader does not answer") from None
         if not is_done:
             raise DeviceLost(self.name, "its reader refuses the command")
 

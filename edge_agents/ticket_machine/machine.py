@@ -16,8 +16,8 @@ from edge_agents.counter import screens
 from edge_agents.counter.checkout import Checkout, CheckoutParts
 from edge_agents.counter.sale import AT_REST, SaleState
 from edge_agents.devices.display import COLUMNS
+from edge_agents.devices.paging import headed
 from edge_agents.display_board import Page
-from edge_agents.paging import headed
 from edge_agents.payment_request import PendingPayment
 from edge_agents.settlements import Outcome, Verdict
 from edge_agents.ticket_machine.choice import MAX_TICKETS, Choice, DoesNotFit, Wanted

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from edge_agents.counter.screens import apart, idle
 from edge_agents.devices.display import COLUMNS
+from edge_agents.devices.paging import lines_of
 from edge_agents.display_board import Page
-from edge_agents.paging import lines_of
 from kessai.money import Money
 from kessai.v1.ticket_pb2 import TicketOffer
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from edge_agents.devices import mdb_adapter
-from edge_agents.paging import pages_of
+from edge_agents.devices.paging import pages_of
 
 TURN_S = 2.0
 

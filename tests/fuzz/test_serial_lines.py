@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_agents.devices import barrier as barrier_driver
-from edge_agents.devices import osdp_door, printer
+from edge_agents.devices import osdp_door, osdp_sign, printer
 from edge_agents.devices.barrier import Barrier
 from edge_agents.devices.display import Display
 from edge_agents.devices.glyphs import glyphs
@@ -244,6 +244,16 @@ def test_a_doors_reports(reports: list[tuple[int, bytes]]) -> None:
     before = door.openings
     door.take(0, b"\x01")
     assert (door.stands_open, door.openings, door.has_contact) == (True, before + 1, True)
+
+
+@examples()
+@given(st.text(max_size=120))
+def test_a_doors_text(said: str) -> None:
+    """Whoever chose the words: lines that the reader has room and glyphs for."""
+    for page in osdp_sign.pages(said):
+        assert len(page) <= osdp_sign.TEXT_COLUMNS
+        assert page.isascii()
+        assert page.isprintable()
 
 
 # An answer to a poll, in the clear and in the secure channel.

@@ -15,8 +15,8 @@ from tests.house.tree import (
 )
 
 DEVICES = "edge_agents.devices."
-# What hears no device: it opens lines, or says what a door is.
-NO_DRIVERS = {"serial_line", "door"}
+# What hears no device: it opens lines, says what a door is, or lays texts out.
+NO_DRIVERS = {"serial_line", "door", "paging"}
 
 
 def violations(root: Path) -> list[str]:

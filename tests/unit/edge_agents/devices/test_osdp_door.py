@@ -97,6 +97,25 @@ async def test_a_jammed_door_does_not_open(door: OsdpDoor, simulated: SimulatedD
     door.close()
 
 
+async def test_a_long_text_is_shown_in_whole_sentences(
+    door: OsdpDoor, simulated: SimulatedDoor
+) -> None:
+    """One after the other, in letters that the reader has; the next sign takes their place."""
+    await ready(door)
+    await door.show(Sign(False, "This door is out of service. Your ticket was not used."), 0.2)
+    assert simulated.view.text == "This door is out of service."
+    async with asyncio.timeout(LIMIT_S):
+        while simulated.view.text != "Your ticket was not used.":
+            await door.check()
+            await asyncio.sleep(0.02)
+    await door.show(Sign(False, "Ask the café at the other door. It is open until midnight."), 0.4)
+    await door.show(Sign(True, "Welcome"), 0.1)
+    await asyncio.sleep(0.5)
+    await door.check()
+    assert (simulated.view.text, simulated.view.light) == ("Welcome", "green")
+    door.close()
+
+
 async def test_the_locks_own_relay_is_no_opening(door: OsdpDoor, simulated: SimulatedDoor) -> None:
     """It reports that it is on, and off; nobody went through."""
     await ready(door)

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_agents.counter import screens as counter
+from edge_agents.devices.paging import headed, lines_of, pages_of
 from edge_agents.display_board import Page
 from edge_agents.gate import screens as gate
-from edge_agents.paging import headed, lines_of, pages_of
 from edge_agents.tap import PHONE_SAYS_NO
 from edge_agents.vending import screens as vending
 from kessai.decline import MEANINGS
