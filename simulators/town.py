@@ -142,7 +142,8 @@ class Town:
         line = ["phone", command, "--folder", str(resident.folder), *words, "--events", "--on-cue"]
 
         def show(page: str) -> None:
-            self.stage.phones[name] = screen = Screen.from_json(page)
+            screen = Screen.from_json(page)
+            self.stage.show_phone(name, screen)
             self.on_step(f"{name}'s phone: {screen.view.value} {screen.message}".strip())
 
         process = Process(line, self.folder / f"{name}.log", show, says=PIN, on_cue=True)
@@ -180,7 +181,7 @@ class Town:
     def _pair_phone(self, name: str) -> None:
         folder, number = self.residents[name].folder, self.residents[name].account_number
         phone = device_pb2.PhonePairing(
-            wallet_id=name.lower(), device_id="phone", account_numbers=[number]
+            wallet_id=name.lower(), device_id="phone", account_numbers=[number], display_name=name
         )
         uri = self.operator.pair(device_pb2.CreatePairingCodeRequest(phone=phone))
         run("phone", "pair", "--folder", str(folder), says=f"{uri}\n{PIN}\n")

@@ -114,8 +114,10 @@ def _tell(
             story.set_up()
         set_up_s = time.monotonic() - begin
         if console.is_terminal:
+            town.stage.rows = console.height
             with Live(town.stage, console=console, refresh_per_second=12, transient=True):
                 story.play()
+            town.stage.rows = 0
         else:
             story.play()
         story_s = time.monotonic() - begin - set_up_s
@@ -143,14 +145,14 @@ def _conclude(town: Town, console: Console, story: Story, set_up_s: float, story
     console.print(table)
     for scene in story.scenes:
         played = styled("[green]✔[/] {}: {}", scene.title, scene.line.outcome)
-        console.print(played, soft_wrap=True)
-    console.print(verified, soft_wrap=True)
+        console.print(played)
+    console.print(verified)
     paid = -sum(minor for minor in story.moved.values() if minor < 0)
     sums = (
         f"{len(story.scenes)} scenes, {money(paid)} {CURRENCY} paid, the books balance; "
         f"{story_s:.1f} s after {set_up_s:.1f} s of set-up."
     )
-    console.print(styled("[bold green]Everything held:[/] {}", sums), soft_wrap=True)
+    console.print(styled("[bold green]Everything held:[/] {}", sums))
 
 
 def _draw(town: Town, picture: Path) -> None:

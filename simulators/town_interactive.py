@@ -17,6 +17,8 @@ from simulators.town_processes import kessai_command
 from simulators.town_shop import CATEGORY, MERCHANT, NAME, NAMES, PRICES, Shop
 from simulators.town_stage import draw_movements
 
+# The register tells a step before its display has shown it; a key may leave the display as it is.
+_DISPLAY_LIMIT_S = 1.0
 _KEYS = {"p": "%PAY", "r": "%REMOVE", "c": "%CANCEL", "x": "%REPRINT"}
 
 
@@ -37,12 +39,15 @@ def _serve(shop: Shop, town: Town, console: Console) -> None:
     while True:
         console.print(shop.display.draw())
         word = Prompt.ask("[bold]cashier[/] (1-6, p, r, c, x, q)", console=console).strip().lower()
+        before = shop.display.text
         if word == "q":
             return
         if word.isdigit() and int(word) in goods:
             shop.scan(goods[int(word)])
+            shop.display.wait_for_change(before, _DISPLAY_LIMIT_S)
         elif word in _KEYS:
             shop.scan(_KEYS[word])
+            shop.display.wait_for_change(before, _DISPLAY_LIMIT_S)
             if word == "p" and shop.is_waiting_for_phone:
                 _hand_over(shop, town, console)
         else:
@@ -50,13 +55,14 @@ def _serve(shop: Shop, town: Town, console: Console) -> None:
 
 
 def _explain(console: Console, goods: dict[int, str]) -> None:
-    table = Table(title="You are the cashier, and then the customer", box=None)
+    console.print(styled("[italic]You are the cashier, and then the customer.[/]"))
+    table = Table.grid(padding=(0, 2))
     for number, gtin in goods.items():
         table.add_row(Text(str(number), "bold"), NAMES[gtin], str(Money(PRICES[gtin], CURRENCY)))
     console.print(table)
     keys = (
         "[bold]p[/] pay  [bold]r[/] remove the last  [bold]c[/] cancel  [bold]x[/] reprint  "
-        "[bold]q[/] quit        Both customers' PIN is [bold]{}[/].\n"
+        "[bold]q[/] quit\nBoth customers' PIN is [bold]{}[/].\n"
     )
     console.print(styled(keys, PIN))
 

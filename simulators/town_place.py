@@ -116,5 +116,5 @@ class Place:
             self._changed.notify_all()
         if event["event"] not in _UNTOLD:
             step = str(event["event"]).replace("_", " ")
-            self.town.stage.steps.append(f"{self.name}: {step}")
+            self.town.stage.hear(self.draw, f"{self.name}: {step}")
             self.town.on_step(f"{self.name}: {step}")

@@ -54,7 +54,7 @@ class Shop(Place):
 
     def draw(self) -> RenderableType:
         """Draw the display, and the last receipt."""
-        if self.slip is None:
+        if self.slip is None or not self.town.stage.room_for_slips:
             return self.display.draw()
         lines: list[Printed] = [item for item in self.slip if not isinstance(item, PrintedQr)]
         return Group(self.display.draw(), draw_slip(lines))

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import rich.console
 from rich import box
 from rich.console import ConsoleOptions, Group, RenderableType, RenderResult
+from rich.measure import Measurement
 from rich.panel import Panel
 from rich.text import Text
 
@@ -20,9 +21,15 @@ from kessai.console import Table
 from simulators.phone.screen import Screen
 from simulators.phone.screen_view import draw as draw_phone
 
-WIDE_COLUMNS = 132
+WIDE_COLUMNS, PHONE_COLUMNS = 132, 36
 MOVEMENTS_SHOWN = 7
 STEPS_SHOWN = 10
+
+Draw = Callable[[], RenderableType]
+
+_STEPS, _GAP = "steps", 2
+# What a table of movements has beside its rows; a window in which a receipt fits; and no window.
+_TABLE_ROWS, _HIGH_ROWS, _ENDLESS = 5, 38, 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,49 +62,88 @@ class Line:
 
 @dataclass
 class Stage:
-    """Everything on show."""
+    """Everything on show; `rows` is how high the window is, 0 if it may be as high as it likes.
+
+    In a small window the latest of phones and places are shown whole, and the others left out.
+    """
 
     lines: list[Line] = field(default_factory=list)
     says: str = ""
-    places: list[Callable[[], RenderableType]] = field(default_factory=list)
+    rows: int = 0
+    places: list[Draw] = field(default_factory=list)
     phones: dict[str, Screen] = field(default_factory=dict)
     steps: deque[str] = field(default_factory=lambda: deque(maxlen=STEPS_SHOWN))
     movements: deque[Movement] = field(default_factory=lambda: deque(maxlen=MOVEMENTS_SHOWN))
+    room_for_slips: bool = True
+    _latest: list[Draw | str] = field(default_factory=list)
 
-    def begin(self, line: Line, says: str, *places: Callable[[], RenderableType]) -> None:
+    def begin(self, line: Line, says: str, *places: Draw) -> None:
         """Clear the stage for a scene."""
-        self.places, self.phones = list(places), {}
+        self.places, self.phones, self._latest = list(places), {}, []
         self.steps.clear()
         self.says, line.is_playing = says, True
+
+    def show_phone(self, name: str, screen: Screen) -> None:
+        """Show another page of somebody's phone."""
+        self.phones[name] = screen
+        self.hear(name, f"{name}'s phone: {screen.message or screen.view.value}")
+
+    def hear(self, of: Draw | str, step: str) -> None:
+        """Take note of a step at a place, or on the phone of that name."""
+        self.steps.append(step)
+        self._latest = [of, *(each for each in self._latest if each != of)]
 
     def __rich_console__(
         self, console: rich.console.Console, options: ConsoleOptions
     ) -> RenderResult:
-        """Draw the whole stage; the steps are left out where the terminal is too narrow."""
-        yield self._draw_lines()
-        yield Text(self.says, style="italic bright_black")
-        yield Text()
-        columns = Table.grid(padding=(0, 2))
-        parts: list[RenderableType] = [place() for place in self.places]
-        parts += [
-            Group(Text(f"{name}'s phone".center(36), style="bold"), draw_phone(screen))
-            for name, screen in list(self.phones.items())[-2:]
-        ]
-        if options.max_width >= WIDE_COLUMNS:
-            parts.append(self._draw_steps())
-        columns.add_row(*parts)
-        yield columns
-        yield draw_movements(list(self.movements))
+        """Draw as much of the stage as the window has room for; nothing of it is cut."""
+        parts = self._draw_parts(console, options)
+        room = (self.rows or _ENDLESS) - _height(console, options, parts)
+        for head in (self._draw_head(self.lines), self._draw_head(self._now_playing())):
+            left = room - _height(console, options, head)
+            if left >= 0:
+                break
+        yield head
+        yield parts
+        if self.movements and left > _TABLE_ROWS:
+            yield draw_movements(list(self.movements)[_TABLE_ROWS - left :])
 
-    def _draw_lines(self) -> Table:
+    def _now_playing(self) -> list[Line]:
+        return [line for line in self.lines if line.is_playing and not line.outcome][-1:]
+
+    def _draw_head(self, lines: list[Line]) -> RenderableType:
         table = Table.grid(padding=(0, 1))
-        for line in self.lines:
+        for line in lines:
             table.add_row(*line.draw())
-        return table
+        return Group(table, Text(self.says, style="italic bright_black"))
+
+    def _draw_parts(self, console: rich.console.Console, options: ConsoleOptions) -> Table:
+        """Draw places, phones and steps beside each other, the latest first where not all fit."""
+        self.room_for_slips = options.max_width >= WIDE_COLUMNS and not 0 < self.rows < _HIGH_ROWS
+        drawn: dict[Draw | str, RenderableType] = {place: place() for place in self.places}
+        for name, screen in self.phones.items():
+            heading = Text(f"{name}'s phone".center(PHONE_COLUMNS), style="bold")
+            drawn[name] = Group(heading, draw_phone(screen))
+        if self.steps:
+            drawn[_STEPS] = self._draw_steps()
+        left, kept = options.max_width, set[Draw | str]()
+        for part in [*self._latest, *(each for each in drawn if each not in self._latest)]:
+            if part in drawn:
+                width = Measurement.get(console, options, drawn[part]).maximum + _GAP
+                if width <= left + _GAP:
+                    left -= width
+                    kept.add(part)
+        columns = Table.grid(padding=(0, _GAP))
+        columns.add_row(*(drawing for part, drawing in drawn.items() if part in kept))
+        return columns
 
     def _draw_steps(self) -> Panel:
-        text = Text("\n".join(self.steps), style="bright_black", overflow="ellipsis", no_wrap=True)
-        return Panel(text, title="steps", box=box.ROUNDED, width=34, height=STEPS_SHOWN + 2)
+        text = Text("\n".join(self.steps), style="bright_black", overflow="fold")
+        return Panel(text, title="steps", box=box.ROUNDED, width=34)
+
+
+def _height(console: rich.console.Console, options: ConsoleOptions, part: RenderableType) -> int:
+    return len(console.render_lines(part, options.update(height=None), pad=False))
 
 
 def draw_movements(movements: list[Movement]) -> Table:

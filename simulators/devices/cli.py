@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
 import sys
-import termios
 import threading
-import tty
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import RenderableType
-from rich.live import Live
 
 from kessai.complaint import Complaint
 from kessai.console import Console
 from simulators.devices import vending_front
 from simulators.devices.counter import Counter
 from simulators.devices.gate_spot import GateSpot
+from simulators.devices.live import run_live
 from simulators.devices.paper_roll import draw_slip
 from simulators.devices.vending_machine import VendingMachine
 
@@ -32,9 +27,6 @@ simulate = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-
-_DRAWINGS_A_SECOND = 12
-_ENTER, _BACKSPACE, _END = "\r\n", "\x7f\b", "\x04"
 
 
 @simulate.callback()
@@ -62,7 +54,7 @@ def register(
     report.counter = counter
     with contextlib.closing(counter):
         if live:
-            _run_live(counter.draw, counter.obey)
+            run_live(counter.draw, counter.obey)
         else:
             for line in sys.stdin:
                 report.console.print(counter.obey(line))
@@ -85,7 +77,7 @@ def barrier(
         raise Complaint(f"The folder {folder} cannot be used ({error.strerror}).") from None
     with contextlib.closing(spot):
         if sys.stdin.isatty() and sys.stdout.isatty():
-            _run_live(spot.draw, spot.obey)
+            run_live(spot.draw, spot.obey)
             return
         console = Console()
         for line in sys.stdin:
@@ -130,7 +122,7 @@ def vending(
         raise Complaint(f"The folder {folder} cannot be used ({error.strerror}).") from None
     with contextlib.closing(machine):
         if live:
-            _run_live(
+            run_live(
                 lambda typed, said, rows: vending_front.draw(machine, typed, said),
                 lambda typed: vending_front.obey(machine, typed),
             )
@@ -159,7 +151,7 @@ def entrance(
         raise Complaint(f"The folder {folder} cannot be used ({error.strerror}).") from None
     with contextlib.closing(spot):
         if sys.stdin.isatty() and sys.stdout.isatty():
-            _run_live(spot.draw, spot.obey)
+            run_live(spot.draw, spot.obey)
             return
         console = Console()
         for line in sys.stdin:
@@ -187,33 +179,3 @@ class _Report:
             for slip in slips[self._slips :]:
                 self.console.print(draw_slip(slip))
             self._shown, self._slips = shown, len(slips)
-
-
-def _run_live(draw: Callable[[str, str, int], RenderableType], obey: Callable[[str], str]) -> None:
-    typed, said = "", ""
-    with _single_keys() as keyboard, Live(screen=True, auto_refresh=False) as live:
-        while True:
-            live.update(draw(typed, said, live.console.height), refresh=True)
-            if not select.select([keyboard], [], [], 1 / _DRAWINGS_A_SECOND)[0]:
-                continue
-            for key in os.read(keyboard, 256).decode(errors="replace") or _END:
-                if key == _END or (key in _ENTER and typed.strip() == "quit"):
-                    return
-                if key in _ENTER:
-                    said, typed = obey(typed), ""
-                elif key in _BACKSPACE:
-                    typed = typed[:-1]
-                elif key.isprintable():
-                    typed += key
-
-
-@contextlib.contextmanager
-def _single_keys() -> Iterator[int]:
-    """Read the terminal key by key, without echo, and leave it as it was."""
-    keyboard = sys.stdin.fileno()
-    before = termios.tcgetattr(keyboard)
-    tty.setcbreak(keyboard)
-    try:
-        yield keyboard
-    finally:
-        termios.tcsetattr(keyboard, termios.TCSADRAIN, before)

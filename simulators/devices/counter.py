@@ -11,12 +11,13 @@ from pathlib import Path
 
 from rich import box
 from rich.columns import Columns
-from rich.console import Group, RenderableType
+from rich.console import Group
 from rich.panel import Panel
 from rich.text import Text
 
 from kessai.console import Table
 from simulators.devices.display import SimulatedDisplay
+from simulators.devices.live import Picture
 from simulators.devices.paper_roll import Printed, PrintedLine, PrintedQr, draw_slip, height_of
 from simulators.devices.printer import SimulatedPrinter
 from simulators.devices.pty_line import NobodyListens
@@ -36,6 +37,8 @@ _HELP = {
     "quit": "",
 }
 _WIDTH = 44
+# Display, cashier, and the note under what is scrolled.
+_TOP_ROWS = 9
 _DRIVER_TIMEOUT_S = 1.0
 
 
@@ -76,24 +79,22 @@ class Counter:
         roll = self.printer.roll
         return list(roll.hanging) or (roll.slips[-1] if roll.slips else [])
 
-    def draw(self, typed: str, said: str, rows: int) -> RenderableType:
+    def draw(self, typed: str, said: str, rows: int) -> Picture:
         """Draw the counter, with what is being typed and what was said last.
 
         A QR code that does not fit into so many rows is left out, because half of one is of no use.
         """
         paper = Text("paper: in" if self.printer.has_paper else "paper: OUT", style="dim")
         cashier = Text.assemble(("> ", "bold cyan"), typed, ("▏", "blink"), "\n", (said, "dim"))
-        left = Group(
-            self.display.draw(),
-            Panel(cashier, title="cashier", box=box.ROUNDED, width=_WIDTH),
-            _draw_help(),
-            paper,
+        top = Group(
+            self.display.draw(), Panel(cashier, title="cashier", box=box.ROUNDED, width=_WIDTH)
         )
         slip = self.newest_slip()
-        if height_of(slip) > rows:
+        if any(height_of([item]) > rows - _TOP_ROWS for item in slip):
             note = PrintedLine("(QR code: make the window higher)", centred=True)
             slip = [note if isinstance(item, PrintedQr) else item for item in slip]
-        return Columns([left, draw_slip(slip)] if slip else [left], padding=(0, 2))
+        keys = Group(_draw_help(), paper)
+        return Picture(top, Columns([draw_slip(slip), keys] if slip else [keys], padding=(0, 2)))
 
     def close(self) -> None:
         """Take all devices away."""

@@ -46,6 +46,11 @@ class SimulatedDisplay:
             if not self._changed.wait_for(lambda: text in self.text, timeout_s):
                 raise TimeoutError(f'the display shows "{self.text}" and not "{text}"')
 
+    def wait_for_change(self, before: str, timeout_s: float) -> bool:
+        """Wait until the display shows something else than this text; whether it did in time."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self.text != before, timeout_s)
+
     def draw(self) -> Panel:
         """Draw it as the vacuum fluorescent tube that it is."""
         tube = Text("\n".join(self.lines), style="bold #5fffd7 on #001a14", no_wrap=True)

@@ -9,11 +9,12 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from rich.console import Group, RenderableType
+from rich.console import Group
 from rich.panel import Panel
 from rich.text import Text
 
 from kessai.console import Table
+from simulators.devices.live import Picture
 from simulators.devices.osdp_door import SimulatedDoor
 
 KEY_FILE = "door.key"
@@ -71,13 +72,13 @@ class EntranceSpot:
         self._does[word]()
         return f"Done: {word}."
 
-    def draw(self, typed: str, said: str, rows: int) -> RenderableType:
+    def draw(self, typed: str, said: str, rows: int) -> Picture:
         """Draw the door, with what is being typed and what was said last."""
         menu = Table.grid(padding=(0, 2))
         for word, does in _HELP.items():
             menu.add_row(Text(word, style="cyan"), Text(does, style="dim"))
         line = Text.assemble(("> ", "bold cyan"), typed, ("▏", "blink"), "\n", (said, "dim"))
-        return Group(self.door.draw(), Panel(line, title="you", width=36), menu)
+        return Picture(Group(self.door.draw(), Panel(line, title="you", width=36)), menu)
 
     def close(self) -> None:
         """Take the door away."""

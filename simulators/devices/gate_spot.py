@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from rich.console import Group, RenderableType
+from rich.console import Group
 from rich.text import Text
 
 from kessai.console import Table
 from simulators.devices.barrier import BarrierFault, SimulatedBarrier
 from simulators.devices.display import SimulatedDisplay
+from simulators.devices.live import Picture
 
 _HELP = {
     "walk": "go through, if it is open",
@@ -53,13 +54,13 @@ class GateSpot:
             return f"Fault: {word}."
         return "" if not word else f'Nobody knows how to "{word}".'
 
-    def draw(self, typed: str, said: str, rows: int) -> RenderableType:
+    def draw(self, typed: str, said: str, rows: int) -> Picture:
         """Draw the gate, with what is being typed and what was said last."""
         table = Table.grid(padding=(0, 2))
         for words, does in _HELP.items():
             table.add_row(Text(words, style="cyan"), Text(does, style="dim"))
         prompt = Text.assemble(("> ", "bold cyan"), typed, "\n", (said, "dim"))
-        return Group(self.display.draw(), self.barrier.draw(), prompt, table)
+        return Picture(Group(self.display.draw(), self.barrier.draw(), prompt), table)
 
     def close(self) -> None:
         """Take the devices away."""

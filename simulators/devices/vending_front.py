@@ -13,9 +13,10 @@ from rich.panel import Panel
 from rich.text import Text
 
 from kessai.console import Table
+from simulators.devices.live import Picture
 from simulators.devices.vending_machine import VendingMachine
 
-_WIDTH = 46
+_WIDTH = 42
 _HELP = {
     "7": "press a selection's key",
     "cancel, take": "the machine's cancel key; empty the tray",
@@ -50,14 +51,14 @@ def obey(machine: VendingMachine, typed: str) -> str:
     return _work(machine, word)
 
 
-def draw(machine: VendingMachine, typed: str, said: str) -> RenderableType:
+def draw(machine: VendingMachine, typed: str, said: str) -> Picture:
     """Draw the machine, and who stands before it."""
     person = Text.assemble(("> ", "bold cyan"), typed, ("▏", "blink"), "\n", (said, "dim"))
     keys = Table.grid(padding=(0, 2))
     for word, does in _HELP.items():
         keys.add_row(Text(word, style="cyan"), Text(does, style="dim"))
     you = Panel(person, title="you", box=box.ROUNDED, width=_WIDTH)
-    return Group(draw_front(machine), you, keys)
+    return Picture(Group(draw_front(machine), you), keys)
 
 
 def draw_front(machine: VendingMachine) -> RenderableType:

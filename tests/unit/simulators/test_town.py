@@ -61,6 +61,17 @@ def test_a_demo_that_is_ended_cleans_up(tmp_path: Path) -> None:
     assert _processes_at(folder) == {}
 
 
+@pytest.mark.full
+def test_who_plays_the_cashier_sees_what_he_did(tmp_path: Path) -> None:
+    """The display is drawn as the key has left it, not as it was before."""
+    demo = subprocess.run(
+        [KESSAI, "demo", "--interactive"],
+        input="1\nq\n", capture_output=True, text=True, timeout=LIMIT_S, check=True,
+    )  # fmt: skip
+    *_, last = demo.stdout.split("cashier")[:-1]
+    assert "Rye bread 1 kg  3.49" in last
+
+
 def _switch_of(folder: Path) -> int:
     """Wait until a demo's switch serves; its process id."""
     deadline = time.monotonic() + LIMIT_S

@@ -42,3 +42,15 @@ def test_it_can_be_drawn(tmp_path: Path) -> None:
     console.print(display.draw())
     assert "To pay EUR      4.34" in console.export_text()
     display.close()
+
+
+def test_a_change_is_waited_for(tmp_path: Path) -> None:
+    """By whoever has caused it, so that he does not look at what was there before."""
+    display = SimulatedDisplay(tmp_path / "display")
+    line = os.open(display.line.path, os.O_RDWR | os.O_NOCTTY)
+    assert not display.wait_for_change("", 0.01)
+    os.write(line, b"Total 3.49")
+    assert display.wait_for_change("", 5)
+    assert display.text == "Total 3.49"
+    os.close(line)
+    display.close()
