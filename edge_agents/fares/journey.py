@@ -70,20 +70,24 @@ class JourneyCosts:
 
     def add(self, before: Journey, ride: Ride) -> Costs | None:
         """What a ride costs after a journey; None if the tables do not have the ride."""
-        states = [_State("", 0, 0, 0)]
-        rides: list[Ride] = []
+        states, rides = [_State("", 0, 0, 0)], list[Ride]()
+        begin = closed = 0
         for each in (*before.rides, ride):
             offers = self._offers(each)
             if not offers and each is not ride:
                 return self.add(Journey(), ride)  # a ride that this feed does not know joins none
             rides.append(each)
-            states = _fewest([new for state in states for new in self._after(state, rides, offers)])
+            states = _fewest([new for old in states for new in self._after(old, rides, offers)])
+            if all(state.start == len(rides) - 1 for state in states):
+                # No price of the ride before leads on to one of this: what was before is settled.
+                begin = len(rides) - 1
+                closed = min((state.closed for state in states), default=0)
+                states = [state for state in states if state.closed == closed]
         if not states:
             return None
-        best = min(states, key=lambda state: (state.total, -state.start))
-        due = max(0, best.total - before.charged_minor)
-        charged = before.charged_minor + due - best.closed
-        return Costs(due, Journey(tuple(rides[best.start :]), charged))
+        due = max(0, min(state.total for state in states) - before.charged_minor)
+        charged = before.charged_minor + due - closed
+        return Costs(due, Journey(tuple(rides[begin:]), charged))
 
     def _after(self, state: _State, rides: Sequence[Ride], offers: list[Offer]) -> Iterator[_State]:
         last = len(rides) - 1

@@ -162,29 +162,29 @@ _METRO_AND_BUS = CHAIN | {
     "fare_products": PRODUCTS + "m,adult,2.00,EUR\nm,child,1.00,EUR\nl,,3.50,EUR\n"
     "b,adult,1.80,EUR\nb,child,0.90,EUR\nup,adult,1.50,EUR\nup,child,0.75,EUR\noff,,-1.20,EUR\nday,,2.50,EUR\n",
 }
-_TRANSFERS = (
+TRANSFERS = (
     "from_leg_group_id,to_leg_group_id,transfer_count,duration_limit,duration_limit_type,"
     "fare_transfer_type,fare_product_id\n"
 )
 # Feeds in which a ride may cost less after another one.
 JOURNEYS: dict[str, dict[str, str]] = {
     "free within 90 minutes": _METRO_AND_BUS
-    | {"fare_transfer_rules": _TRANSFERS + "core,core,2,5400,1,0,\nbus,core,,5400,1,0,up\n"},
+    | {"fare_transfer_rules": TRANSFERS + "core,core,2,5400,1,0,\nbus,core,,5400,1,0,up\n"},
     "the sum less a discount": _METRO_AND_BUS
-    | {"fare_transfer_rules": _TRANSFERS + "core,bus,,3600,2,1,off\nbus,bus,-1,7200,0,1,off\n"},
+    | {"fare_transfer_rules": TRANSFERS + "core,bus,,3600,2,1,off\nbus,bus,-1,7200,0,1,off\n"},
     "one price for both": _METRO_AND_BUS
-    | {"fare_transfer_rules": _TRANSFERS + "core,far,,7200,3,2,day\nfar,core,,7200,0,2,day\n"},
+    | {"fare_transfer_rules": TRANSFERS + "core,far,,7200,3,2,day\nfar,core,,7200,0,2,day\n"},
     "groups that no rule names": _METRO_AND_BUS
-    | {"fare_transfer_rules": _TRANSFERS + "core,,,3600,1,0,up\n,core,,3600,1,0,\n,,,1800,2,0,\n"},
+    | {"fare_transfer_rules": TRANSFERS + "core,,,3600,1,0,up\n,core,,3600,1,0,\n,,,1800,2,0,\n"},
     "two limits": _METRO_AND_BUS
     | {
-        "fare_transfer_rules": _TRANSFERS
+        "fare_transfer_rules": TRANSFERS
         + "core,core,1,3600,1,0,\ncore,core,1,7200,1,0,up\ncore,core,3,7200,1,1,off\n"
         "bus,bus,-1,,,0,\n"
     },
     "metro and bus by turns": _METRO_AND_BUS
     | {
-        "fare_transfer_rules": _TRANSFERS
+        "fare_transfer_rules": TRANSFERS
         + "core,bus,,,,2,day\nbus,core,,,,0,\nbus,far,,5400,3,1,off\n"
     },
 }

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import os
 import random
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from edge_agents.fares.journey import Journey
 from edge_agents.fares.ride import Ride
 from edge_agents.fares.tariff import NoSuchTrip, Tariff, load_tariff
 from edge_agents.gate.config import SAMPLE_FEED
+from tests.unit.edge_agents.fares.random_feeds import draw_legs, draw_zones
 from tests.unit.edge_agents.fares.reference import Reference, Trip
 from tests.unit.edge_agents.fares.sample_feeds import FEEDS, JOURNEYS, write_tables
 
@@ -70,14 +73,39 @@ def test_journeys(tmp_path: Path, name: str) -> None:
     for _ in range(60):
         rider, trips = dice.choice(RIDERS), draw_trips(dice, pairs)
         trips = [trip for trip in trips if reference.prices(trip, rider)]
-        journey, dues = Journey(), []
-        for trip in trips:
-            costs = tariff.price(ride_of(trip), rider, journey)
-            journey = costs.journey
-            dues.append(costs.due_minor)
+        dues = dues_of(tariff, trips, rider)
         assert dues == reference.due(trips, rider), (rider, trips)
         cheaper += sum(dues) < sum(price_of(tariff, trip, rider) or 0 for trip in trips)
     assert cheaper
+
+
+@pytest.mark.parametrize("draw", [draw_legs, draw_zones])
+def test_feeds_drawn_by_dice(
+    tmp_path: Path, random_seed: int, draw: Callable[[random.Random], dict[str, str]]
+) -> None:
+    """Each pair, and journeys, of feeds that nobody would write. KESSAI_EXAMPLES: how many."""
+    for number in range(int(os.environ.get("KESSAI_EXAMPLES") or 6)):
+        dice = random.Random(f"{random_seed} {number}")
+        feed = write_tables(tmp_path / str(number), draw(dice))
+        tariff, reference = load_tariff(feed), Reference(feed)
+        pairs = list(itertools.permutations(reference.stops, 2))
+        for rider in ("adult", "senior"):
+            for pair in pairs:
+                trip = Trip(*pair, TIMES[0], TIMES[0] + 900)
+                assert price_of(tariff, trip, rider) == reference.due([trip], rider)[0], number
+            for _ in range(6):
+                trips = draw_trips(dice, pairs)
+                trips = [trip for trip in trips if reference.prices(trip, rider)]
+                assert dues_of(tariff, trips, rider) == reference.due(trips, rider), number
+
+
+def dues_of(tariff: Tariff, trips: list[Trip], rider: str) -> list[int]:
+    journey, dues = Journey(), []
+    for trip in trips:
+        costs = tariff.price(ride_of(trip), rider, journey)
+        journey = costs.journey
+        dues.append(costs.due_minor)
+    return dues
 
 
 def draw_trips(dice: random.Random, pairs: list[tuple[str, str]]) -> list[Trip]:
