@@ -19,7 +19,7 @@ from tests.interop.test_node_devices import offer_ticket
 from tests.pairing import pair_agent, pair_phone
 from tests.scenarios.following import PIN, Followed
 from tests.scenarios.radios import KINDS, Nfc, Radio
-from tests.scenarios.railway import FARE, MERCHANT, Gate, Railway
+from tests.scenarios.railway import FARE, MERCHANT, Gate, Railway, write_transfer_feed
 from tests.scenarios.shop import APPROVE, MILK, PRICES, Register
 from tests.scenarios.venue import TurnstileAgent
 
@@ -99,6 +99,19 @@ def test_a_ride_through_our_gates(railway: Railway, phone: NodePhone, account: s
     pass_through(railway.gate(Nfc(railway.folder), "exit", "airport"), phone)
     assert phone.do("shown", f"out at airport: {FARE}")
     assert railway.switch.balance(account) == before - FARE
+
+
+def test_a_transfer_through_our_gates(
+    railway: Railway, phone: NodePhone, account: str, tmp_path: Path
+) -> None:
+    """The phone brings the journey from one ride to the next: 1.00 less to the airport."""
+    before, feed = railway.switch.balance(account), write_transfer_feed(tmp_path)
+    entry = railway.gate(Nfc(railway.folder), "entry", "harbour", f"{feed}\npassback_seconds = 0")
+    for station, fare in (("central", 180), ("airport", FARE - 100)):
+        pass_through(entry, phone)
+        pass_through(railway.gate(Nfc(railway.folder), "exit", station, feed), phone)
+        assert phone.do("shown", f"out at {station}: {fare}")
+    assert railway.switch.balance(account) == before - 180 - FARE + 100
 
 
 def test_an_entry_at_our_turnstile(railway: Railway, phone: NodePhone) -> None:

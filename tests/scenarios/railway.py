@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import shutil
 import sqlite3
 import threading
 import time
@@ -18,6 +19,7 @@ from pathlib import Path
 
 from edge_agents.deny_list import CREDENTIAL, DenyList
 from edge_agents.gate.admission import write_admission
+from edge_agents.gate.config import SAMPLE_FEED
 from edge_agents.journal import Entry, read_journal
 from edge_agents.terminal import open_terminal
 from kessai.device_identity import load_identity
@@ -247,6 +249,23 @@ class Railway:
             for gate in self._gates:
                 gate.kill()
             self.switch.kill()
+
+
+def write_transfer_feed(folder: Path) -> str:
+    """Write the line's feed with transfers into a folder: what gates set to use it.
+
+    From a ride in the city to another one free, once; and 1.00 less to the airport.
+    """
+    feed = shutil.copytree(SAMPLE_FEED, folder / "feed")
+    (feed / "fare_transfer_rules.txt").write_text(
+        "from_leg_group_id,to_leg_group_id,transfer_count,duration_limit,duration_limit_type,"
+        "fare_transfer_type,fare_product_id\n"
+        "inner,inner,1,5400,1,0,\n"
+        "inner,to_airport,,3600,1,1,off\n"
+    )
+    with (feed / "fare_products.txt").open("a") as products:
+        products.write("off,Transfer,,,-1.00,EUR\n")
+    return f'feed = "{feed}"'
 
 
 def forge_station(signed: Signed) -> bytes:

@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
 
-from edge_agents.gate.config import SAMPLE_FEED
 from simulators.phone.admissions import FILE_NAME
 from simulators.phone.misbehaviour import Misbehaviour
 from tests.scenarios.radios import Radio
-from tests.scenarios.railway import Gate, Passenger, Railway
+from tests.scenarios.railway import Gate, Passenger, Railway, write_transfer_feed
 
-RULES = (
-    "from_leg_group_id,to_leg_group_id,transfer_count,duration_limit,duration_limit_type,"
-    "fare_transfer_type,fare_product_id\n"
-    "inner,inner,1,5400,1,0,\n"
-    "inner,to_airport,,3600,1,1,off\n"
-)
 CITY, AIRPORT, OFF = 180, 320, 100
 
 
@@ -41,11 +33,8 @@ def radio(radios: dict[str, Radio]) -> Radio:
 @pytest.fixture(scope="module")
 def settings(railway: Railway) -> str:
     """What all gates of the line say: its feed, and that they may decide without the switch."""
-    feed = shutil.copytree(SAMPLE_FEED, railway.folder / "feed")
-    (feed / "fare_transfer_rules.txt").write_text(RULES)
-    with (feed / "fare_products.txt").open("a") as products:
-        products.write("off,Transfer,,,-1.00,EUR\n")
-    return f'feed = "{feed}"\noffline_days = 7\npassback_seconds = 0\ndaily_cap = "6.00"'
+    feed = write_transfer_feed(railway.folder)
+    return f'{feed}\noffline_days = 7\npassback_seconds = 0\ndaily_cap = "6.00"'
 
 
 @pytest.fixture(scope="module")

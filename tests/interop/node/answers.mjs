@@ -54,7 +54,7 @@ export const ANSWERS = {
       return { status: S.RECEIPT_ACCEPTED };
     }),
 
-  challenge_holder: (phone, { nonce, merchant_certificate }, session) =>
+  challenge_holder: (phone, { nonce, merchant_certificate, with_journey }, session) =>
     refusing(S.REQUEST_REFUSED, () => {
       if (!isNonce(nonce)) return { status: S.NOT_UNDERSTOOD };
       const gate = phone.verifyTerminal(merchant_certificate);
@@ -62,7 +62,9 @@ export const ANSWERS = {
       if (!phone.credential) return { status: S.HOLDER_UNKNOWN };
       const ride = phone.openRide(gate.certificate.merchant_id);
       const holder_answer = phone.prove(d.nonceChallenge(nonce), gate.certificate);
-      return { status: S.HOLDER_PROVEN, holder_answer, ...(ride && { admission_answer: { admission: ride.signed } }) };
+      const admission = ride && { admission_answer: { admission: ride.signed } };
+      const journey = with_journey && phone.journeys.get(gate.certificate.merchant_id);
+      return { status: S.HOLDER_PROVEN, holder_answer, ...admission, ...(journey && { journey_answer: journey }) };
     }),
 
   grant_admission: (phone, { admission: signed }, session) => {
@@ -92,7 +94,7 @@ export const ANSWERS = {
       return { status: S.ADMISSION_SHOWN, admission_answer: { admission: ride.signed, proof, ...entry } };
     }),
 
-  close_admission: (phone, { exit_note, receipt }, session) => {
+  close_admission: (phone, { exit_note, receipt, journey_note }, session) => {
     const gate = phone.gates.get(session);
     if (!gate) return { status: S.NOT_UNDERSTOOD };
     return refusing(S.EXIT_NOTE_REFUSED, () => {
@@ -100,6 +102,8 @@ export const ANSWERS = {
       const ride = phone.rides.find((each) => each.admission.admission_id.equals(note.admission_id ?? NONE));
       if (!ride || !isFrom(note, gate) || ride.admission.merchant_id !== note.merchant_id) throw new d.Refused("note", "not mine");
       ride.note ??= note;
+      phone.journeys.delete(note.merchant_id);
+      if (journey_note) refusing(0, () => phone.takeJourney(journey_note, gate));
       if (receipt) refusing(0, () => phone.takeReceipt(receipt));
       phone.shown.push(`out at ${note.station_id}: ${note.fare?.amount_minor ?? 0}`);
       return { status: S.ADMISSION_CLOSED };

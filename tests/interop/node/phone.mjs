@@ -30,6 +30,7 @@ export class Phone {
   idsAsked = new Map();
   gates = new Map();
   rides = [];
+  journeys = new Map();
   tickets = [];
   shown = [];
 
@@ -204,6 +205,15 @@ export class Phone {
       if (!mine) throw new d.Refused("ticket", "not mine");
       if (!this.tickets.some((kept) => kept.ticket.ticket_id.equals(ticket.ticket_id))) this.tickets.push({ ticket, signed });
     }
+  }
+
+  /** Keep the journey that a gate of a carrier signed for this phone. */
+  takeJourney(signed, gate) {
+    const note = this.open(signed, "journey", "JourneyNote", gate.certificate.terminal_public_key);
+    const { merchant_id, terminal_id } = gate.certificate;
+    const mine = note.holder_public_key?.equals(this.holderPublic);
+    if (!mine || note.merchant_id !== merchant_id || note.terminal_id !== terminal_id) throw new d.Refused("journey", "not mine");
+    this.journeys.set(merchant_id, { note: signed, exit_certificate: gate.signed });
   }
 
   openRide(merchantId) {
