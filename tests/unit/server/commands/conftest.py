@@ -8,7 +8,11 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from cli.main import main
+from server.commands import operator_line
 from tests.running import RunningSwitch
+
+# A handshake with four busy workers beside it.
+LINE_S = 10.0
 
 Kessai = Callable[..., tuple[int, str, str]]
 
@@ -25,6 +29,7 @@ def switch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSwitch]:
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Kessai:
     """Run a command in this process: exit code, standard output, standard error."""
     monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(operator_line, "LINE_S", LINE_S)
 
     def run(*words: str) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["kessai", *words])
