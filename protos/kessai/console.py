@@ -71,6 +71,9 @@ class Table(rich.table.Table):
         self, console: rich.console.Console, options: rich.console.ConsoleOptions
     ) -> rich.console.RenderResult:
         """The table, or its rows below each other where it does not fit."""
+        for column in self.columns:
+            if column.overflow == "ellipsis" and not column.no_wrap:
+                column.overflow = "fold"
         if not self.show_header or not self.columns:
             yield from super().__rich_console__(console, options)
             return

@@ -92,3 +92,14 @@ def test_an_empty_table_says_so() -> None:
     table = Table("account", "balance", title="Ann")
     table.empty = "no account yet"
     assert _shown(table) == "Ann\nno account yet\n"
+
+
+def test_a_long_word_in_a_grid_is_folded() -> None:
+    """Such as the number of a ticket, on a phone that is narrower than it."""
+    number = "01a22da3-59bb-7d35-80d2-a4ff1c2b3d4e"
+    grid = Table.grid()
+    grid.add_row(Panel(Text(number), width=30))
+    out = io.StringIO()
+    Console(file=out, width=40, force_terminal=True, color_system=None).print(grid)
+    shown = "".join(c for c in out.getvalue() if c in number)
+    assert shown == number
