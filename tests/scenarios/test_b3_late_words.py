@@ -21,11 +21,20 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
 
 
 @pytest.fixture(scope="module")
-def vendor(shop: Shop, radios: dict[str, Radio]) -> Iterator[Vendor]:
+def running_vendor(shop: Shop, radios: dict[str, Radio]) -> Iterator[Vendor]:
     open_snacks(shop)
     with closing(Vendor(shop, "machine", radios["nfc"].reader())) as made:
         made.start("--ask-seconds", "1", "--vend-seconds", "5")
         yield made
+
+
+@pytest.fixture
+def vendor(running_vendor: Vendor) -> Iterator[Vendor]:
+    """The machine, and nobody before it when the next customer comes."""
+    yield running_vendor
+    running_vendor.send_phones_away()
+    running_vendor.machine.tray.clear()
+    running_vendor.machine.wait_for(lambda: running_vendor.machine.state == "ready")
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +53,6 @@ def test_the_reader_is_enabled_in_the_middle(shop: Shop, vendor: Vendor, ann: Cu
     vendor.machine.enable_again()
     assert vendor.steps.next("settled")["payment_id"] == asked["payment_id"]
     phone.next("paid")
-    vendor.machine.tray.clear()
     assert shop.switch.balance(ann.account) == before - 150
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import serial
 
+from edge_agents.devices import printer as printer_driver
 from edge_agents.devices.printer import Element, NotPrinted, Printer, QrCode, Text, encode
 from edge_agents.devices.printer_status import Trouble
 from edge_agents.devices.serial_line import DeviceLost
@@ -191,8 +192,12 @@ async def test_a_cutter_that_jams(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("unasked", ["18 00 0f 0f", "14 00 00 0f"])
-async def test_status_that_nobody_asked_for_is_no_answer(tmp_path: Path, unasked: str) -> None:
+async def test_status_that_nobody_asked_for_is_no_answer(
+    tmp_path: Path, unasked: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Paper end, or a drawer that opens, while a slip waits: it counts as printed by GS r alone."""
+    monkeypatch.setattr(printer_driver, "_READ_S", 0.1)
+    monkeypatch.setattr(printer_driver, "_PRINT_TRIES", 3)
     status = bytes.fromhex(unasked)
 
     def hear(data: bytes) -> None:
