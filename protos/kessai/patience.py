@@ -6,8 +6,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from kessai.console import Console
-
 PATIENCE_S = 3.0
 
 _told: set[str] = set()
@@ -26,6 +24,8 @@ def told_if_slow(what: str) -> Iterator[None]:
 
 
 def _tell(what: str) -> None:
+    from kessai.console import Console  # an agent that never waits loads none of it
+
     if what not in _told:
         _told.add(what)
         Console(stderr=True, soft_wrap=True).print(f"kessai: waiting for {what} ...")
