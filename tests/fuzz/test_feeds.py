@@ -10,13 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_agents.config import load_config
+from edge_agents.fares.journey import Journey
 from edge_agents.fares.ride import Ride
 from edge_agents.fares.tariff import NoSuchTrip
 from edge_agents.gate.config import SAMPLE_FEED, GateConfig
 from edge_agents.gate.rules import read_rules
 from tests.fuzz.mangling import bytes_like, examples, read_or_complain
 from tests.unit.edge_agents.fares.feeds import LINE
+from tests.unit.edge_agents.fares.sample_feeds import FEEDS, JOURNEYS
 
+AT_US = 1_780_000_000_000_000
 LEGS = {table.stem: table.read_text(encoding="utf-8") for table in SAMPLE_FEED.glob("*.txt")}
 ZONES = LINE | {
     "fare_attributes": "fare_id,price,currency_type\nshort,1.80,EUR\nlong,3.20,EUR\n",
@@ -32,10 +35,13 @@ def serves(feed: Path, station: str) -> None:
         return
     for origin in rules.tariff.stations:
         for rider in ("", "adult", "giraffe"):
+            ride = Ride(origin, station, AT_US, AT_US + 1)
             try:
-                assert rules.tariff.fare(Ride(origin, station), rider).minor >= 0
+                alone = rules.tariff.price(ride, rider, Journey())
+                after = rules.tariff.price(ride, rider, alone.journey)
             except NoSuchTrip:
                 continue
+            assert min(alone.due_minor, after.due_minor) >= 0
 
 
 def write(folder: Path, tables: dict[str, bytes]) -> None:
@@ -44,7 +50,17 @@ def write(folder: Path, tables: dict[str, bytes]) -> None:
         (folder / f"{table}.txt").write_bytes(raw)
 
 
-@pytest.mark.parametrize(("tables", "station"), [(LEGS, "airport"), (ZONES, "d")])
+@pytest.mark.parametrize(
+    ("tables", "station"),
+    [
+        (LEGS, "airport"),
+        (ZONES, "d"),
+        (FEEDS["times"], "d"),
+        (FEEDS["joins"], "f"),
+        (JOURNEYS["two limits"], "f"),
+    ],
+    ids=["legs", "zones", "times", "joins", "transfers"],
+)
 @examples(2)
 @given(data=st.data())
 def test_tables(tmp_path: Path, tables: dict[str, str], station: str, data: st.DataObject) -> None:
