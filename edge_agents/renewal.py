@@ -7,7 +7,7 @@ what fails is told and tried again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from edge_agents.events import Events
@@ -15,6 +15,7 @@ from edge_agents.payment_request import Terminal
 from edge_agents.terminal import open_terminal
 from edge_agents.uplink import Uplink
 from kessai.complaint import Complaint
+from kessai.device_identity import DeviceIdentity
 
 CHECK_EVERY_S = 3600.0
 
@@ -25,8 +26,12 @@ async def keep_certificate(
     on_renewed: Callable[[Terminal], None],
     events: Events,
     now_us: Callable[[], int],
+    others: Sequence[Callable[[DeviceIdentity], Awaitable[None]]] = (),
 ) -> None:
-    """Renew whenever it is due, for ever; the uplink then calls with the new certificate."""
+    """Renew whenever it is due, for ever; the uplink then calls with the new certificate.
+
+    `others` use it as well, on lines that do not lead to the switch.
+    """
     while True:
         try:
             identity = await uplink.renew_if_due(folder, now_us)
@@ -35,5 +40,7 @@ async def keep_certificate(
         else:
             if identity is not None:
                 on_renewed(open_terminal(folder, identity))
+                for use in others:
+                    await use(identity)
                 events.emit("certificate_renewed")
         await asyncio.sleep(CHECK_EVERY_S)

@@ -17,8 +17,8 @@ from google.protobuf.message import DecodeError
 
 from edge_agents.entrance.book import EntranceBook
 from edge_agents.entrance.doors import DoorRefused, Doors
+from edge_agents.serving_certificate import ServingCertificate
 from kessai.complaint import Complaint
-from kessai.device_identity import DeviceIdentity
 from kessai.envelope import PublicKey
 from kessai.request_id import RequestIdError, parse_request_id
 from kessai.ticket import MAX_PERSONS, TicketRefused, open_ticket
@@ -102,20 +102,19 @@ class _Intake(grpc.aio.ServerInterceptor):
         )
 
 
-async def serve_hub(hub: EntranceHub, listen: str, identity: DeviceIdentity) -> grpc.aio.Server:
+async def serve_hub(
+    hub: EntranceHub, listen: str, certificate: ServingCertificate
+) -> grpc.aio.Server:
     """Serve on HOST:PORT; Complaint if that cannot be."""
     if _PORT.fullmatch(listen) is None:
         raise Complaint(f'hub_listen is wrong: "{listen}" is not HOST:PORT.')
-    credentials = grpc.ssl_server_credentials(
-        [(identity.key_pem, identity.chain_pem)], identity.root_pem, require_client_auth=True
-    )
     server = grpc.aio.server(
         interceptors=[_Intake()],
         options=[("grpc.so_reuseport", 0)],
     )
     add_EntranceHubServiceServicer_to_server(hub, server)
     try:
-        server.add_secure_port(listen, credentials)
+        server.add_secure_port(listen, certificate.credentials())
     except RuntimeError:
         raise Complaint(
             f"The hub cannot listen on {listen}: another program may have the port. Nobody was let "

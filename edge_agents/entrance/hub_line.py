@@ -33,13 +33,23 @@ class HubLine:
     """Asks the hub at HOST:PORT, a terminal of the same merchant."""
 
     def __init__(self, address: str, terminal_id: str, identity: DeviceIdentity) -> None:
-        name = terminal_host(identity.names[0], terminal_id)
+        self._address, self._terminal_id = address, terminal_id
+        self._open(identity)
+
+    def _open(self, identity: DeviceIdentity) -> None:
+        name = terminal_host(identity.names[0], self._terminal_id)
         credentials = grpc.ssl_channel_credentials(
             identity.root_pem, identity.key_pem, identity.chain_pem
         )
         options = [*_OPTIONS, ("grpc.ssl_target_name_override", name)]
-        self._channel = grpc.aio.secure_channel(address, credentials, options)
+        self._channel = grpc.aio.secure_channel(self._address, credentials, options)
         self._stub = EntranceHubServiceStub(self._channel)
+
+    async def renew(self, identity: DeviceIdentity) -> None:
+        """Call with a renewed certificate from now on."""
+        former = self._channel
+        self._open(identity)
+        await former.close(grace=2 * ANSWER_S)
 
     async def close(self) -> None:
         """Close the line."""

@@ -11,7 +11,8 @@ import contextlib
 import os
 import signal
 import time
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from typing import TextIO
 
 from edge_agents.devices.door import Door
@@ -33,6 +34,7 @@ from edge_agents.links.radio import open_radio
 from edge_agents.loops import run_until_one_ends
 from edge_agents.payment_request import Terminal
 from edge_agents.renewal import keep_certificate
+from edge_agents.serving_certificate import ServingCertificate
 from edge_agents.terminal import open_terminal
 from edge_agents.ticket_line import TicketLine
 from edge_agents.uplink import Uplink
@@ -74,7 +76,9 @@ async def run_entrance(config: EntranceConfig, follower: TextIO | None) -> None:
             parts.watch.run(),
             parts.upload.run(),
             member.run(),
-            keep_certificate(config.folder, uplink, entrance.use_certificate, events, now_us),
+            keep_certificate(
+                config.folder, uplink, entrance.use_certificate, events, now_us, around.others
+            ),
         )
         events.emit("stopped")
 
@@ -89,6 +93,8 @@ class Around:
     radio: Radio
     uplink: Uplink
     events: Events
+    # What a renewed certificate is for, besides the line to the switch.
+    others: list[Callable[[DeviceIdentity], Awaitable[None]]] = field(default_factory=list)
 
 
 async def _put_together(
@@ -148,12 +154,15 @@ async def _open_hub(
     if config.hub_listen:
         doors = Doors(identity, around.member.deny_list, now_us)
         served = EntranceHub(book, doors, terminal.merchant_id, terminal.switch_key)
-        server = await serve_hub(served, config.hub_listen, identity)
+        certificate = ServingCertificate(identity)
+        server = await serve_hub(served, config.hub_listen, certificate)
+        around.others.append(certificate.renew)
         stack.push_async_callback(server.stop, None)
     if not config.hub:
         return None
     if not config.hub_terminal:
         raise Complaint("Which terminal is the hub? Set hub_terminal to the id it was paired as.")
     hub = HubLine(config.hub, config.hub_terminal, identity)
+    around.others.append(hub.renew)
     stack.push_async_callback(hub.close)
     return hub

@@ -16,8 +16,9 @@ from typing import TextIO
 from edge_agents.events import Events
 from edge_agents.loops import run_until_one_ends
 from edge_agents.relay.machines import Machines
-from edge_agents.relay.port import RelayPort, ServingCertificate, open_port
+from edge_agents.relay.port import RelayPort, open_port
 from edge_agents.relay.switch_line import SwitchLine
+from edge_agents.serving_certificate import ServingCertificate
 from kessai.complaint import Complaint
 from kessai.device_identity import load_identity
 from kessai.identity_path import RELAY

@@ -6,8 +6,6 @@ at once and the time of a call are bounded.
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
 from typing import Any, NoReturn, TypeAlias
 
 import grpc
@@ -17,9 +15,9 @@ from edge_agents.events import Events
 from edge_agents.relay.machines import MachineRefused, Machines
 from edge_agents.relay.sales import told_of
 from edge_agents.relay.switch_line import SwitchLine
+from edge_agents.serving_certificate import ServingCertificate
 from kessai.channel import LINES_OPTION, RELAY_OPTIONS, is_line_lost
 from kessai.complaint import Complaint
-from kessai.device_identity import DeviceIdentity
 from kessai.envelope import PublicKey
 from kessai.relayed import RELAY_METHOD, RELAY_SERVICE
 
@@ -91,31 +89,3 @@ async def open_port(
         ) from None
     await server.start()
     return server, number
-
-
-class ServingCertificate:
-    """The certificate that machines are shown: another one after a renewal, with no line cut."""
-
-    def __init__(self, identity: DeviceIdentity) -> None:
-        self._lock = threading.Lock()
-        self._root, self._pair = identity.root_pem, (identity.key_pem, identity.chain_pem)
-        self._given = self._pair
-
-    def renew(self, identity: DeviceIdentity) -> None:
-        """Show a renewed certificate from the next line on."""
-        with self._lock:
-            self._pair = (identity.key_pem, identity.chain_pem)
-
-    def credentials(self) -> grpc.ServerCredentials:
-        """Mutual TLS below our root, asked for anew at each handshake, in threads of gRPC's."""
-        first = grpc.ssl_server_certificate_configuration([self._pair], self._root)
-        renewed: Callable[[], Any] = self._renewed
-        return grpc.dynamic_ssl_server_credentials(first, renewed, True)
-
-    def _renewed(self) -> grpc.ServerCertificateConfiguration | None:
-        # None: go on with what was given. gRPC takes a new one without a lock, so only once.
-        with self._lock:
-            if self._pair is self._given:
-                return None
-            self._given = self._pair
-        return grpc.ssl_server_certificate_configuration([self._given], self._root)

@@ -6,7 +6,7 @@ No queue and no second try: a machine that has no answer asks again, with the sa
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import grpc
@@ -98,7 +98,7 @@ class SwitchLine:
     async def keep_certificate(
         self,
         folder: Path,
-        on_renewed: Callable[[DeviceIdentity], None],
+        on_renewed: Callable[[DeviceIdentity], Awaitable[None]],
         now_us: Callable[[], int],
     ) -> None:
         """Renew the certificate whenever it is due, for ever."""
@@ -112,7 +112,7 @@ class SwitchLine:
                 if identity is not None:
                     former = self._channel
                     self._open(identity)
-                    on_renewed(identity)
+                    await on_renewed(identity)
                     self._events.emit("certificate_renewed")
                     await former.close(grace=FAREWELL_S)
             await asyncio.sleep(RENEW_EVERY_S)

@@ -20,6 +20,7 @@ from edge_agents.entrance.book import EntranceBook
 from edge_agents.entrance.doors import DoorRefused, Doors
 from edge_agents.entrance.hub import EntranceHub, serve_hub
 from edge_agents.entrance.hub_line import HubLine
+from edge_agents.serving_certificate import ServingCertificate
 from kessai.enrollment.tls_key import signing_request
 from kessai.v1.ticket_pb2 import CountInRequest
 from server.identity.callers import Callers
@@ -113,7 +114,7 @@ async def hub(venue: Venue) -> AsyncIterator[tuple[HubLine, EntranceBook]]:
     hall, address = venue.door("hall"), f"127.0.0.1:{free_udp_port()}"
     book, denied = EntranceBook(venue.folder), DenyList(venue.folder)
     served = EntranceHub(book, Doors(hall, denied, now_us), VENUE, venue.switch_key.public_key())
-    server = await serve_hub(served, address, hall)
+    server = await serve_hub(served, address, ServingCertificate(hall))
     line = HubLine(address, "hall", venue.door("a"))
     try:
         yield line, book

@@ -20,6 +20,7 @@ from edge_agents.entrance.counting import HubAway, HubFailed
 from edge_agents.entrance.doors import Doors
 from edge_agents.entrance.hub import EntranceHub, serve_hub
 from edge_agents.entrance.hub_line import HubLine
+from edge_agents.serving_certificate import ServingCertificate
 from kessai.complaint import Complaint
 from kessai.device_identity import DeviceIdentity
 from kessai.enrollment.tls_key import key_pem
@@ -36,7 +37,11 @@ def venue(tmp_path: Path) -> Venue:
 
 @asynccontextmanager
 async def hub(
-    venue: Venue, identity: DeviceIdentity, address: str = "", denied: DenyList | None = None
+    venue: Venue,
+    identity: DeviceIdentity,
+    address: str = "",
+    denied: DenyList | None = None,
+    certificate: ServingCertificate | None = None,
 ) -> AsyncIterator[str]:
     """Serve a hub; its address."""
     address = address or f"127.0.0.1:{free_udp_port()}"
@@ -44,7 +49,7 @@ async def hub(
     book = EntranceBook(venue.folder / "hub")
     doors = Doors(identity, denied or DenyList(venue.folder / "hub"), now_us)
     served = EntranceHub(book, doors, VENUE, venue.switch_key.public_key())
-    server = await serve_hub(served, address, identity)
+    server = await serve_hub(served, address, certificate or ServingCertificate(identity))
     try:
         yield address
     finally:
@@ -131,22 +136,50 @@ async def test_a_revoked_door_counts_no_more(venue: Venue) -> None:
     (venue.folder / "hub").mkdir()
     denied = DenyList(venue.folder / "hub")
     stolen = venue.door("a")
-    serial = load_pem_x509_certificate(stolen.chain_pem).serial_number.to_bytes(20, "big")
     async with (
         hub(venue, venue.door("hall"), denied=denied) as address,
         line(address, stolen) as a,
         line(address, venue.door("b")) as b,
     ):
         assert await a.count_in(entry(venue.ticket()), 1) == 0
-        update = DenyListUpdate(version=1, complete=True)
-        update.entries.add(kind=CERTIFICATE, id=serial).expire_time.GetCurrentTime()
-        update.entries[0].expire_time.seconds += 3600
-        denied.take(update, now_us())
+        _deny(denied, stolen)
         with pytest.raises(HubFailed, match="revoked"):
             await a.count_in(entry(venue.ticket()), 1)
         with pytest.raises(HubFailed, match="revoked"):
             await a.take_back(fresh_id())
         assert await b.count_in(entry(venue.ticket()), 1) == 0
+    denied.close()
+
+
+async def test_a_hub_shows_its_renewed_certificate(venue: Venue) -> None:
+    """It runs for months, and a certificate ends after thirty days: told apart here by name."""
+    certificate = ServingCertificate(venue.door("hall"))
+    async with (
+        hub(venue, venue.door("hall"), certificate=certificate) as address,
+        line(address, venue.door("a")) as before,
+    ):
+        assert await before.count_in(entry(venue.ticket()), 1) == 0
+        await certificate.renew(venue.door("annex"))
+        async with line(address, venue.door("b"), hub="annex") as after:
+            assert await after.count_in(entry(venue.ticket()), 1) == 0
+        assert await before.count_in(entry(venue.ticket()), 1) == 0
+
+
+async def test_a_door_calls_with_its_renewed_certificate(venue: Venue) -> None:
+    """The former one does not count any more: it is denied here, so that it needs not end."""
+    (venue.folder / "hub").mkdir()
+    denied = DenyList(venue.folder / "hub")
+    former, renewed = venue.door("a"), venue.door("a")
+    async with (
+        hub(venue, venue.door("hall"), denied=denied) as address,
+        line(address, former) as a,
+    ):
+        assert await a.count_in(entry(venue.ticket()), 1) == 0
+        _deny(denied, former)
+        with pytest.raises(HubFailed, match="revoked"):
+            await a.count_in(entry(venue.ticket()), 1)
+        await a.renew(renewed)
+        assert await a.count_in(entry(venue.ticket()), 1) == 0
     denied.close()
 
 
@@ -158,7 +191,7 @@ async def test_a_hub_that_is_away(venue: Venue) -> None:
             await serve_hub(
                 EntranceHub(None, None, VENUE, venue.switch_key.public_key()),  # type: ignore[arg-type]
                 address,
-                hall,
+                ServingCertificate(hall),
             )
     async with line(address, venue.door("a")) as a:
         with pytest.raises(HubAway):
@@ -186,3 +219,11 @@ async def test_bytes_that_are_no_request_are_an_invalid_argument(venue: Venue) -
                 await call(b"\xff\xff\xff", timeout=5)
             assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
         assert await a.count_in(entry(venue.ticket()), 1) == 0
+
+
+def _deny(denied: DenyList, door: DeviceIdentity) -> None:
+    serial = load_pem_x509_certificate(door.chain_pem).serial_number.to_bytes(20, "big")
+    update = DenyListUpdate(version=1, complete=True)
+    update.entries.add(kind=CERTIFICATE, id=serial).expire_time.GetCurrentTime()
+    update.entries[0].expire_time.seconds += 3600
+    denied.take(update, now_us())

@@ -16,8 +16,9 @@ from cryptography.x509 import load_pem_x509_certificate
 
 from edge_agents.events import Events
 from edge_agents.relay.machines import CALLS_AT_ONCE, CALLS_PER_SECOND, SAVED_S, Machines
-from edge_agents.relay.port import RelayPort, ServingCertificate, open_port
+from edge_agents.relay.port import RelayPort, open_port
 from edge_agents.relay.switch_line import SwitchLine
+from edge_agents.serving_certificate import ServingCertificate
 from kessai.channel import MAX_REQUEST_BYTES
 from kessai.complaint import Complaint
 from kessai.device_identity import DeviceIdentity
@@ -219,7 +220,7 @@ async def test_a_renewed_certificate_is_shown_from_the_next_line_on(fleet: Fleet
         machine, renewed = fleet.machine(), fleet.server
         async with line_of(server, machine) as call:
             assert await call(b"before", timeout=WAIT_S)
-            server.certificate.renew(renewed)
+            await server.certificate.renew(renewed)
             assert await call(b"after", timeout=WAIT_S)
         shown = await _shown(server, machine)
         assert shown == load_pem_x509_certificate(renewed.chain_pem).serial_number
