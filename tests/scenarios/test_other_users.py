@@ -24,7 +24,7 @@ ATTEMPTS = {
     "read balances": ["cat", "{folder}/shards/0000.db"],
     "read the WAL": ["cat", "{folder}/shards/0000.db-wal"],
     "read a key": ["cat", "{folder}/identity/signing.key"],
-    "hold the switch's lock": ["flock", "--nonblock", "{folder}/kessai.lock", "true"],
+    "hold the switch's lock": ["flock", "--timeout", "10", "{folder}/kessai.lock", "true"],
     "hold a lock of SQLite": ["flock", "--nonblock", "{folder}/shards/0000.db-shm", "true"],
     "put something there": ["touch", "{folder}/running.json"],
 }
