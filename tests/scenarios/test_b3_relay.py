@@ -244,7 +244,7 @@ def test_a_hostile_server(
         for trick in (
             lambda request, pass_on: (pass_on(request), replayed(request))[1],
             lambda request, pass_on: bytes([pass_on(request)[0]]) + b"\xff",
-            lambda request, pass_on: pass_on(request)[:-1] + b"\x00",
+            lambda request, pass_on: pass_on(request)[:-1] + b"\xff",
             lambda request, _: request,
         ):
             hostile.trick = trick
