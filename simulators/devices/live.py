@@ -18,7 +18,7 @@ from rich.live import Live
 from rich.segment import Segment
 from rich.text import Text
 
-_DRAWINGS_A_SECOND = 12
+_DRAWINGS_A_SECOND = 5
 _ENTER, _BACKSPACE, _END = "\r\n", "\x7f\b", "\x04"
 _KEY = re.compile("\x1b\\[[0-9;]*[A-Za-z~]|.", re.DOTALL)
 # Lines by which the arrows and the page keys move what is below.
