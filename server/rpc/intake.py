@@ -62,6 +62,9 @@ class Intake:
         self, call: Call, requests: AsyncIterator[bytes], parse: Parse | None
     ) -> Any:  # noqa: ANN401
         """The message of a call that has one; FIELD_INVALID if it does not come in time."""
+        return read_request(call, await self._in_time(requests), parse)
+
+    async def _in_time(self, requests: AsyncIterator[bytes]) -> bytes:
         try:
             async with asyncio.timeout(self._receive_limit_s):
                 request = await self._receive(requests)
@@ -69,7 +72,7 @@ class Intake:
             request = None
         if request is None:
             raise _invalid("the request did not come")
-        return read_request(call, request, parse)
+        return request
 
     @contextmanager
     def answering(self, context: Context) -> Iterator[None]:
@@ -105,8 +108,10 @@ class Intake:
 def read_request(call: Call, request: bytes, parse: Parse | None) -> Any:  # noqa: ANN401
     """The message that a request's bytes are; FIELD_INVALID if they are none of this method."""
     most = MAX_BATCH_BYTES if call.method == _BATCHES else MAX_REQUEST_BYTES
-    if len(request) > most:
-        raise _invalid(f"the request has {len(request):,} bytes, at most are {most:,}")
+    size = len(request)
+    if size > most:
+        del request  # an error lives on, with its frames, until Python looks for circles
+        raise _invalid(f"the request has {size:,} bytes, at most are {most:,}")
     if parse is None:
         return request
     try:
