@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from kessai.currency import BY_CODE
-from kessai.money import Money
+from kessai.money import MAX_AMOUNT, Money
 
 VARIABLE = "9"
 KILOGRAM, POUND = "kg", "lb"
@@ -25,6 +25,8 @@ _PRICE = re.compile(r"39(2|3)([0-9])")
 _OTHER = re.compile(r"30|31[1-6][0-5]|32[1-9][0-5]|35[0-7][0-5]|36[0-9][0-5]|8001")
 _UNIT_OF = {"1": KILOGRAM, "2": POUND}
 _CURRENCY_DIGITS = 3
+# Nobody else looks at the length of what a link says.
+_WEIGHT_DIGITS = 6
 
 
 class MeasureRefused(Exception):
@@ -64,14 +66,15 @@ def read_measure(gtin: str, elements: Mapping[str, str]) -> Measure | None:
     for ai, value in elements.items():
         if not (value.isascii() and value.isdigit()):
             continue
-        if found := _WEIGHT.fullmatch(ai):
+        found = _WEIGHT.fullmatch(ai)
+        if found and len(value) == _WEIGHT_DIGITS:
             weight, unit = LabelNumber(int(value), int(found[2])), _UNIT_OF[found[1]]
-        elif found := _PRICE.fullmatch(ai):
-            with_currency = found[1] == "3"
+        elif said := _PRICE.fullmatch(ai):
+            with_currency = said[1] == "3"
             currency = int(value[:_CURRENCY_DIGITS]) if with_currency else 0
             amount = value[_CURRENCY_DIGITS:] if with_currency else value
-            price = LabelNumber(int(amount or "0"), int(found[2]))
-        elif _OTHER.fullmatch(ai):
+            price = LabelNumber(int(amount or "0"), int(said[2]))
+        elif found or _OTHER.fullmatch(ai):
             is_other = True
     is_measured = weight is not None or price is not None or is_other
     if not is_measured and not gtin.startswith(VARIABLE):
@@ -97,6 +100,8 @@ def amount_of(measure: Measure, unit_price: Money, unit: str) -> Money:
         raise MeasureRefused("Weight is missing")
     if minor <= 0:
         raise MeasureRefused("It costs nothing")
+    if minor > MAX_AMOUNT:
+        raise MeasureRefused("It costs too much")
     return Money(minor, unit_price.currency)
 
 

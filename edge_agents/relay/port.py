@@ -1,11 +1,13 @@
 """The port of a fleet's server, towards its machines: gRPC with mutual TLS, one method, as bytes.
 
 What a machine sent goes on byte for byte, and so does what the switch answered. Lines, bytes, calls
-at once and the time of a call are bounded.
+at once and the time of a call are bounded. Nothing is read of a stranger, nor of a machine for long.
 """
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
 from typing import Any, NoReturn, TypeAlias
 
 import grpc
@@ -26,6 +28,8 @@ Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 MAX_LINES, CALLS_AT_ONCE = 1024, 64
 # Less than a machine waits for an attempt, so that it hears why there was no answer.
 PASS_S, LEAST_S = 2.5, 0.05
+# How long a machine may take to send a call that it began.
+RECEIVE_S = 5.0
 
 
 class RelayPort:
@@ -37,12 +41,13 @@ class RelayPort:
         self._machines, self._line = machines, line
         self._switch_key, self._events = switch_key, events
 
-    async def pass_call(self, request: bytes, context: Context) -> bytes:
+    async def pass_call(self, requests: AsyncIterator[bytes], context: Context) -> bytes:
         """Pass one call on, and give the answer back, both as they came."""
         certificates = [*context.auth_context().get("x509_pem_cert", ())]
         try:
             pace = self._machines.require(certificates[0] if certificates else b"")
             with pace:
+                request = await _receive(requests)
                 response = await self._pass(request, context)
         except MachineRefused as refused:
             later = grpc.StatusCode.UNAVAILABLE
@@ -61,6 +66,18 @@ class RelayPort:
             await _pass_error(error, context)
 
 
+async def _receive(requests: AsyncIterator[bytes]) -> bytes:
+    """The bytes of a call; MachineRefused if they do not come in time."""
+    try:
+        async with asyncio.timeout(RECEIVE_S):
+            request = await anext(aiter(requests), None)
+    except TimeoutError:
+        request = None
+    if request is None:
+        raise MachineRefused("the call did not come", later=True)
+    return request
+
+
 async def _pass_error(error: grpc.aio.AioRpcError, context: Context) -> NoReturn:
     """Tell a machine what the call ended with here: nobody's word, so it asks again."""
     if is_line_lost(error):
@@ -75,9 +92,10 @@ async def open_port(
     """Serve on HOST:PORT; the server, and its port's number. Complaint if that cannot be."""
     options = [*RELAY_OPTIONS, (LINES_OPTION, MAX_LINES)]
     server = grpc.aio.server(options=options, maximum_concurrent_rpcs=CALLS_AT_ONCE)
-    # Without a parser and a serializer what comes and goes is bytes.
+    # Without a parser and a serializer what comes and goes is bytes. To gRPC a call is a stream, so
+    # that who calls is known before anything is read: a call that is never sent holds no place.
     handler: grpc.RpcMethodHandler[bytes, bytes]
-    handler = grpc.unary_unary_rpc_method_handler(port.pass_call)
+    handler = grpc.stream_unary_rpc_method_handler(port.pass_call)
     methods = {RELAY_METHOD.rpartition("/")[2]: handler}
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(RELAY_SERVICE, methods),))
     try:

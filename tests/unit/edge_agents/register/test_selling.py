@@ -56,6 +56,9 @@ def test_what_is_paid(text: str, minor: int, description: str) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
+        (f"https://id.gs1.org/01/{APPLES}?3100={'9' * 300}", "Not sold by weight"),
+        (f"https://id.gs1.org/01/{BREAD}?3103=250", "No price by weight"),
+        (f"https://id.gs1.org/01/{APPLES}?3920={'9' * 300}", "It costs too much"),
         (APPLES, "Weight is missing"),
         (f"01{APPLES}", "Weight is missing"),
         (f"01{APPLES}3202000275", "Weighed in lb"),

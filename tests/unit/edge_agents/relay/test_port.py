@@ -15,6 +15,7 @@ import pytest
 from cryptography.x509 import load_pem_x509_certificate
 
 from edge_agents.events import Events
+from edge_agents.relay import port as relay_port
 from edge_agents.relay.machines import CALLS_AT_ONCE, CALLS_PER_SECOND, SAVED_S, Machines
 from edge_agents.relay.port import RelayPort, open_port
 from edge_agents.relay.switch_line import SwitchLine
@@ -79,11 +80,15 @@ async def serving(fleet: Fleet, knows_whom: bool = True) -> AsyncIterator[Server
 async def line_of(
     server: Server, who: DeviceIdentity
 ) -> AsyncIterator[grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]]:
-    """Anybody's line to a fleet's server."""
+    """Anybody's calls to a fleet's server."""
+    async with _line(server, who) as channel:
+        yield channel.unary_unary(RELAY_METHOD)
+
+
+def _line(server: Server, who: DeviceIdentity) -> grpc.aio.Channel:
     credentials = grpc.ssl_channel_credentials(who.root_pem, who.key_pem, who.chain_pem)
     host = ("grpc.ssl_target_name_override", relay_host(FLEET))
-    async with grpc.aio.secure_channel(server.address, credentials, [host]) as channel:
-        yield channel.unary_unary(RELAY_METHOD)
+    return grpc.aio.secure_channel(server.address, credentials, [host])
 
 
 async def refused(server: Server, who: DeviceIdentity, request: bytes = b"x") -> str:
@@ -132,6 +137,24 @@ async def test_strangers_are_not_served(fleet: Fleet, device: str) -> None:
     """Another merchant's machine, a phone, another server."""
     async with fleet.switch(passed), serving(fleet) as server:
         assert "PERMISSION_DENIED: " in await refused(server, fleet.identity(device))
+
+
+@pytest.mark.parametrize("device", ["phone/ann/pixel", "agent/snacks/machine-2"])
+async def test_calls_that_are_never_sent_hold_no_place(
+    fleet: Fleet, device: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stranger's end at once, a machine's soon; another machine is served all the same."""
+    monkeypatch.setattr(relay_port, "RECEIVE_S", 0.1)
+    async with fleet.switch(passed), serving(fleet) as server:
+        async with _line(server, fleet.identity(device)) as channel:
+            begin = channel.stream_unary(RELAY_METHOD)
+            calls = [begin(timeout=WAIT_S) for _ in range(relay_port.CALLS_AT_ONCE)]
+            ends = await asyncio.gather(*(call.code() for call in calls))
+            assert grpc.StatusCode.DEADLINE_EXCEEDED not in ends
+            begun = [begin(timeout=WAIT_S) for _ in range(CALLS_AT_ONCE)]
+            async with line_of(server, fleet.machine()) as call:
+                assert await call(b"x", timeout=WAIT_S) == b"x"
+            await asyncio.gather(*(call.code() for call in begun))
 
 
 async def test_a_machine_by_the_phones_issuer_is_none(fleet: Fleet) -> None:
