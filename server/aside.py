@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from kessai.complaint import Complaint
-from kessai.durable_file import make_folder
+from kessai.durable_file import begin_folder
 from server.shards.store import StoreUnavailable
 
 
@@ -24,8 +24,7 @@ def written_aside(target: Path) -> Iterator[Path]:
     partial = partial_of(target)
     try:
         with _alone(target):
-            shutil.rmtree(partial, ignore_errors=True)
-            make_folder(partial)
+            begin_folder(partial)
             try:
                 yield partial
             finally:

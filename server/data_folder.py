@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from kessai.complaint import Complaint
-from kessai.durable_file import close_to_others, make_folder, write_durably
+from kessai.durable_file import begin_folder, close_to_others, write_durably
 from kessai.identity_path import OPERATOR, IdentityError, format_identity, parse_identity
 from kessai.json_file import read_json
 from server.aside import refuse_mount_point
@@ -74,9 +74,8 @@ def create(
     _refuse_what_cannot_be(folder, domain, len(urls))
     folder = folder.absolute()
     partial = folder.with_name(folder.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
     try:
-        make_folder(partial)
+        begin_folder(partial)
         books = Books(
             random_bytes(8).hex(),
             tuple(urls),

@@ -50,6 +50,7 @@ def restore(
             accept(partial, now_us, "")
         with closing(Directory(partial / "directory.db")) as directory:
             directory.note_restored(now_us())
+            directory.denied.begin_after_loss()
         tidy(partial)
         if target.exists():
             target.rmdir()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import shutil
 import stat
 from pathlib import Path
 
@@ -52,6 +53,20 @@ def make_folder(path: Path) -> None:
     """
     _make_missing(path)
     close_to_others(path)
+
+
+def begin_folder(path: Path) -> None:
+    """Make an empty folder that nobody else has a hand in, in the place of one left unfinished.
+
+    A link there would lead keys away. Folders above it are made where they are missing.
+    FileExistsError if somebody puts something in its place meanwhile.
+    """
+    _make_missing(path.parent)
+    if path.is_symlink():
+        path.unlink()
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir(mode=0o700)
+    _fsync_folder(path.parent)
 
 
 def close_to_others(path: Path) -> None:

@@ -26,10 +26,12 @@ from server.backup_manifest import MANIFEST
 from server.commands.local_office import opened
 from server.config import ServerConfig
 from server.data_folder import Lock, read_books
+from server.domain.directory import DenyKind
 from server.examine import examine_stopped
 from server.shards import shard_lock
 from server.shards.address import sqlite_urls
 from server.shards.books_file import write_books
+from server.shards.deny_book import EVERYBODY, FOR_EVER
 from server.shards.directory import Directory
 from server.shards.schema import open_shard
 from tests.running import shard_path
@@ -214,6 +216,19 @@ def test_two_backups_to_one_target_do_not_disturb_each_other(folder: Path, tmp_p
     assert sorted(path.name for path in tmp_path.iterdir()) == ["backup", "data", "target"]
 
 
+def test_a_link_that_somebody_laid_leads_no_keys_away(folder: Path, tmp_path: Path) -> None:
+    """In a shared folder, under the name that is written into first; nor when a switch is made."""
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    for name in ("backup.kessai-partial", "new.kessai-partial", "fresh.partial"):
+        (tmp_path / name).symlink_to(theirs)
+    backup = taken(folder, tmp_path / "backup")
+    restored(backup, tmp_path / "new")
+    make_folder(tmp_path / "fresh", SHARDS)
+    assert list(theirs.iterdir()) == []
+    assert not any((tmp_path / name).is_symlink() for name in ("backup", "new", "fresh"))
+
+
 def test_a_target_on_a_file_system_without_locks_is_written(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -286,6 +301,17 @@ def test_who_was_added_after_the_backup_is_nobody_in_what_is_restored(
             assert not is_stray(of, load_identity(folder / "operator"))
     with closing(Directory(folder / "directory.db")) as of:
         assert not is_stray(of, load_identity(tmp_path / "eve"))
+
+
+def test_what_is_denied_after_a_restore_reaches_who_knew_more(folder: Path, tmp_path: Path) -> None:
+    """Also where nobody has accepted the loss: a terminal was told versions that are gone."""
+    backup = taken(folder, tmp_path / "backup")
+    with closing(Directory(folder / "directory.db")) as lost:
+        lost.denied.add(DenyKind.TICKET, b"lost", FOR_EVER, EVERYBODY)
+        known = lost.denied.version()
+    with closing(Directory(restored(backup, tmp_path / "new") / "directory.db")) as of:
+        of.denied.add(DenyKind.TICKET, b"later", FOR_EVER, EVERYBODY)
+        assert [entry.id for entry in of.denied.after(known, "shop", 0, 10)] == [b"later"]
 
 
 def is_stray(directory: Directory, who: DeviceIdentity) -> bool:

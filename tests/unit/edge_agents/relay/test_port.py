@@ -145,16 +145,19 @@ async def test_calls_that_are_never_sent_hold_no_place(
 ) -> None:
     """A stranger's end at once, a machine's soon; another machine is served all the same."""
     monkeypatch.setattr(relay_port, "RECEIVE_S", 0.1)
-    async with fleet.switch(passed), serving(fleet) as server:
-        async with _line(server, fleet.identity(device)) as channel:
-            begin = channel.stream_unary(RELAY_METHOD)
-            calls = [begin(timeout=WAIT_S) for _ in range(relay_port.CALLS_AT_ONCE)]
-            ends = await asyncio.gather(*(call.code() for call in calls))
-            assert grpc.StatusCode.DEADLINE_EXCEEDED not in ends
-            begun = [begin(timeout=WAIT_S) for _ in range(CALLS_AT_ONCE)]
-            async with line_of(server, fleet.machine()) as call:
-                assert await call(b"x", timeout=WAIT_S) == b"x"
-            await asyncio.gather(*(call.code() for call in begun))
+    async with (
+        fleet.switch(passed),
+        serving(fleet) as server,
+        line_of(server, fleet.machine()) as call,
+        _line(server, fleet.identity(device)) as channel,
+    ):
+        begin = channel.stream_unary(RELAY_METHOD)
+        calls = [begin(timeout=WAIT_S) for _ in range(relay_port.CALLS_AT_ONCE)]
+        ends = await asyncio.gather(*(call.code() for call in calls))
+        assert grpc.StatusCode.DEADLINE_EXCEEDED not in ends
+        begun = [begin(timeout=WAIT_S) for _ in range(CALLS_AT_ONCE)]
+        assert await call(b"x", timeout=WAIT_S) == b"x"
+        await asyncio.gather(*(call.code() for call in begun))
 
 
 async def test_a_machine_by_the_phones_issuer_is_none(fleet: Fleet) -> None:
