@@ -1,14 +1,16 @@
 """The hub: one of a venue's entrance agents counts for all of them, on the venue's own network.
 
 gRPC with mutual TLS, by the device certificates that pairing gave: the caller must be a terminal of
-the same merchant whose certificate is good (`doors`). It works with the switch out of reach, and
-what it answered is on the disk. The other doors call it through `hub_line`.
+the same merchant whose certificate is good (`doors`), or nothing of it is read. It works with the
+switch out of reach, and what it answered is on the disk. The other doors call it through
+`hub_line`.
 """
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, TypeAlias
 
 import grpc
@@ -18,6 +20,7 @@ from google.protobuf.message import DecodeError
 from edge_agents.entrance.book import EntranceBook
 from edge_agents.entrance.doors import DoorRefused, Doors
 from edge_agents.serving_certificate import ServingCertificate
+from kessai.channel import LINES_OPTION, RELAY_OPTIONS
 from kessai.complaint import Complaint
 from kessai.envelope import PublicKey
 from kessai.request_id import RequestIdError, parse_request_id
@@ -30,6 +33,10 @@ from kessai.v1.ticket_pb2_grpc import (
 )
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+
+MAX_LINES = 1024
+# How long a door may take to send a call that it began.
+RECEIVE_S = 5.0
 
 _PORT = re.compile(r"(.+):([0-9]{1,5})")
 
@@ -45,7 +52,6 @@ class EntranceHub(EntranceHubServiceServicer):
 
     async def CountIn(self, request: pb.CountInRequest, context: Context) -> pb.CountInResponse:
         """Count persons in."""
-        await self._require_own_terminal(context)
         request_id = await _request_id(request.request_id, context)
         if not 1 <= request.persons <= MAX_PERSONS:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "persons: 1 to 100")
@@ -64,11 +70,11 @@ class EntranceHub(EntranceHubServiceServicer):
 
     async def TakeBack(self, request: pb.TakeBackRequest, context: Context) -> pb.TakeBackResponse:
         """Take back what was counted."""
-        await self._require_own_terminal(context)
         self._book.take_back(await _request_id(request.request_id, context))
         return pb.TakeBackResponse()
 
-    async def _require_own_terminal(self, context: Context) -> None:
+    async def require_own_terminal(self, context: Context) -> None:
+        """End a call with PERMISSION_DENIED unless a door of the venue makes it."""
         certificates = [*context.auth_context().get("x509_pem_cert", ())]
         try:
             self._doors.require(certificates[0] if certificates else b"")
@@ -77,7 +83,13 @@ class EntranceHub(EntranceHubServiceServicer):
 
 
 class _Intake(grpc.aio.ServerInterceptor):
-    """Says INVALID_ARGUMENT of bytes that are no request, where gRPC itself says UNKNOWN."""
+    """Reads requests, of the venue's doors alone and in time.
+
+    Says INVALID_ARGUMENT of bytes that are no request, where gRPC itself says UNKNOWN.
+    """
+
+    def __init__(self, require_own_terminal: Callable[[Context], Awaitable[None]]) -> None:
+        self._require = require_own_terminal
 
     async def intercept_service(
         self,
@@ -89,15 +101,21 @@ class _Intake(grpc.aio.ServerInterceptor):
         if handler is None:
             return None
 
-        async def answer(raw: bytes, context: Context) -> Any:  # noqa: ANN401
+        async def answer(requests: AsyncIterator[bytes], context: Context) -> Any:  # noqa: ANN401
+            await self._require(context)
             try:
+                async with asyncio.timeout(RECEIVE_S):
+                    raw = await anext(aiter(requests))
                 request = handler.request_deserializer(raw)
+            except (TimeoutError, StopAsyncIteration):
+                await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the request did not come")
             except DecodeError:
                 what = "the request is not the message of this method"
                 await context.abort(grpc.StatusCode.INVALID_ARGUMENT, what)
             return await handler.unary_unary(request, context)
 
-        return grpc.unary_unary_rpc_method_handler(
+        # To gRPC a call is a stream, so that who calls is known before anything is read.
+        return grpc.stream_unary_rpc_method_handler(
             answer, response_serializer=handler.response_serializer
         )
 
@@ -109,8 +127,8 @@ async def serve_hub(
     if _PORT.fullmatch(listen) is None:
         raise Complaint(f'hub_listen is wrong: "{listen}" is not HOST:PORT.')
     server = grpc.aio.server(
-        interceptors=[_Intake()],
-        options=[("grpc.so_reuseport", 0)],
+        interceptors=[_Intake(hub.require_own_terminal)],
+        options=[*RELAY_OPTIONS, (LINES_OPTION, MAX_LINES)],
     )
     add_EntranceHubServiceServicer_to_server(hub, server)
     try:

@@ -1,7 +1,7 @@
 """The port of a fleet's server, towards its machines: gRPC with mutual TLS, one method, as bytes.
 
 What a machine sent goes on byte for byte, and so does what the switch answered. Lines, bytes, calls
-at once and the time of a call are bounded. Of a stranger nothing is read, nor of a machine for long.
+at once and the time of a call are bounded; of a stranger nothing is read.
 """
 
 from __future__ import annotations

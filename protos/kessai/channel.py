@@ -1,8 +1,8 @@
 """The line to the switch: mutual TLS, keepalive and size limits that both ends must set alike.
 
 Devices and the operator's commands open it with `open_channel`; the server's two ports take
-SERVER_OPTIONS and PAIRING_OPTIONS, the port of a fleet's server RELAY_OPTIONS. Every call on it
-needs a deadline: `timeout=CALL_TIMEOUT_S`.
+SERVER_OPTIONS and PAIRING_OPTIONS, a fleet's server and a venue's hub RELAY_OPTIONS. Every call on
+it needs a deadline: `timeout=CALL_TIMEOUT_S`.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ SERVER_OPTIONS = (
     ("grpc.max_connection_idle_ms", _IDLE_MS),
     ("grpc.max_receive_message_length", MAX_BATCH_BYTES),
 )
-# The port of a fleet's server, towards its machines.
+# The port of a fleet's server, towards its machines, and of a venue's hub, towards its doors.
 RELAY_OPTIONS = (
     *_SERVER_OPTIONS,
     ("grpc.max_connection_idle_ms", _IDLE_MS),

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509 import load_pem_x509_certificate
 
 from edge_agents.deny_list import CERTIFICATE, DenyList
+from edge_agents.entrance import hub as hub_port
 from edge_agents.entrance.book import EntranceBook
 from edge_agents.entrance.counting import HubAway, HubFailed
 from edge_agents.entrance.doors import Doors
@@ -24,10 +25,13 @@ from edge_agents.serving_certificate import ServingCertificate
 from kessai.complaint import Complaint
 from kessai.device_identity import DeviceIdentity
 from kessai.enrollment.tls_key import key_pem
+from kessai.identity_path import terminal_host
 from kessai.ticket import TicketRefused
 from kessai.v1.fleet_pb2 import DenyListUpdate
 from simulators.town import free_udp_port
 from tests.unit.edge_agents.entrance.parties import VENUE, Venue, entry, fresh_id, now_us
+
+NO_REQUEST = grpc.StatusCode.INVALID_ARGUMENT
 
 
 @pytest.fixture
@@ -118,6 +122,24 @@ async def test_strangers_do_not_count(venue: Venue) -> None:
         async with line(address, venue.door("a"), hub="other-hall") as a:
             with pytest.raises(HubAway):
                 await a.count_in(entry(venue.ticket()), 1)
+
+
+@pytest.mark.parametrize("kind", ["phone", "agent"])
+async def test_a_call_that_is_never_sent_ends(
+    venue: Venue, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stranger's at once, before anything of it is read; a door's soon."""
+    monkeypatch.setattr(hub_port, "RECEIVE_S", 0.1)
+    who = venue.door("a", kind=kind)
+    credentials = grpc.ssl_channel_credentials(who.root_pem, who.key_pem, who.chain_pem)
+    host = ("grpc.ssl_target_name_override", terminal_host(VENUE, "hall"))
+    async with (
+        hub(venue, venue.door("hall")) as address,
+        grpc.aio.secure_channel(address, credentials, [host]) as channel,
+    ):
+        call = channel.stream_unary("/kessai.v1.EntranceHubService/CountIn")(timeout=10)
+        ends = {"phone": grpc.StatusCode.PERMISSION_DENIED, "agent": NO_REQUEST}
+        assert await call.code() is ends[kind]
 
 
 async def test_a_phones_issuer_makes_no_door(venue: Venue) -> None:

@@ -184,7 +184,7 @@ async def test_the_switch_is_away(fleet: Fleet) -> None:
     try:
         async with line_of(server, fleet.machine()) as call:
             with pytest.raises(grpc.aio.AioRpcError) as error:
-                await call(b"x", timeout=1.0)
+                await call(b"x", timeout=3.0)
         assert error.value.details() == "the switch does not answer"
     finally:
         await serving_on.__aexit__(None, None, None)
