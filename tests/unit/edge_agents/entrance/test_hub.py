@@ -137,7 +137,9 @@ async def test_a_call_that_is_never_sent_ends(
         hub(venue, venue.door("hall")) as address,
         grpc.aio.secure_channel(address, credentials, [host]) as channel,
     ):
-        call = channel.stream_unary("/kessai.v1.EntranceHubService/CountIn")(timeout=10)
+        begin: grpc.aio.StreamUnaryMultiCallable[bytes, bytes]
+        begin = channel.stream_unary("/kessai.v1.EntranceHubService/CountIn")
+        call = begin(timeout=10)
         ends = {"phone": grpc.StatusCode.PERMISSION_DENIED, "agent": NO_REQUEST}
         assert await call.code() is ends[kind]
 

@@ -151,6 +151,7 @@ async def test_calls_that_are_never_sent_hold_no_place(
         line_of(server, fleet.machine()) as call,
         _line(server, fleet.identity(device)) as channel,
     ):
+        begin: grpc.aio.StreamUnaryMultiCallable[bytes, bytes]
         begin = channel.stream_unary(RELAY_METHOD)
         calls = [begin(timeout=WAIT_S) for _ in range(relay_port.CALLS_AT_ONCE)]
         ends = await asyncio.gather(*(call.code() for call in calls))
