@@ -18,7 +18,9 @@ from simulators.phone.screen import Item, Screen, View
 from simulators.phone.vault import MAX_TRIES
 
 WIDTH, HEIGHT = 36, 19
-MAX_SHOWN_ITEMS = 7
+MAX_ITEM_LINES = 7
+# Within the border, and a blank column on each side of it.
+_INNER_WIDTH = WIDTH - 6
 
 _COLOURS = {
     View.IDLE: "blue",
@@ -131,16 +133,24 @@ def _ask(screen: Screen) -> RenderableType:
 
 
 def _items(items: tuple[Item, ...]) -> Table:
+    """Draw as many items as the screen has lines for, each whole; the others are counted."""
+    shown = min(len(items), MAX_ITEM_LINES)
+    ruler = Console(width=_INNER_WIDTH)
+    while shown > 1 and len(ruler.render_lines(_item_table(items, shown))) > MAX_ITEM_LINES:
+        shown -= 1
+    return _item_table(items, shown)
+
+
+def _item_table(items: tuple[Item, ...], shown: int) -> Table:
     table = Table.grid(expand=True, padding=(0, 1))
     table.add_column(justify="right", style="bright_black", no_wrap=True)
-    table.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
+    table.add_column(ratio=1, overflow="fold")
     table.add_column(justify="right", no_wrap=True)
-    is_long = len(items) > MAX_SHOWN_ITEMS
-    for item in items[: MAX_SHOWN_ITEMS - is_long]:
+    for item in items[:shown]:
         count = f"{item.quantity}×" if item.quantity > 1 else ""
         table.add_row(count, Text(item.description), item.amount)
-    if is_long:
-        table.add_row("", f"and {len(items) - MAX_SHOWN_ITEMS + 1} more", "")
+    if shown < len(items):
+        table.add_row("", f"and {len(items) - shown} more", "")
     return table
 
 

@@ -61,3 +61,17 @@ def test_tries_are_counted_for_people() -> None:
     assert "1 try left" in _text_of(PAGES["wrong pin"])
     assert "left" not in _text_of(PAGES["pin"])
     assert "and 194 more" in _text_of(PAGES["many items"])
+
+
+def test_a_long_item_is_folded_and_never_cut() -> None:
+    """A price by weight is read whole beside its amount; what has no room is counted."""
+    cheese = Item("Mountain cheese 0.350 kg x 24.90", 1, "8.72")
+    bananas = Item("Bananas 1.250 kg x 1.79", 2, "4.48")
+    page = Screen(View.PURCHASE, "Shop", (cheese, bananas), "13.20 EUR", message="Pay?")
+    text = " ".join(_text_of(page).replace("│", " ").split())
+    assert "…" not in text
+    assert "Mountain cheese 0.350 8.72 kg x 24.90" in text
+    assert "2× Bananas 1.250 kg x 4.48 1.79" in text
+    many = _text_of(Screen(View.PURCHASE, "Shop", (cheese,) * 7, "61.04 EUR", message="Pay?"))
+    assert many.count("8.72") == 3
+    assert "and 4 more" in many and "61.04 EUR" in many and "Pay?" in many
