@@ -61,7 +61,7 @@ def load_config(model: type[Model], path: Path | None, flags: Mapping[str, Any])
 
 def sample_config(model: type[AgentConfig], agent: str) -> str:
     """Write a TOML file with every key, each with a comment; what has no good default is off."""
-    lines = [f"# The configuration of a Kessai {agent}.", "#"]
+    lines = [f"# The configuration of: kessai agent {agent}", "#"]
     lines += [f"# A flag of `kessai agent {agent}` goes before an environment variable"]
     lines += [f"# ({ENV_PREFIX}READER=...), and that before what stands here."]
     for key, field in model.model_fields.items():

@@ -148,8 +148,9 @@ def _conclude(town: Town, console: Console, story: Story, set_up_s: float, story
         console.print(played)
     console.print(verified)
     paid = -sum(minor for minor in story.moved.values() if minor < 0)
+    scenes = "1 scene" if len(story.scenes) == 1 else f"{len(story.scenes)} scenes"
     sums = (
-        f"{len(story.scenes)} scenes, {money(paid)} {CURRENCY} paid, the books balance; "
+        f"{scenes}, {money(paid)} {CURRENCY} paid, the books balance; "
         f"{story_s:.1f} s after {set_up_s:.1f} s of set-up."
     )
     console.print(styled("[bold green]Everything held:[/] {}", sums))

@@ -39,6 +39,7 @@ MAX_LINES = 1024
 RECEIVE_S = 5.0
 
 _PORT = re.compile(r"(.+):([0-9]{1,5})")
+MAX_PORT = 65_535
 
 
 class EntranceHub(EntranceHubServiceServicer):
@@ -124,7 +125,7 @@ async def serve_hub(
     hub: EntranceHub, listen: str, certificate: ServingCertificate
 ) -> grpc.aio.Server:
     """Serve on HOST:PORT; Complaint if that cannot be."""
-    if _PORT.fullmatch(listen) is None:
+    if _PORT.fullmatch(listen) is None or int(listen.rpartition(":")[2]) > MAX_PORT:
         raise Complaint(f'hub_listen is wrong: "{listen}" is not HOST:PORT.')
     server = grpc.aio.server(
         interceptors=[_Intake(hub.require_own_terminal)],

@@ -26,6 +26,7 @@ from kessai.relayed import RELAY_METHOD, RELAY_SERVICE
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 MAX_LINES, CALLS_AT_ONCE = 1024, 64
+MAX_PORT = 65_535
 # Less than a machine waits for an attempt, so that it hears why there was no answer.
 PASS_S, LEAST_S = 2.5, 0.05
 # How long a machine may take to send a call that it began.
@@ -99,8 +100,11 @@ async def open_port(
     methods = {RELAY_METHOD.rpartition("/")[2]: handler}
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(RELAY_SERVICE, methods),))
     try:
+        # gRPC takes the low 16 bits of a larger port, and would listen where nobody calls.
+        if int(listen.rpartition(":")[2]) > MAX_PORT:
+            raise ValueError(listen)
         number = server.add_secure_port(listen, certificate.credentials())
-    except RuntimeError:
+    except (RuntimeError, ValueError):
         raise Complaint(
             f"The relay cannot listen on {listen}: another program may have the port, or it is no "
             "HOST:PORT of this machine. Nothing was passed. Change --listen, or stop the other one."

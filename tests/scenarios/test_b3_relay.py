@@ -281,6 +281,10 @@ def test_what_does_not_go_through_is_said_at_start(shop: Shop, relay: FleetServe
             "cannot listen on",
         ),
         (["agent", "relay", "--folder", str(relay.folder), "--listen", "x"], "cannot listen on"),
+        (
+            ["agent", "relay", "--folder", str(relay.folder), "--listen", "127.0.0.1:99999"],
+            "cannot listen on 127.0.0.1:99999",
+        ),
         (["agent", "relay", "--folder", str(folder / "none")], "holds no paired device"),
     ):
         done = kessai(*words, check=False)

@@ -74,4 +74,5 @@ def test_a_long_item_is_folded_and_never_cut() -> None:
     assert "2× Bananas 1.250 kg x 4.48 1.79" in text
     many = _text_of(Screen(View.PURCHASE, "Shop", (cheese,) * 7, "61.04 EUR", message="Pay?"))
     assert many.count("8.72") == 3
-    assert "and 4 more" in many and "61.04 EUR" in many and "Pay?" in many
+    for words in ("and 4 more", "61.04 EUR", "Pay?"):
+        assert words in many
