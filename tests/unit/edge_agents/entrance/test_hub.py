@@ -211,12 +211,11 @@ async def test_a_hub_that_is_away(venue: Venue) -> None:
     """Nobody knows whether it counted; with another's port in the way it says so at start."""
     hall = venue.door("hall")
     async with hub(venue, hall) as address:
+        second = EntranceHub(None, None, VENUE, venue.switch_key.public_key())  # type: ignore[arg-type]
         with pytest.raises(Complaint, match="cannot listen"):
-            await serve_hub(
-                EntranceHub(None, None, VENUE, venue.switch_key.public_key()),  # type: ignore[arg-type]
-                address,
-                ServingCertificate(hall),
-            )
+            await serve_hub(second, address, ServingCertificate(hall))
+        with pytest.raises(Complaint, match="is not HOST:PORT"):
+            await serve_hub(second, "127.0.0.1:99999", ServingCertificate(hall))
     async with line(address, venue.door("a")) as a:
         with pytest.raises(HubAway):
             await a.count_in(entry(venue.ticket()), 1)
