@@ -82,7 +82,7 @@ class Concerns(grpc.aio.ServerInterceptor):
                 behavior = _around_coroutine(concern, call, behavior)
         # To gRPC all requests are streams, so that a single one is read here, or not at all.
         make_handler = _MAKERS[call.response_streaming]
-        return make_handler(behavior, None, handler.response_serializer)
+        return make_handler(_forgetting(behavior), None, handler.response_serializer)
 
 
 def main_port(
@@ -138,3 +138,32 @@ def _around_generator(concern: Concern, call: Call, behavior: Behavior) -> Behav
                 yield response
 
     return served
+
+
+def _forgetting(behavior: Behavior) -> Behavior:
+    """Let go of what a refused call had in hand.
+
+    gRPC keeps the error with the context, and the error's frames hold the context and the request:
+    a circle, which Python looks for rarely here.
+    """
+
+    async def generated(request: Any, context: Context) -> AsyncIterator[Any]:  # noqa: ANN401
+        try:
+            async with aclosing(behavior(request, context)) as responses:
+                async for response in responses:
+                    yield response
+        except grpc.aio.AbortError as error:
+            raise _without_frames(error) from None
+
+    async def served(request: Any, context: Context) -> Any:  # noqa: ANN401
+        try:
+            return await behavior(request, context)
+        except grpc.aio.AbortError as error:
+            raise _without_frames(error) from None
+
+    return generated if inspect.isasyncgenfunction(behavior) else served
+
+
+def _without_frames(error: grpc.aio.AbortError) -> grpc.aio.AbortError:
+    error.__context__ = None
+    return error.with_traceback(None)

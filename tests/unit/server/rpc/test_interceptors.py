@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import re
+import weakref
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -49,7 +51,18 @@ FAULTS: dict[bytes, Exception] = {
 }
 
 
+class Held:
+    """Something that a call has in hand."""
+
+
+IN_HAND: list[weakref.ref[Held]] = []
+
+
 async def _serve(request: bytes, context: Context) -> bytes:
+    if request == b"in hand":
+        held = Held()
+        IN_HAND.append(weakref.ref(held))
+        raise RpcError(error_pb2.ERROR_REASON_CALLER_NOT_PERMITTED, "not yours")
     if request == b"not found":
         await context.abort(grpc.StatusCode.NOT_FOUND, "by gRPC's own means")
     if request == b"wait":
@@ -168,6 +181,21 @@ async def test_an_error_carries_its_reason(method: str) -> None:
         assert status is not None
         assert status.details[0].Unpack(info)
         assert (info.reason, info.domain) == ("CALLER_NOT_PERMITTED", "kessai")
+
+
+@pytest.mark.parametrize("method", SHAPES)
+async def test_a_refused_call_keeps_nothing(method: str) -> None:
+    """Without a search for circles: one device had the switch grow by 200 KB a refusal."""
+    IN_HAND.clear()
+    gc.disable()
+    try:
+        async with echoing() as echo:
+            await echo.failure(method, b"in hand")
+            async with asyncio.timeout(TIMEOUT_S):
+                while IN_HAND[0]() is not None:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+    finally:
+        gc.enable()
 
 
 async def test_a_refusal_of_identity_is_translated() -> None:
