@@ -77,10 +77,13 @@ class JourneyCosts:
             if not offers and each is not ride:
                 return self.add(Journey(), ride)  # a ride that this feed does not know joins none
             rides.append(each)
-            states = _fewest([new for old in states for new in self._after(old, rides, offers)])
-            if all(state.start == len(rides) - 1 for state in states):
+            last = len(rides) - 1
+            states = _fewest(
+                [new for old in states for new in self._after(old, rides, offers)], last
+            )
+            if all(state.start == last for state in states):
                 # No price of the ride before leads on to one of this: what was before is settled.
-                begin = len(rides) - 1
+                begin = last
                 closed = min((state.closed for state in states), default=0)
                 states = [state for state in states if state.closed == closed]
         if not states:
@@ -118,11 +121,16 @@ class JourneyCosts:
         return self._cheapest(rule.product) if rule.product else 0
 
 
-def _fewest(states: list[_State]) -> list[_State]:
-    """Of states that go on alike only the cheapest."""
+def _fewest(states: list[_State], last: int) -> list[_State]:
+    """Of states that go on alike after the `last` ride only the cheapest.
+
+    A transfer may take the place of a ride's own price only if the state starts with that ride. Of
+    all others the total alone counts from here on, or there were as many as there are sums.
+    """
     kept: dict[tuple[object, ...], _State] = {}
     for state in states:
-        alike = (state.group, state.closed, state.start, state.key, state.count, state.since)
-        if alike not in kept or state.joined < kept[alike].joined:
+        replaced = state.joined if state.start == last else None
+        alike = (state.group, replaced, state.key, state.count, state.since)
+        if alike not in kept or state.total < kept[alike].total:
             kept[alike] = state
     return list(kept.values())
