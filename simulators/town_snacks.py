@@ -61,7 +61,13 @@ class Snacks(Place):
 
     def open(self, relay: str) -> None:
         """Run the reader's agent behind a fleet's server, until the machine knows it."""
-        self.start("vending", f"--machine={self.folder / 'machine'}", "--relay", relay)
+        shelves = self.machine.shelves.items()
+        names = "".join(f"{number},{shelf.name}\n" for number, shelf in shelves)
+        (self.folder / "items.csv").write_text(f"number,description\n{names}")
+        config = self.folder / "vending.toml"
+        config.write_text('items = "items.csv"\n')
+        line = f"--machine={self.folder / 'machine'}"
+        self.start("vending", f"--config={config}", line, "--relay", relay)
         self.machine.wait_for(lambda: self.machine.state == "ready", _READY_S)
 
     def draw(self) -> RenderableType:

@@ -146,6 +146,11 @@ class _Line:
 def _operator(data: Path | None, identity: Path | None) -> DeviceIdentity:
     if data is None and identity is None:
         raise Complaint("say which switch: --data FOLDER on its machine, or --identity FOLDER")
+    if data is not None and not data.is_dir():
+        raise Complaint(
+            f"there is no folder {data}. Nothing was done. Look at --data, or at KESSAI_DATA; a "
+            f"switch's folder is made with: kessai init --data {data}"
+        )
     who = load_identity(identity or Path(data or "", "operator"))
     running = data_folder.read_running(data) if data else None
     return dataclasses.replace(who, server_address=running.address) if running else who

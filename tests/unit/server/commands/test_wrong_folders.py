@@ -42,3 +42,9 @@ def test_a_wrong_place_is_one_line(run: Kessai, tmp_path: Path, what: str) -> No
     assert error.count("\n") == 1, error
     assert str(tmp_path) in error
     assert "Traceback" not in error
+
+
+def test_an_operator_whose_data_folder_is_not_there_is_told_so(run: Kessai, tmp_path: Path) -> None:
+    code, out, error = run("account", "list", "--data", str(tmp_path / "none"))
+    assert (code, out) == (1, "")
+    assert f"there is no folder {tmp_path / 'none'}. Nothing was done." in " ".join(error.split())
