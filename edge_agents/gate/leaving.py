@@ -42,6 +42,8 @@ class ExitLane:
             admission = await self._without_entry(session, holder)
         known = parts.rides.find_exit(admission.admission_id)
         if known is not None and known.pass_us:
+            if known.note is not None:  # the phone missed it, and would not be let in again
+                await self._fare_box.close_ride(session, admission.admission_id, known.note)
             raise Refused(d.DECLINE_REASON_ADMISSION_USED)
         if known is not None and known.note is not None:
             return self._allow(admission.admission_id, known.note)

@@ -134,12 +134,17 @@ def test_a_copied_admission(railway: Railway, harbour: Gate, airport: Gate) -> N
 
 @OVER_NFC
 def test_a_reused_admission(railway: Railway, radio: Radio, harbour: Gate, airport: Gate) -> None:
-    """The gate knows it, and at any other gate the switch does. Nobody pays twice."""
+    """The gate knows it, and at any other gate the switch does. Nobody pays twice.
+
+    The gate also tells the phone again that the ride is over, in case that it missed it.
+    """
     again = railway.passenger("again", 10_00)
     harbour.let_through(again)
     airport.let_through(again)
     again.reopen_rides()
     airport.turn_away(again, "ADMISSION_USED")
+    airport.turn_away(again, "ADMISSION_MISSING")
+    again.reopen_rides()
     central = railway.gate(radio, "exit", "central")
     central.turn_away(again, "ADMISSION_USED")
     assert railway.balance(again) == 10_00 - FARE

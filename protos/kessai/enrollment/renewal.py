@@ -26,11 +26,24 @@ async def renew_if_due(
     """Renew the certificate if it is time; None if it is not.
 
     The identity that comes back is written already: open a new channel with it. Complaint if the
-    answer does not hold; grpc.aio.AioRpcError if the switch refuses or is not there: try later.
+    answer does not hold, or the disk takes nothing; grpc.aio.AioRpcError if the switch refuses or
+    is not there: try later.
     """
     identity = load_identity(folder)
     if not identity.is_renewal_due(now_us()):
         return None
+    try:
+        return await _renew(folder, identity, channel)
+    except OSError as error:
+        raise Complaint(
+            f"The certificate of {identity.device} cannot be renewed in {folder} "
+            f"({error.strerror or error}). The present one stays in use; look at the disk."
+        ) from None
+
+
+async def _renew(
+    folder: Path, identity: DeviceIdentity, channel: grpc.aio.Channel
+) -> DeviceIdentity:
     key = next_key(folder)
     request = _request(identity, key)
     stub = DeviceServiceStub(channel)

@@ -18,7 +18,7 @@ from kessai.channel import open_channel
 from kessai.complaint import Complaint
 from kessai.device_identity import DeviceIdentity
 from kessai.enrollment import load_identity, pair, renew_if_due
-from kessai.enrollment.tls_key import key_pem
+from kessai.enrollment.tls_key import NEXT_KEY_FILE, key_pem
 from kessai.envelope import MERCHANT_CERTIFICATE, PrivateKey, open_signed, raw_public_key
 from kessai.pairing_code import PairingCode, format_code
 from kessai.v1.payment_pb2 import MerchantCertificate
@@ -286,6 +286,21 @@ async def test_renewal_at_two_thirds(tmp_path: Path, device: str, days: int) -> 
         assert (new.merchant_certificate is None) == (device == PIXEL)
         assert await is_served(old)
         assert await is_served(new)
+
+
+async def test_a_disk_that_takes_no_renewal_ends_no_device(tmp_path: Path) -> None:
+    """It is a Complaint, which daemons tell and try again after a while."""
+    async with serving(tmp_path / "switch") as switch:
+        folder = tmp_path / "till"
+        old = await paired(switch.pairing(TILL), folder, Ed25519PrivateKey.generate())
+        switch.clock.ahead_us = 21 * DAY_US
+        (folder / NEXT_KEY_FILE).mkdir()  # as unwritable to root as a full disk
+        with pytest.raises(Complaint, match="The present one stays in use"):
+            await renewed(switch, folder)
+        (folder / NEXT_KEY_FILE).rmdir()
+        new = await renewed(switch, folder)
+        assert new is not None
+        assert new.expire_us > old.expire_us
 
 
 async def test_a_renewal_whose_answer_was_lost_is_repeated(tmp_path: Path) -> None:
