@@ -70,8 +70,8 @@ function isEd25519(raw) {
   return isOfPrimeOrder([x, y, 1n, mod(x * y, Q)]);
 }
 
-// In extended coordinates (RFC 8032, 5.1.4): ORDER times the point is the neutral one.
-const ORDER = 2n ** 252n + 27742317777372353535851937790883648493n;
+// In extended coordinates (RFC 8032, 5.1.4): GROUP times the point is the neutral one.
+const GROUP = 2n ** 252n + 27742317777372353535851937790883648493n;
 function addPoints([x1, y1, z1, t1], [x2, y2, z2, t2]) {
   const [a, b] = [(y1 - x1) * (y2 - x2), (y1 + x1) * (y2 + x2)];
   const [c, d] = [2n * D * t1 * t2, 2n * z1 * z2];
@@ -80,7 +80,7 @@ function addPoints([x1, y1, z1, t1], [x2, y2, z2, t2]) {
 }
 function isOfPrimeOrder(point) {
   let product = point;
-  for (const bit of ORDER.toString(2).slice(1)) {
+  for (const bit of GROUP.toString(2).slice(1)) {
     product = addPoints(product, product);
     if (bit === "1") product = addPoints(product, point);
   }
