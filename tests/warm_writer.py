@@ -13,6 +13,7 @@ import inspect
 import json
 import os
 import random
+import signal
 import socket
 import subprocess
 from collections.abc import Callable
@@ -51,7 +52,8 @@ class _Popen(subprocess.Popen[Any]):
         self.pid, line = _spares.pop()
         with line:
             passed = list(names["pass_fds"])
-            socket.send_fds(line, [json.dumps([program, passed]).encode()], passed)
+            held_back = [int(each) for each in signal.pthread_sigmask(signal.SIG_BLOCK, ())]
+            socket.send_fds(line, [json.dumps([program, passed, held_back]).encode()], passed)
         self._child_created = True
         ends = ("p2cread", "p2cwrite", "c2pread", "c2pwrite", "errread", "errwrite")
         self._close_pipe_fds(*(names[end] for end in ends))  # type: ignore[attr-defined]
@@ -61,7 +63,8 @@ def _wait_for_work(line: socket.socket, run: Callable[[Callable[[], object]], No
     message, found, _, _ = socket.recv_fds(line, _LONGEST, _MANY)
     if not message:
         os._exit(0)
-    program, wanted = json.loads(message)
+    program, wanted, held_back = json.loads(message)
+    signal.pthread_sigmask(signal.SIG_SETMASK, held_back)  # as a child has it
     _take_over(found, wanted)
     random.seed()
     run(lambda: exec(program, {"__name__": "__main__"}))

@@ -308,7 +308,7 @@ MAY_CALL = {
         AccountService/DepositCash AccountService/WithdrawCash AccountService/GetTrialBalance
         AccountService/DistributeAccount AccountService/MergeAccount
         AccountService/ListAccounts AccountService/FreezeAccount AccountService/UnfreezeAccount
-        AccountService/CloseAccount
+        AccountService/CloseAccount SuspenseService/ListSuspense SuspenseService/ReleaseSuspense
         DeviceService/ListMerchants DeviceService/UpdateMerchant DeviceService/CloseMerchant
         TicketService/WithdrawTicketOffer LedgerService/ListPayments
         DeviceService/RenewCertificate
