@@ -16,9 +16,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from kessai.account_number import make_account
 from kessai.channel import open_channel
 from kessai.complaint import Complaint
-from kessai.device_identity import DeviceIdentity
+from kessai.device_identity import NEXT_KEY_FILE, DeviceIdentity
 from kessai.enrollment import load_identity, pair, renew_if_due
-from kessai.enrollment.tls_key import NEXT_KEY_FILE, key_pem
 from kessai.envelope import MERCHANT_CERTIFICATE, PrivateKey, open_signed, raw_public_key
 from kessai.pairing_code import PairingCode, format_code
 from kessai.v1.payment_pb2 import MerchantCertificate
