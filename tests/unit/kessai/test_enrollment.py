@@ -18,6 +18,7 @@ from kessai.channel import open_channel
 from kessai.complaint import Complaint
 from kessai.device_identity import NEXT_KEY_FILE, DeviceIdentity
 from kessai.enrollment import load_identity, pair, renew_if_due
+from kessai.enrollment.tls_key import key_pem
 from kessai.envelope import MERCHANT_CERTIFICATE, PrivateKey, open_signed, raw_public_key
 from kessai.pairing_code import PairingCode, format_code
 from kessai.v1.payment_pb2 import MerchantCertificate
