@@ -2,8 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# Most tests wait for processes, so five workers keep two cores busy; those of a file stay together.
-PYTEST := $(BIN)/python -m pytest -q -n 5 --dist loadfile --no-loadscope-reorder
+# Most tests wait for processes, so four workers keep two cores busy; those of a file stay together.
+PYTEST := $(BIN)/python -m pytest -q -n 4 --dist loadfile --no-loadscope-reorder
 READY := $(VENV)/.ready
 PROTOS := $(wildcard protos/kessai/v1/*.proto)
 # Tests start hundreds of processes, each of which would compile the whole house again.

@@ -47,6 +47,16 @@ def opened(switch: RunningSwitch) -> int:
     return len(list(Path(f"/proc/{switch.process.pid}/fd").iterdir()))
 
 
+def settled(switch: RunningSwitch) -> int:
+    """How many it has open when that has not changed for a second: its start's lines are closed."""
+    deadline, seen = time.monotonic() + LIMIT_S, [opened(switch)]
+    while len(seen) < 10 or len(set(seen[-10:])) > 1:
+        assert time.monotonic() < deadline, seen
+        time.sleep(0.1)
+        seen.append(opened(switch))
+    return seen[-1]
+
+
 def call(switch: RunningSwitch, limit_s: float = LIMIT_S) -> float:
     """Open a new line to the main port and call once; seconds."""
     begin = time.monotonic()
@@ -141,7 +151,7 @@ def test_a_switch_that_had_no_descriptor_left_watches_on(tmp_path: Path) -> None
     switch = RunningSwitch.start(tmp_path / "switch", shards=1)
     try:
         limits = resource.prlimit(switch.process.pid, resource.RLIMIT_NOFILE)
-        before = opened(switch)
+        before = settled(switch)
         with ExitStack() as held:
             crowd(held, switch.address, 1)
             until(lambda: opened(switch) > before)
