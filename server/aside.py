@@ -54,7 +54,7 @@ def refuse_mount_point(folder: Path) -> None:
 def _alone(target: Path) -> Iterator[None]:
     place = target.with_name(f"{target.name}.kessai-lock")
     while True:
-        lock = os.open(place, os.O_RDWR | os.O_CREAT, 0o600)
+        lock = os.open(place, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

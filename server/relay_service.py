@@ -1,7 +1,4 @@
-"""The relay's service put together: which methods of which servicers a fleet's server reaches.
-
-Used by `services`.
-"""
+"""The relay's service put together: which methods of which servicers a fleet's server reaches."""
 
 from __future__ import annotations
 

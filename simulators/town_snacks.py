@@ -1,4 +1,4 @@
-"""The snack machine of the town, behind its MDB adapter and its fleet's server (row B3)."""
+"""The snack machine of the town, behind its MDB adapter and its fleet's server."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ class Door(Protocol):
 
     @property
     def faults(self) -> list[str]:
-        """What it reports as wrong, in words; empty if nothing is."""
+        """The faults that it reports, in words."""
         ...
 
     @property

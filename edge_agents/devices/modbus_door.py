@@ -51,7 +51,7 @@ class ModbusDoor:
 
     @property
     def faults(self) -> list[str]:
-        """What the board reports as wrong."""
+        """The faults that the board reports."""
         is_jammed = self._state is not None and self._state.is_jammed
         return ["the turnstile is jammed"] if is_jammed else []
 

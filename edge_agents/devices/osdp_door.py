@@ -124,7 +124,7 @@ class OsdpDoor:
 
     @property
     def faults(self) -> list[str]:
-        """What its reader reports as wrong: tamper, power, a broken contact."""
+        """The faults that its reader reports: tamper, power, a broken contact."""
         return self._reports.faults
 
     def open(self) -> None:

@@ -33,7 +33,7 @@ class OsdpReports:
 
     @property
     def faults(self) -> list[str]:
-        """What is wrong with the door, in words; empty if nothing is."""
+        """The faults of the door and its reader, in words."""
         return [fault for kind in sorted(self._faults) for fault in self._faults[kind]]
 
     @property

@@ -8,7 +8,6 @@ switch out of reach, and what it answered is on the disk. The other doors call i
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, TypeAlias
@@ -19,7 +18,14 @@ from google.protobuf.message import DecodeError
 
 from edge_agents.entrance.book import EntranceBook
 from edge_agents.entrance.doors import DoorRefused, Doors
-from edge_agents.serving_certificate import ServingCertificate
+from edge_agents.serving_port import (
+    MAX_LINES,
+    MAX_PORT,
+    CannotListen,
+    ServingCertificate,
+    listen_on,
+    received,
+)
 from kessai.channel import LINES_OPTION, RELAY_OPTIONS
 from kessai.complaint import Complaint
 from kessai.envelope import PublicKey
@@ -34,12 +40,7 @@ from kessai.v1.ticket_pb2_grpc import (
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
-MAX_LINES = 1024
-# How long a door may take to send a call that it began.
-RECEIVE_S = 5.0
-
 _PORT = re.compile(r"(.+):([0-9]{1,5})")
-MAX_PORT = 65_535
 
 
 class EntranceHub(EntranceHubServiceServicer):
@@ -104,18 +105,16 @@ class _Intake(grpc.aio.ServerInterceptor):
 
         async def answer(requests: AsyncIterator[bytes], context: Context) -> Any:  # noqa: ANN401
             await self._require(context)
-            try:
-                async with asyncio.timeout(RECEIVE_S):
-                    raw = await anext(aiter(requests))
-                request = handler.request_deserializer(raw)
-            except (TimeoutError, StopAsyncIteration):
+            raw = await received(requests)
+            if raw is None:
                 await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the request did not come")
+            try:
+                request = handler.request_deserializer(raw)
             except DecodeError:
                 what = "the request is not the message of this method"
                 await context.abort(grpc.StatusCode.INVALID_ARGUMENT, what)
             return await handler.unary_unary(request, context)
 
-        # To gRPC a call is a stream, so that who calls is known before anything is read.
         return grpc.stream_unary_rpc_method_handler(
             answer, response_serializer=handler.response_serializer
         )
@@ -133,8 +132,8 @@ async def serve_hub(
     )
     add_EntranceHubServiceServicer_to_server(hub, server)
     try:
-        server.add_secure_port(listen, certificate.credentials())
-    except RuntimeError:
+        listen_on(server, listen, certificate)
+    except CannotListen:
         raise Complaint(
             f"The hub cannot listen on {listen}: another program may have the port. Nobody was let "
             "in. Change hub_listen, or stop the other one."

@@ -34,7 +34,7 @@ from edge_agents.links.radio import open_radio
 from edge_agents.loops import run_until_one_ends
 from edge_agents.payment_request import Terminal
 from edge_agents.renewal import keep_certificate
-from edge_agents.serving_certificate import ServingCertificate
+from edge_agents.serving_port import ServingCertificate
 from edge_agents.terminal import open_terminal
 from edge_agents.ticket_line import TicketLine
 from edge_agents.uplink import Uplink
@@ -93,7 +93,7 @@ class Around:
     radio: Radio
     uplink: Uplink
     events: Events
-    # What a renewed certificate is for, besides the line to the switch.
+    # Users of a renewed certificate, besides the line to the switch.
     others: list[Callable[[DeviceIdentity], Awaitable[None]]] = field(default_factory=list)
 
 

@@ -1,4 +1,4 @@
-"""What rides that follow each other cost together, and so what the last one of them still costs.
+"""The cost of rides that follow each other, and so what is still due for the last one of them.
 
 A passenger pays at each exit what his journey costs until there, less what he paid for it before.
 Of all prices that its rides may have, and the transfers between them, the cheapest sum counts. A
@@ -27,7 +27,7 @@ class Journey:
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """What a ride costs now, minor units, and the journey that it belongs to from now on."""
+    """The sum due for a ride, minor units, and the journey that it belongs to from now on."""
 
     due_minor: int
     journey: Journey
@@ -69,7 +69,7 @@ class JourneyCosts:
         self._transfers, self._offers, self._cheapest = transfers, offers, cheapest
 
     def add(self, before: Journey, ride: Ride) -> Costs | None:
-        """What a ride costs after a journey; None if the tables do not have the ride."""
+        """The costs of a ride after a journey; None if the tables do not have the ride."""
         states, rides = [_State("", 0, 0, 0)], list[Ride]()
         begin = closed = 0
         for each in (*before.rides, ride):

@@ -53,11 +53,11 @@ class Tariff:
         return bool(self._transfers)
 
     def fare(self, ride: Ride, rider_category: str = "") -> Money:
-        """What a ride costs by itself, zero or more; NoSuchTrip if the tables do not have it."""
+        """The fare of a ride by itself, zero or more; NoSuchTrip if the tables do not have it."""
         return Money(self.price(ride, rider_category, Journey()).due_minor, self.currency)
 
     def price(self, ride: Ride, rider_category: str, before: Journey) -> Costs:
-        """What a ride costs after a journey; NoSuchTrip if the tables do not have the ride."""
+        """The costs of a ride after a journey; NoSuchTrip if the tables do not have the ride."""
 
         def offers(each: Ride) -> list[Offer]:
             return self._offers(each, rider_category)

@@ -8,7 +8,7 @@ that is the fare that was published when the passenger came in.
 
 from __future__ import annotations
 
-import os
+import io
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +18,7 @@ from edge_agents.events import Events
 from edge_agents.fares.feed import Feed
 from edge_agents.fares.tariff import Tariff, read_tariff
 from kessai.complaint import Complaint
+from kessai.durable_file import write_durably
 
 _SECOND_US = 1_000_000
 PRESENT, FORMER = "feed-present.zip", "feed-former.zip"
@@ -88,16 +89,14 @@ def _keep(feed: Feed, present: Path, former: Path, now_us: int) -> None:
     is_first = not present.exists()
     if not is_first and _read_tables(present) == tables:
         return
-    fresh = present.with_suffix(".new")
+    fresh = io.BytesIO()
     with zipfile.ZipFile(fresh, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, raw in tables.items():
             archive.writestr(f"{name}.txt", raw)
         archive.comment = str(0 if is_first else now_us).encode()
-    with fresh.open("rb") as written:
-        os.fsync(written.fileno())
-    if not is_first:
-        os.replace(present, former)
-    os.replace(fresh, present)
+    if not is_first:  # a copy, so that a crash before the next line leaves the present feed
+        write_durably(former, present.read_bytes())
+    write_durably(present, fresh.getvalue())
 
 
 def _read_tables(path: Path) -> dict[str, bytes]:

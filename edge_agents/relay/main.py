@@ -1,6 +1,6 @@
 """Runs a fleet's server: opens its line and its port, and stops cleanly at a signal.
 
-Called by `kessai agent relay`. What is missing at start is a Complaint before anything was passed;
+What is missing at start is a Complaint before anything was passed;
 after that the switch and the machines may come and go.
 """
 
@@ -18,7 +18,7 @@ from edge_agents.loops import run_until_one_ends
 from edge_agents.relay.machines import Machines
 from edge_agents.relay.port import RelayPort, open_port
 from edge_agents.relay.switch_line import SwitchLine
-from edge_agents.serving_certificate import ServingCertificate
+from edge_agents.serving_port import ServingCertificate
 from kessai.complaint import Complaint
 from kessai.device_identity import load_identity
 from kessai.identity_path import RELAY

@@ -6,7 +6,6 @@ at once and the time of a call are bounded; of a stranger nothing is read.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from typing import Any, NoReturn, TypeAlias
 
@@ -17,7 +16,13 @@ from edge_agents.events import Events
 from edge_agents.relay.machines import MachineRefused, Machines
 from edge_agents.relay.sales import told_of
 from edge_agents.relay.switch_line import SwitchLine
-from edge_agents.serving_certificate import ServingCertificate
+from edge_agents.serving_port import (
+    MAX_LINES,
+    CannotListen,
+    ServingCertificate,
+    listen_on,
+    received,
+)
 from kessai.channel import LINES_OPTION, RELAY_OPTIONS, is_line_lost
 from kessai.complaint import Complaint
 from kessai.envelope import PublicKey
@@ -25,12 +30,9 @@ from kessai.relayed import RELAY_METHOD, RELAY_SERVICE
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
-MAX_LINES, CALLS_AT_ONCE = 1024, 64
-MAX_PORT = 65_535
+CALLS_AT_ONCE = 64
 # Less than a machine waits for an attempt, so that it hears why there was no answer.
 PASS_S, LEAST_S = 2.5, 0.05
-# How long a machine may take to send a call that it began.
-RECEIVE_S = 5.0
 
 
 class RelayPort:
@@ -48,7 +50,9 @@ class RelayPort:
         try:
             pace = self._machines.require(certificates[0] if certificates else b"")
             with pace:
-                request = await _receive(requests)
+                request = await received(requests)
+                if request is None:
+                    raise MachineRefused("the call did not come", later=True)
                 response = await self._pass(request, context)
         except MachineRefused as refused:
             later = grpc.StatusCode.UNAVAILABLE
@@ -67,18 +71,6 @@ class RelayPort:
             await _pass_error(error, context)
 
 
-async def _receive(requests: AsyncIterator[bytes]) -> bytes:
-    """The bytes of a call; MachineRefused if they do not come in time."""
-    try:
-        async with asyncio.timeout(RECEIVE_S):
-            request = await anext(aiter(requests), None)
-    except TimeoutError:
-        request = None
-    if request is None:
-        raise MachineRefused("the call did not come", later=True)
-    return request
-
-
 async def _pass_error(error: grpc.aio.AioRpcError, context: Context) -> NoReturn:
     """Tell a machine what the call ended with here: nobody's word, so it asks again."""
     if is_line_lost(error):
@@ -93,18 +85,14 @@ async def open_port(
     """Serve on HOST:PORT; the server, and its port's number. Complaint if that cannot be."""
     options = [*RELAY_OPTIONS, (LINES_OPTION, MAX_LINES)]
     server = grpc.aio.server(options=options, maximum_concurrent_rpcs=CALLS_AT_ONCE)
-    # Without a parser and a serializer what comes and goes is bytes. To gRPC a call is a stream, so
-    # that who calls is known before anything is read: a call that is never sent holds no place.
+    # Without a parser and a serializer what comes and goes is bytes.
     handler: grpc.RpcMethodHandler[bytes, bytes]
     handler = grpc.stream_unary_rpc_method_handler(port.pass_call)
     methods = {RELAY_METHOD.rpartition("/")[2]: handler}
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(RELAY_SERVICE, methods),))
     try:
-        # gRPC takes the low 16 bits of a larger port, and would listen where nobody calls.
-        if int(listen.rpartition(":")[2]) > MAX_PORT:
-            raise ValueError(listen)
-        number = server.add_secure_port(listen, certificate.credentials())
-    except (RuntimeError, ValueError):
+        number = listen_on(server, listen, certificate)
+    except CannotListen:
         raise Complaint(
             f"The relay cannot listen on {listen}: another program may have the port, or it is no "
             "HOST:PORT of this machine. Nothing was passed. Change --listen, or stop the other one."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Annotated
 
 import grpc.aio
@@ -17,6 +16,7 @@ from kessai.request_id import RequestIdError, parse_request_id
 from kessai.v1 import suspense_pb2 as pb
 from kessai.v1.suspense_pb2_grpc import SuspenseServiceStub
 from server.commands.amounts import Amount, account_of, amount_of, currency_of_account
+from server.commands.fleet import moment
 from server.commands.operator_line import DEADLINE_S, call, change, request_id_of
 from server.commands.options import AccountNumber, AsJson, Data, Identity, ProposalId, RequestId
 from server.commands.outcome import require_accepted, show_request
@@ -47,16 +47,16 @@ def list_suspense(as_json: AsJson = False, data: Data = None, identity: Identity
         print_json(entries)
         return
     table = Table("booked", "amount", "from", "for", "under", box=None)
+    table.empty = "Nothing lies in suspense."
     for entry in entries:
-        booked = datetime.fromtimestamp(entry.book_time.ToMicroseconds() / 1_000_000, UTC)
         table.add_row(
-            booked.strftime("%Y-%m-%d %H:%M:%S"),
+            moment(entry.book_time),
             str(Money.from_proto(entry.amount)),
             pretty_account(parse_account(entry.payer_account_number)),
             pretty_account(parse_account(entry.payee_account_number)),
             entry.entry_request_id,
         )
-    _out.print(table if entries else "Nothing lies in suspense.")
+    _out.print(table)
 
 
 def release_suspense(

@@ -115,16 +115,7 @@ class SettlePayment(AgreedPayment):
         return self._move(state)
 
     def _move(self, state: State) -> Decision:
-        transfer = Transfer(
-            id=self.transfer_id,
-            debit_account_id=self.payer,
-            credit_account_id=landing(self.payee, self.ledger, state),
-            amount=self.amount,
-            ledger=self.ledger,
-            code=self.entry_kind,
-            far_payee=self.payee,
-        )
-        owes = owed(self, transfer.credit_account_id, transfer.code, state)
+        transfer, owes = paid_out(self, self.entry_kind, state)
         documents: tuple[Document, ...] = ()
         if self.admission:
             ride = Document(self.ride, DocumentKind.ADMISSION, self.payer, self.request_id)
@@ -148,6 +139,20 @@ def landing(payee: int, ledger: int, state: State) -> int:
     if auxiliary in state.books.accounts:
         return auxiliary
     return state.house(AccountKind.IN_TRANSIT, ledger)
+
+
+def paid_out(command: Command, code: int, state: State) -> tuple[Transfer, tuple[Owed, ...]]:
+    """The movement of a command's amount from payer to payee, and what another shard is owed."""
+    transfer = Transfer(
+        id=command.transfer_id,
+        debit_account_id=command.payer,
+        credit_account_id=landing(command.payee, command.ledger, state),
+        amount=command.amount,
+        ledger=command.ledger,
+        code=code,
+        far_payee=command.payee,
+    )
+    return transfer, owed(command, transfer.credit_account_id, code, state)
 
 
 def owed(command: Command, credited: int, code: int, state: State) -> tuple[Owed, ...]:

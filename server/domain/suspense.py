@@ -23,10 +23,9 @@ from kessai.v1.suspense_pb2 import ReleaseSuspenseRequest
 from server.domain.arrival import arrival_id
 from server.domain.command import ACCEPTED, Command, CommandKind, Decision, Needs, Place, State
 from server.domain.document import Document, DocumentKind
-from server.domain.payment import landing, landings, owed
+from server.domain.payment import landings, paid_out
 from server.ledger.account import Account
 from server.ledger.chart import HOUSE
-from server.ledger.transfer import Transfer
 
 _RELEASE = b"kessai/release/v1\0"
 
@@ -59,17 +58,7 @@ class ReleaseSuspense(Command):
         decline = self._decline(state)
         if decline != ACCEPTED:
             return Decision(decline)
-        code = account_pb2.ENTRY_KIND_RELEASE
-        transfer = Transfer(
-            id=self.transfer_id,
-            debit_account_id=self.payer,
-            credit_account_id=landing(self.payee, self.ledger, state),
-            amount=self.amount,
-            ledger=self.ledger,
-            code=code,
-            far_payee=self.payee,
-        )
-        owes = owed(self, transfer.credit_account_id, code, state)
+        transfer, owes = paid_out(self, account_pb2.ENTRY_KIND_RELEASE, state)
         own = Document(release_id(self.arrival), DocumentKind.RELEASE, self.payer, self.request_id)
         return Decision(transfers=(transfer,), owes=owes, documents=(own,))
 

@@ -23,8 +23,7 @@ from kessai.v1.decline_pb2 import DeclineReason
 from kessai.v1.ticket_pb2 import TicketState
 from server.domain.command import ACCEPTED, Command, CommandKind, Decision, Needs, Place, State
 from server.domain.document import Document, DocumentKind
-from server.domain.payment import landing, landings, owed
-from server.ledger.transfer import Transfer
+from server.domain.payment import landings, paid_out
 
 
 @dataclass(slots=True)
@@ -111,17 +110,7 @@ class RefundTicket(_OfTicket):
         if now_us >= self.ticket.valid_until_us:
             return Decision(d.DECLINE_REASON_TICKET_NOT_IN_TIME)
         standing.refunded = True
-        code = account_pb2.ENTRY_KIND_REFUND
-        transfer = Transfer(
-            id=self.transfer_id,
-            debit_account_id=self.payer,
-            credit_account_id=landing(self.payee, self.ledger, state),
-            amount=self.amount,
-            ledger=self.ledger,
-            code=code,
-            far_payee=self.payee,
-        )
-        owes = owed(self, transfer.credit_account_id, code, state)
+        transfer, owes = paid_out(self, account_pb2.ENTRY_KIND_REFUND, state)
         return Decision(transfers=(transfer,), owes=owes, documents=self.changed(standing))
 
 

@@ -20,7 +20,7 @@ from edge_agents.entrance.book import EntranceBook
 from edge_agents.entrance.doors import DoorRefused, Doors
 from edge_agents.entrance.hub import EntranceHub, serve_hub
 from edge_agents.entrance.hub_line import HubLine
-from edge_agents.serving_certificate import ServingCertificate
+from edge_agents.serving_port import ServingCertificate
 from kessai.enrollment.tls_key import signing_request
 from kessai.v1.ticket_pb2 import CountInRequest
 from server.identity.callers import Callers

@@ -69,7 +69,7 @@ _GRPC = [
     "edge_agents.relay",
     "edge_agents.relay_channel",
     "edge_agents.relay_watch",
-    "edge_agents.serving_certificate",
+    "edge_agents.serving_port",
     "edge_agents.vending.main",
     "edge_agents.ticket_line",
     "edge_agents.entrance.hub",

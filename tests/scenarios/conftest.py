@@ -9,8 +9,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from simulators.town import free_udp_port
 from tests.scenarios.radios import KINDS, Radio
+from tests.scenarios.railway import Railway
 from tests.scenarios.shop import Customer, Register, Shop
+from tests.scenarios.venue import EntranceAgent, TurnstileAgent, Venue
 
 
 @pytest.fixture(scope="session")
@@ -66,3 +69,29 @@ def register(running_register: Register) -> Iterator[Register]:
 def alice(shop: Shop) -> Customer:
     """Give a customer with 1,000.00 EUR, on another shard than the shop; new in each module."""
     return shop.customer("alice", 1_000_00)
+
+
+@pytest.fixture(scope="module")
+def railway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Railway]:
+    """Give a module a railway of its own, whose books verify at the end."""
+    opened = Railway(tmp_path_factory.mktemp("railway"))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="module")
+def turnstile(venue: Venue, radios: dict[str, Radio]) -> Iterator[TurnstileAgent]:
+    """An entrance over BLE whose door is a turnstile."""
+    entrance = venue.turnstile("turnstile", radios["ble"].reader())
+    entrance.start()
+    yield entrance
+    entrance.close()
+
+
+@pytest.fixture(scope="module")
+def lone_door(venue: Venue) -> Iterator[EntranceAgent]:
+    """An entrance over NFC whose door has an OSDP reader; `venue` is the module's."""
+    entrance = venue.entrance("lone-door", f"udp:127.0.0.1:{free_udp_port()}")
+    entrance.start()
+    yield entrance
+    entrance.close()

@@ -7,8 +7,6 @@ from collections.abc import Iterator
 import pytest
 
 from simulators.devices.barrier import BarrierFault
-from simulators.town import free_udp_port
-from tests.scenarios.radios import Radio
 from tests.scenarios.shop import Shop
 from tests.scenarios.venue import EntranceAgent, TurnstileAgent, Venue
 
@@ -18,24 +16,6 @@ def venue(shop: Shop) -> Iterator[Venue]:
     opened = Venue(shop)
     yield opened
     opened.close()
-
-
-@pytest.fixture(scope="module")
-def turnstile(venue: Venue, radios: dict[str, Radio]) -> Iterator[TurnstileAgent]:
-    """An entrance over BLE whose door is a turnstile."""
-    entrance = venue.turnstile("turnstile", radios["ble"].reader())
-    entrance.start()
-    yield entrance
-    entrance.close()
-
-
-@pytest.fixture(scope="module")
-def lone_door(venue: Venue) -> Iterator[EntranceAgent]:
-    """An entrance over NFC whose door has an OSDP reader."""
-    entrance = venue.entrance("lone-door", f"udp:127.0.0.1:{free_udp_port()}")
-    entrance.start()
-    yield entrance
-    entrance.close()
 
 
 def test_a_jammed_door_gives_the_entry_back(

@@ -66,24 +66,6 @@ def door(venue: Venue, radio: Radio) -> Iterator[EntranceAgent]:
     entrance.close()
 
 
-@pytest.fixture(scope="module")
-def turnstile(venue: Venue, radios: dict[str, Radio]) -> Iterator[TurnstileAgent]:
-    """An entrance over BLE whose door is a turnstile."""
-    entrance = venue.turnstile("turnstile", radios["ble"].reader())
-    entrance.start()
-    yield entrance
-    entrance.close()
-
-
-@pytest.fixture(scope="module")
-def lone_door(venue: Venue) -> Iterator[EntranceAgent]:
-    """An entrance over NFC, for what has nothing to do with radios."""
-    entrance = venue.entrance("lone-door", f"udp:127.0.0.1:{free_udp_port()}")
-    entrance.start()
-    yield entrance
-    entrance.close()
-
-
 def test_a_ticket_opens_the_door_once(
     shop: Shop, venue: Venue, door: EntranceAgent, latecomer: Customer
 ) -> None:

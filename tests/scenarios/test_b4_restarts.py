@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -20,14 +19,6 @@ from edge_agents.journal import FILE_NAME as JOURNAL
 from simulators.phone.screen import View
 from tests.scenarios.radios import Radio
 from tests.scenarios.railway import FARE, Gate, Passenger, Railway
-
-
-@pytest.fixture(scope="module")
-def railway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Railway]:
-    """Give a railway whose books verify at the end."""
-    opened = Railway(tmp_path_factory.mktemp("restarts"))
-    yield opened
-    opened.close()
 
 
 @pytest.fixture(scope="module")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from edge_agents.journal import PaymentState
@@ -13,14 +11,6 @@ from simulators.phone.screen import View
 from tests.running import kessai
 from tests.scenarios.radios import OVER_BLE, OVER_NFC, Radio
 from tests.scenarios.railway import FARE, Gate, Passenger, Railway, forge_station
-
-
-@pytest.fixture(scope="module")
-def railway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Railway]:
-    """Give a railway whose books verify at the end."""
-    opened = Railway(tmp_path_factory.mktemp("railway"))
-    yield opened
-    opened.close()
 
 
 @pytest.fixture(scope="module")

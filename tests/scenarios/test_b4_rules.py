@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
@@ -15,14 +14,6 @@ from simulators.phone.screen import View
 from tests.running import kessai
 from tests.scenarios.radios import Radio
 from tests.scenarios.railway import FARE, MERCHANT, Gate, Railway
-
-
-@pytest.fixture(scope="module")
-def railway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Railway]:
-    """Give a railway whose books verify at the end."""
-    opened = Railway(tmp_path_factory.mktemp("rules"))
-    yield opened
-    opened.close()
 
 
 @pytest.fixture(scope="module")

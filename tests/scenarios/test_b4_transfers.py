@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
@@ -14,14 +13,6 @@ from tests.scenarios.radios import Radio
 from tests.scenarios.railway import Gate, Passenger, Railway, write_transfer_feed
 
 CITY, AIRPORT, OFF = 180, 320, 100
-
-
-@pytest.fixture(scope="module")
-def railway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Railway]:
-    """Give a railway whose books verify at the end."""
-    opened = Railway(tmp_path_factory.mktemp("transfers"))
-    yield opened
-    opened.close()
 
 
 @pytest.fixture(scope="module")

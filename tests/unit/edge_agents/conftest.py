@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from simulators.devices.barrier import SimulatedBarrier
 from simulators.devices.display import SimulatedDisplay
 from simulators.devices.printer import SimulatedPrinter
 from simulators.devices.scanner import SimulatedScanner
@@ -26,3 +28,10 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
     yield shop
     for device in (shop.scanner, shop.display, shop.printer):
         device.close()
+
+
+@pytest.fixture
+def board(tmp_path: Path) -> Iterator[SimulatedBarrier]:
+    """The Modbus board of a barrier or turnstile."""
+    with closing(SimulatedBarrier(tmp_path / "barrier")) as made:
+        yield made

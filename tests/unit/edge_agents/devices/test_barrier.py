@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import closing
-from pathlib import Path
 
 import pytest
 from pymodbus.pdu import ModbusPDU
@@ -16,12 +14,6 @@ from kessai.complaint import Complaint
 from simulators.devices.barrier import BarrierFault, SimulatedBarrier, crc16
 
 LIMIT_S = 20.0
-
-
-@pytest.fixture
-def board(tmp_path: Path) -> Iterator[SimulatedBarrier]:
-    with closing(SimulatedBarrier(tmp_path / "barrier")) as made:
-        yield made
 
 
 @pytest.fixture

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import closing
-from pathlib import Path
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -17,12 +15,6 @@ from kessai.complaint import Complaint
 from simulators.devices.barrier import BarrierFault, SimulatedBarrier
 
 LIMIT_S = 20.0
-
-
-@pytest.fixture
-def board(tmp_path: Path) -> Iterator[SimulatedBarrier]:
-    with closing(SimulatedBarrier(tmp_path / "door")) as made:
-        yield made
 
 
 @pytest.fixture

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import AsyncIterator, Iterator
-from contextlib import closing
-from pathlib import Path
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -17,12 +15,6 @@ from edge_agents.events import Events
 from simulators.devices.barrier import BarrierFault, SimulatedBarrier
 
 LIMIT_S, PATIENCE_S = 20.0, 1.5
-
-
-@pytest.fixture
-def board(tmp_path: Path) -> Iterator[SimulatedBarrier]:
-    with closing(SimulatedBarrier(tmp_path / "door")) as made:
-        yield made
 
 
 @pytest.fixture

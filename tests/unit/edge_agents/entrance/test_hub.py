@@ -14,14 +14,14 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509 import load_pem_x509_certificate
 
+from edge_agents import serving_port
 from edge_agents.deny_list import CERTIFICATE, DenyList
-from edge_agents.entrance import hub as hub_port
 from edge_agents.entrance.book import EntranceBook
 from edge_agents.entrance.counting import HubAway, HubFailed
 from edge_agents.entrance.doors import Doors
 from edge_agents.entrance.hub import EntranceHub, serve_hub
 from edge_agents.entrance.hub_line import HubLine
-from edge_agents.serving_certificate import ServingCertificate
+from edge_agents.serving_port import ServingCertificate
 from kessai.complaint import Complaint
 from kessai.device_identity import DeviceIdentity
 from kessai.enrollment.tls_key import key_pem
@@ -129,7 +129,7 @@ async def test_a_call_that_is_never_sent_ends(
     venue: Venue, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A stranger's at once, before anything of it is read; a door's soon."""
-    monkeypatch.setattr(hub_port, "RECEIVE_S", 0.1)
+    monkeypatch.setattr(serving_port, "RECEIVE_S", 0.1)
     who = venue.door("a", kind=kind)
     credentials = grpc.ssl_channel_credentials(who.root_pem, who.key_pem, who.chain_pem)
     host = ("grpc.ssl_target_name_override", terminal_host(VENUE, "hall"))

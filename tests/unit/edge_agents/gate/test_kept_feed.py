@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -36,6 +38,12 @@ class Gate:
     def start(self, at_us: int = CHANGE_US) -> Tariffs:
         events = Events(lambda: at_us, self.told)
         return take_up(self.feed, self.kept, tariff_reader(self.config), at_us, events)
+
+    def block_writing(self, name: str) -> Callable[[], None]:
+        """Have no file of a name be written, as on a full disk; gives what ends that."""
+        in_the_way = self.kept / f".{name}.{os.getpid()}"
+        in_the_way.mkdir()
+        return in_the_way.rmdir
 
     def change_price(self, old: str, new: str) -> None:
         path = self.feed / "fare_products.txt"
@@ -93,9 +101,20 @@ def test_nothing_was_kept_yet_or_it_is_damaged(gate: Gate) -> None:
 
 
 def test_a_copy_that_cannot_be_written_stops_nothing(gate: Gate) -> None:
-    (gate.kept / PRESENT).with_suffix(".new").mkdir()
+    gate.block_writing(PRESENT)
     assert prices(gate.start(), 0) == [320]
     assert "feed_not_kept" in gate.told.getvalue()
+
+
+def test_a_gate_that_was_cut_off_between_both_copies_has_the_present_one(gate: Gate) -> None:
+    """It lost the feed of the passengers inside when the present copy was moved, not copied."""
+    gate.start(CHANGE_US - 10_000_000)
+    gate.change_price("3.20", "4.40")
+    unblock = gate.block_writing(PRESENT)
+    assert prices(gate.start(CHANGE_US - 5_000_000), 0) == [440]
+    assert (gate.kept / FORMER).read_bytes() == (gate.kept / PRESENT).read_bytes()
+    unblock()
+    assert prices(gate.start(), CHANGE_US - 2_000_000) == [320, 440]
 
 
 def test_a_station_that_only_the_other_feed_has(gate: Gate) -> None:

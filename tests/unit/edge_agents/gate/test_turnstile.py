@@ -6,8 +6,6 @@ import asyncio
 import io
 import json
 from collections.abc import Iterator
-from contextlib import closing
-from pathlib import Path
 
 import pytest
 
@@ -17,12 +15,6 @@ from edge_agents.gate.turnstile import Turnstile
 from simulators.devices.barrier import SimulatedBarrier
 
 LIMIT_S = 20.0
-
-
-@pytest.fixture
-def board(tmp_path: Path) -> Iterator[SimulatedBarrier]:
-    with closing(SimulatedBarrier(tmp_path / "barrier")) as made:
-        yield made
 
 
 @pytest.fixture

@@ -14,12 +14,13 @@ import grpc.aio
 import pytest
 from cryptography.x509 import load_pem_x509_certificate
 
+from edge_agents import serving_port
 from edge_agents.events import Events
 from edge_agents.relay import port as relay_port
 from edge_agents.relay.machines import CALLS_AT_ONCE, CALLS_PER_SECOND, SAVED_S, Machines
 from edge_agents.relay.port import RelayPort, open_port
 from edge_agents.relay.switch_line import SwitchLine
-from edge_agents.serving_certificate import ServingCertificate
+from edge_agents.serving_port import ServingCertificate
 from kessai.channel import MAX_REQUEST_BYTES
 from kessai.complaint import Complaint
 from kessai.device_identity import DeviceIdentity
@@ -144,7 +145,7 @@ async def test_calls_that_are_never_sent_hold_no_place(
     fleet: Fleet, device: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A stranger's end at once, a machine's soon; another machine is served all the same."""
-    monkeypatch.setattr(relay_port, "RECEIVE_S", 0.1)
+    monkeypatch.setattr(serving_port, "RECEIVE_S", 0.1)
     async with (
         fleet.switch(passed),
         serving(fleet) as server,

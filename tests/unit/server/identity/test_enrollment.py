@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 from cryptography import x509
@@ -27,19 +25,10 @@ from server.identity.refusals import (
     PairingRefused,
     RequestIdReused,
 )
-from tests.unit.server.ports import DAY_US, DOMAIN, SHOP, Switch
+from tests.unit.server.ports import DAY_US, DOMAIN, Switch
 
 TILL, PIXEL = "agent/shop/till", "phone/ann/pixel"
 PROOF = b"kessai/enroll/v1\0"
-
-
-@pytest.fixture
-def switch(tmp_path: Path) -> Iterator[Switch]:
-    """The parts of a switch, with one merchant."""
-    made = Switch(tmp_path)
-    made.merchants.add(SHOP)
-    yield made
-    made.directory.close()
 
 
 def p256() -> ec.EllipticCurvePrivateKey:

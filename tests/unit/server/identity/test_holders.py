@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -22,19 +20,10 @@ from kessai.money import Money
 from server.identity.holders import CREDENTIALS_A_DAY, KeyToCertify
 from server.identity.refusals import DailyLimitReached, FieldRefused, RequestIdReused
 from tests.unit.server.identity.test_enrollment import PIXEL, application
-from tests.unit.server.ports import DAY_US, SHOP, Switch
+from tests.unit.server.ports import DAY_US, Switch
 
 ACCOUNT = 100_000_042
 LIMIT = Money(2000, "EUR")
-
-
-@pytest.fixture
-def switch(tmp_path: Path) -> Iterator[Switch]:
-    """The parts of a switch, with one merchant."""
-    made = Switch(tmp_path)
-    made.merchants.add(SHOP)
-    yield made
-    made.directory.close()
 
 
 def asking(switch: Switch, key: PrivateKey) -> KeyToCertify:

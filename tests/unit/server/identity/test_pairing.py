@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,15 +25,6 @@ from tests.unit.server.ports import SHOP, Switch
 HERE = "127.0.0.1"
 TILL, PIXEL = "agent/shop/till", "phone/ann/pixel"
 MINUTE_US = 60_000_000
-
-
-@pytest.fixture
-def switch(tmp_path: Path) -> Iterator[Switch]:
-    """The parts of a switch, with one merchant."""
-    made = Switch(tmp_path)
-    made.merchants.add(SHOP)
-    yield made
-    made.directory.close()
 
 
 def test_a_code_grants_its_device(switch: Switch) -> None:

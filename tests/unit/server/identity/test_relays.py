@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -18,18 +15,9 @@ from server.identity.enrollment import Application
 from server.identity.refusals import CertificateRefused, FieldRefused, NotPermitted, Unknown
 from server.identity.relays import MAX_MERCHANTS, CallStale, Relays
 from tests.unit.server.identity.test_enrollment import p256
-from tests.unit.server.ports import DAY_US, SHOP, Switch
+from tests.unit.server.ports import DAY_US, Switch
 
 TILL, RELAY = "agent/shop/till", "relay/nordic"
-
-
-@pytest.fixture
-def switch(tmp_path: Path) -> Iterator[Switch]:
-    """The parts of a switch, with one merchant."""
-    made = Switch(tmp_path)
-    made.merchants.add(SHOP)
-    yield made
-    made.directory.close()
 
 
 @pytest.fixture
